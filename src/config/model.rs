@@ -1,0 +1,569 @@
+//! What a configuration means, after parsing: validated values in the order they apply.
+
+use crate::units::{KeyId, PollExponent, Ppm, RefId, Seconds, Stratum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// The whole effective configuration. [`Config::default`] is what ntpd does with an empty file.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Config {
+    /// `server`, `pool`, `peer` … in file order, without repeats of the same address.
+    pub servers: Vec<Server>,
+    /// `restrict` lines in file order; equal entries are OR-ed when they are applied.
+    pub restrict: Vec<Restrict>,
+    /// `keys`, `trustedkey`, `requestkey`, `controlkey`.
+    pub auth: Auth,
+    /// `enable` and `disable`, all enables before all disables.
+    pub enable: Enable,
+    /// `tinker`.
+    pub tinker: Tinker,
+    /// `tos`.
+    pub tos: Tos,
+    /// `discard`.
+    pub discard: Discard,
+    /// `driftfile`; absent or without an argument there is none.
+    pub driftfile: Option<PathBuf>,
+    /// The second argument of `driftfile`: wander below which the file is not rewritten, ppm.
+    pub drift_threshold: Option<Ppm>,
+    /// `logfile`.
+    pub logfile: Option<PathBuf>,
+    /// `pidfile`.
+    pub pidfile: Option<PathBuf>,
+    /// `leapfile`.
+    pub leapfile: Option<PathBuf>,
+    /// `saveconfigdir`.
+    pub saveconfigdir: Option<PathBuf>,
+    /// `logconfig` words, in order, as written (`=syncall`, `+sysevents`).
+    pub logconfig: Vec<String>,
+    /// `statistics`, `statsdir`, `filegen`.
+    pub statistics: Statistics,
+    /// `interface` / `nic` rules in order; the last that matches wins.
+    pub interfaces: Vec<InterfaceRule>,
+    /// `setvar NAME = VALUE [default]`: name, value, shown by default.
+    pub setvar: Vec<(String, String, bool)>,
+}
+
+/// What kind of association a line asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `server`: client mode, or a reference clock at 127.127.T.U.
+    Server,
+    /// `pool`: several client associations from one name.
+    Pool,
+    /// `peer`: symmetric active (not yet supported by the engine).
+    Peer,
+    /// `broadcast` (not yet supported by the engine).
+    Broadcast,
+    /// `manycastclient` (not yet supported by the engine).
+    ManycastClient,
+}
+
+/// Which address family a name may resolve to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Family {
+    /// Either.
+    #[default]
+    Any,
+    /// IPv4 only (`-4`).
+    V4,
+    /// IPv6 only (`-6`).
+    V6,
+}
+
+impl Family {
+    /// Whether `address` is of this family.
+    #[must_use]
+    pub const fn admits(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// Whom an association is with.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Target {
+    /// A numeric address.
+    Address(IpAddr),
+    /// A host name, to be resolved.
+    Name(String),
+    /// 127.127.1.U: the undisciplined local clock.
+    LocalClock {
+        /// U, 0..=255.
+        unit: u8,
+    },
+    /// 127.127.T.U: a reference clock of another type (not yet supported by the engine).
+    RefClock {
+        /// T.
+        kind: u8,
+        /// U.
+        unit: u8,
+    },
+}
+
+/// One association to make.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Server {
+    /// The command.
+    pub kind: Kind,
+    /// Whom it is with.
+    pub target: Target,
+    /// Restriction of the name's addresses.
+    pub family: Family,
+    /// `iburst`: up to 8 packets, 2 s apart, while unreachable.
+    pub iburst: bool,
+    /// `burst`: 8 packets at each poll while reachable.
+    pub burst: bool,
+    /// `prefer`.
+    pub prefer: bool,
+    /// `noselect`: shown, never used.
+    pub noselect: bool,
+    /// `true`: always survives selection.
+    pub truechimer: bool,
+    /// `preempt`.
+    pub preempt: bool,
+    /// `xleave`.
+    pub xleave: bool,
+    /// `minpoll`, never above `maxpoll`.
+    pub minpoll: PollExponent,
+    /// `maxpoll`.
+    pub maxpoll: PollExponent,
+    /// `key`.
+    pub key: Option<KeyId>,
+    /// `version`, 1..=4.
+    pub version: u8,
+    /// `fudge` values, where the target is a clock.
+    pub fudge: Fudge,
+}
+
+impl Server {
+    /// An association with every option at its default.
+    #[must_use]
+    pub fn new(kind: Kind, target: Target) -> Self {
+        Self {
+            kind,
+            target,
+            family: Family::Any,
+            iburst: false,
+            burst: false,
+            prefer: false,
+            noselect: false,
+            truechimer: false,
+            preempt: false,
+            xleave: false,
+            minpoll: PollExponent::DEFAULT_MIN,
+            maxpoll: PollExponent::DEFAULT_MAX,
+            key: None,
+            version: 4,
+            fudge: Fudge::default(),
+        }
+    }
+}
+
+/// `fudge` factors of a reference clock.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Fudge {
+    /// `time1`, seconds.
+    pub time1: Seconds,
+    /// `time2`, seconds.
+    pub time2: Seconds,
+    /// `stratum`; the local clock's default is 5.
+    pub stratum: Option<Stratum>,
+    /// `refid`; the local clock's default is `LOCL`.
+    pub refid: Option<RefId>,
+    /// `flag1` … `flag4`.
+    pub flags: [bool; 4],
+}
+
+/// Access flags of a `restrict` line, a set.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct AccessFlags(u16);
+
+impl AccessFlags {
+    /// No restriction.
+    pub const NONE: Self = Self(0);
+    /// `ignore`: drop everything.
+    pub const IGNORE: Self = Self(1);
+    /// `noserve`: drop time packets.
+    pub const NOSERVE: Self = Self(1 << 1);
+    /// `notrust`: time packets must be authenticated.
+    pub const NOTRUST: Self = Self(1 << 2);
+    /// `noquery`: drop mode 6 and 7.
+    pub const NOQUERY: Self = Self(1 << 3);
+    /// `nomodify`: refuse control requests that change state.
+    pub const NOMODIFY: Self = Self(1 << 4);
+    /// `nopeer`: no new associations without authentication.
+    pub const NOPEER: Self = Self(1 << 5);
+    /// `notrap`.
+    pub const NOTRAP: Self = Self(1 << 6);
+    /// `lowpriotrap`.
+    pub const LOWPRIOTRAP: Self = Self(1 << 7);
+    /// `limited`: rate limit.
+    pub const LIMITED: Self = Self(1 << 8);
+    /// `kod`: tell the limited with a kiss.
+    pub const KOD: Self = Self(1 << 9);
+    /// `version`: only version 4.
+    pub const VERSION: Self = Self(1 << 10);
+    /// `flake`: drop one packet in ten.
+    pub const FLAKE: Self = Self(1 << 11);
+    /// `mssntp`.
+    pub const MSSNTP: Self = Self(1 << 12);
+    /// `nomrulist`.
+    pub const NOMRULIST: Self = Self(1 << 13);
+    /// `noepeer`.
+    pub const NOEPEER: Self = Self(1 << 14);
+
+    /// The words of restrict lines, in the order in which ntpd's dump lists them.
+    pub const WORDS: [(&'static str, Self); 15] = [
+        ("flake", Self::FLAKE),
+        ("ignore", Self::IGNORE),
+        ("kod", Self::KOD),
+        ("mssntp", Self::MSSNTP),
+        ("limited", Self::LIMITED),
+        ("lowpriotrap", Self::LOWPRIOTRAP),
+        ("noepeer", Self::NOEPEER),
+        ("nomodify", Self::NOMODIFY),
+        ("nomrulist", Self::NOMRULIST),
+        ("nopeer", Self::NOPEER),
+        ("noquery", Self::NOQUERY),
+        ("noserve", Self::NOSERVE),
+        ("notrap", Self::NOTRAP),
+        ("notrust", Self::NOTRUST),
+        ("version", Self::VERSION),
+    ];
+
+    /// Whether every flag of `other` is in this set.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the set is empty.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The words of this set, in the order of [`AccessFlags::WORDS`].
+    pub fn words(self) -> impl Iterator<Item = &'static str> {
+        Self::WORDS.into_iter().filter(move |(_, flag)| self.contains(*flag)).map(|(word, _)| word)
+    }
+}
+
+/// Whom a `restrict` line is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum RestrictTarget {
+    /// `default`: 0/0 of the families it applies to.
+    Default(Family),
+    /// An address and mask of one family; a host has the full mask. The mask need not be contiguous.
+    Net {
+        /// The address, not yet masked.
+        address: IpAddr,
+        /// The mask, of the same family.
+        mask: IpAddr,
+    },
+    /// A host name, to be resolved.
+    Name(String, Family),
+    /// `source`: the template for our own servers (4.2.8).
+    Source,
+}
+
+/// One `restrict` line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Restrict {
+    /// Whom it is about.
+    pub target: RestrictTarget,
+    /// What they may not do.
+    pub flags: AccessFlags,
+    /// `ntpport`: matches only packets from port 123.
+    pub ntpport: bool,
+    /// Where it stands, for `--explain`.
+    pub origin: Origin,
+}
+
+/// A place in a configuration file.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Origin {
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1; 0 for what no line says.
+    pub line: u32,
+}
+
+/// Symmetric keys.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Auth {
+    /// `keys`.
+    pub keys: Option<PathBuf>,
+    /// `trustedkey`, the last such line.
+    pub trusted: Vec<KeyId>,
+    /// `requestkey`.
+    pub request: Option<KeyId>,
+    /// `controlkey`.
+    pub control: Option<KeyId>,
+}
+
+/// `enable` / `disable` switches with ntpd's defaults.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Enable {
+    /// `auth` (on).
+    pub auth: bool,
+    /// `bclient` (off).
+    pub bclient: bool,
+    /// `calibrate` (off).
+    pub calibrate: bool,
+    /// `kernel` (on).
+    pub kernel: bool,
+    /// `monitor` (on).
+    pub monitor: bool,
+    /// `ntp` (on): off means measure and serve, but do not touch the clock.
+    pub ntp: bool,
+    /// `stats` (on).
+    pub stats: bool,
+}
+
+impl Default for Enable {
+    fn default() -> Self {
+        Self {
+            auth: true,
+            bclient: false,
+            calibrate: false,
+            kernel: true,
+            monitor: true,
+            ntp: true,
+            stats: true,
+        }
+    }
+}
+
+/// `tinker` values with ntpd 4.2.6's defaults.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Tinker {
+    /// Largest offset that is believed, seconds (1000; 0: any).
+    pub panic: Seconds,
+    /// Offset from which the clock is stepped, seconds (0.128; 0: never).
+    pub step: Seconds,
+    /// How long a large offset must last before it is believed, seconds (900).
+    pub stepout: Seconds,
+    /// Growth of the dispersion, ppm (15).
+    pub dispersion: Ppm,
+    /// Allan intercept, log2 seconds (11).
+    pub allan: f64,
+    /// Huff-n'-puff filter span, seconds (0: off).
+    pub huffpuff: Seconds,
+    /// Initial frequency, ppm; overrides nothing in 4.2.6.
+    pub freq: Option<Ppm>,
+}
+
+impl Default for Tinker {
+    fn default() -> Self {
+        Self {
+            panic: Seconds::new(1000.0),
+            step: Seconds::new(0.128),
+            stepout: Seconds::new(900.0),
+            dispersion: Ppm::new(15.0),
+            allan: 11.0,
+            huffpuff: Seconds::ZERO,
+            freq: None,
+        }
+    }
+}
+
+/// `tos` values with ntpd 4.2.6's defaults.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Tos {
+    /// Fewest survivors the cluster algorithm leaves (3).
+    pub minclock: u32,
+    /// Most associations (10).
+    pub maxclock: u32,
+    /// Fewest candidates to set the clock (1).
+    pub minsane: u32,
+    /// Smallest selection distance, seconds (0.001).
+    pub mindist: Seconds,
+    /// Largest root distance of a usable source, seconds (1.5).
+    pub maxdist: Seconds,
+    /// Smallest usable stratum (0).
+    pub floor: u8,
+    /// Stratum from which a source is unusable (16).
+    pub ceiling: u8,
+    /// Whether sources of our own stratum may be used.
+    pub cohort: bool,
+    /// Orphan stratum (17: off; not yet supported by the engine).
+    pub orphan: u8,
+    /// `orphanwait` (4.2.8), seconds.
+    pub orphanwait: Seconds,
+    /// Manycast beacon interval, seconds (7200).
+    pub beacon: u32,
+}
+
+impl Default for Tos {
+    fn default() -> Self {
+        Self {
+            minclock: 3,
+            maxclock: 10,
+            minsane: 1,
+            mindist: Seconds::new(0.001),
+            maxdist: Seconds::new(1.5),
+            floor: 0,
+            ceiling: 16,
+            cohort: false,
+            orphan: 17,
+            orphanwait: Seconds::new(300.0),
+            beacon: 7200,
+        }
+    }
+}
+
+/// `discard` values with ntpd 4.2.6's defaults and units.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Discard {
+    /// Average spacing, log2 seconds (3).
+    pub average: u8,
+    /// Smallest spacing, log2 seconds as in 4.2.6 (1).
+    pub minimum: u8,
+    /// Age at which entries are reused, seconds (3000).
+    pub monitor: u32,
+}
+
+impl Default for Discard {
+    fn default() -> Self {
+        Self { average: 3, minimum: 1, monitor: 3000 }
+    }
+}
+
+/// What statistics are written and where.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Statistics {
+    /// `statsdir`, a prefix.
+    pub dir: Option<PathBuf>,
+    /// One per kind that `statistics` or `filegen` names.
+    pub filegens: Vec<Filegen>,
+}
+
+/// A kind of statistics.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StatKind {
+    /// `clockstats`.
+    Clock,
+    /// `cryptostats`.
+    Crypto,
+    /// `loopstats`.
+    Loop,
+    /// `peerstats`.
+    Peer,
+    /// `protostats`.
+    Proto,
+    /// `rawstats`.
+    Raw,
+    /// `sysstats`.
+    Sys,
+    /// `timingstats`.
+    Timing,
+}
+
+/// How often a statistics file starts anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FilegenType {
+    /// One file.
+    None,
+    /// One file a process.
+    Pid,
+    /// One file a day (the default).
+    #[default]
+    Day,
+    /// One file a week.
+    Week,
+    /// One file a month.
+    Month,
+    /// One file a year.
+    Year,
+    /// One file a day of running.
+    Age,
+}
+
+/// One statistics file set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Filegen {
+    /// What it holds.
+    pub kind: StatKind,
+    /// `file`.
+    pub file: String,
+    /// `type`.
+    pub rotation: FilegenType,
+    /// `link`.
+    pub link: bool,
+    /// Whether it is written.
+    pub enabled: bool,
+}
+
+/// What an interface rule does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InterfaceAction {
+    /// Open it.
+    Listen,
+    /// Do not open it.
+    Ignore,
+    /// Open it and drop what arrives.
+    Drop,
+}
+
+/// What an interface rule matches.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum InterfaceMatch {
+    /// `all`.
+    All,
+    /// `ipv4`.
+    V4,
+    /// `ipv6`.
+    V6,
+    /// `wildcard`.
+    Wildcard,
+    /// An interface name.
+    Name(String),
+    /// An address with prefix length.
+    Address(IpAddr, u8),
+}
+
+/// One `interface` / `nic` line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct InterfaceRule {
+    /// What to do.
+    pub action: InterfaceAction,
+    /// With which.
+    pub matches: InterfaceMatch,
+}
+
+/// A symmetric key, as read from the keys file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its identifier.
+    pub id: KeyId,
+    /// The digest it is used with.
+    pub digest: Digest,
+    /// The secret.
+    pub secret: Vec<u8>,
+}
+
+impl std::fmt::Debug for Key {
+    /// Without the secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({}, {:?})", self.id.0, self.digest)
+    }
+}
+
+/// Digests of the keys file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Digest {
+    /// MD5, 16 octets.
+    Md5,
+    /// SHA-1, 20 octets.
+    Sha1,
+}

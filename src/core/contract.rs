@@ -1,0 +1,237 @@
+//! What passes between the engine and whatever drives it: the daemon's event loop or the simulator.
+
+use super::event::Event;
+use crate::config::model::{Config, Family, Key, StatKind};
+use crate::units::{Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
+use std::net::{IpAddr, SocketAddr};
+
+/// The two clocks at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// The monotonic clock: deadlines and intervals.
+    pub mono: MonoTime,
+    /// The wall clock that is being disciplined.
+    pub wall: NtpTimestamp,
+}
+
+/// A socket of the shell; the engine only hands it back.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SocketId(pub u32);
+
+/// A datagram that arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Rx<'a> {
+    /// The octets; the shell hands over at most 2,048.
+    pub data: &'a [u8],
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// The address it was sent to.
+    pub to: IpAddr,
+    /// Where it arrived, and where an answer must leave.
+    pub socket: SocketId,
+    /// When it arrived, by the kernel's stamp of the wall clock.
+    pub received: NtpTimestamp,
+}
+
+/// Names a request whose time of sending the engine wants to know.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SendToken(pub u64);
+
+/// A datagram to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tx {
+    /// The octets.
+    pub data: Vec<u8>,
+    /// To whom.
+    pub to: SocketAddr,
+    /// From which socket; `None`: from the wildcard socket of the family, port 123.
+    pub socket: Option<SocketId>,
+    /// The source address to leave from, for answers: the address that was asked.
+    pub from: Option<IpAddr>,
+    /// Where set, the shell answers with [`Input::Sent`].
+    pub token: Option<SendToken>,
+}
+
+/// Names a lookup.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LookupId(pub u64);
+
+/// Why a lookup gave no address.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LookupError {
+    /// The resolver's words.
+    pub text: String,
+}
+
+/// A local address of the machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Interface {
+    /// The interface's name.
+    pub name: String,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// What the engine tells the kernel clock. Every command is complete in itself: whatever happens
+/// to the daemon afterwards, the clock ends up at its true frequency.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum ClockCommand {
+    /// Set the frequency correction (adjtimex ADJ_FREQUENCY), ±500 ppm.
+    Frequency(Ppm),
+    /// Move the phase by this much *in addition* to what an earlier slew has left, in whole
+    /// microseconds, at no more than 500 µs a second; the kernel ends it by itself
+    /// (adjtimex ADJ_OFFSET_SINGLESHOT). The engine asks at most once a second and for at most 500 µs.
+    Slew {
+        /// Microseconds, positive forward.
+        micros: i32,
+    },
+    /// Move the wall clock at once; drops what a slew has left.
+    Step(Seconds),
+    /// Tell the kernel how good the clock is.
+    Status(KernelStatus),
+}
+
+/// Status and error bounds for adjtimex (STA_UNSYNC, STA_INS, STA_DEL, maxerror, esterror, TAI).
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct KernelStatus {
+    /// Leap to arm; `Unsynchronised` sets STA_UNSYNC.
+    pub leap: Leap,
+    /// Largest error.
+    pub max_error: Seconds,
+    /// Estimated error.
+    pub est_error: Seconds,
+    /// The poll exponent, shown as the kernel's time constant.
+    pub time_constant: PollExponent,
+    /// TAI − UTC in seconds, where known.
+    pub tai: Option<i32>,
+}
+
+/// What became of a clock command.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct ClockReport {
+    /// The command.
+    pub command: ClockCommand,
+    /// How it ended.
+    pub result: Result<(), ClockFailure>,
+}
+
+/// Why the clock did not obey.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ClockFailure {
+    /// No permission (EPERM): the engine measures and serves on, as under `disable ntp`.
+    NotPermitted,
+    /// Anything else, with the errno.
+    Os(i32),
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A datagram arrived.
+    Datagram(Rx<'a>),
+    /// A request left at this wall time (the clock read right before the system call, or the
+    /// kernel's transmit stamp). May come late or never.
+    Sent {
+        /// Which.
+        token: SendToken,
+        /// When it left.
+        at: NtpTimestamp,
+    },
+    /// A deadline passed (or not: an early or repeated timer is harmless).
+    Timer,
+    /// A lookup ended.
+    Resolved {
+        /// Which.
+        id: LookupId,
+        /// The addresses, in the resolver's order, or why there are none.
+        result: Result<Vec<IpAddr>, LookupError>,
+    },
+    /// A clock command was performed.
+    ClockDone(ClockReport),
+    /// The machine's addresses are now these.
+    Interfaces(Vec<Interface>),
+    /// The configuration is now this one.
+    Reload(Box<Setup>),
+    /// SIGTERM or SIGINT: save and stop.
+    Shutdown,
+}
+
+/// Something to do.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// Send a datagram.
+    Send(Tx),
+    /// Command the kernel clock; answered by [`Input::ClockDone`].
+    Clock(ClockCommand),
+    /// Look a name up; answered by [`Input::Resolved`].
+    Resolve {
+        /// For the answer.
+        id: LookupId,
+        /// The name.
+        name: String,
+        /// Which addresses are wanted.
+        family: Family,
+    },
+    /// Write the drift file.
+    SaveDrift(Ppm),
+    /// Append a line to a statistics file.
+    Stat(StatLine),
+    /// Log an event.
+    Event(Event),
+    /// End the process.
+    Exit(ExitReason),
+}
+
+/// A line of a statistics file, without its line end.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StatLine {
+    /// Which file set.
+    pub kind: StatKind,
+    /// When, for the choice of the file.
+    pub at: NtpTimestamp,
+    /// The line.
+    pub text: String,
+}
+
+/// Why the daemon ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExitReason {
+    /// SIGTERM or SIGINT, everything saved: exit status 0.
+    Shutdown,
+    /// `-q`: the clock was set: exit status 0.
+    ClockSet,
+    /// `-q`: no server answered: exit status 1.
+    NoServer,
+    /// The offset exceeds the panic threshold: exit status 255, as ntpd's exit(-1).
+    Panic,
+}
+
+/// Everything that a (re)start gives the engine and a reload may change.
+#[derive(Clone, Debug, Default)]
+pub struct Setup {
+    /// The configuration, with the command line's settings merged in.
+    pub config: Config,
+    /// The keys of the keys file.
+    pub keys: Vec<Key>,
+    /// `-g`: the first offset may exceed the panic threshold, once.
+    pub allow_panic_once: bool,
+    /// `-q`: set the clock once and exit.
+    pub quit_after_set: bool,
+}
+
+/// What the engine must know of the machine at its start.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Whether the kernel lets us steer the clock.
+    pub can_steer: bool,
+    /// Clock reading precision, log2 seconds (for example −23).
+    pub precision: i8,
+    /// The frequency of the drift file, where there is one that makes sense.
+    pub drift: Option<Ppm>,
+    /// `uname` system name and release, `Linux/2.6.32`, for mode 6.
+    pub system: String,
+    /// `uname` machine, `x86_64`, for mode 6.
+    pub processor: String,
+    /// Seed of the engine's generator, from the system's.
+    pub seed: [u8; 32],
+}

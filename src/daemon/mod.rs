@@ -1,0 +1,1 @@
+//! The shell around the engine: command line, start-up, event loop, files, logging.

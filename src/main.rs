@@ -1,0 +1,3 @@
+//! The rsntpd daemon.
+
+fn main() {}

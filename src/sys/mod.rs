@@ -1,0 +1,1 @@
+//! System calls: clock, sockets, interfaces, privileges, signals. The only layer with `unsafe`.
