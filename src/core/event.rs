@@ -139,3 +139,174 @@ pub enum Event {
     /// The process ends.
     Exiting(ExitReason),
 }
+
+impl Event {
+    /// How urgent the log line is.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        match self {
+            Self::PanicStop(_) | Self::CannotSteer | Self::ClockFailed { .. } => Level::Error,
+            Self::NameFailed { .. } | Self::NotSupported(_) | Self::BadAuth(_) => Level::Warning,
+            Self::TimeReset(_) | Self::TimeSlew(_) | Self::NoSystemPeer | Self::KissObeyed(..) => {
+                Level::Notice
+            }
+            Self::NoReply(_) | Self::Popcorn(..) => Level::Debug,
+            _ => Level::Info,
+        }
+    }
+
+    /// The mode-6 system event code (RFC 9327 section 5.1) that the event raises, if it is one.
+    #[must_use]
+    pub fn system_code(&self) -> Option<u8> {
+        Some(match self {
+            Self::FrequencyNotSet => 1,
+            Self::FrequencySet(_) => 2,
+            Self::SpikeDetected(_) => 3,
+            Self::FrequencyMode => 4,
+            Self::ClockSync => 5,
+            Self::Restart => 6,
+            Self::PanicStop(_) => 7,
+            Self::NoSystemPeer => 8,
+            Self::LeapArmed(_) => 9,
+            Self::LeapDisarmed => 10,
+            Self::LeapOccurred(_) => 11,
+            Self::TimeReset(_) => 12,
+            _ => return None,
+        })
+    }
+
+    /// The mode-6 peer event code (RFC 9327 section 5.2) that the event raises, if it is one.
+    #[must_use]
+    pub fn peer_code(&self) -> Option<u8> {
+        Some(match self {
+            Self::Mobilized(_) => 1,
+            Self::Demobilized(_) => 2,
+            Self::Unreachable(_) => 3,
+            Self::Reachable(_) => 4,
+            Self::PeerRestart(_) => 5,
+            Self::NoReply(_) => 6,
+            Self::KissObeyed(_, Kiss::Rate) => 7,
+            Self::KissObeyed(_, Kiss::Deny | Kiss::Restricted) => 8,
+            Self::BecameSystemPeer(_) => 10,
+            Self::BadAuth(_) => 12,
+            Self::Popcorn(..) => 13,
+            _ => return None,
+        })
+    }
+
+    /// The line for the log. Where ntpd 4.2.6p5 has a wording that people search for
+    /// (`synchronized to`, `time reset`, `no servers reachable`, `frequency initialized`), it is kept;
+    /// peer events have the form `ADDRESS STATUS CODE NAME` of its event log.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self {
+            Self::FrequencyInitialized(ppm) => format!("frequency initialized {ppm} from the drift file"),
+            Self::FrequencySet(ppm) => format!("frequency set {ppm}"),
+            Self::FrequencyNotSet => "no drift file: the frequency is being learnt".to_owned(),
+            Self::FrequencyMode => "measuring the frequency".to_owned(),
+            Self::Restart => "restart".to_owned(),
+            Self::SpikeDetected(offset) => {
+                format!("spike detected, offset {offset}: waiting to see whether it lasts")
+            }
+            Self::ClockSync => "clock is synchronized".to_owned(),
+            Self::SynchronizedTo { address, stratum, local_unit: None } => {
+                format!("synchronized to {address}, stratum {stratum}")
+            }
+            Self::SynchronizedTo { stratum, local_unit: Some(unit), .. } => {
+                format!("synchronized to LOCAL({unit}), stratum {stratum}")
+            }
+            Self::TimeReset(offset) => format!("time reset {offset}"),
+            Self::TimeSlew(offset) => format!("time slew {offset}"),
+            Self::PanicStop(offset) => format!(
+                "time correction of {:.0} seconds exceeds sanity limit; set clock manually to the correct UTC time, \
+                 or start with -g",
+                offset.get()
+            ),
+            Self::NoSystemPeer => "no servers reachable".to_owned(),
+            Self::LeapArmed(leap) => format!("leap second armed: {}", leap_word(*leap)),
+            Self::LeapDisarmed => "leap second disarmed: the servers no longer announce it".to_owned(),
+            Self::LeapOccurred(leap) => format!("leap second: {}", leap_word(*leap)),
+            Self::Mobilized(peer) => peer_line(peer, 1, "mobilize"),
+            Self::Demobilized(peer) => peer_line(peer, 2, "demobilize"),
+            Self::Unreachable(peer) => peer_line(peer, 3, "unreachable"),
+            Self::Reachable(peer) => peer_line(peer, 4, "reachable"),
+            Self::PeerRestart(peer) => peer_line(peer, 5, "restart"),
+            Self::NoReply(peer) => peer_line(peer, 6, "no_reply"),
+            Self::KissObeyed(peer, Kiss::Rate) => {
+                peer_line(peer, 7, "rate_exceeded: the server asks us to poll less often (RATE), we do")
+            }
+            Self::KissObeyed(peer, Kiss::Deny) => {
+                peer_line(peer, 8, "access_denied: the server refuses us (DENY), we no longer ask it")
+            }
+            Self::KissObeyed(peer, Kiss::Restricted) => {
+                peer_line(peer, 8, "access_denied: the server refuses us (RSTR), we no longer ask it")
+            }
+            Self::BecameSystemPeer(peer) => peer_line(peer, 10, "sys_peer"),
+            Self::BadAuth(peer) => {
+                peer_line(peer, 12, "bad_auth: its answers do not carry the key we expect")
+            }
+            Self::Popcorn(peer, offset) => peer_line(peer, 13, &format!("popcorn {offset}")),
+            Self::NameResolved { name, address } => format!("{name} is {address}"),
+            Self::NameFailed { name, reason, retry } => {
+                format!("cannot resolve {name}: {reason}; trying again in {:.0} s", retry.get())
+            }
+            Self::CannotSteer => "NO PERMISSION TO STEER THE CLOCK: measuring and serving only, as under \
+                                  `disable ntp` (CAP_SYS_TIME is missing)"
+                .to_owned(),
+            Self::ClockFailed { what, why } => format!("{what} failed: {}", failure_words(*why)),
+            Self::Reloaded { added, removed } => {
+                format!("configuration re-read: {added} associations added, {removed} removed")
+            }
+            Self::NotSupported(what) => format!("not yet supported, ignored: {what}"),
+            Self::Exiting(reason) => exit_words(*reason).to_owned(),
+        }
+    }
+}
+
+fn peer_line(peer: &Peer, code: u8, name: &str) -> String {
+    format!("{} {:04x} {code:02x} {name}", peer.address, peer.status)
+}
+
+const fn leap_word(leap: Leap) -> &'static str {
+    match leap {
+        Leap::Insert => "insert, the day's last minute has 61 seconds",
+        Leap::Delete => "delete, the day's last minute has 59 seconds",
+        Leap::None | Leap::Unsynchronised => "none",
+    }
+}
+
+fn failure_words(failure: ClockFailure) -> String {
+    match failure {
+        ClockFailure::NotPermitted => "not permitted".to_owned(),
+        ClockFailure::Os(errno) => format!("error {errno}"),
+    }
+}
+
+const fn exit_words(reason: ExitReason) -> &'static str {
+    match reason {
+        ExitReason::Shutdown => "exiting",
+        ExitReason::ClockSet => "the clock is set, exiting (-q)",
+        ExitReason::NoServer => "no server suitable for synchronization found",
+        ExitReason::Panic => "exiting: the offset exceeds the panic limit",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_people_search_for() {
+        let to = |unit| Event::SynchronizedTo {
+            address: "192.0.2.1".parse().unwrap(),
+            stratum: Stratum::new(2),
+            local_unit: unit,
+        };
+        assert_eq!(to(None).text(), "synchronized to 192.0.2.1, stratum 2");
+        assert_eq!(to(Some(0)).text(), "synchronized to LOCAL(0), stratum 2");
+        assert_eq!(Event::TimeReset(Seconds::new(-1.5)).text(), "time reset -1.500000 s");
+        assert_eq!(Event::NoSystemPeer.text(), "no servers reachable");
+        let line = Event::FrequencyInitialized(Ppm::new(-12.3456)).text();
+        assert_eq!(line, "frequency initialized -12.346 PPM from the drift file");
+    }
+}
