@@ -1,8 +1,27 @@
-//! The engine: the three calls of the contract.
+//! The engine: the three calls of the contract, and where each kind of input goes.
 
-use super::contract::{Input, Machine, Now, Output, Rx, Setup};
-use crate::units::{MonoTime, NtpTimestamp};
+use super::access::AccessList;
+use super::association::Association;
+use super::auth::Keys;
+use super::contract::{
+    ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Interface, Machine, Now, Output, Setup,
+};
+use super::discipline::Discipline;
+use super::event::Event;
+use super::leap::LeapWatch;
+use super::limit::ClientTable;
+use super::names::Names;
+use super::reject::Counters;
+use super::system::System;
+use crate::units::{MonoTime, Ppm, Seconds};
+use rand_chacha::ChaCha12Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::VecDeque;
+
+/// How often a changed frequency is saved, seconds.
+const DRIFT_INTERVAL: Seconds = Seconds::new(3600.0);
+/// A frequency that changed by less than this is not worth a write, ppm.
+const DRIFT_CHANGE: f64 = 0.01;
 
 /// What [`Engine::serve`] made of a datagram.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,7 +37,29 @@ pub enum Served {
 /// The daemon without its shell.
 #[derive(Debug)]
 pub struct Engine {
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
+    pub(super) setup: Setup,
+    pub(super) machine: Machine,
+    pub(super) rng: ChaCha12Rng,
+    pub(super) associations: Vec<Association>,
+    pub(super) next_id: u16,
+    pub(super) names: Names,
+    pub(super) access: AccessList,
+    pub(super) clients: ClientTable,
+    pub(super) keys: Keys,
+    pub(super) interfaces: Vec<Interface>,
+    pub(super) system: System,
+    pub(super) discipline: Discipline,
+    pub(super) leap: LeapWatch,
+    pub(super) counters: Counters,
+    pub(super) started: MonoTime,
+    /// Steps of the clock so far: exchanges across a step measure nothing.
+    pub(super) epoch: u32,
+    pub(super) next_token: u64,
+    next_slew: Option<MonoTime>,
+    next_drift: MonoTime,
+    saved_drift: Option<Ppm>,
+    pub(super) exiting: bool,
 }
 
 impl Engine {
@@ -27,12 +68,83 @@ impl Engine {
 
     /// A daemon that starts now. Its first outputs are waiting.
     #[must_use]
-    pub fn new(_now: Now, _machine: &Machine, _setup: Setup) -> Self {
-        Self { outputs: VecDeque::new() }
+    pub fn new(now: Now, machine: &Machine, setup: Setup) -> Self {
+        let mut rng = ChaCha12Rng::from_seed(machine.seed);
+        let steers = machine.can_steer && setup.config.enable.ntp;
+        let mut engine = Self {
+            outputs: VecDeque::new(),
+            access: AccessList::build(&setup.config.restrict),
+            clients: ClientTable::new(&setup.config.discard),
+            keys: Keys::new(&setup.keys, &setup.config.auth.trusted),
+            discipline: Discipline::new(now, machine.drift, steers, setup.allow_panic_once),
+            // Identifiers start anywhere, as ntpd's do: they are not to be guessed from outside.
+            next_id: (rng.next_u32() % 60_000) as u16 + 1,
+            system: System::new(machine.precision, now.mono),
+            machine: machine.clone(),
+            setup,
+            rng,
+            associations: Vec::new(),
+            names: Names::default(),
+            interfaces: Vec::new(),
+            leap: LeapWatch::default(),
+            counters: Counters::default(),
+            started: now.mono,
+            epoch: 0,
+            next_token: 0,
+            next_slew: None,
+            next_drift: now.mono + DRIFT_INTERVAL,
+            saved_drift: machine.drift,
+            exiting: false,
+        };
+        engine.start(now);
+        engine
+    }
+
+    fn start(&mut self, now: Now) {
+        self.event(Event::Restart);
+        if !self.machine.can_steer && self.setup.config.enable.ntp {
+            self.event(Event::CannotSteer);
+        }
+        if self.discipline.steers() {
+            match self.machine.drift {
+                Some(drift) => self.event(Event::FrequencyInitialized(drift)),
+                None => self.event(Event::FrequencyNotSet),
+            }
+            self.outputs.push_back(Output::Clock(ClockCommand::Frequency(self.discipline.frequency())));
+        }
+        for server in self.setup.config.servers.clone() {
+            self.mobilize(now, server);
+        }
+        self.add_restrict_names(now);
+        self.housekeep(now);
     }
 
     /// Takes in what happened. Never blocks; network data is never an error.
-    pub fn handle(&mut self, _now: Now, _input: Input<'_>) {}
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        if self.exiting {
+            return;
+        }
+        match input {
+            Input::Datagram(rx) => self.datagram(now, &rx),
+            Input::Sent { token, at } => {
+                if let Some(pending) = self
+                    .associations
+                    .iter_mut()
+                    .filter_map(|a| a.pending.as_mut())
+                    .find(|pending| pending.token == token.0)
+                {
+                    pending.sent = at;
+                }
+            }
+            Input::Timer => {}
+            Input::Resolved { id, result } => self.name_answered(now, id, result),
+            Input::ClockDone(report) => self.clock_done(now, report),
+            Input::Interfaces(interfaces) => self.set_interfaces(interfaces),
+            Input::Reload(setup) => self.reload(now, *setup),
+            Input::Shutdown => self.shutdown(),
+        }
+        self.housekeep(now);
+    }
 
     /// The next thing to do; `None` when all is done. Drain it after every [`Engine::handle`].
     pub fn next_output(&mut self) -> Option<Output> {
@@ -42,18 +154,103 @@ impl Engine {
     /// When [`Input::Timer`] is due; `None` if nothing is waiting.
     #[must_use]
     pub fn next_deadline(&self) -> Option<MonoTime> {
-        None
+        if self.exiting {
+            return None;
+        }
+        let polls = self.associations.iter().filter(|a| a.is_polled()).map(|a| a.next_poll);
+        let others =
+            [self.next_slew, self.names.next_deadline(), Some(self.next_drift), self.quit_deadline()];
+        polls.chain(others.into_iter().flatten()).min()
     }
 
-    /// Answers a time request (modes 3, 1 and version 1's 0) past the output queue. `clock` reads
-    /// the wall clock and is called last, for the transmit timestamp.
-    pub fn serve(
-        &mut self,
-        _now: Now,
-        _rx: &Rx<'_>,
-        _clock: &mut dyn FnMut() -> NtpTimestamp,
-        _reply: &mut [u8; Self::REPLY_MAX],
-    ) -> Served {
-        Served::NotARequest
+    /// All that is due by now.
+    fn housekeep(&mut self, now: Now) {
+        if self.exiting {
+            return;
+        }
+        for request in self.names.due(now.mono) {
+            self.outputs.push_back(request);
+        }
+        self.poll_all(now);
+        self.steer(now);
+        if now.mono >= self.next_drift {
+            self.next_drift = now.mono + DRIFT_INTERVAL;
+            self.save_drift(DRIFT_CHANGE);
+        }
+        self.quit_if_hopeless(now);
+    }
+
+    /// The next slew, if it is time.
+    fn steer(&mut self, now: Now) {
+        if self.next_slew.is_none_or(|due| now.mono < due) {
+            return;
+        }
+        self.next_slew = self.discipline.slew(now).map(|micros| {
+            self.outputs.push_back(Output::Clock(ClockCommand::Slew { micros }));
+            super::discipline::Steering::next_tick(now)
+        });
+    }
+
+    /// A clock update left something to correct: begin at the next tick.
+    pub(super) fn begin_slewing(&mut self, now: Now) {
+        self.next_slew.get_or_insert(super::discipline::Steering::next_tick(now));
+    }
+
+    fn save_drift(&mut self, at_least: f64) {
+        let Some(frequency) = self.discipline.frequency_to_save() else { return };
+        let changed = self.saved_drift.is_none_or(|saved| (saved.get() - frequency.get()).abs() >= at_least);
+        if changed {
+            self.saved_drift = Some(frequency);
+            self.outputs.push_back(Output::SaveDrift(frequency));
+        }
+    }
+
+    fn shutdown(&mut self) {
+        self.save_drift(0.0);
+        self.exit(ExitReason::Shutdown);
+    }
+
+    /// Ends the process after what is already waiting.
+    pub(super) fn exit(&mut self, reason: ExitReason) {
+        self.exiting = true;
+        self.event(Event::Exiting(reason));
+        self.outputs.push_back(Output::Exit(reason));
+    }
+
+    /// Counts and tells an event.
+    pub(super) fn event(&mut self, event: Event) {
+        if let Some(code) = event.system_code() {
+            self.system.note_event(code);
+        }
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    fn clock_done(&mut self, now: Now, report: ClockReport) {
+        let Err(failure) = report.result else { return };
+        if let ClockCommand::Step(by) = report.command {
+            self.discipline.step_failed(now, by);
+        }
+        if failure == ClockFailure::NotPermitted && self.discipline.steers() {
+            self.event(Event::CannotSteer);
+            self.discipline.stop_steering(now);
+            self.next_slew = None;
+            for association in &mut self.associations {
+                association.estimator = self.discipline.new_estimator();
+            }
+        } else if failure != ClockFailure::NotPermitted {
+            let what = match report.command {
+                ClockCommand::Frequency(_) => "setting the clock's frequency",
+                ClockCommand::Slew { .. } => "slewing the clock",
+                ClockCommand::Step(_) => "stepping the clock",
+                ClockCommand::Status(_) => "setting the clock's status",
+            };
+            self.event(Event::ClockFailed { what, why: failure });
+        }
+    }
+
+    pub(super) fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+        let own: Vec<_> = interfaces.iter().map(|i| i.address).collect();
+        self.access.set_own_addresses(&own);
+        self.interfaces = interfaces;
     }
 }

@@ -2,9 +2,40 @@
 //!
 //! The shell (or the simulator) calls [`Engine::handle`] with what happened, performs what
 //! [`Engine::next_output`] gives, and calls again at [`Engine::next_deadline`].
+//!
+//! | question | file |
+//! |---|---|
+//! | what goes in and out | `contract.rs`, `event.rs` |
+//! | the three calls | `engine.rs` |
+//! | making, naming and polling associations | `peers.rs`, `names.rs`, `poll.rs`, `association.rs` |
+//! | an answer from a server | `datagram.rs`, `receive.rs`, `filter.rs` |
+//! | whom to believe, what to do about it | `update.rs`, `select.rs`, `discipline/`, `leap.rs`, `system.rs` |
+//! | answering clients | `server.rs`, `access.rs`, `limit.rs`, `auth.rs` |
+//! | ntpq | `control/`, `view.rs` |
+//! | SIGHUP | `reload.rs` |
 
+pub mod access;
+pub mod association;
+pub mod auth;
 pub mod contract;
+pub mod control;
+mod datagram;
+pub mod discipline;
 mod engine;
 pub mod event;
+pub mod filter;
+pub mod leap;
+pub mod limit;
+pub mod names;
+mod peers;
+mod poll;
+pub mod receive;
+pub mod reject;
+mod reload;
+pub mod select;
+mod server;
+pub mod system;
+mod update;
+mod view;
 
 pub use engine::{Engine, Served};

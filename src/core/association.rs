@@ -1,0 +1,241 @@
+//! One association: a server we ask (or the local clock), its state and what ntpq shows of it.
+
+use super::discipline::Estimator;
+use super::event::Peer;
+use super::filter::{Filter, PHI};
+use super::reject::flash;
+use super::select::Selection;
+use crate::config::model::{Server, Target, Tos};
+use crate::units::{AssocId, Leap, MonoTime, NtpTimestamp, PollExponent, RefId, Seconds, Stratum};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Polls without an answer after which a peer is asked less often (NTP_UNREACH).
+pub const UNREACH_BACKOFF: u32 = 10;
+
+/// The last header a server sent, as far as selection and ntpq need it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Header {
+    /// Leap bits.
+    pub leap: Leap,
+    /// Stratum, 16 if unspecified.
+    pub stratum: Stratum,
+    /// Precision, log2 seconds.
+    pub precision: i8,
+    /// Root delay.
+    pub root_delay: Seconds,
+    /// Root dispersion.
+    pub root_dispersion: Seconds,
+    /// Reference identifier.
+    pub refid: RefId,
+    /// Reference time.
+    pub reftime: NtpTimestamp,
+    /// Its poll exponent as sent.
+    pub poll: i8,
+}
+
+impl Header {
+    /// What is shown before anything was heard.
+    pub const UNHEARD: Self = Self {
+        leap: Leap::Unsynchronised,
+        stratum: Stratum::UNSYNCHRONISED,
+        precision: 0,
+        root_delay: Seconds::ZERO,
+        root_dispersion: Seconds::ZERO,
+        refid: RefId::INIT,
+        reftime: NtpTimestamp::ZERO,
+        poll: 0,
+    };
+}
+
+/// A request that has not been answered yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    /// The random transmit timestamp that the answer must give back.
+    pub cookie: NtpTimestamp,
+    /// When it left, by the wall clock; corrected when the shell tells.
+    pub sent: NtpTimestamp,
+    /// Its name for [`super::contract::Input::Sent`].
+    pub token: u64,
+    /// The clock's step count when it left: an exchange across a step measures nothing.
+    pub epoch: u32,
+}
+
+/// An association.
+#[derive(Clone, Debug)]
+pub struct Association {
+    /// Its identifier.
+    pub id: AssocId,
+    /// Its configuration line.
+    pub config: Server,
+    /// Its address, once known. 127.127.1.U for the local clock.
+    pub address: Option<IpAddr>,
+    /// Which of our addresses its packets come to.
+    pub local: Option<IpAddr>,
+    /// Answers to the last eight polls, newest in the lowest bit.
+    pub reach: u8,
+    /// Polls since the last answer.
+    pub unreach: u32,
+    /// Our poll exponent.
+    pub poll: PollExponent,
+    /// The shortest exponent it allows us after RATE kisses.
+    pub rate_floor: PollExponent,
+    /// Packets still to send in the burst under way.
+    pub burst: u8,
+    /// Whether the burst at start has been spent.
+    pub started: bool,
+    /// When it is polled next.
+    pub next_poll: MonoTime,
+    /// The last poll.
+    pub last_poll: Option<MonoTime>,
+    /// The last answer.
+    pub last_answer: Option<MonoTime>,
+    /// Receive time of the last answer by the wall clock.
+    pub received: NtpTimestamp,
+    /// Transmit timestamp of the last answer, to know duplicates.
+    pub last_transmit: NtpTimestamp,
+    /// The open request.
+    pub pending: Option<Pending>,
+    /// A DENY or RSTR kiss was obeyed.
+    pub denied: bool,
+    /// What it said last.
+    pub header: Header,
+    /// The clock filter.
+    pub filter: Filter,
+    /// What its samples tell of the clock.
+    pub estimator: Estimator,
+    /// Results of the packet tests.
+    pub flash: u16,
+    /// What selection made of it.
+    pub selection: Selection,
+    /// Mode-6 event counter, 0..=15.
+    pub event_count: u8,
+    /// Mode-6 code of the last event.
+    pub last_event: u8,
+    /// The version it is asked in: ours, lowered for servers that know no better.
+    pub version: u8,
+}
+
+impl Association {
+    /// A fresh association, due at `first_poll`.
+    #[must_use]
+    pub fn new(
+        id: AssocId,
+        config: Server,
+        address: Option<IpAddr>,
+        estimator: Estimator,
+        first_poll: MonoTime,
+    ) -> Self {
+        let poll = config.minpoll;
+        let version = config.version;
+        Self {
+            id,
+            address,
+            local: None,
+            reach: 0,
+            unreach: 0,
+            poll,
+            rate_floor: PollExponent::MIN,
+            burst: 0,
+            started: false,
+            next_poll: first_poll,
+            last_poll: None,
+            last_answer: None,
+            received: NtpTimestamp::ZERO,
+            last_transmit: NtpTimestamp::ZERO,
+            pending: None,
+            denied: false,
+            header: Header::UNHEARD,
+            filter: Filter::default(),
+            estimator,
+            flash: flash::PEER_UNREACHABLE | flash::PEER_DISTANCE | flash::PEER_STRATUM,
+            selection: Selection::Reject,
+            event_count: 0,
+            last_event: 0,
+            version,
+            config,
+        }
+    }
+
+    /// Whether this is the undisciplined local clock.
+    #[must_use]
+    pub const fn is_local_clock(&self) -> bool {
+        matches!(self.config.target, Target::LocalClock { .. })
+    }
+
+    /// Where requests go: the address with port 123.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<SocketAddr> {
+        if self.is_local_clock() { None } else { self.address.map(|a| SocketAddr::new(a, 123)) }
+    }
+
+    /// The address to show: 0.0.0.0 until a name is resolved.
+    #[must_use]
+    pub fn shown_address(&self) -> IpAddr {
+        self.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    }
+
+    /// The RFC 9327 peer status word.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        let configured = 0x80u16;
+        let authenticated = if self.config.key.is_some() { 0x40 } else { 0 };
+        let verified = if self.config.key.is_some() && self.reach != 0 { 0x20 } else { 0 };
+        let reachable = if self.reach == 0 { 0 } else { 0x10 };
+        let first = configured | authenticated | verified | reachable | self.selection as u16;
+        first << 8 | u16::from(self.event_count) << 4 | u16::from(self.last_event)
+    }
+
+    /// Counts an event as ntpd does and gives what the log needs.
+    pub fn note_event(&mut self, code: u8) -> Peer {
+        if self.last_event != code {
+            self.last_event = code;
+            self.event_count = 0;
+        }
+        self.event_count = (self.event_count + 1).min(15);
+        Peer { id: self.id, address: self.shown_address(), status: self.status() }
+    }
+
+    /// Root distance: how far its time may be from its reference (RFC 5905 section 11.1).
+    #[must_use]
+    pub fn root_distance(&self, now: MonoTime) -> Seconds {
+        let Some(best) = self.filter.best() else {
+            return self.filter.dispersion();
+        };
+        let age = now.since(best.at).get().max(0.0);
+        Seconds::new(
+            (best.delay.get() + self.header.root_delay.get()) / 2.0
+                + self.filter.dispersion().get()
+                + self.header.root_dispersion.get()
+                + PHI * age
+                + self.filter.jitter().get(),
+        )
+    }
+
+    /// The peer tests (TEST10 to TEST13): sets the flash bits; true if it may be selected.
+    pub fn test_fitness(&mut self, now: MonoTime, tos: &Tos, loops: bool) -> bool {
+        self.flash &=
+            !(flash::PEER_STRATUM | flash::PEER_DISTANCE | flash::PEER_LOOP | flash::PEER_UNREACHABLE);
+        let stratum = self.header.stratum.get();
+        if self.header.leap == Leap::Unsynchronised || stratum < tos.floor || stratum >= tos.ceiling.min(16) {
+            self.flash |= flash::PEER_STRATUM;
+        }
+        let limit = tos.maxdist.get() + PHI * self.poll.interval().get();
+        if !self.is_local_clock() && self.root_distance(now).get() >= limit {
+            self.flash |= flash::PEER_DISTANCE;
+        }
+        if loops {
+            self.flash |= flash::PEER_LOOP;
+        }
+        if self.reach == 0 {
+            self.flash |= flash::PEER_UNREACHABLE;
+        }
+        let failed = flash::PEER_STRATUM | flash::PEER_DISTANCE | flash::PEER_LOOP | flash::PEER_UNREACHABLE;
+        self.flash & failed == 0 && !self.config.noselect && self.filter.best().is_some()
+    }
+
+    /// The poll exponent in force when the discipline asks for `wanted`.
+    pub fn adapt_poll(&mut self, wanted: PollExponent) {
+        let low = self.config.minpoll.max(self.rate_floor.min(self.config.maxpoll));
+        self.poll = wanted.max(low).min(self.config.maxpoll.max(low));
+    }
+}

@@ -1,0 +1,86 @@
+//! Datagrams that are no client's request: answers of our servers, control requests, the rest.
+
+use super::auth::Authenticity;
+use super::contract::{Now, Output, Rx, Tx};
+use super::control;
+use super::engine::Engine;
+use super::event::{Event, Kiss};
+use super::receive::Answer;
+use super::reject::Reject;
+use crate::config::model::AccessFlags;
+use crate::wire::{Header, Mode};
+
+impl Engine {
+    pub(super) fn datagram(&mut self, now: Now, rx: &Rx<'_>) {
+        self.counters.received += 1;
+        let result = match rx.data.first().map(|first| Mode::from_bits(*first)) {
+            Some(Mode::Control) => self.control(now, rx),
+            Some(Mode::Server) => self.server_answered(now, rx),
+            Some(_) => Err(Reject::Mode),
+            None => Err(Reject::Format),
+        };
+        if let Err(reason) = result {
+            self.counters.reject(reason);
+        }
+    }
+
+    fn server_answered(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
+        let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
+        let flags = self.admit(rx, header.version)?;
+        let authenticity = self.keys.check(rx.data).map_err(|_| Reject::Format)?;
+        let verified = match authenticity {
+            Authenticity::Verified(key) => Some(key),
+            Authenticity::None | Authenticity::Failed => None,
+        };
+        if flags.contains(AccessFlags::NOTRUST) && verified.is_none() {
+            return Err(Reject::Auth);
+        }
+        let index =
+            self.associations.iter().position(|a| a.endpoint() == Some(rx.from)).ok_or(Reject::Unasked)?;
+        let association = &mut self.associations[index];
+        let authentic = association.config.key.is_some() && association.config.key == verified;
+        let answer = association.receive(now, rx, &header, authentic, self.epoch, self.system.precision);
+        if answer == Err(Reject::Auth) {
+            if association.last_event != 12 {
+                let peer = association.note_event(12);
+                self.event(Event::BadAuth(peer));
+            }
+            return Err(Reject::Auth);
+        }
+        self.counters.processed += 1;
+        match answer? {
+            Answer::Kissed(kiss) => {
+                let peer = association.note_event(if kiss == Kiss::Rate { 7 } else { 8 });
+                self.event(Event::KissObeyed(peer, kiss));
+                self.update_clock(now);
+            }
+            Answer::Measured(sample) => {
+                let correction = self.discipline.correction(sample.at);
+                let first = association.reach == 0;
+                association.reach |= 1;
+                association.unreach = 0;
+                association.take_sample(sample, correction, self.system.floor());
+                if first {
+                    let peer = association.note_event(4);
+                    self.event(Event::Reachable(peer));
+                }
+                self.update_clock(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// A mode-6 request; `noquery` drops it without a word.
+    fn control(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
+        let flags = self.access.lookup(rx.from);
+        if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOQUERY) {
+            return Err(Reject::Restricted);
+        }
+        let view = self.view(now);
+        for data in control::answer(rx.data, &view, flags) {
+            let tx = Tx { data, to: rx.from, socket: Some(rx.socket), from: Some(rx.to), token: None };
+            self.outputs.push_back(Output::Send(tx));
+        }
+        Ok(())
+    }
+}

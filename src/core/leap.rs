@@ -1,0 +1,150 @@
+//! Leap seconds: announced by a majority of the survivors, armed in the kernel on the last day
+//! of the month, over when the day is.
+
+use crate::units::{Leap, NtpTimestamp};
+
+/// A Unix time within 68 years of which wall clock readings are taken to lie: 2026-01-01.
+pub const PIVOT: i64 = 1_767_225_600;
+
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
+/// What became of the leap state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Announced by a majority.
+    Armed(Leap),
+    /// No longer announced.
+    Disarmed,
+    /// It happened.
+    Occurred(Leap),
+}
+
+/// The leap second that may be coming.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LeapWatch {
+    /// Announced for the end of this month, and when that is (Unix seconds).
+    armed: Option<(Leap, i64)>,
+    /// After a leap second its announcement is not believed again until the next day.
+    deaf_until: i64,
+}
+
+impl LeapWatch {
+    /// The leap bits to serve.
+    #[must_use]
+    pub fn announced(&self) -> Leap {
+        self.armed.map_or(Leap::None, |(leap, _)| leap)
+    }
+
+    /// The leap bits for the kernel, which acts at the end of the day: only on the last day.
+    #[must_use]
+    pub fn for_kernel(&self, now: NtpTimestamp, pivot: i64) -> Leap {
+        let (seconds, _) = now.to_unix(pivot);
+        match self.armed {
+            Some((leap, end)) if end - seconds <= DAY => leap,
+            _ => Leap::None,
+        }
+    }
+
+    /// Seconds until the leap, where one is armed (`leapsec`).
+    #[must_use]
+    pub fn seconds_left(&self, now: NtpTimestamp, pivot: i64) -> Option<i64> {
+        self.armed.map(|(_, end)| end - now.to_unix(pivot).0)
+    }
+
+    /// Takes in what the survivors announce; `votes` are their leap bits.
+    pub fn update(&mut self, now: NtpTimestamp, pivot: i64, votes: &[Leap]) -> Option<Change> {
+        let (seconds, _) = now.to_unix(pivot);
+        if let Some((leap, end)) = self.armed
+            && seconds >= end
+        {
+            self.armed = None;
+            self.deaf_until = end + DAY;
+            return Some(Change::Occurred(leap));
+        }
+        let majority =
+            |leap: Leap| votes.iter().filter(|v| **v == leap).count() * 2 > votes.len() && !votes.is_empty();
+        let wanted = [Leap::Insert, Leap::Delete].into_iter().find(|l| majority(*l));
+        match (self.armed, wanted) {
+            (None, Some(leap)) if seconds >= self.deaf_until => {
+                self.armed = Some((leap, end_of_month(seconds)));
+                Some(Change::Armed(leap))
+            }
+            (Some(_), None) if !votes.is_empty() => {
+                self.armed = None;
+                Some(Change::Disarmed)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The Unix second at which the month of `seconds` ends.
+fn end_of_month(seconds: i64) -> i64 {
+    let mut day = seconds.div_euclid(DAY) + 1;
+    while day_of_month(day) != 1 {
+        day += 1;
+    }
+    day * DAY
+}
+
+/// Day of the month, 1..=31, of a day counted from 1970-01-01 in the Gregorian calendar: counted
+/// in years that begin in March, so that the leap day comes last.
+const fn day_of_month(days: i64) -> i64 {
+    let shifted = days + 719_468;
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    day_of_year - (153 * month + 2) / 5 + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JUNE_30_2015: i64 = 1_435_622_400;
+
+    fn stamp(seconds: i64) -> NtpTimestamp {
+        NtpTimestamp::from_unix(seconds, 0)
+    }
+
+    #[test]
+    fn months_end_where_the_calendar_says() {
+        assert_eq!(end_of_month(JUNE_30_2015), JUNE_30_2015 + DAY);
+        assert_eq!(end_of_month(JUNE_30_2015 + DAY), JUNE_30_2015 + 32 * DAY);
+        assert_eq!(end_of_month(951_696_000), 951_868_800); // 2000-02-28: a leap day follows.
+        assert_eq!(end_of_month(4_107_456_000), 4_107_542_400); // 2100-02-28: none follows.
+    }
+
+    #[test]
+    fn armed_by_a_majority_and_told_to_the_kernel_on_the_last_day() {
+        let mut watch = LeapWatch::default();
+        let days_before = JUNE_30_2015 - 5 * DAY;
+        let two_of_three = [Leap::Insert, Leap::Insert, Leap::None];
+        assert_eq!(watch.update(stamp(days_before), days_before, &[Leap::Insert, Leap::None]), None);
+        let armed = watch.update(stamp(days_before), days_before, &two_of_three);
+        assert_eq!(armed, Some(Change::Armed(Leap::Insert)));
+        assert_eq!(watch.announced(), Leap::Insert);
+        assert_eq!(watch.for_kernel(stamp(days_before), days_before), Leap::None);
+        assert_eq!(watch.for_kernel(stamp(JUNE_30_2015), days_before), Leap::Insert);
+        let after = JUNE_30_2015 + DAY;
+        let occurred = watch.update(stamp(after), after, &two_of_three);
+        assert_eq!(occurred, Some(Change::Occurred(Leap::Insert)));
+        assert_eq!(
+            watch.update(stamp(after + 60), after, &two_of_three),
+            None,
+            "late announcements are old news"
+        );
+        assert_eq!(watch.announced(), Leap::None);
+    }
+
+    #[test]
+    fn a_withdrawn_announcement_disarms() {
+        let mut watch = LeapWatch::default();
+        let now = JUNE_30_2015 - DAY;
+        watch.update(stamp(now), now, &[Leap::Insert]);
+        assert_eq!(watch.update(stamp(now), now, &[]), None, "silence is no withdrawal");
+        assert_eq!(watch.update(stamp(now), now, &[Leap::None]), Some(Change::Disarmed));
+    }
+}

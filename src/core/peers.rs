@@ -1,0 +1,288 @@
+//! Making, naming, polling and ending associations.
+
+use super::association::Association;
+use super::contract::{ExitReason, LookupError, LookupId, Now, Output};
+use super::discipline::Sample;
+use super::engine::Engine;
+use super::event::Event;
+use super::names::Purpose;
+use crate::config::model::{Kind, RestrictTarget, Server, Target};
+use crate::units::{AssocId, Leap, MonoTime, RefId, Seconds, Stratum};
+use rand_chacha::rand_core::Rng;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Stratum of the local clock without `fudge` (4.2.6).
+const LOCAL_STRATUM: Stratum = Stratum::new(5);
+/// Root dispersion of the local clock, as ntpd gives it.
+const LOCAL_DISPERSION: Seconds = Seconds::new(0.010);
+/// Poll interval of the local clock, seconds.
+const LOCAL_POLL: Seconds = Seconds::new(64.0);
+/// Servers are polled for the first time within this span after the start, seconds.
+const FIRST_POLLS: f64 = 0.5;
+/// With `-q`, how long names may take to resolve, seconds.
+const QUIT_PATIENCE: Seconds = Seconds::new(60.0);
+/// With `-q`, how long the answer to the last packet of a burst may take, seconds.
+const QUIT_ANSWER: Seconds = Seconds::new(4.0);
+
+impl Association {
+    /// Whether the association has a poll process.
+    #[must_use]
+    pub(super) fn is_polled(&self) -> bool {
+        !self.denied && (self.is_local_clock() || self.address.is_some())
+    }
+}
+
+impl Engine {
+    /// Makes the association that a configuration line asks for.
+    pub(super) fn mobilize(&mut self, now: Now, server: Server) {
+        match (&server.kind, &server.target) {
+            (Kind::Server, Target::LocalClock { unit }) => {
+                let address = IpAddr::V4(Ipv4Addr::new(127, 127, 1, *unit));
+                self.add_local_clock(now, server.clone(), address);
+            }
+            (Kind::Server | Kind::Pool, Target::Address(address)) => {
+                let address = *address;
+                self.add_association(now, server, Some(address));
+            }
+            (Kind::Server | Kind::Pool, Target::Name(name)) => {
+                let (name, family) = (name.clone(), server.family);
+                let id = self.add_association(now, server, None);
+                self.names.add(now.mono, name, family, Purpose::Association(id));
+            }
+            _ => {
+                let what = format!("{:?} {}", server.kind, target_words(&server.target)).to_lowercase();
+                self.event(Event::NotSupported(what));
+            }
+        }
+    }
+
+    fn add_association(&mut self, now: Now, mut server: Server, address: Option<IpAddr>) -> AssocId {
+        if self.setup.quit_after_set {
+            server.iburst = true;
+        }
+        let id = self.new_id();
+        let first = now.mono + Seconds::new(self.chance() * FIRST_POLLS);
+        let estimator = self.discipline.new_estimator();
+        let mut association = Association::new(id, server, address, estimator, first);
+        let peer = association.note_event(1);
+        self.associations.push(association);
+        self.event(Event::Mobilized(peer));
+        self.sources_changed();
+        id
+    }
+
+    fn add_local_clock(&mut self, now: Now, server: Server, address: IpAddr) {
+        let id = self.new_id();
+        let estimator = self.discipline.new_estimator();
+        let mut association = Association::new(id, server, Some(address), estimator, now.mono);
+        association.local = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        association.header.leap = Leap::None;
+        association.header.stratum = association.config.fudge.stratum.unwrap_or(LOCAL_STRATUM);
+        association.header.precision = self.machine.precision;
+        association.header.refid = association.config.fudge.refid.unwrap_or(RefId::LOCL);
+        association.header.root_dispersion = LOCAL_DISPERSION;
+        association.poll = association.config.minpoll;
+        let peer = association.note_event(1);
+        self.associations.push(association);
+        self.event(Event::Mobilized(peer));
+    }
+
+    /// Ends an association; gives whether there was one.
+    pub(super) fn demobilize(&mut self, id: AssocId) -> bool {
+        let Some(index) = self.associations.iter().position(|a| a.id == id) else { return false };
+        let mut gone = self.associations.remove(index);
+        let peer = gone.note_event(2);
+        self.event(Event::Demobilized(peer));
+        self.names.retain(|purpose| !matches!(purpose, Purpose::Association(other) if *other == id));
+        self.sources_changed();
+        true
+    }
+
+    /// `restrict source` follows the set of our servers.
+    pub(super) fn sources_changed(&mut self) {
+        let sources: Vec<IpAddr> =
+            self.associations.iter().filter_map(Association::endpoint).map(|e| e.ip()).collect();
+        self.access.set_sources(&sources);
+    }
+
+    fn new_id(&mut self) -> AssocId {
+        loop {
+            self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+            if self.associations.iter().all(|a| a.id.0 != self.next_id) {
+                return AssocId(self.next_id);
+            }
+        }
+    }
+
+    /// A random number in 0..1.
+    pub(super) fn chance(&mut self) -> f64 {
+        f64::from(self.rng.next_u32()) / 4_294_967_296.0
+    }
+
+    /// Asks for the addresses of the names in restrict lines.
+    pub(super) fn add_restrict_names(&mut self, now: Now) {
+        for line in self.setup.config.restrict.clone() {
+            if let RestrictTarget::Name(name, family) = &line.target {
+                self.names.add(now.mono, name.clone(), *family, Purpose::Restrict(line.clone()));
+            }
+        }
+    }
+
+    pub(super) fn name_answered(&mut self, now: Now, id: LookupId, result: Result<Vec<IpAddr>, LookupError>) {
+        let reason = match result {
+            Ok(addresses) if !addresses.is_empty() => return self.name_resolved(now, id, &addresses),
+            Ok(_) => "no address of the wanted family".to_owned(),
+            Err(error) => error.text,
+        };
+        if let Some((name, retry)) = self.names.failed(now.mono, id) {
+            self.event(Event::NameFailed { name, reason, retry });
+        }
+    }
+
+    fn name_resolved(&mut self, now: Now, id: LookupId, addresses: &[IpAddr]) {
+        let Some(lookup) = self.names.resolved(id) else { return };
+        let fitting: Vec<IpAddr> = addresses.iter().copied().filter(|a| lookup.family.admits(*a)).collect();
+        match lookup.purpose {
+            Purpose::Restrict(line) => {
+                if let Some(address) = fitting.first() {
+                    self.access.insert_resolved(&line, *address);
+                }
+            }
+            Purpose::Association(id) => self.give_address(now, id, &lookup.name, &fitting),
+        }
+    }
+
+    /// Gives an association the first address that no other one has; a pool takes more of them.
+    fn give_address(&mut self, now: Now, id: AssocId, name: &str, addresses: &[IpAddr]) {
+        let taken = |engine: &Self, address: &IpAddr| {
+            engine.associations.iter().any(|a| a.address == Some(*address) && a.id != id)
+        };
+        let free: Vec<IpAddr> = addresses.iter().copied().filter(|a| !taken(self, a)).collect();
+        let Some(address) = free.first().copied().or(addresses.first().copied()) else { return };
+        let delay = self.chance() * FIRST_POLLS;
+        let Some(association) = self.associations.iter_mut().find(|a| a.id == id) else { return };
+        association.address = Some(address);
+        association.next_poll = now.mono + Seconds::new(delay);
+        let config = association.config.clone();
+        self.event(Event::NameResolved { name: name.to_owned(), address });
+        if config.kind == Kind::Pool {
+            for more in free.into_iter().skip(1) {
+                if self.associations.len() >= self.setup.config.tos.maxclock as usize {
+                    break;
+                }
+                self.add_association(now, config.clone(), Some(more));
+            }
+        }
+        self.sources_changed();
+    }
+
+    /// Polls everybody who is due.
+    pub(super) fn poll_all(&mut self, now: Now) {
+        let wanted = self.discipline.poll(now.mono);
+        let mut lost = false;
+        for index in 0..self.associations.len() {
+            if self.associations[index].is_local_clock() {
+                self.poll_local_clock(now, index);
+                continue;
+            }
+            let jitter = self.chance();
+            let floor = self.system.floor();
+            let association = &mut self.associations[index];
+            let polled = association.poll_if_due(now.mono, wanted, jitter);
+            if polled.lost {
+                lost = true;
+                association.filter.push_missing(now.mono, floor);
+                let peer = association.note_event(3);
+                self.event(Event::Unreachable(peer));
+            }
+            if polled.send {
+                self.send_request(now, index);
+            }
+        }
+        if lost {
+            self.update_clock(now);
+        }
+    }
+
+    fn send_request(&mut self, now: Now, index: usize) {
+        let cookie = self.rng.next_u64();
+        self.next_token += 1;
+        let request = self.associations[index].request(now, cookie, self.next_token, self.epoch);
+        let Some(mut tx) = request else { return };
+        if let Some(key) = self.associations[index].config.key {
+            self.keys.sign(key, &mut tx.data);
+        }
+        self.outputs.push_back(Output::Send(tx));
+    }
+
+    /// The local clock always answers: it is this clock.
+    fn poll_local_clock(&mut self, now: Now, index: usize) {
+        let floor = self.system.floor();
+        let association = &mut self.associations[index];
+        if now.mono < association.next_poll {
+            return;
+        }
+        let first = association.reach == 0;
+        association.reach = association.reach << 1 | 1;
+        association.last_poll = Some(now.mono);
+        association.last_answer = Some(now.mono);
+        association.received = now.wall;
+        association.next_poll = now.mono + LOCAL_POLL;
+        let sample = Sample {
+            at: now.mono,
+            offset: Seconds::ZERO,
+            delay: Seconds::ZERO,
+            reading_error: Seconds::ZERO,
+        };
+        // Nothing is measured, so nothing is gained by waiting for eight samples.
+        for _ in 0..if first { super::filter::STAGES } else { 1 } {
+            association.take_sample(sample, Seconds::ZERO, floor);
+        }
+        if first {
+            let peer = association.note_event(4);
+            self.event(Event::Reachable(peer));
+        }
+        self.update_clock(now);
+    }
+
+    /// Whether servers are still in the burst with which they start: the local clock waits for them.
+    pub(super) fn servers_starting(&self, now: MonoTime) -> bool {
+        let patience = Seconds::new(20.0);
+        now.since(self.started) < patience
+            && self.associations.iter().any(|a| {
+                !a.is_local_clock()
+                    && !a.config.noselect
+                    && !a.denied
+                    && (!a.started || a.burst > 0 || a.reach != 0)
+            })
+    }
+
+    /// With `-q`: when it is to be checked whether anybody will still answer.
+    pub(super) fn quit_deadline(&self) -> Option<MonoTime> {
+        if !self.setup.quit_after_set {
+            return None;
+        }
+        let last = self.associations.iter().filter_map(|a| a.last_poll).max().unwrap_or(self.started);
+        let waiting =
+            self.names.any_waiting() || self.associations.iter().any(|a| a.is_polled() && a.burst > 0);
+        Some(if waiting { self.started + QUIT_PATIENCE } else { last + QUIT_ANSWER })
+    }
+
+    /// With `-q`: nobody answered and nobody will.
+    pub(super) fn quit_if_hopeless(&mut self, now: Now) {
+        let servers_left =
+            self.associations.iter().any(|a| !a.is_local_clock() && a.is_polled() && !a.started);
+        if self.quit_deadline().is_some_and(|due| now.mono >= due) && !servers_left {
+            self.exit(ExitReason::NoServer);
+        }
+    }
+}
+
+fn target_words(target: &Target) -> String {
+    match target {
+        Target::Address(address) => address.to_string(),
+        Target::Name(name) => name.clone(),
+        Target::LocalClock { unit } => format!("127.127.1.{unit}"),
+        Target::RefClock { kind, unit } => format!("127.127.{kind}.{unit}"),
+    }
+}

@@ -1,0 +1,96 @@
+//! When a server is asked, and with what.
+
+use super::association::{Association, Pending, UNREACH_BACKOFF};
+use super::contract::{Now, SendToken, Tx};
+use crate::units::{Leap, MonoTime, NtpShort, NtpTimestamp, PollExponent, RefId, Seconds};
+use crate::wire::{Header, Mode, Version};
+
+/// Packets of an `iburst` or `burst` (NTP_BURST).
+const BURST: u8 = 8;
+/// Packets of the start burst that a server without `iburst` gets once: the fewest that make it usable.
+const START_BURST: u8 = 4;
+/// Spacing of a burst, seconds.
+const BURST_SPACING: Seconds = Seconds::new(2.0);
+
+/// What the poll process did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Polled {
+    /// It had been reachable and no longer is.
+    pub lost: bool,
+    /// A request is to be sent.
+    pub send: bool,
+}
+
+impl Association {
+    /// Runs the poll process if it is due; `jitter` (0..1) keeps polls of many clients apart.
+    pub fn poll_if_due(&mut self, now: MonoTime, wanted: PollExponent, jitter: f64) -> Polled {
+        if now < self.next_poll || self.denied || self.endpoint().is_none() {
+            return Polled::default();
+        }
+        let mut polled = Polled { lost: false, send: true };
+        if self.burst > 0 {
+            self.burst -= 1;
+        } else {
+            polled.lost = self.begin_poll();
+            self.adapt_poll(wanted);
+            if self.reach == 0 && self.unreach > UNREACH_BACKOFF {
+                // Nobody there: ask ever less often, down to maxpoll.
+                let slower = (self.unreach - UNREACH_BACKOFF).min(17) as u8;
+                self.poll = PollExponent::new(self.config.minpoll.get().saturating_add(slower))
+                    .min(self.config.maxpoll);
+            }
+        }
+        self.last_poll = Some(now);
+        self.next_poll = if self.burst > 0 {
+            now + BURST_SPACING
+        } else {
+            let interval = self.poll.interval().get();
+            now + Seconds::new(interval * (1.0 + 0.02 * (jitter - 0.5)))
+        };
+        polled
+    }
+
+    /// Shifts the reach register and decides on a burst; true if the peer became unreachable.
+    fn begin_poll(&mut self) -> bool {
+        let was = self.reach;
+        self.reach <<= 1;
+        self.unreach = self.unreach.saturating_add(1);
+        if was == 0 {
+            if self.config.iburst && self.unreach <= UNREACH_BACKOFF {
+                self.burst = BURST - 1;
+            } else if !self.started {
+                self.burst = START_BURST - 1;
+            }
+            self.started = true;
+        } else if self.config.burst {
+            self.burst = BURST - 1;
+        }
+        was != 0 && self.reach == 0
+    }
+
+    /// The request to send now. The transmit timestamp is a random cookie: nobody can forge an
+    /// answer without having seen it, and it tells nothing of our clock.
+    pub fn request(&mut self, now: Now, cookie: u64, token: u64, epoch: u32) -> Option<Tx> {
+        let to = self.endpoint()?;
+        let cookie = NtpTimestamp::from_bits(cookie.max(1));
+        self.pending = Some(Pending { cookie, sent: now.wall, token, epoch });
+        let header = Header {
+            leap: Leap::None,
+            version: Version::new(self.version).unwrap_or(Version::V4),
+            mode: Mode::Client,
+            stratum: 0,
+            poll: self.poll.get() as i8,
+            // RFC 9109 and the data minimisation draft: a request tells nothing about its sender.
+            precision: 0x20,
+            root_delay: NtpShort::default(),
+            root_dispersion: NtpShort::default(),
+            reference_id: RefId::default(),
+            reference: NtpTimestamp::ZERO,
+            origin: NtpTimestamp::ZERO,
+            receive: NtpTimestamp::ZERO,
+            transmit: cookie,
+        };
+        let data = header.to_bytes().to_vec();
+        Some(Tx { data, to, socket: None, from: None, token: Some(SendToken(token)) })
+    }
+}

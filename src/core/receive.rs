@@ -1,0 +1,166 @@
+//! An answer from a server: the packet tests of RFC 5905 section 9, and the sample it yields.
+
+use super::association::{Association, Header as Heard};
+use super::contract::{Now, Rx};
+use super::discipline::Sample;
+use super::event::Kiss;
+use super::filter::{MAX_DISPERSION, PHI, Stage};
+use super::reject::{Reject, flash};
+use crate::units::{Leap, NtpTimestamp, PollExponent, Seconds, Stratum};
+use crate::wire::{Header, Mode};
+
+/// What an answer amounted to.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Answer {
+    /// A measurement; the offset is of the clock as it is, not free-running.
+    Measured(Sample),
+    /// A kiss code to obey.
+    Kissed(Kiss),
+}
+
+impl Association {
+    /// Tests an answer. `authentic` tells whether it carries the code that our request asked for.
+    ///
+    /// # Errors
+    /// Why it is not used; the flash bits say the same.
+    pub fn receive(
+        &mut self,
+        now: Now,
+        rx: &Rx<'_>,
+        header: &Header,
+        authentic: bool,
+        epoch: u32,
+        precision: i8,
+    ) -> Result<Answer, Reject> {
+        if header.mode != Mode::Server {
+            return Err(Reject::Mode);
+        }
+        self.test_origin(header)?;
+        if self.config.key.is_some() && !authentic {
+            // The cookie stays open: a forger who saw it must not silence the true answer.
+            self.flash |= flash::AUTH;
+            return Err(Reject::Auth);
+        }
+        let Some(pending) = self.pending.take() else {
+            return Err(Reject::Bogus);
+        };
+        self.flash &= !(flash::AUTH | flash::BOGUS | flash::DUPLICATE | flash::INVALID | flash::DENIED);
+        self.last_transmit = header.transmit;
+        if header.stratum == 0 {
+            return self.kiss(header).map(Answer::Kissed);
+        }
+        self.test_header(header)?;
+        self.local = Some(rx.to);
+        self.received = rx.received;
+        self.last_answer = Some(now.mono);
+        self.note_header(header);
+        if pending.epoch != epoch {
+            return Err(Reject::Bogus);
+        }
+        Ok(Answer::Measured(measure(now, rx, header, pending.sent, precision)))
+    }
+
+    /// TEST1 to TEST3: an answer gives back our cookie, once. Anything else changes nothing but
+    /// the flash word.
+    fn test_origin(&mut self, header: &Header) -> Result<(), Reject> {
+        if !header.transmit.is_zero() && header.transmit == self.last_transmit {
+            self.flash |= flash::DUPLICATE;
+            return Err(Reject::Duplicate);
+        }
+        if header.origin.is_zero() || self.pending.is_none_or(|p| p.cookie != header.origin) {
+            self.flash |= flash::BOGUS;
+            return Err(Reject::Bogus);
+        }
+        Ok(())
+    }
+
+    /// Stratum 0: a kiss code that we know is obeyed, another one is an unsynchronised server.
+    fn kiss(&mut self, header: &Header) -> Result<Kiss, Reject> {
+        let kiss = match &header.reference_id.to_bytes() {
+            b"DENY" => Kiss::Deny,
+            b"RSTR" => Kiss::Restricted,
+            b"RATE" => Kiss::Rate,
+            _ => {
+                self.flash |= flash::UNSYNCHRONISED;
+                self.note_header(header);
+                return Err(Reject::Unsynchronised);
+            }
+        };
+        self.burst = 0;
+        if kiss == Kiss::Rate {
+            let slower = self.poll.get().max(header.poll.clamp(0, 17) as u8) + 1;
+            self.rate_floor = PollExponent::new(slower).min(self.config.maxpoll.max(self.config.minpoll));
+            self.adapt_poll(self.rate_floor);
+        } else {
+            self.flash |= flash::DENIED;
+            self.denied = true;
+            self.reach = 0;
+        }
+        Ok(kiss)
+    }
+
+    /// TEST3, TEST6 and TEST7: timestamps are there, the server is synchronised, the values make sense.
+    fn test_header(&mut self, header: &Header) -> Result<(), Reject> {
+        self.flash &= !(flash::UNSYNCHRONISED | flash::HEADER);
+        if header.receive.is_zero() || header.transmit.is_zero() {
+            self.flash |= flash::INVALID;
+            return Err(Reject::Header);
+        }
+        if header.leap == Leap::Unsynchronised || header.stratum >= 16 {
+            self.flash |= flash::UNSYNCHRONISED;
+            self.note_header(header);
+            return Err(Reject::Unsynchronised);
+        }
+        let distance = header.root_delay.to_seconds().get() / 2.0 + header.root_dispersion.to_seconds().get();
+        let backwards = (header.transmit - header.receive).to_seconds().get() < 0.0;
+        let set_later =
+            !header.reference.is_zero() && (header.transmit - header.reference).to_seconds().get() < 0.0;
+        if distance >= MAX_DISPERSION || backwards || set_later {
+            self.flash |= flash::HEADER;
+            return Err(Reject::Header);
+        }
+        Ok(())
+    }
+
+    fn note_header(&mut self, header: &Header) {
+        self.header = Heard {
+            leap: header.leap,
+            stratum: Stratum::from_wire(header.stratum),
+            precision: header.precision.clamp(-32, 0),
+            root_delay: header.root_delay.to_seconds(),
+            root_dispersion: header.root_dispersion.to_seconds(),
+            refid: header.reference_id,
+            reftime: header.reference,
+            poll: header.poll,
+        };
+    }
+
+    /// Puts a measurement into filter and estimator; `correction` is what was steered by then.
+    pub fn take_sample(&mut self, sample: Sample, correction: Seconds, floor: Seconds) {
+        let stage = Stage {
+            offset: sample.offset,
+            delay: sample.delay,
+            dispersion: sample.reading_error,
+            at: sample.at,
+        };
+        self.filter.push(stage, floor);
+        self.estimator.sample(&Sample { offset: sample.offset + correction, ..sample });
+    }
+}
+
+/// Offset and delay from the four timestamps (RFC 5905 figure 15).
+fn measure(now: Now, rx: &Rx<'_>, header: &Header, sent: NtpTimestamp, precision: i8) -> Sample {
+    let there = (header.receive - sent).to_seconds();
+    let back = (header.transmit - rx.received).to_seconds();
+    let elapsed = (rx.received - sent).to_seconds().get().max(0.0);
+    let held = (header.transmit - header.receive).to_seconds().get();
+    let reading = 2f64.powi(i32::from(precision)) + 2f64.powi(i32::from(header.precision.clamp(-32, 0)));
+    // The kernel's stamp is of the wall clock: find its moment on the monotonic one.
+    let waited = (now.wall - rx.received).to_seconds().get().clamp(0.0, 1.0);
+    Sample {
+        at: now.mono + Seconds::new(-waited - elapsed / 2.0),
+        offset: (there + back) * 0.5,
+        delay: Seconds::new((elapsed - held).max(2f64.powi(i32::from(precision)))),
+        reading_error: Seconds::new(reading + PHI * elapsed),
+    }
+}

@@ -1,0 +1,95 @@
+//! Why a packet is not used: reasons, and the flash bits that ntpq shows (RFC 5905 section 9, `flash`).
+
+/// The packet and peer tests as ntpq's `flash` word shows them.
+pub mod flash {
+    /// TEST1: duplicate of the last packet.
+    pub const DUPLICATE: u16 = 0x0001;
+    /// TEST2: the origin is not what we sent.
+    pub const BOGUS: u16 = 0x0002;
+    /// TEST3: a timestamp is missing.
+    pub const INVALID: u16 = 0x0004;
+    /// TEST4: access denied.
+    pub const DENIED: u16 = 0x0008;
+    /// TEST5: authentication failed.
+    pub const AUTH: u16 = 0x0010;
+    /// TEST6: the server is not synchronised.
+    pub const UNSYNCHRONISED: u16 = 0x0020;
+    /// TEST7: the header makes no sense.
+    pub const HEADER: u16 = 0x0040;
+    /// TEST10: the peer's stratum is unusable.
+    pub const PEER_STRATUM: u16 = 0x0200;
+    /// TEST11: the peer is too far from its reference.
+    pub const PEER_DISTANCE: u16 = 0x0400;
+    /// TEST12: the peer follows us.
+    pub const PEER_LOOP: u16 = 0x0800;
+    /// TEST13: the peer is unreachable.
+    pub const PEER_UNREACHABLE: u16 = 0x1000;
+}
+
+/// Why a datagram was not used. Counted, never logged: a flood must not fill the log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reject {
+    /// Not an NTP packet: too short, unknown version, bad extension fields, oversize.
+    Format,
+    /// The access list says no.
+    Restricted,
+    /// The source address or port cannot be: port below 123, multicast, one of our own.
+    Source,
+    /// Rate limited.
+    Limited,
+    /// A mode that we do not serve.
+    Mode,
+    /// Nobody we asked.
+    Unasked,
+    /// The origin timestamp is not ours.
+    Bogus,
+    /// The same packet again.
+    Duplicate,
+    /// A missing or wrong message authentication code.
+    Auth,
+    /// The server is not synchronised.
+    Unsynchronised,
+    /// Header values out of range.
+    Header,
+}
+
+/// Counters behind ntpq's `sysstats`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Datagrams that reached the engine.
+    pub received: u64,
+    /// Of the current version.
+    pub this_version: u64,
+    /// Of versions 1 to 3.
+    pub old_version: u64,
+    /// Bad length or format.
+    pub bad_format: u64,
+    /// Bad authentication.
+    pub bad_auth: u64,
+    /// Declined: a mode not served, nobody we asked, a bogus origin.
+    pub declined: u64,
+    /// Denied by the access list.
+    pub restricted: u64,
+    /// Rate limited.
+    pub limited: u64,
+    /// Kiss packets sent.
+    pub kod_sent: u64,
+    /// Time packets processed.
+    pub processed: u64,
+}
+
+impl Counters {
+    /// Counts a rejected datagram.
+    pub fn reject(&mut self, reason: Reject) {
+        let counter = match reason {
+            Reject::Format | Reject::Header => &mut self.bad_format,
+            Reject::Auth => &mut self.bad_auth,
+            Reject::Restricted | Reject::Source => &mut self.restricted,
+            Reject::Limited => &mut self.limited,
+            Reject::Mode | Reject::Unasked | Reject::Bogus | Reject::Duplicate | Reject::Unsynchronised => {
+                &mut self.declined
+            }
+        };
+        *counter += 1;
+    }
+}

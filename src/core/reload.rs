@@ -1,0 +1,63 @@
+//! A new configuration while running: only what differs changes, synchronisation stays.
+
+use super::access::AccessList;
+use super::auth::Keys;
+use super::contract::{Now, Setup};
+use super::engine::Engine;
+use super::event::Event;
+use super::names::Purpose;
+use crate::config::model::Server;
+
+/// Whether two lines ask for the same association, perhaps with other options.
+fn same_association(a: &Server, b: &Server) -> bool {
+    (a.kind, &a.target, a.family) == (b.kind, &b.target, b.family)
+}
+
+impl Engine {
+    pub(super) fn reload(&mut self, now: Now, setup: Setup) {
+        let wanted = setup.config.servers.clone();
+        let gone: Vec<_> = self
+            .associations
+            .iter()
+            .filter(|a| !wanted.iter().any(|w| same_association(w, &a.config)))
+            .map(|a| a.id)
+            .collect();
+        let added: Vec<Server> = wanted
+            .iter()
+            .filter(|w| !self.associations.iter().any(|a| same_association(w, &a.config)))
+            .cloned()
+            .collect();
+        for association in &mut self.associations {
+            if let Some(new) = wanted.iter().find(|w| same_association(w, &association.config))
+                && *new != association.config
+            {
+                association.config = new.clone();
+                association.version = new.version;
+                let poll = association.poll;
+                association.adapt_poll(poll);
+                if let Some(stratum) = new.fudge.stratum.filter(|_| association.is_local_clock()) {
+                    association.header.stratum = stratum;
+                }
+            }
+        }
+        self.names.retain(|purpose| matches!(purpose, Purpose::Association(_)));
+        self.access = AccessList::build(&setup.config.restrict);
+        self.keys = Keys::new(&setup.keys, &setup.config.auth.trusted);
+        self.clients.set_discard(&setup.config.discard);
+        self.setup = Setup {
+            allow_panic_once: self.setup.allow_panic_once,
+            quit_after_set: self.setup.quit_after_set,
+            ..setup
+        };
+        let removed = gone.into_iter().filter(|id| self.demobilize(*id)).count();
+        let count = added.len();
+        for server in added {
+            self.mobilize(now, server);
+        }
+        self.add_restrict_names(now);
+        self.set_interfaces(self.interfaces.clone());
+        self.sources_changed();
+        self.event(Event::Reloaded { added: count, removed });
+        self.update_clock(now);
+    }
+}

@@ -1,0 +1,134 @@
+//! The system variables: what we are as a server, and what the system peer made us.
+
+use super::association::Association;
+use super::contract::Now;
+use super::discipline::Discipline;
+use super::filter::PHI;
+use crate::units::{AssocId, Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
+use md5::{Digest as _, Md5};
+use std::net::IpAddr;
+
+/// RFC 5905 system variables (section 11), valid at `updated`.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// Leap bits that we serve.
+    pub leap: Leap,
+    /// Stratum that we serve.
+    pub stratum: Stratum,
+    /// Precision of the clock, log2 seconds.
+    pub precision: i8,
+    /// Round trip to the reference clock.
+    pub root_delay: Seconds,
+    /// Error bound at `updated`; grows since.
+    pub root_dispersion: Seconds,
+    /// Reference identifier.
+    pub refid: RefId,
+    /// When the clock was last corrected.
+    pub reftime: NtpTimestamp,
+    /// The system peer.
+    pub peer: Option<AssocId>,
+    /// Its status source code of mode 6: 6 for NTP, 5 for the local clock, 0 for none.
+    pub source: u8,
+    /// Combined jitter of the survivors.
+    pub jitter: Seconds,
+    /// When these were updated.
+    pub updated: MonoTime,
+    /// Mode-6 event counter, 0..=15.
+    pub event_count: u8,
+    /// Mode-6 code of the last event.
+    pub last_event: u8,
+}
+
+impl System {
+    /// Just started: leap 3, stratum 16, refid INIT.
+    #[must_use]
+    pub const fn new(precision: i8, now: MonoTime) -> Self {
+        Self {
+            leap: Leap::Unsynchronised,
+            stratum: Stratum::UNSYNCHRONISED,
+            precision,
+            root_delay: Seconds::ZERO,
+            root_dispersion: Seconds::ZERO,
+            refid: RefId::INIT,
+            reftime: NtpTimestamp::ZERO,
+            peer: None,
+            source: 0,
+            jitter: Seconds::ZERO,
+            updated: now,
+            event_count: 0,
+            last_event: 0,
+        }
+    }
+
+    /// Least jitter worth showing: the clock's precision.
+    #[must_use]
+    pub fn floor(&self) -> Seconds {
+        Seconds::new(2f64.powi(i32::from(self.precision)))
+    }
+
+    /// The error bound now.
+    #[must_use]
+    pub fn root_dispersion_at(&self, now: MonoTime) -> Seconds {
+        let age = now.since(self.updated).get().max(0.0);
+        Seconds::new(self.root_dispersion.get() + PHI * age)
+    }
+
+    /// Counts a system event as ntpd does.
+    pub fn note_event(&mut self, code: u8) {
+        if self.last_event != code {
+            self.last_event = code;
+            self.event_count = 0;
+        }
+        self.event_count = (self.event_count + 1).min(15);
+    }
+
+    /// The RFC 9327 system status word.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        let leap = u16::from(self.leap.to_bits()) << 14;
+        leap | u16::from(self.source) << 8 | u16::from(self.event_count) << 4 | u16::from(self.last_event)
+    }
+
+    /// The clock now follows `peer`: takes over its root variables (RFC 5905 section 11.2.3).
+    pub fn follow(&mut self, now: Now, peer: &Association, discipline: &Discipline) {
+        let (now, wall) = (now.mono, now.wall);
+        let local = peer.is_local_clock();
+        self.peer = Some(peer.id);
+        self.source = if local { 5 } else { 6 };
+        self.stratum = peer.header.stratum.next();
+        self.refid = if self.stratum.get() == 1 {
+            peer.header.refid
+        } else {
+            peer.address.map_or(RefId::INIT, refid_of)
+        };
+        self.reftime = wall;
+        self.updated = now;
+        let best = peer.filter.best();
+        self.root_delay = peer.header.root_delay + best.map_or(Seconds::ZERO, |s| s.delay);
+        let age = best.map_or(0.0, |s| now.since(s.at).get().max(0.0));
+        let (offset, error) = if local {
+            (Seconds::ZERO, Seconds::ZERO)
+        } else {
+            (discipline.offset(now).abs(), discipline.offset_error())
+        };
+        self.root_dispersion = peer.header.root_dispersion
+            + peer.filter.dispersion()
+            + Seconds::new(PHI * age)
+            + self.jitter
+            + error
+            + offset;
+    }
+}
+
+/// The reference identifier by which our clients know a source: its IPv4 address, or the first
+/// four octets of the MD5 hash of its IPv6 address (RFC 5905 section 7.3).
+#[must_use]
+pub fn refid_of(address: IpAddr) -> RefId {
+    match address {
+        IpAddr::V4(v4) => RefId::from_ipv4(v4),
+        IpAddr::V6(v6) => {
+            let hash = Md5::digest(v6.octets());
+            RefId::from_bytes([hash[0], hash[1], hash[2], hash[3]])
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! A clock update: who is believed, what they agree on, what is done to the clock, what we then
+//! say of ourselves. One sample's way through the engine ends here.
+
+use super::association::Association;
+use super::contract::{ClockCommand, ExitReason, KernelStatus, Now, Output};
+use super::discipline::{Combined, Estimate, Verdict};
+use super::engine::Engine;
+use super::event::Event;
+use super::leap::{Change, PIVOT};
+use super::select::{Candidate, Limits, Selection, select};
+use super::system::refid_of;
+use crate::config::model::Target;
+use crate::units::{Leap, Ppm, Seconds};
+
+impl Engine {
+    /// Selects the sources anew and acts on what they say.
+    pub(super) fn update_clock(&mut self, now: Now) {
+        let survivors = self.elect(now);
+        let Some(&first) = survivors.first() else {
+            self.fall_back(now);
+            return;
+        };
+        let chosen = self.system_peer_among(&survivors, first);
+        self.mark(&survivors, chosen);
+        let Some(combined) = self.combine(now, &survivors, chosen) else { return };
+        let tinker = self.setup.config.tinker;
+        let mut now = now;
+        match self.discipline.update(now, combined, &tinker) {
+            Verdict::Slew => {
+                if self.setup.quit_after_set {
+                    self.set_and_quit(now);
+                    return;
+                }
+            }
+            Verdict::Step(by) => {
+                now = self.step(now, by, combined);
+                if self.setup.quit_after_set {
+                    self.exit(ExitReason::ClockSet);
+                    return;
+                }
+            }
+            Verdict::Spike(offset, first) => {
+                if first {
+                    self.event(Event::SpikeDetected(offset));
+                }
+                return;
+            }
+            Verdict::Panic(offset) => {
+                self.event(Event::PanicStop(offset));
+                self.exit(ExitReason::Panic);
+                return;
+            }
+        }
+        self.watch_leap(now, &survivors);
+        self.follow(now, chosen);
+        self.command_clock(now);
+    }
+
+    /// Runs selection over all sources; gives the survivors, best first.
+    fn elect(&mut self, now: Now) -> Vec<usize> {
+        let tos = self.setup.config.tos;
+        let mut candidates = Vec::new();
+        for index in 0..self.associations.len() {
+            let loops = self.follows_us(&self.associations[index]);
+            let association = &mut self.associations[index];
+            association.selection = Selection::Reject;
+            let fit = association.test_fitness(now.mono, &tos, loops);
+            if !fit || association.is_local_clock() {
+                continue;
+            }
+            let Some(best) = association.filter.best() else { continue };
+            // Later corrections of the clock have made the measured offset stale: judge by the estimate.
+            let offset = association
+                .estimator
+                .estimate(now.mono)
+                .map_or(best.offset.get(), |e| e.offset - self.discipline.correction(now.mono).get());
+            candidates.push(Candidate {
+                index,
+                stratum: association.header.stratum.get(),
+                offset,
+                distance: association.root_distance(now.mono).get(),
+                jitter: association.filter.jitter().get(),
+                truechimer: association.config.truechimer,
+                prefer: association.config.prefer,
+            });
+        }
+        let limits = Limits {
+            min_clock: tos.minclock as usize,
+            min_sane: tos.minsane as usize,
+            min_distance: tos.mindist,
+        };
+        let outcome = select(&candidates, &limits);
+        for index in outcome.falsetickers {
+            self.associations[index].selection = Selection::Falsetick;
+        }
+        for index in outcome.outliers {
+            self.associations[index].selection = Selection::Outlier;
+        }
+        self.system.jitter = Seconds::new(outcome.jitter);
+        outcome.survivors
+    }
+
+    /// TEST12: a server that has its time from us is no source.
+    fn follows_us(&self, association: &Association) -> bool {
+        association.header.stratum.get() > 1
+            && !association.is_local_clock()
+            && self
+                .interfaces
+                .iter()
+                .any(|i| !i.address.is_loopback() && refid_of(i.address) == association.header.refid)
+    }
+
+    /// The system peer: the first survivor, unless the present one survives at the same stratum
+    /// (no hopping between equals) and none is preferred.
+    fn system_peer_among(&self, survivors: &[usize], first: usize) -> usize {
+        let best = &self.associations[first];
+        survivors
+            .iter()
+            .copied()
+            .find(|&i| {
+                let a = &self.associations[i];
+                Some(a.id) == self.system.peer
+                    && a.header.stratum <= best.header.stratum
+                    && !best.config.prefer
+            })
+            .unwrap_or(first)
+    }
+
+    fn mark(&mut self, survivors: &[usize], chosen: usize) {
+        for &index in survivors {
+            self.associations[index].selection = Selection::Candidate;
+        }
+        self.associations[chosen].selection = Selection::SystemPeer;
+    }
+
+    /// What the survivors agree on: their estimates weighted by their certainty; a preferred
+    /// source alone, where it survived.
+    fn combine(&self, now: Now, survivors: &[usize], chosen: usize) -> Option<Combined> {
+        let alone = [chosen];
+        let used = if self.associations[chosen].config.prefer { &alone[..] } else { survivors };
+        let estimates: Vec<Estimate> =
+            used.iter().filter_map(|&i| self.associations[i].estimator.estimate(now.mono)).collect();
+        let weights = |variance: fn(&Estimate) -> f64| -> Vec<f64> {
+            estimates.iter().map(|e| 1.0 / variance(e).max(1e-24)).collect()
+        };
+        let (by_offset, by_rate) = (weights(|e| e.offset_variance), weights(|e| e.rate_variance));
+        let mean = |weights: &[f64], value: fn(&Estimate) -> f64| -> f64 {
+            estimates.iter().zip(weights).map(|(e, w)| w * value(e)).sum::<f64>()
+                / weights.iter().sum::<f64>()
+        };
+        if estimates.is_empty() {
+            return None;
+        }
+        Some(Combined {
+            offset: mean(&by_offset, |e| e.offset),
+            rate: mean(&by_rate, |e| e.rate),
+            offset_error: by_offset.iter().sum::<f64>().sqrt().recip(),
+            rate_error: by_rate.iter().sum::<f64>().sqrt().recip(),
+            sample_error: mean(&by_offset, |e| e.sample_error),
+            wander: mean(&by_offset, |e| e.wander.ln()).exp(),
+        })
+    }
+
+    /// Orders a step; gives the moment as the stepped clock shows it.
+    fn step(&mut self, now: Now, by: Seconds, combined: Combined) -> Now {
+        self.outputs.push_back(Output::Clock(ClockCommand::Step(by)));
+        self.discipline.stepped(now, by, combined);
+        self.epoch = self.epoch.wrapping_add(1);
+        for association in self.associations.iter_mut().filter(|a| !a.is_local_clock()) {
+            association.filter.clock_stepped(by);
+        }
+        self.event(Event::TimeReset(by));
+        Now { wall: now.wall.offset(by), ..now }
+    }
+
+    /// `-q` with a small offset: one slew for all of it, which the kernel ends without us.
+    fn set_and_quit(&mut self, now: Now) {
+        let offset = self.discipline.offset(now.mono);
+        let micros = self.discipline.slew_all(now);
+        self.outputs.push_back(Output::Clock(ClockCommand::Slew { micros }));
+        self.event(Event::TimeSlew(offset));
+        self.exit(ExitReason::ClockSet);
+    }
+
+    fn watch_leap(&mut self, now: Now, survivors: &[usize]) {
+        let votes: Vec<Leap> = survivors.iter().map(|&i| self.associations[i].header.leap).collect();
+        match self.leap.update(now.wall, PIVOT, &votes) {
+            Some(Change::Armed(leap)) => self.event(Event::LeapArmed(leap)),
+            Some(Change::Disarmed) => self.event(Event::LeapDisarmed),
+            Some(Change::Occurred(leap)) => self.event(Event::LeapOccurred(leap)),
+            None => {}
+        }
+    }
+
+    /// Takes over the system variables from the chosen peer and tells what changed.
+    fn follow(&mut self, now: Now, chosen: usize) {
+        let was = (self.system.peer, self.system.leap);
+        let peer = &self.associations[chosen];
+        self.system.follow(now, peer, &self.discipline);
+        self.system.leap = self.leap.announced();
+        if was.0 != self.system.peer {
+            let peer = &mut self.associations[chosen];
+            let told = peer.note_event(10);
+            let local_unit = match peer.config.target {
+                Target::LocalClock { unit } => Some(unit),
+                _ => None,
+            };
+            let stratum = peer.header.stratum;
+            let address = peer.shown_address();
+            self.event(Event::BecameSystemPeer(told));
+            self.event(Event::SynchronizedTo { address, stratum, local_unit });
+        }
+        if was.1 == Leap::Unsynchronised {
+            self.event(Event::ClockSync);
+        }
+    }
+
+    /// Nobody survived: the local clock takes over if there is one.
+    fn fall_back(&mut self, now: Now) {
+        let local =
+            self.associations.iter().position(|a| a.is_local_clock() && !a.config.noselect && a.reach != 0);
+        match local {
+            Some(index) if !self.servers_starting(now.mono) => {
+                self.mark(&[], index);
+                self.follow(now, index);
+                self.tell_kernel(now);
+            }
+            _ if self
+                .system
+                .peer
+                .is_some_and(|id| self.associations.iter().any(|a| a.id == id && a.is_local_clock())) => {}
+            _ => {
+                if self.system.peer.take().is_some() {
+                    self.system.source = 0;
+                    self.event(Event::NoSystemPeer);
+                }
+            }
+        }
+    }
+
+    /// Frequency, status and, where something is left to correct, the first slew.
+    fn command_clock(&mut self, now: Now) {
+        if !self.discipline.steers() {
+            return;
+        }
+        if let Some(frequency) = self.discipline.new_frequency(now) {
+            self.outputs.push_back(Output::Clock(ClockCommand::Frequency(frequency)));
+        }
+        self.begin_slewing(now);
+        self.tell_kernel(now);
+    }
+
+    fn tell_kernel(&mut self, now: Now) {
+        if !self.discipline.steers() {
+            return;
+        }
+        let max_error = self.system.root_dispersion_at(now.mono) + self.system.root_delay * 0.5;
+        let status = KernelStatus {
+            leap: match self.system.leap {
+                Leap::Unsynchronised => Leap::Unsynchronised,
+                _ => self.leap.for_kernel(now.wall, PIVOT),
+            },
+            max_error,
+            est_error: self.discipline.offset_error().max(self.discipline.jitter()),
+            time_constant: self.discipline.poll(now.mono),
+            tai: None,
+        };
+        self.outputs.push_back(Output::Clock(ClockCommand::Status(status)));
+    }
+
+    /// The frequency as the drift file and ntpq show it.
+    #[must_use]
+    pub fn frequency(&self) -> Ppm {
+        self.discipline.frequency()
+    }
+}

@@ -1,0 +1,170 @@
+//! The header of mode 6, the control protocol of ntpq (RFC 9327 section 2).
+
+use crate::units::Leap;
+
+/// Octets of the header.
+pub const HEADER_LEN: usize = 12;
+/// Most octets of data in one datagram.
+pub const DATA_MAX: usize = 468;
+
+/// Operation codes.
+pub mod opcode {
+    /// Associations and their status words, or one association's variables.
+    pub const READ_STATUS: u8 = 1;
+    /// Variables of the system or of an association.
+    pub const READ_VARIABLES: u8 = 2;
+    /// Sets variables; needs authentication.
+    pub const WRITE_VARIABLES: u8 = 3;
+    /// Variables of a reference clock.
+    pub const READ_CLOCK: u8 = 4;
+    /// Sets variables of a reference clock; needs authentication.
+    pub const WRITE_CLOCK: u8 = 5;
+    /// Registers a trap.
+    pub const SET_TRAP: u8 = 6;
+    /// Configuration text; needs authentication.
+    pub const CONFIGURE: u8 = 8;
+    /// Writes the configuration to a file; needs authentication.
+    pub const SAVE_CONFIG: u8 = 9;
+    /// Removes a trap.
+    pub const UNSET_TRAP: u8 = 31;
+}
+
+/// Error codes of a response (RFC 9327 section 2, status word of errors).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ControlError {
+    /// 1: authentication failure, no permission.
+    Permission,
+    /// 2: invalid message length or format.
+    Format,
+    /// 3: invalid operation code.
+    Opcode,
+    /// 4: unknown association identifier.
+    Association,
+    /// 5: unknown variable name.
+    Variable,
+}
+
+impl ControlError {
+    /// The code for the high octet of the status word.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Permission => 1,
+            Self::Format => 2,
+            Self::Opcode => 3,
+            Self::Association => 4,
+            Self::Variable => 5,
+        }
+    }
+}
+
+/// A request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Request<'a> {
+    /// Protocol version, 1..=7: echoed.
+    pub version: u8,
+    /// Operation, 0..=31.
+    pub opcode: u8,
+    /// Sequence number: echoed.
+    pub sequence: u16,
+    /// The association, 0 for the system.
+    pub association: u16,
+    /// The data.
+    pub data: &'a [u8],
+}
+
+impl<'a> Request<'a> {
+    /// Reads a request. `Ok(None)` for what is no request (too short, another mode, a response or
+    /// a fragment): it deserves no answer.
+    ///
+    /// # Errors
+    /// The request with [`ControlError::Format`] where its count is past its end.
+    pub fn parse(packet: &'a [u8]) -> Result<Option<Self>, (Self, ControlError)> {
+        let Some(header) = packet.first_chunk::<HEADER_LEN>() else { return Ok(None) };
+        let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        let no_request = header[0] & 7 != 6 || header[1] & 0xe0 != 0 || word(8) != 0;
+        if no_request {
+            return Ok(None);
+        }
+        let count = usize::from(word(10));
+        let request = Self {
+            version: (header[0] >> 3) & 7,
+            opcode: header[1] & 0x1f,
+            sequence: word(2),
+            association: word(6),
+            data: packet.get(HEADER_LEN..HEADER_LEN + count).unwrap_or_default(),
+        };
+        // What follows the data (padding, a code, ntpstat's zeros) is not for us.
+        if packet.len() < HEADER_LEN + count {
+            Err((request, ControlError::Format))
+        } else {
+            Ok(Some(request))
+        }
+    }
+
+    /// The datagrams of a successful response, at most [`DATA_MAX`] octets of data each, cut where
+    /// `pieces` are cut. The count does not include the padding to a multiple of four.
+    #[must_use]
+    pub fn respond(&self, leap: Leap, status: u16, pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {
+        let mut offset = 0usize;
+        let last = pieces.len().saturating_sub(1);
+        let mut datagrams = Vec::with_capacity(pieces.len().max(1));
+        for (index, piece) in pieces.iter().enumerate() {
+            let more = if index < last { 0x20 } else { 0 };
+            datagrams.push(self.datagram(leap, 0x80 | more, status, offset, piece));
+            offset += piece.len();
+        }
+        if pieces.is_empty() {
+            datagrams.push(self.datagram(leap, 0x80, status, 0, &[]));
+        }
+        datagrams
+    }
+
+    /// The datagram of an error.
+    #[must_use]
+    pub fn refuse(&self, leap: Leap, error: ControlError) -> Vec<u8> {
+        self.datagram(leap, 0xc0, u16::from(error.code()) << 8, 0, &[])
+    }
+
+    fn datagram(&self, leap: Leap, bits: u8, status: u16, offset: usize, data: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER_LEN + data.len() + 3);
+        out.push(leap.to_bits() << 6 | self.version << 3 | 6);
+        out.push(bits | self.opcode);
+        out.extend(self.sequence.to_be_bytes());
+        out.extend(status.to_be_bytes());
+        out.extend(self.association.to_be_bytes());
+        out.extend((offset as u16).to_be_bytes());
+        out.extend((data.len() as u16).to_be_bytes());
+        out.extend(data);
+        out.resize(out.len().next_multiple_of(4), 0);
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ntpstat_sends_is_a_request_in_spite_of_its_tail() {
+        let mut packet = vec![0x16, 2, 0, 1];
+        packet.resize(576, 0);
+        let request = Request::parse(&packet).unwrap().unwrap();
+        assert_eq!((request.version, request.opcode, request.sequence), (2, 2, 1));
+        let answer = request.respond(Leap::None, 0x0615, &[b"stratum=3".to_vec()]);
+        assert_eq!(answer[0][..12], [0x16, 0x82, 0, 1, 6, 0x15, 0, 0, 0, 0, 0, 9]);
+        assert_eq!(answer[0].len(), 24);
+    }
+
+    #[test]
+    fn responses_and_fragments_are_no_requests() {
+        let request = |first, second, offset| [first, second, 0, 1, 0, 0, 0, 0, 0, offset, 0, 0];
+        assert!(Request::parse(&request(0x16, 2, 0)).unwrap().is_some());
+        for bad in [request(0x16, 0x82, 0), request(0x16, 0x22, 0), request(0x16, 2, 4), request(0x13, 2, 0)]
+        {
+            assert_eq!(Request::parse(&bad), Ok(None));
+        }
+        let short = [0x16, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4, b'a'];
+        assert_eq!(Request::parse(&short).unwrap_err().1, ControlError::Format);
+    }
+}

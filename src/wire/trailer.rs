@@ -1,0 +1,88 @@
+//! What may follow the 48 octets of the header: extension fields, then a message authentication code.
+
+use super::header::HEADER_LEN;
+
+/// Longest message authentication code: key identifier and 20 octets of digest.
+pub const MAC_MAX: usize = 24;
+/// Shortest extension field (RFC 7822).
+const FIELD_MIN: usize = 16;
+
+/// What follows the header.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trailer<'a> {
+    /// Nothing that authenticates.
+    None,
+    /// A crypto-NAK: key identifier 0 and no digest.
+    CryptoNak,
+    /// A message authentication code.
+    Mac {
+        /// Octets that the digest covers: header and extension fields.
+        covered: usize,
+        /// The key identifier.
+        key: u32,
+        /// The digest, 16 or 20 octets.
+        digest: &'a [u8],
+    },
+}
+
+/// The octets do not add up to extension fields and a code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BadTrailer;
+
+/// Finds the message authentication code behind the header and any extension fields (RFC 7822
+/// section 3: a remainder of up to 24 octets is the code).
+///
+/// # Errors
+/// [`BadTrailer`] for lengths that are no multiple of four, run over the end, or leave a remainder
+/// that is no code.
+pub fn parse(packet: &[u8]) -> Result<Trailer<'_>, BadTrailer> {
+    let mut at = HEADER_LEN;
+    if packet.len() < at || !packet.len().is_multiple_of(4) {
+        return Err(BadTrailer);
+    }
+    while packet.len() - at > MAC_MAX {
+        let length = usize::from(u16::from_be_bytes([packet[at + 2], packet[at + 3]]));
+        if length < FIELD_MIN || !length.is_multiple_of(4) || length > packet.len() - at {
+            return Err(BadTrailer);
+        }
+        at += length;
+    }
+    let rest = &packet[at..];
+    match rest.len() {
+        0 => Ok(Trailer::None),
+        4 if rest == [0; 4] => Ok(Trailer::CryptoNak),
+        20 | 24 => {
+            let (key, digest) = rest.split_at(4);
+            let key = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
+            Ok(Trailer::Mac { covered: at, key, digest })
+        }
+        _ => Err(BadTrailer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(tail: &[u8]) -> Vec<u8> {
+        [&[0u8; HEADER_LEN][..], tail].concat()
+    }
+
+    #[test]
+    fn codes_are_found_behind_extension_fields() {
+        assert_eq!(parse(&packet(&[])), Ok(Trailer::None));
+        assert_eq!(parse(&packet(&[0; 4])), Ok(Trailer::CryptoNak));
+        let mut tail = vec![0, 1, 0, 28];
+        tail.extend([0; 24]);
+        tail.extend([0, 0, 0, 7]);
+        tail.extend([9; 16]);
+        assert_eq!(parse(&packet(&tail)), Ok(Trailer::Mac { covered: 76, key: 7, digest: &[9; 16] }));
+    }
+
+    #[test]
+    fn lengths_that_do_not_add_up_are_refused() {
+        for tail in [&[0u8; 3][..], &[0; 8], &[0; 12], &[0; 16], &[0, 1, 0, 200, 0, 0, 0, 0][..], &[0; 28]] {
+            assert_eq!(parse(&packet(tail)), Err(BadTrailer), "{tail:?}");
+        }
+    }
+}
