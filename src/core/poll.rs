@@ -12,6 +12,10 @@ const START_BURST: u8 = 4;
 /// Spacing of a burst, seconds.
 const BURST_SPACING: Seconds = Seconds::new(2.0);
 
+/// Polls come up to this much later than the interval says, so that a crowd of clients that were
+/// started together drifts apart. Never earlier: the interval is a promise to the server.
+const SPREAD: f64 = 0.1;
+
 /// What the poll process did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Polled {
@@ -45,7 +49,7 @@ impl Association {
             now + BURST_SPACING
         } else {
             let interval = self.poll.interval().get();
-            now + Seconds::new(interval * (1.0 + 0.02 * (jitter - 0.5)))
+            now + Seconds::new(interval * (1.0 + SPREAD * jitter))
         };
         polled
     }

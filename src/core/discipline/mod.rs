@@ -280,7 +280,7 @@ impl Discipline {
         }
         let balance = (3f64.sqrt() * target.sample_error / target.wander).powf(2.0 / 3.0).log2();
         let age = (now.since(started).get() / 4.0).max(1.0).log2();
-        PollExponent::new(balance.min(age).clamp(0.0, f64::from(COMFORTABLE)) as u8)
+        PollExponent::new(balance.round().min(age).clamp(0.0, f64::from(COMFORTABLE)) as u8)
     }
 }
 
