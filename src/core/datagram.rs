@@ -47,8 +47,9 @@ impl Engine {
             }
             return Err(Reject::Auth);
         }
+        let answer = answer?;
         self.counters.processed += 1;
-        match answer? {
+        match answer {
             Answer::Kissed(kiss) => {
                 let peer = association.note_event(if kiss == Kiss::Rate { 7 } else { 8 });
                 self.event(Event::KissObeyed(peer, kiss));

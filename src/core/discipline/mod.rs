@@ -273,10 +273,10 @@ impl Discipline {
     #[must_use]
     pub fn poll(&self, now: MonoTime) -> PollExponent {
         let (Some(target), Some(started)) = (self.target, self.started) else {
-            return PollExponent::DEFAULT_MIN;
+            return PollExponent::MIN;
         };
         if self.state != State::Synchronised {
-            return PollExponent::DEFAULT_MIN;
+            return PollExponent::MIN;
         }
         let balance = (3f64.sqrt() * target.sample_error / target.wander).powf(2.0 / 3.0).log2();
         let age = (now.since(started).get() / 4.0).max(1.0).log2();
