@@ -2,6 +2,7 @@
 //! hostile network must not make it do. Long runs are the simulator's.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
+#![allow(unreachable_pub)] // the modules of a test have no other readers
 
 mod bench;
 mod client;

@@ -1,0 +1,183 @@
+//! What is wrong with a line, said so that a tired administrator knows what to do.
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// How bad it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// Something was not understood and has no effect.
+    Error,
+    /// Understood, but changed, without effect, or not yet supported.
+    Warning,
+    /// Worth knowing.
+    Note,
+}
+
+/// A finding in a configuration, keys or drift file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file.
+    pub file: PathBuf,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column in octets, from 1.
+    pub column: u32,
+    /// The line as written.
+    pub source: Vec<u8>,
+    /// The octets of `source` that it is about; empty at the end of the line.
+    pub span: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    pub expected: Option<String>,
+    /// What takes effect instead.
+    pub effect: String,
+    /// The word that was probably meant.
+    pub suggestion: Option<String>,
+    /// The includefile lines that led here, outermost first.
+    pub include_stack: Vec<(PathBuf, u32)>,
+}
+
+impl Diagnostic {
+    /// One line for the log: where, what, what was expected, what takes effect.
+    #[must_use]
+    pub fn log_line(&self) -> String {
+        let mut out =
+            format!("{} line {} column {}: {}", self.file.display(), self.line, self.column, self.message);
+        if let Some(word) = &self.suggestion {
+            let _ = write!(out, ", did you mean {word}?");
+        } else if let Some(expected) = &self.expected {
+            let _ = write!(out, ", expected {expected}");
+        }
+        let _ = write!(out, "; {}", self.effect);
+        out
+    }
+
+    /// Several lines for a person: the line with the word marked, what was expected, a suggestion,
+    /// what takes effect. Octets that are no UTF-8 and control characters are shown as `\xNN`.
+    #[must_use]
+    pub fn render(&self, color: bool) -> String {
+        let (source, span) = printable(&self.source, &self.span);
+        let path = self.file.display().to_string();
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+            Severity::Note => Level::NOTE,
+        };
+        let label = match (&self.suggestion, &self.expected) {
+            (Some(word), _) => format!("did you mean {word}?"),
+            (None, Some(expected)) => format!("expected {expected}"),
+            (None, None) => String::new(),
+        };
+        let snippet = Snippet::source(source)
+            .line_start(self.line as usize)
+            .path(path)
+            .annotation(AnnotationKind::Primary.span(span).label(label));
+        let mut group = level
+            .primary_title(self.message.clone())
+            .element(snippet)
+            .element(Level::NOTE.message(&self.effect));
+        for (file, line) in self.include_stack.iter().rev() {
+            let text = format!("included from {} line {line}", file.display());
+            group = group.element(Level::NOTE.message(text));
+        }
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        renderer.render(&[group]).clone()
+    }
+}
+
+/// The line as it can be shown, and where the span went.
+fn printable(source: &[u8], span: &Range<usize>) -> (String, Range<usize>) {
+    let mut out = String::new();
+    let mut moved = None..None;
+    let mut at = 0;
+    for chunk in source.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            mark(&mut moved, span, at, out.len());
+            if c == '\t' {
+                out.push(' ');
+            } else if c.is_control() {
+                let _ = write!(out, "\\x{:02x}", c as u32);
+            } else {
+                out.push(c);
+            }
+            at += c.len_utf8();
+        }
+        for b in chunk.invalid() {
+            mark(&mut moved, span, at, out.len());
+            let _ = write!(out, "\\x{b:02x}");
+            at += 1;
+        }
+    }
+    let end = out.len();
+    let start = moved.start.unwrap_or(end);
+    (out, start..moved.end.unwrap_or(end).max(start))
+}
+
+/// Notes in the shown line where the span begins and ends in the source.
+fn mark(moved: &mut Range<Option<usize>>, span: &Range<usize>, at: usize, shown: usize) {
+    if at >= span.start && moved.start.is_none() {
+        moved.start = Some(shown);
+    }
+    if at >= span.end && moved.end.is_none() {
+        moved.end = Some(shown);
+    }
+}
+
+/// A word for a message: in quotes, without control characters or octets that are no UTF-8.
+pub(super) fn quote(text: &[u8]) -> String {
+    let (shown, _) = printable(text, &(0..0));
+    let mut cut: String = shown.chars().take(60).collect();
+    if cut.len() < shown.len() {
+        cut.push('…');
+    }
+    format!("\"{cut}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn diagnostic(source: &[u8], span: Range<usize>) -> Diagnostic {
+        Diagnostic {
+            severity: Severity::Error,
+            file: "/etc/ntp.conf".into(),
+            line: 24,
+            column: span.start as u32 + 1,
+            source: source.to_vec(),
+            span,
+            message: "unknown word \"perfer\"".to_owned(),
+            expected: Some("an option of server".to_owned()),
+            effect: "the server is used without it".to_owned(),
+            suggestion: Some("prefer".to_owned()),
+            include_stack: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn log_line_names_place_word_and_effect() {
+        assert_eq!(
+            diagnostic(b"server 192.0.2.1 perfer", 17..23).log_line(),
+            "/etc/ntp.conf line 24 column 18: unknown word \"perfer\", did you mean prefer?; \
+             the server is used without it"
+        );
+    }
+
+    #[test]
+    fn the_caret_stands_under_the_word_behind_wide_and_invalid_octets() {
+        let rendered = diagnostic(b"server 192.0.2.1 perfer", 17..23).render(false);
+        assert!(rendered.contains("/etc/ntp.conf:24:18"), "{rendered}");
+        let lines: Vec<&str> = rendered.lines().collect();
+        let at = lines.iter().position(|l| l.contains("server 192")).unwrap();
+        assert_eq!(lines[at].find("perfer"), lines[at + 1].find('^'), "{rendered}");
+        let odd = diagnostic("# \u{8bbe}\x01 x".as_bytes(), 0..1);
+        assert!(odd.render(false).contains("\\x01"), "{}", odd.render(false));
+        let invalid = diagnostic(b"a\xe9b perfer", 4..10).render(false);
+        assert!(invalid.contains("a\\xe9b perfer"), "{invalid}");
+    }
+}

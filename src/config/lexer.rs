@@ -1,0 +1,250 @@
+//! Octets of a line to words, as ntpd's scanner cuts them. Files need not be UTF-8.
+//!
+//! A word's meaning depends on the one before it ("string mode": after `server` the next word is a
+//! string, even if it reads `123` or `prefer`), so words are cut one at a time, by the grammar.
+
+use super::words::{self, Follow};
+use nom::bytes::complete::{is_not, take_till, take_while};
+use nom::character::complete::char as octet;
+use nom::combinator::{opt, recognize};
+use nom::sequence::{preceded, terminated};
+use nom::{IResult, Parser};
+use std::ops::Range;
+
+/// Longest word, octets.
+pub(super) const WORD_MAX: usize = 1024;
+
+/// A word and where it stands.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) struct Token {
+    pub(super) kind: TokenKind,
+    /// The word's octets without quotes.
+    pub(super) text: Vec<u8>,
+    /// Where it stands in the line.
+    pub(super) span: Range<usize>,
+}
+
+/// What a word is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) enum TokenKind {
+    /// A word of the configuration language.
+    Keyword(&'static str),
+    /// `-4` or `-6` where an address is expected.
+    Family(u8),
+    /// A whole number; held to ±2^53.
+    Integer(i64),
+    /// A number with a fraction or an exponent.
+    Double(f64),
+    /// Anything else, and everything in quotes.
+    Text,
+    /// One of `{ } ( ) , ; | =`.
+    Special(u8),
+    /// More octets than ntpd takes.
+    TooLong,
+}
+
+/// Cuts a line into words.
+#[derive(Clone, Debug)]
+pub(super) struct Lexer<'a> {
+    line: &'a [u8],
+    at: usize,
+    mode: Follow,
+}
+
+const SPECIALS: &[u8] = b"{}(),;|=";
+
+const fn is_blank(b: u8) -> bool {
+    matches!(b, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
+}
+
+/// The unquoted beginning of a word.
+fn plain(input: &[u8], specials: bool) -> IResult<&[u8], &[u8]> {
+    take_till(|b: u8| is_blank(b) || b == b'#' || b == b'"' || (specials && SPECIALS.contains(&b)))(input)
+}
+
+/// A quoted rest of a word, up to the next quote or the end of the line.
+fn quoted(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    preceded(octet('"'), terminated(take_till(|b: u8| b == b'"'), opt(octet('"')))).parse(input)
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) fn new(line: &'a [u8]) -> Self {
+        Self { line, at: 0, mode: Follow::Normal }
+    }
+
+    /// The next word; `None` at the end of the line or before a comment.
+    pub(super) fn next(&mut self) -> Option<Token> {
+        let mut after_empty_quotes = false;
+        loop {
+            let (rest, _) = blanks(&self.line[self.at..]);
+            self.at = self.line.len() - rest.len();
+            let first = *rest.first()?;
+            if first == b'#' {
+                return None;
+            }
+            let strings = self.mode != Follow::Normal;
+            if SPECIALS.contains(&first) && !strings {
+                return Some(self.special(first));
+            }
+            let start = self.at;
+            let (text, was_quoted) = self.cut(rest, !strings);
+            if text.is_empty() {
+                // An empty word is as if not there; the next one counts as quoted.
+                after_empty_quotes = true;
+                continue;
+            }
+            let kind = self.classify(&text, strings, was_quoted || after_empty_quotes);
+            return Some(Token { kind, text, span: start..self.at });
+        }
+    }
+
+    fn special(&mut self, first: u8) -> Token {
+        self.at += 1;
+        if first == b'=' {
+            self.mode = Follow::OneString;
+        }
+        Token { kind: TokenKind::Special(first), text: vec![first], span: self.at - 1..self.at }
+    }
+
+    fn cut(&mut self, input: &[u8], specials: bool) -> (Vec<u8>, bool) {
+        let Ok((rest, head)) = plain(input, specials) else { return (Vec::new(), false) };
+        let (rest, tail) = match quoted(rest) {
+            Ok((rest, tail)) => (rest, Some(tail)),
+            Err(_) => (rest, None),
+        };
+        self.at = self.line.len() - rest.len();
+        let mut text = [head, tail.unwrap_or_default()].concat();
+        if let Some(nul) = text.iter().position(|b| *b == 0) {
+            text.truncate(nul);
+        }
+        (text, tail.is_some())
+    }
+
+    fn classify(&mut self, text: &[u8], strings: bool, was_quoted: bool) -> TokenKind {
+        if text.len() > WORD_MAX {
+            self.mode = Follow::Normal;
+            return TokenKind::TooLong;
+        }
+        if strings {
+            if !was_quoted && let Some(family) = family(text) {
+                return TokenKind::Family(family);
+            }
+            if self.mode == Follow::OneString {
+                self.mode = Follow::Normal;
+            }
+            return TokenKind::Text;
+        }
+        if was_quoted {
+            return TokenKind::Text;
+        }
+        if let b"-4" | b"-6" = text {
+            return TokenKind::Family(text[1] - b'0');
+        }
+        if let Some(word) = words::find(text) {
+            self.mode = word.follow;
+            return TokenKind::Keyword(word.name);
+        }
+        number(text).unwrap_or(TokenKind::Text)
+    }
+}
+
+/// In string mode a word that begins with `-4` or `-6` is the address family.
+fn family(text: &[u8]) -> Option<u8> {
+    match text {
+        [b'-', digit @ (b'4' | b'6'), ..] => Some(digit - b'0'),
+        _ => None,
+    }
+}
+
+fn blanks(input: &[u8]) -> (&[u8], &[u8]) {
+    let result: IResult<&[u8], &[u8]> = take_while(is_blank)(input);
+    result.unwrap_or((input, &[]))
+}
+
+/// A number as 4.2.6 or 4.2.8 reads it: digits with an optional sign; or digits with a point or
+/// an exponent.
+fn number(text: &[u8]) -> Option<TokenKind> {
+    let digits = |input| -> IResult<&[u8], &[u8]> { take_while(|b: u8| b.is_ascii_digit())(input) };
+    let sign = |input| -> IResult<&[u8], Option<char>> { opt(octet('-').or(octet('+'))).parse(input) };
+    let exponent = |input| -> IResult<&[u8], &[u8]> {
+        recognize((octet('e').or(octet('E')), sign, is_not(" "))).parse(input)
+    };
+    let parsed: IResult<&[u8], _> = (sign, digits, opt((octet('.'), digits)), opt(exponent)).parse(text);
+    let (rest, (sign, whole, fraction, exponent)) = parsed.ok()?;
+    let any_digit = !whole.is_empty() || fraction.is_some_and(|(_, f)| !f.is_empty());
+    if !rest.is_empty() || !(any_digit || text == b"-") {
+        return None;
+    }
+    let text = std::str::from_utf8(text).ok()?;
+    if fraction.is_none() && exponent.is_none() && sign != Some('+') {
+        let limit = (1i64 << 53) as f64;
+        let value = if text == "-" { 0.0 } else { text.parse::<f64>().ok()? };
+        return Some(TokenKind::Integer(value.clamp(-limit, limit) as i64));
+    }
+    text.parse().ok().filter(|v: &f64| v.is_finite()).map(TokenKind::Double)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &[u8]) -> Vec<String> {
+        let mut lexer = Lexer::new(line);
+        let mut out = Vec::new();
+        while let Some(token) = lexer.next() {
+            let text = String::from_utf8_lossy(&token.text).into_owned();
+            out.push(match token.kind {
+                TokenKind::Keyword(_) => text,
+                TokenKind::Integer(i) => format!("int:{i}"),
+                TokenKind::Double(d) => format!("double:{d}"),
+                TokenKind::Text => format!("'{text}'"),
+                TokenKind::Family(f) => format!("-{f}"),
+                TokenKind::Special(c) => format!("<{}>", char::from(c)),
+                TokenKind::TooLong => "too long".to_owned(),
+            });
+        }
+        out
+    }
+
+    #[test]
+    fn words_are_cut_as_ntpd_cuts_them() {
+        let table: [(&[u8], &[&str]); 26] = [
+            (b"server a.b#c", &["server", "'a.b'"]),
+            (b"server foo\"bar baz\" prefer", &["server", "'foobar baz'", "prefer"]),
+            (b"server \"a b\"c", &["server", "'a b'", "'c'"]),
+            (b"server \"\" foo", &["server", "'foo'"]),
+            (b"keys \"\"", &["keys"]),
+            (b"keys \"foo", &["keys", "'foo'"]),
+            (b"Server foo", &["'Server'", "'foo'"]),
+            (b"restrict 10.1", &["restrict", "double:10.1"]),
+            (b"restrict 10", &["restrict", "int:10"]),
+            (b"restrict 10.0.0.1", &["restrict", "'10.0.0.1'"]),
+            (b"restrict \"ntp\"", &["restrict", "'ntp'"]),
+            (b"server foo|bar;", &["server", "'foo|bar;'"]),
+            (b"server 1", &["server", "'1'"]),
+            (b"server ntp", &["server", "'ntp'"]),
+            (b"server -4foo bar", &["server", "-4", "'bar'"]),
+            (b"restrict -6 default", &["restrict", "-6", "default"]),
+            (b"server foo minpoll -", &["server", "'foo'", "minpoll", "int:0"]),
+            (b"tinker step .5", &["tinker", "step", "double:0.5"]),
+            (b"tinker step 1e-3", &["tinker", "step", "double:0.001"]),
+            (b"tinker step +5", &["tinker", "step", "double:5"]),
+            (b"tinker step e5", &["tinker", "step", "'e5'"]),
+            (b"\x0cserver\x0bfoo\r", &["server", "'foo'"]),
+            (b"server foo\xe9", &["server", "'foo\u{fffd}'"]),
+            (b"setvar foo = \"bar baz\"", &["setvar", "'foo'", "<=>", "'bar baz'"]),
+            (b"trustedkey ( 4 ... 6 )", &["trustedkey", "<(>", "int:4", "...", "int:6", "<)>"]),
+            (b"logconfig =syncall +clockall", &["logconfig", "'=syncall'", "'+clockall'"]),
+        ];
+        for (line, expected) in table {
+            assert_eq!(words(line), expected, "{}", String::from_utf8_lossy(line));
+        }
+    }
+
+    #[test]
+    fn huge_numbers_and_words_are_held() {
+        assert_eq!(words(b"server a key 99999999999999999999")[3], format!("int:{}", 1i64 << 53));
+        let long = [b"server ".as_slice(), &[b'x'; 1025]].concat();
+        assert_eq!(words(&long), ["server", "too long"]);
+    }
+}

@@ -1,0 +1,346 @@
+//! The whole file: lines to commands, includefiles, and the order in which commands apply.
+
+use super::Parsed;
+use super::diagnostic::{Diagnostic, Severity, quote};
+use super::lexer::{Token, TokenKind};
+use super::line::{Advice, Dropped, Line};
+use super::model::{Config, Enable, Server, Target};
+use super::servers::FudgeFactor;
+use super::{restrict, servers, settings};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+/// Levels of includefiles below the main file.
+const INCLUDE_DEPTH: usize = 5;
+
+/// Commands that begin a line.
+const COMMANDS: [&str; 56] = [
+    "automax",
+    "broadcast",
+    "broadcastclient",
+    "broadcastdelay",
+    "calldelay",
+    "controlkey",
+    "crypto",
+    "disable",
+    "discard",
+    "driftfile",
+    "dscp",
+    "enable",
+    "end",
+    "filegen",
+    "fudge",
+    "ident",
+    "includefile",
+    "interface",
+    "keys",
+    "keysdir",
+    "leapfile",
+    "leapsmearinterval",
+    "logconfig",
+    "logfile",
+    "manycastclient",
+    "manycastserver",
+    "mdnstries",
+    "mru",
+    "multicastclient",
+    "nic",
+    "nonvolatile",
+    "ntpsigndsocket",
+    "peer",
+    "phone",
+    "pidfile",
+    "pool",
+    "qos",
+    "refclock",
+    "requestkey",
+    "reset",
+    "restrict",
+    "revoke",
+    "rlimit",
+    "saveconfigdir",
+    "server",
+    "setvar",
+    "simulate",
+    "statistics",
+    "statsdir",
+    "tick",
+    "tinker",
+    "tos",
+    "trap",
+    "trustedkey",
+    "ttl",
+    "unpeer",
+];
+
+/// Commands that are read and have no effect: why.
+const WITHOUT_EFFECT: [(&str, &str); 24] = [
+    ("automax", "Autokey is not supported"),
+    ("broadcastclient", "broadcast is not yet supported by rsntpd"),
+    ("broadcastdelay", "broadcast is not yet supported by rsntpd"),
+    ("calldelay", "dial-up modems are not supported"),
+    ("crypto", "Autokey is not supported: it is broken by design and was never safe"),
+    ("dscp", "rsntpd marks its packets as ntpd does by default"),
+    ("ident", "Autokey is not supported"),
+    ("keysdir", "Autokey is not supported"),
+    ("leapsmearinterval", "leap smearing is not supported"),
+    ("manycastserver", "manycast is not yet supported by rsntpd"),
+    ("mdnstries", "rsntpd does not announce itself by mDNS"),
+    ("mru", "the client table of rsntpd has a fixed bound"),
+    ("multicastclient", "multicast is not yet supported by rsntpd"),
+    ("nonvolatile", "rsntpd writes the drift file hourly when it changed"),
+    ("ntpsigndsocket", "MS-SNTP signing is not supported"),
+    ("phone", "dial-up modems are not supported"),
+    ("qos", "ntpd reads it and never uses it"),
+    ("refclock", "reference clocks other than LOCAL are not yet supported by rsntpd"),
+    ("reset", "it clears counters of a running daemon"),
+    ("revoke", "Autokey is not supported"),
+    ("rlimit", "rsntpd needs no such limits"),
+    ("tick", "rsntpd measures the clock's tick itself"),
+    ("trap", "traps are not supported"),
+    ("ttl", "multicast is not yet supported by rsntpd"),
+];
+
+type Read<'r> = &'r mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
+
+/// What has been read so far.
+struct Parser<'r> {
+    config: Config,
+    diagnostics: Vec<Diagnostic>,
+    switches: Vec<(fn(&mut Enable, bool), bool)>,
+    fudges: Vec<(Ipv4Addr, Vec<FudgeFactor>)>,
+    read: Read<'r>,
+    stack: Vec<(PathBuf, u32)>,
+    ended: bool,
+}
+
+/// Reads a configuration. Nothing in it is ever an error to the caller: what was not understood
+/// is a diagnostic. `read` opens includefiles, whose path it gets as written.
+pub fn parse(file: &Path, text: &[u8], read: Read<'_>) -> Parsed {
+    let mut parser = Parser {
+        config: Config::default(),
+        diagnostics: Vec::new(),
+        switches: Vec::new(),
+        fudges: Vec::new(),
+        read,
+        stack: Vec::new(),
+        ended: false,
+    };
+    parser.file(file, text);
+    parser.finish()
+}
+
+impl Parser<'_> {
+    fn file(&mut self, file: &Path, text: &[u8]) {
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let mut lines = text.split(|b| *b == b'\n').zip(1u32..);
+        while let Some((bytes, number)) = lines.next() {
+            if self.ended {
+                return;
+            }
+            let opens = self.line(file, bytes, number);
+            if opens {
+                skip_block(&mut lines, bytes);
+            }
+        }
+    }
+
+    /// Reads a line; true if it opens a block to be skipped (`simulate`).
+    fn line(&mut self, file: &Path, bytes: &[u8], number: u32) -> bool {
+        let mut diagnostics = std::mem::take(&mut self.diagnostics);
+        let stack = self.stack.clone();
+        let mut line = Line::new(bytes, file, number, &stack, &mut diagnostics);
+        let mut include = None;
+        let mut block = false;
+        if let Some(first) = line.next() {
+            match first.kind {
+                TokenKind::Keyword("includefile") => include = self.include(&mut line),
+                TokenKind::Keyword("simulate") => {
+                    block = true;
+                    let message = "simulate is for ntpdsim".to_owned();
+                    line.say(
+                        Severity::Warning,
+                        first.span,
+                        message,
+                        Advice::default(),
+                        "the block is skipped",
+                    );
+                }
+                _ => self.command(&mut line, &first),
+            }
+        }
+        self.diagnostics = diagnostics;
+        if let Some((path, span)) = include {
+            self.include_file(file, bytes, number, &path, span);
+        }
+        block
+    }
+
+    fn command(&mut self, line: &mut Line<'_>, first: &Token) {
+        let word = match first.kind {
+            TokenKind::Keyword(word) if COMMANDS.contains(&word) || word == "unconfig" => word,
+            _ => {
+                line.unexpected(
+                    first,
+                    "a command such as server or restrict",
+                    &COMMANDS,
+                    "the line is ignored".to_owned(),
+                );
+                return;
+            }
+        };
+        // A command that is dropped has said why.
+        let _ = self.run(line, word, first);
+    }
+
+    fn run(&mut self, line: &mut Line<'_>, word: &'static str, first: &Token) -> Result<(), Dropped> {
+        let config = &mut self.config;
+        match word {
+            "server" | "pool" | "peer" | "broadcast" | "manycastclient" => {
+                if let Some(server) = servers::association(line, word)? {
+                    self.add_server(line, server);
+                }
+            }
+            "restrict" => config.restrict.push(restrict::restrict(line)?),
+            "fudge" => {
+                let fudge = servers::fudge(line)?;
+                self.fudges.push(fudge);
+            }
+            "tinker" => settings::tinker(line, config)?,
+            "tos" => settings::tos(line, config)?,
+            "discard" => settings::discard(line, config)?,
+            "enable" | "disable" => {
+                let on = word == "enable";
+                let found = settings::switches(line, word)?;
+                self.switches.extend(found.into_iter().map(|set| (set, on)));
+            }
+            "statistics" => settings::statistics(line, config)?,
+            "filegen" => settings::filegen(line, config)?,
+            "interface" | "nic" => settings::interface(line, config, word)?,
+            "logconfig" => settings::logconfig(line, config)?,
+            "setvar" => settings::setvar(line, config)?,
+            "trustedkey" => config.auth.trusted = settings::trusted_keys(line)?,
+            "requestkey" => config.auth.request = settings::one_key(line, word)?,
+            "controlkey" => config.auth.control = settings::one_key(line, word)?,
+            "driftfile" => settings::driftfile(line, config),
+            "keys" | "logfile" | "pidfile" | "leapfile" | "saveconfigdir" | "statsdir" => {
+                let path = line.path(word)?;
+                self.set_path(word, path);
+                line.done(word);
+            }
+            "end" => self.ended = true,
+            _ => without_effect(line, word, first),
+        }
+        Ok(())
+    }
+
+    fn set_path(&mut self, word: &str, path: PathBuf) {
+        let config = &mut self.config;
+        *match word {
+            "keys" => &mut config.auth.keys,
+            "logfile" => &mut config.logfile,
+            "pidfile" => &mut config.pidfile,
+            "leapfile" => &mut config.leapfile,
+            "saveconfigdir" => &mut config.saveconfigdir,
+            _ => &mut config.statistics.dir,
+        } = Some(path);
+    }
+
+    /// A second line for the same address and kind is dropped, as ntpd does.
+    fn add_server(&mut self, line: &mut Line<'_>, server: Server) {
+        let same = |s: &Server| (s.kind, &s.target, s.family) == (server.kind, &server.target, server.family);
+        let numeric = !matches!(server.target, Target::Name(_));
+        if numeric && self.config.servers.iter().any(same) {
+            let message = "this server has a line already".to_owned();
+            line.say(Severity::Note, line.end(), message, Advice::default(), "the first line counts");
+            return;
+        }
+        self.config.servers.push(server);
+    }
+
+    /// `includefile PATH [COMMAND]`: the rest of the line is a command that runs first.
+    fn include(&mut self, line: &mut Line<'_>) -> Option<(PathBuf, std::ops::Range<usize>)> {
+        let span = line.next_span();
+        let path = line.path("includefile").ok()?;
+        if let Some(first) = line.next() {
+            self.command(line, &first);
+        }
+        Some((path, span))
+    }
+
+    fn include_file(
+        &mut self,
+        file: &Path,
+        bytes: &[u8],
+        number: u32,
+        path: &Path,
+        span: std::ops::Range<usize>,
+    ) {
+        let problem = if self.stack.len() >= INCLUDE_DEPTH {
+            Err(format!("includefiles are nested more than {INCLUDE_DEPTH} deep"))
+        } else {
+            (self.read)(path).map_err(|why| format!("cannot open {}: {why}", path.display()))
+        };
+        match problem {
+            Ok(text) => {
+                self.stack.push((file.to_owned(), number));
+                self.file(path, &text);
+                self.stack.pop();
+            }
+            Err(message) => {
+                let stack = self.stack.clone();
+                let mut line = Line::new(bytes, file, number, &stack, &mut self.diagnostics);
+                line.say(Severity::Warning, span, message, Advice::default(), "it is skipped");
+            }
+        }
+    }
+
+    /// What applies at the end, whatever the order of lines: all enables before all disables,
+    /// fudge factors to their clocks.
+    fn finish(mut self) -> Parsed {
+        for wanted in [true, false] {
+            for (set, on) in self.switches.iter().filter(|(_, on)| *on == wanted) {
+                set(&mut self.config.enable, *on);
+            }
+        }
+        for (clock, factors) in &self.fudges {
+            let [_, _, t, u] = clock.octets();
+            for server in &mut self.config.servers {
+                let matches = match server.target {
+                    Target::LocalClock { unit } => t == 1 && u == unit,
+                    Target::RefClock { kind, unit } => (kind, unit) == (t, u),
+                    Target::Address(_) | Target::Name(_) => false,
+                };
+                if matches {
+                    factors.iter().for_each(|f| f.apply(&mut server.fudge));
+                }
+            }
+        }
+        Parsed { config: self.config, diagnostics: self.diagnostics }
+    }
+}
+
+fn without_effect(line: &mut Line<'_>, word: &str, first: &Token) {
+    line.skip();
+    let why = WITHOUT_EFFECT
+        .iter()
+        .find(|(name, _)| *name == word)
+        .map_or("it is for a running daemon", |(_, why)| *why);
+    let message = format!("{} has no effect", quote(word.as_bytes()));
+    line.say(Severity::Warning, first.span.clone(), message, Advice::default(), why);
+}
+
+/// Skips the lines of a `{ … }` block whose first line this is.
+fn skip_block<'a>(lines: &mut impl Iterator<Item = (&'a [u8], u32)>, first: &'a [u8]) {
+    let count = |bytes: &[u8], c: u8| bytes.iter().filter(|b| **b == c).count();
+    let mut depth = count(first, b'{').saturating_sub(count(first, b'}'));
+    let mut opened = count(first, b'{') > 0;
+    while !opened || depth > 0 {
+        let Some((bytes, _)) = lines.next() else { return };
+        opened |= count(bytes, b'{') > 0;
+        depth = (depth + count(bytes, b'{')).saturating_sub(count(bytes, b'}'));
+        if !opened && !bytes.trim_ascii().is_empty() {
+            return;
+        }
+    }
+}
