@@ -362,7 +362,11 @@ fn rotation(line: &mut Line<'_>) -> Result<FilegenType, Dropped> {
         Some(TokenKind::Keyword("year")) => FilegenType::Year,
         Some(TokenKind::Keyword("age")) => FilegenType::Age,
         _ => {
-            return Err(line.bad_argument("type", token.as_ref(), "none, pid, day, week, month, year or age"));
+            return Err(line.bad_argument(
+                "type",
+                token.as_ref(),
+                "none, pid, day, week, month, year or age",
+            ));
         }
     })
 }
