@@ -163,10 +163,10 @@ fn disagreement(file: &Path, text: &[u8], dump: &[u8]) -> Option<String> {
         .then(|| format!("only ours: [{}] only 4.2.6p5's: [{}]", only(&ours, &theirs), only(&theirs, &ours)))
 }
 
-fn tally(kind: &str, results: Vec<(String, Option<String>)>, floor: usize) -> Result<(), Failed> {
+fn tally(kind: &str, results: &[(String, Option<String>)], floor: usize) -> Result<(), Failed> {
     let total = results.len();
     let agree = results.iter().filter(|(_, d)| d.is_none()).count();
-    for (name, difference) in &results {
+    for (name, difference) in results {
         if let Some(difference) = difference {
             println!("{name}: {}", difference.chars().take(400).collect::<String>());
         }
@@ -183,7 +183,7 @@ fn files_agree(shared: &Path) -> Result<(), Failed> {
             results.push((stem(&file), disagreement(&file, &fs::read(&file).unwrap(), &dump)));
         }
     }
-    tally("files", results, FILES_AGREE)
+    tally("files", &results, FILES_AGREE)
 }
 
 /// The case's text: `\n` and `\xNN` stand for what they say.
@@ -220,5 +220,5 @@ fn micro_tests_agree(shared: &Path) -> Result<(), Failed> {
         let dump = kept.join("\n");
         results.push((case.clone(), disagreement(Path::new("e.conf"), &unescape(&case), dump.as_bytes())));
     }
-    tally("micro-tests", results, MICRO_AGREE)
+    tally("micro-tests", &results, MICRO_AGREE)
 }

@@ -4,7 +4,7 @@ use super::Parsed;
 use super::diagnostic::{Diagnostic, Severity, quote};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line};
-use super::model::{Config, Enable, Server, Target};
+use super::model::{Config, Server, Target};
 use super::servers::FudgeFactor;
 use super::{restrict, servers, settings};
 use std::net::Ipv4Addr;
@@ -107,7 +107,7 @@ type Read<'r> = &'r mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
 struct Parser<'r> {
     config: Config,
     diagnostics: Vec<Diagnostic>,
-    switches: Vec<(fn(&mut Enable, bool), bool)>,
+    switches: Vec<(settings::Set, bool)>,
     fudges: Vec<(Ipv4Addr, Vec<FudgeFactor>)>,
     read: Read<'r>,
     stack: Vec<(PathBuf, u32)>,

@@ -13,7 +13,7 @@ pub(super) fn restrict(line: &mut Line<'_>) -> Result<Restrict, Dropped> {
     let family = take_family(line);
     let mut target = target(line, family)?;
     if line.take_keyword("mask") {
-        target = masked(line, target)?;
+        target = masked(line, &target)?;
     }
     let mut entry = Restrict { target, flags: AccessFlags::NONE, ntpport: false, origin: line.origin() };
     while let Some(token) = line.next() {
@@ -90,10 +90,10 @@ fn target(line: &mut Line<'_>, family: Family) -> Result<RestrictTarget, Dropped
     Ok(RestrictTarget::Name(String::from_utf8_lossy(&text).into_owned(), family))
 }
 
-fn masked(line: &mut Line<'_>, target: RestrictTarget) -> Result<RestrictTarget, Dropped> {
+fn masked(line: &mut Line<'_>, target: &RestrictTarget) -> Result<RestrictTarget, Dropped> {
     let token = line.next();
     let mask = token.as_ref().filter(|t| t.kind == TokenKind::Text).and_then(|t| address(&t.text));
-    let RestrictTarget::Net { address: net, .. } = target else {
+    let RestrictTarget::Net { address: net, .. } = *target else {
         return Err(line.bad_argument("mask", token.as_ref(), "an address before it, not a name"));
     };
     match mask {

@@ -143,8 +143,10 @@ pub(super) fn discard(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dr
     pairs(line, "discard", DISCARD, &mut config.discard)
 }
 
+/// Sets a switch.
+pub(super) type Set = fn(&mut Enable, bool);
 /// A switch of `enable` and `disable`.
-type Switch = (&'static str, fn(&mut Enable, bool));
+type Switch = (&'static str, Set);
 
 const SWITCHES: [Switch; 12] = [
     ("auth", |e, on| e.auth = on),
@@ -162,7 +164,7 @@ const SWITCHES: [Switch; 12] = [
 ];
 
 /// The switches that an `enable` or `disable` line names.
-pub(super) fn switches(line: &mut Line<'_>, command: &str) -> Result<Vec<fn(&mut Enable, bool)>, Dropped> {
+pub(super) fn switches(line: &mut Line<'_>, command: &str) -> Result<Vec<Set>, Dropped> {
     let mut found = Vec::new();
     while let Some(token) = line.next() {
         let row = match token.kind {

@@ -1,0 +1,283 @@
+//! Hosts and the time they share: engines with their clocks, true servers, packets on their way.
+
+use super::chance::Dice;
+use super::clock::Clock;
+use super::link::Link;
+use rsntpd::core::contract::{
+    ClockReport, ExitReason, Input, Interface, Machine, Output, Rx, Setup, SocketId, Tx,
+};
+use rsntpd::core::event::Event;
+use rsntpd::core::{Engine, Served};
+use rsntpd::units::{Leap, NtpTimestamp, Ppm, RefId, Seconds};
+use rsntpd::wire::{Header, Mode};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::net::{IpAddr, SocketAddr};
+
+/// A server that knows the time, more or less.
+pub struct TrueServer {
+    pub address: IpAddr,
+    pub stratum: u8,
+    pub leap: Leap,
+    /// How far its time is off, by true time.
+    pub error: Box<dyn Fn(f64) -> f64>,
+    /// Whether it answers, by true time.
+    pub answers: Box<dyn Fn(f64) -> bool>,
+}
+
+impl TrueServer {
+    pub fn new(address: &str) -> Self {
+        Self {
+            address: address.parse().unwrap(),
+            stratum: 1,
+            leap: Leap::None,
+            error: Box::new(|_| 0.0),
+            answers: Box::new(|_| true),
+        }
+    }
+}
+
+/// A machine with an engine.
+pub struct Host {
+    pub address: IpAddr,
+    pub engine: Engine,
+    pub clock: Clock,
+    pub events: Vec<(f64, Event)>,
+    pub exit: Option<ExitReason>,
+    pub sent: u64,
+    pub saved: Option<Ppm>,
+}
+
+struct Packet {
+    at: f64,
+    order: u64,
+    data: Vec<u8>,
+    from: SocketAddr,
+    to: SocketAddr,
+}
+
+impl PartialEq for Packet {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Packet {}
+
+impl PartialOrd for Packet {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Packet {
+    /// The earliest is the greatest, for the heap.
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.at.total_cmp(&self.at).then(other.order.cmp(&self.order))
+    }
+}
+
+pub struct World {
+    pub time: f64,
+    pub epoch: i64,
+    pub hosts: Vec<Host>,
+    pub servers: Vec<TrueServer>,
+    links: BTreeMap<(IpAddr, IpAddr), Link>,
+    packets: BinaryHeap<Packet>,
+    order: u64,
+}
+
+impl World {
+    pub fn new(epoch: i64) -> Self {
+        let (hosts, servers) = (Vec::new(), Vec::new());
+        Self {
+            time: 0.0,
+            epoch,
+            hosts,
+            servers,
+            links: BTreeMap::new(),
+            packets: BinaryHeap::new(),
+            order: 0,
+        }
+    }
+
+    pub fn add_host(
+        &mut self,
+        address: &str,
+        clock: Clock,
+        setup: Setup,
+        drift: Option<Ppm>,
+        dice: &mut Dice,
+    ) {
+        let machine = Machine {
+            can_steer: true,
+            precision: -23,
+            drift,
+            system: "Simulated/1".to_owned(),
+            processor: "none".to_owned(),
+            seed: dice.seed(),
+        };
+        let address: IpAddr = address.parse().unwrap();
+        let engine = Engine::new(clock.now(), &machine, setup);
+        let host = Host { address, engine, clock, events: Vec::new(), exit: None, sent: 0, saved: None };
+        self.hosts.push(host);
+        let index = self.hosts.len() - 1;
+        self.drain(index);
+        let interface = Interface { name: "sim0".to_owned(), address };
+        self.input(index, Input::Interfaces(vec![interface]));
+    }
+
+    /// The way from a client to whom it asks; there is none without it.
+    pub fn connect(&mut self, client: &str, server: &str, link: Link) {
+        self.links.insert((client.parse().unwrap(), server.parse().unwrap()), link);
+    }
+
+    pub fn truth(&self) -> NtpTimestamp {
+        NtpTimestamp::from_unix(self.epoch, 0).offset(Seconds::new(self.time))
+    }
+
+    pub fn input(&mut self, index: usize, input: Input<'_>) {
+        let host = &mut self.hosts[index];
+        host.engine.handle(host.clock.now(), input);
+        self.drain(index);
+    }
+
+    fn drain(&mut self, index: usize) {
+        while let Some(output) = self.hosts[index].engine.next_output() {
+            let host = &mut self.hosts[index];
+            match output {
+                Output::Send(tx) => {
+                    if let Some(token) = tx.token {
+                        host.sent += 1;
+                        host.engine.handle(host.clock.now(), Input::Sent { token, at: host.clock.wall() });
+                    }
+                    self.send(index, tx);
+                }
+                Output::Clock(command) => {
+                    host.clock.perform(command);
+                    let report = ClockReport { command, result: Ok(()) };
+                    host.engine.handle(host.clock.now(), Input::ClockDone(report));
+                }
+                Output::Event(event) => host.events.push((self.time, event)),
+                Output::Exit(reason) => host.exit = Some(reason),
+                Output::SaveDrift(ppm) => host.saved = Some(ppm),
+                Output::Resolve { .. } | Output::Stat(_) => {}
+            }
+        }
+    }
+
+    fn send(&mut self, index: usize, tx: Tx) {
+        let from = SocketAddr::new(self.hosts[index].address, 123);
+        let delays = if let Some(link) = self.links.get_mut(&(from.ip(), tx.to.ip())) {
+            link.up()
+        } else if let Some(link) = self.links.get_mut(&(tx.to.ip(), from.ip())) {
+            link.down()
+        } else {
+            return;
+        };
+        for delay in delays {
+            self.put(self.time + delay, tx.data.clone(), from, tx.to);
+        }
+    }
+
+    /// Puts a packet on its way, honest or forged.
+    pub fn put(&mut self, at: f64, data: Vec<u8>, from: SocketAddr, to: SocketAddr) {
+        self.order += 1;
+        self.packets.push(Packet { at, order: self.order, data, from, to });
+    }
+
+    /// Goes on until true time `until`, at most.
+    pub fn run(&mut self, until: f64) {
+        loop {
+            let packet = self.packets.peek().map_or(f64::INFINITY, |p| p.at);
+            let (timer, index) = self.next_timer();
+            let next = packet.min(timer);
+            if next > until {
+                break;
+            }
+            self.advance(next);
+            if packet <= timer {
+                let packet = self.packets.pop().unwrap();
+                self.arrive(packet);
+            } else {
+                self.input(index, Input::Timer);
+            }
+        }
+        self.advance(until);
+    }
+
+    fn advance(&mut self, to: f64) {
+        self.time = self.time.max(to);
+        for host in &mut self.hosts {
+            host.clock.advance(self.time);
+        }
+    }
+
+    fn next_timer(&self) -> (f64, usize) {
+        self.hosts
+            .iter()
+            .enumerate()
+            .filter(|(_, h)| h.exit.is_none())
+            .filter_map(|(i, h)| h.engine.next_deadline().map(|d| (h.clock.when(d).max(self.time), i)))
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+            .unwrap_or((f64::INFINITY, 0))
+    }
+
+    fn arrive(&mut self, packet: Packet) {
+        if let Some(index) = self.hosts.iter().position(|h| h.address == packet.to.ip()) {
+            self.arrive_at_host(index, &packet);
+        } else if let Some(index) = self.servers.iter().position(|s| s.address == packet.to.ip()) {
+            self.arrive_at_server(index, &packet);
+        }
+    }
+
+    fn arrive_at_host(&mut self, index: usize, packet: &Packet) {
+        let host = &mut self.hosts[index];
+        if host.exit.is_some() {
+            return;
+        }
+        let now = host.clock.now();
+        let rx = Rx {
+            data: &packet.data,
+            from: packet.from,
+            to: packet.to.ip(),
+            socket: SocketId(0),
+            received: now.wall,
+        };
+        let mut reply = [0; Engine::REPLY_MAX];
+        match host.engine.serve(now, &rx, &mut || now.wall, &mut reply) {
+            Served::Reply(len) => {
+                let data = reply[..len].to_vec();
+                self.send(index, Tx { data, to: packet.from, socket: None, from: None, token: None });
+            }
+            Served::Dropped => {}
+            Served::NotARequest => self.input(index, Input::Datagram(rx)),
+        }
+    }
+
+    fn arrive_at_server(&mut self, index: usize, packet: &Packet) {
+        let server = &self.servers[index];
+        let Ok(request) = Header::parse(&packet.data) else { return };
+        if !(server.answers)(self.time) {
+            return;
+        }
+        let stamp = self.truth().offset(Seconds::new((server.error)(self.time)));
+        let reply = Header {
+            mode: Mode::Server,
+            stratum: server.stratum,
+            leap: server.leap,
+            precision: -23,
+            reference_id: RefId::from_text(b"GPS"),
+            reference: stamp.offset(Seconds::new(-1.0)),
+            origin: request.transmit,
+            receive: stamp,
+            transmit: stamp,
+            ..request
+        };
+        let key = (packet.from.ip(), packet.to.ip());
+        let delays = self.links.get_mut(&key).map(Link::down).unwrap_or_default();
+        for delay in delays {
+            self.put(self.time + delay, reply.to_bytes().to_vec(), packet.to, packet.from);
+        }
+    }
+}
