@@ -151,7 +151,7 @@ impl World {
                         host.sent += 1;
                         host.engine.handle(host.clock.now(), Input::Sent { token, at: host.clock.wall() });
                     }
-                    self.send(index, tx);
+                    self.send(index, &tx);
                 }
                 Output::Clock(command) => {
                     host.clock.perform(command);
@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, index: usize, tx: Tx) {
+    fn send(&mut self, index: usize, tx: &Tx) {
         let from = SocketAddr::new(self.hosts[index].address, 123);
         let delays = if let Some(link) = self.links.get_mut(&(from.ip(), tx.to.ip())) {
             link.up()
@@ -198,7 +198,7 @@ impl World {
             self.advance(next);
             if packet <= timer {
                 let packet = self.packets.pop().unwrap();
-                self.arrive(packet);
+                self.arrive(&packet);
             } else {
                 self.input(index, Input::Timer);
             }
@@ -223,11 +223,11 @@ impl World {
             .unwrap_or((f64::INFINITY, 0))
     }
 
-    fn arrive(&mut self, packet: Packet) {
+    fn arrive(&mut self, packet: &Packet) {
         if let Some(index) = self.hosts.iter().position(|h| h.address == packet.to.ip()) {
-            self.arrive_at_host(index, &packet);
+            self.arrive_at_host(index, packet);
         } else if let Some(index) = self.servers.iter().position(|s| s.address == packet.to.ip()) {
-            self.arrive_at_server(index, &packet);
+            self.arrive_at_server(index, packet);
         }
     }
 
@@ -248,7 +248,7 @@ impl World {
         match host.engine.serve(now, &rx, &mut || now.wall, &mut reply) {
             Served::Reply(len) => {
                 let data = reply[..len].to_vec();
-                self.send(index, Tx { data, to: packet.from, socket: None, from: None, token: None });
+                self.send(index, &Tx { data, to: packet.from, socket: None, from: None, token: None });
             }
             Served::Dropped => {}
             Served::NotARequest => self.input(index, Input::Datagram(rx)),

@@ -1,0 +1,50 @@
+#!/bin/bash
+# Fetches the programs we test against (nobody here wrote them) from Debian's packages and unpacks
+# them into .peers/, because as packages they exclude one another. Wrappers: .peers/bin.
+# usage: tests/peers.sh          quick when all is there already
+set -euo pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+peers=$top/.peers
+packages=(chrony ntpsec ntpsec-ntpdig ntpstat python3-ntp)
+stamp=$peers/stamp-2
+[ -e "$stamp" ] && exit 0
+rm -rf "$peers"; mkdir -p "$peers"/{debs,root,bin}
+
+# What they need and the machine lacks, by Debian's own account of their dependencies.
+apt_ready() { apt-cache show chrony >/dev/null 2>&1; }
+apt_ready || apt-get update -qq
+libraries=(libedit2 libseccomp2 libcap2 libnettle8 libhogweed6 libgnutls30 libtommath1 libbsd0 libmd0)
+missing=()
+for p in "${libraries[@]}"; do dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p"); done
+cd "$peers/debs"
+apt-get download -qq "${packages[@]}" "${missing[@]}" 2>/dev/null ||
+    { apt-get update -qq; apt-get download -qq "${packages[@]}" "${missing[@]}"; }
+for deb in *.deb; do dpkg -x "$deb" "$peers/root"; done
+
+root=$peers/root
+# The Python module looks for its library beside itself.
+ln -sf ../../../x86_64-linux-gnu/ntp/libntpc.so "$peers/root/usr/lib/python3/dist-packages/ntp/libntpc.so"
+libs=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu
+python=/usr/bin/python3
+[ -x $python ] || { echo "peers: $python is missing (apt-get install python3-minimal)" >&2; exit 1; }
+wrap() { # NAME PROGRAM [ENV]
+    printf '#!/bin/sh\nexport LD_LIBRARY_PATH=%s\n%s\nexec %s "$@"\n' "$libs" "${3:-}" "$2" > "$peers/bin/$1"
+    chmod +x "$peers/bin/$1"
+}
+wrap chronyd "$root/usr/sbin/chronyd"
+wrap chronyc "$root/usr/bin/chronyc"
+wrap ntpd-ntpsec "$root/usr/sbin/ntpd"
+pypath="export PYTHONPATH=$root/usr/lib/python3/dist-packages PYTHONDONTWRITEBYTECODE=1"
+wrap ntpq "$python $root/usr/bin/ntpq" "$pypath"
+wrap ntpdig "$python $root/usr/bin/ntpdig" "$pypath"
+wrap ntpstat "$root/usr/bin/ntpstat" "export PATH=$peers/bin:\$PATH"
+
+for tool in chronyd chronyc ntpd-ntpsec; do
+    if LC_ALL=C ldd "$root/usr/sbin/$tool" 2>/dev/null | grep 'not found' | grep -v "$root"; then
+        echo "peers: note: $tool finds these only through its wrapper" >&2
+    fi
+done
+"$peers/bin/chronyd" --version >/dev/null
+"$peers/bin/ntpq" --version >/dev/null
+touch "$stamp"
+echo "peers: $(ls "$peers/bin" | tr '\n' ' ')are in .peers/bin"
