@@ -7,6 +7,7 @@ use crate::units::{KeyId, Seconds};
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
+use std::io::Write;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -138,6 +139,18 @@ pub struct CliError {
 }
 
 impl CliError {
+    /// Prints the message where it belongs and returns what to exit with.
+    #[must_use]
+    pub fn print(&self) -> u8 {
+        // With nowhere to print to, the exit status has to do.
+        let _ = if self.to_stderr {
+            std::io::stderr().write_all(self.message.as_bytes())
+        } else {
+            std::io::stdout().write_all(self.message.as_bytes())
+        };
+        self.exit_code
+    }
+
     fn usage(what: &str) -> Self {
         let usage = command().render_usage();
         let message = format!("rsntpd: {what}\n{usage}\nTry 'rsntpd --help' for all options.\n");

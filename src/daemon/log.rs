@@ -143,7 +143,7 @@ fn stamped(line: &str) -> String {
 
 /// The text without anything that could pretend to be another line or confuse a terminal, and cut at
 /// [`LINE_MAX`] octets.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.trim_end_matches(['\n', '\r']).chars() {
         if out.len() >= LINE_MAX {
