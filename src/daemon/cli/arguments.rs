@@ -1,6 +1,6 @@
 //! The table of options: names, what they take, whether they may be repeated, and the help text.
 
-use clap::builder::ValueParser;
+use clap::builder::{FalseyValueParser, ValueParser};
 use clap::{Arg, ArgAction, Command, value_parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -62,6 +62,8 @@ pub(super) fn command() -> Command {
 /// An option without a value.
 fn flag(short: char, long: &'static str, help: &'static str) -> Arg {
     preset(Arg::new(long).short(short).long(long).help(help).action(ArgAction::SetTrue))
+        // For the environment, where 1, yes and anything else but 0, no, off and nothing switch it on.
+        .value_parser(FalseyValueParser::new())
 }
 
 /// An option with a value.
@@ -138,13 +140,12 @@ fn start() -> Vec<Arg> {
 
 fn clock() -> Vec<Arg> {
     vec![
-        preset(
-            Arg::new("panicgate")
-                .short('g')
-                .long("panicgate")
-                .action(ArgAction::Count)
-                .help("* Accept a first offset of any size (later, more than 1000 s end the daemon)"),
-        ),
+        flag(
+            'g',
+            "panicgate",
+            "* Accept a first offset of any size (later, more than 1000 s end the daemon)",
+        )
+        .overrides_with("panicgate"),
         flag('x', "slew", "Never step the clock for less than 600 s; slew it"),
         file('f', "driftfile", "FILE", "Where the clock's frequency is remembered"),
     ]
@@ -195,10 +196,7 @@ fn privileges() -> Vec<Arg> {
         file('i', "jaildir", "DIR", "Change the root directory to DIR"),
         flag('N', "nice", "Run with the highest priority"),
         value('P', "priority", "N", "Run with real-time priority N").value_parser(value_parser!(i32)),
-        Arg::new("memlock")
-            .short('m')
-            .action(ArgAction::SetTrue)
-            .help("Lock the memory, so that the daemon is never swapped out"),
+        flag('m', "mlock", "Lock the memory, so that the daemon is never swapped out"),
     ]
 }
 
