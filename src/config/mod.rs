@@ -17,7 +17,7 @@ mod words;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use keys::{parse_drift, parse_keys};
-pub use parser::parse;
+pub use parser::{parse, parse_onto};
 
 /// A configuration and all that was found wrong with its text.
 #[derive(Clone, Debug)]

@@ -117,8 +117,14 @@ struct Parser<'r> {
 /// Reads a configuration. Nothing in it is ever an error to the caller: what was not understood
 /// is a diagnostic. `read` opens includefiles, whose path it gets as written.
 pub fn parse(file: &Path, text: &[u8], read: Read<'_>) -> Parsed {
+    parse_onto(Config::default(), file, text, read)
+}
+
+/// As [`parse`], on top of what holds where the file says nothing: the command line's settings, which
+/// ntpd applies before the file. `base.servers` and `base.restrict` come before those of the file.
+pub fn parse_onto(base: Config, file: &Path, text: &[u8], read: Read<'_>) -> Parsed {
     let mut parser = Parser {
-        config: Config::default(),
+        config: base,
         diagnostics: Vec::new(),
         switches: Vec::new(),
         fudges: Vec::new(),

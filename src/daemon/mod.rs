@@ -1,1 +1,9 @@
 //! The shell around the engine: command line, start-up, event loop, files, logging.
+
+pub mod check;
+pub mod cli;
+pub mod explain;
+pub mod files;
+pub mod log;
+pub mod resolver;
+pub mod setup;

@@ -1,0 +1,343 @@
+//! The command line: ntpd 4.2.6p5's, as Red Hat has it, and what rsntpd adds.
+
+mod arguments;
+
+use self::arguments::{BARE, command};
+use crate::units::{KeyId, Seconds};
+use clap::ArgMatches;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// The configuration file where no `-c` names another.
+pub const DEFAULT_CONFIG: &str = "/etc/ntp.conf";
+
+/// What the command line asks for.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Command {
+    /// Be the daemon (or, with `-q`, set the clock once).
+    Run(Box<Options>),
+    /// `--check`: tell how the file is understood.
+    Check {
+        /// The file; by default that of `-c`.
+        file: PathBuf,
+    },
+    /// `--explain`: tell what a client may do.
+    Explain {
+        /// The client.
+        address: IpAddr,
+        /// The file; by default that of `-c`.
+        file: PathBuf,
+    },
+}
+
+/// The options of ntpd 4.2.6p5, each with its effect there.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Options {
+    /// `-c FILE`: the configuration file.
+    pub configfile: PathBuf,
+    /// `-n`, and what implies it (`-d`, `-D`, `-q`): stay in the foreground.
+    pub nofork: bool,
+    /// `-q`: set the clock once and exit.
+    pub quit: bool,
+    /// `-g`: the first offset may exceed the panic limit, once.
+    pub panicgate: bool,
+    /// `-x`: step only above 600 s.
+    pub slew: bool,
+    /// `-u USER[:GROUP]`: whom to run as, as written. The last one wins.
+    pub user: Option<String>,
+    /// `-p FILE`: the pid file. The last one wins.
+    pub pidfile: Option<PathBuf>,
+    /// `-f FILE`: the drift file, unless the configuration names one.
+    pub driftfile: Option<PathBuf>,
+    /// `-k FILE`: the keys file, unless the configuration names one.
+    pub keyfile: Option<PathBuf>,
+    /// `-l FILE`: log there and not to syslog.
+    pub logfile: Option<PathBuf>,
+    /// `-s DIR`: where statistics go, unless the configuration says.
+    pub statsdir: Option<PathBuf>,
+    /// `-4`: IPv4 only. Excludes `ipv6_only`.
+    pub ipv4_only: bool,
+    /// `-6`: IPv6 only. Excludes `ipv4_only`.
+    pub ipv6_only: bool,
+    /// `-I NAME`: interface names or addresses to listen on; none given means all.
+    pub interfaces: Vec<String>,
+    /// `-L`: leave out interfaces with a colon in their name.
+    pub novirtualips: bool,
+    /// `-i DIR`: change the root directory to this.
+    pub jaildir: Option<PathBuf>,
+    /// `-U SECONDS`: how often interfaces are looked for; 0: only at the start.
+    pub updateinterval: u32,
+    /// `-N`: run with the highest priority.
+    pub nice: bool,
+    /// `-P NUMBER`: run with this real-time priority.
+    pub priority: Option<i32>,
+    /// `-m`: lock the memory (Red Hat).
+    pub lock_memory: bool,
+    /// `-t KEY`: keys that are trusted besides those of the configuration, 1..=65535.
+    pub trusted_keys: Vec<KeyId>,
+    /// `-d` and `-D`: how much to tell, 0 for the usual.
+    pub debug: u32,
+    /// `--var NAME=VALUE` and `--dvar NAME=VALUE`: name, value, whether shown by default.
+    pub variables: Vec<(String, String, bool)>,
+    /// `-a` or `-A`: whether unconfigured associations must be authenticated, where one is given.
+    pub require_authentication: Option<bool>,
+    /// `-b`: accept broadcasts.
+    pub bcastsync: bool,
+    /// `-r SECONDS`: the delay of broadcasts.
+    pub propagation_delay: Option<Seconds>,
+    /// What was wrong on the command line but stops nothing, for the log.
+    pub complaints: Vec<String>,
+}
+
+impl Default for Options {
+    /// What an empty command line means.
+    fn default() -> Self {
+        Self {
+            configfile: PathBuf::from(DEFAULT_CONFIG),
+            nofork: false,
+            quit: false,
+            panicgate: false,
+            slew: false,
+            user: None,
+            pidfile: None,
+            driftfile: None,
+            keyfile: None,
+            logfile: None,
+            statsdir: None,
+            ipv4_only: false,
+            ipv6_only: false,
+            interfaces: Vec::new(),
+            novirtualips: false,
+            jaildir: None,
+            updateinterval: 300,
+            nice: false,
+            priority: None,
+            lock_memory: false,
+            trusted_keys: Vec::new(),
+            debug: 0,
+            variables: Vec::new(),
+            require_authentication: None,
+            bcastsync: false,
+            propagation_delay: None,
+            complaints: Vec::new(),
+        }
+    }
+}
+
+/// Why the command line does not lead to a [`Command`]: a mistake, or a wish for help.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CliError {
+    /// What to print, with its line end.
+    pub message: String,
+    /// What to exit with: 0 after `--help` and `--version`, 1 (rarely 2) after a mistake.
+    pub exit_code: u8,
+    /// Whether to print to standard error.
+    pub to_stderr: bool,
+}
+
+impl CliError {
+    /// Prints the message where it belongs and returns what to exit with.
+    #[must_use]
+    pub fn print(&self) -> u8 {
+        // With nowhere to print to, the exit status has to do.
+        let _ = if self.to_stderr {
+            std::io::stderr().write_all(self.message.as_bytes())
+        } else {
+            std::io::stdout().write_all(self.message.as_bytes())
+        };
+        self.exit_code
+    }
+
+    fn usage(what: &str) -> Self {
+        let usage = command().render_usage();
+        let message = format!("rsntpd: {what}\n{usage}\nTry 'rsntpd --help' for all options.\n");
+        Self { message, exit_code: 1, to_stderr: true }
+    }
+}
+
+/// Reads a command line, whose first element is the program's name, and the presets of the
+/// environment (`NTPD_CONFIGFILE=x` is `--configfile=x`).
+///
+/// # Errors
+/// A usage error, or the text of `--help` or `--version`.
+pub fn parse<I: IntoIterator<Item = OsString>>(args: I) -> Result<Command, CliError> {
+    let matches = command().try_get_matches_from(args).map_err(|why| told(&why))?;
+    if matches.contains_id(BARE) {
+        return Err(CliError::usage("Command line arguments not allowed"));
+    }
+    let configfile = path(&matches, "configfile").unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
+    if matches.contains_id("check") {
+        return Ok(Command::Check { file: path(&matches, "check").unwrap_or(configfile) });
+    }
+    if let Some(mut values) = matches.get_many::<OsString>("explain") {
+        let address = explained(&values.next().map(|a| a.to_string_lossy()).unwrap_or_default())?;
+        return Ok(Command::Explain { address, file: values.next().map_or(configfile, PathBuf::from) });
+    }
+    if matches.contains_id("saveconfigquit") {
+        return Err(CliError::usage(
+            "--saveconfigquit is not supported; 'rsntpd --check FILE' tells how a file is understood",
+        ));
+    }
+    options(&matches, configfile).map(|options| Command::Run(Box::new(options)))
+}
+
+fn options(matches: &ArgMatches, configfile: PathBuf) -> Result<Options, CliError> {
+    let mut complaints = Vec::new();
+    let flag = |name| matches.get_flag(name);
+    let debug = level(matches);
+    Ok(Options {
+        configfile,
+        nofork: flag("nofork") || flag("quit") || debug > 0,
+        quit: flag("quit"),
+        panicgate: flag("panicgate"),
+        slew: flag("slew"),
+        user: matches.get_one::<String>("user").cloned(),
+        pidfile: path(matches, "pidfile"),
+        driftfile: path(matches, "driftfile"),
+        keyfile: path(matches, "keyfile"),
+        logfile: path(matches, "logfile"),
+        statsdir: path(matches, "statsdir"),
+        ipv4_only: flag("ipv4"),
+        ipv6_only: flag("ipv6"),
+        interfaces: many(matches, "interface"),
+        novirtualips: flag("novirtualips"),
+        jaildir: path(matches, "jaildir"),
+        updateinterval: updateinterval(matches)?,
+        nice: flag("nice"),
+        priority: matches.get_one::<i32>("priority").copied(),
+        lock_memory: flag("mlock"),
+        trusted_keys: trusted_keys(matches, &mut complaints),
+        debug,
+        variables: variables(matches, &mut complaints),
+        require_authentication: match (flag("authreq"), flag("authnoreq")) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        },
+        bcastsync: flag("bcastsync"),
+        propagation_delay: propagation_delay(matches, &mut complaints),
+        complaints,
+    })
+}
+
+fn path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {
+    matches.get_one::<PathBuf>(name).cloned()
+}
+
+fn many(matches: &ArgMatches, name: &str) -> Vec<String> {
+    matches.get_many::<String>(name).into_iter().flatten().cloned().collect()
+}
+
+/// `-D` sets the level, each `-d` adds one.
+fn level(matches: &ArgMatches) -> u32 {
+    let set = matches.get_many::<u32>("set-debug-level").and_then(|mut levels| levels.next_back().copied());
+    set.unwrap_or(0).saturating_add(u32::from(matches.get_count("debug-level")))
+}
+
+fn updateinterval(matches: &ArgMatches) -> Result<u32, CliError> {
+    let Some(&seconds) = matches.get_one::<i64>("updateinterval") else {
+        return Ok(Options::default().updateinterval);
+    };
+    u32::try_from(seconds).map_err(|_| CliError {
+        exit_code: 2,
+        ..CliError::usage(&format!("update interval {seconds} is out of range: 0 or more seconds"))
+    })
+}
+
+/// ntpd logs a key it cannot trust and goes on.
+fn trusted_keys(matches: &ArgMatches, complaints: &mut Vec<String>) -> Vec<KeyId> {
+    let mut keys = Vec::new();
+    for word in many(matches, "trustedkey") {
+        match word.parse() {
+            Ok(id @ 1..=65_535) => keys.push(KeyId(id)),
+            _ => complaints.push(format!(
+                "command line trusted key {word} is invalid: expected a number from 1 to 65535; it is ignored"
+            )),
+        }
+    }
+    keys
+}
+
+fn variables(matches: &ArgMatches, complaints: &mut Vec<String>) -> Vec<(String, String, bool)> {
+    let mut all = Vec::new();
+    for (option, shown) in [("var", false), ("dvar", true)] {
+        for word in many(matches, option) {
+            match word.split_once('=') {
+                Some((name, value)) if !name.is_empty() => {
+                    all.push((name.to_owned(), value.to_owned(), shown));
+                }
+                _ => complaints.push(format!("--{option} {word}: expected NAME=VALUE; it is ignored")),
+            }
+        }
+    }
+    all
+}
+
+fn propagation_delay(matches: &ArgMatches, complaints: &mut Vec<String>) -> Option<Seconds> {
+    let word = matches.get_one::<String>("propagationdelay")?;
+    match word.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() => Some(Seconds::new(seconds)),
+        _ => {
+            complaints.push(format!(
+                "command line broadcast delay value {word} could not be decoded: expected seconds; it is ignored"
+            ));
+            None
+        }
+    }
+}
+
+/// The address after `--explain`, with or without brackets and scope.
+fn explained(word: &str) -> Result<IpAddr, CliError> {
+    let inner = word.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(word);
+    let (address, _scope) = inner.split_once('%').unwrap_or((inner, ""));
+    address.parse().map_err(|_| {
+        CliError::usage(&format!(
+            "--explain {word}: expected the numeric address of a client, such as 192.0.2.7 or 2001:db8::7"
+        ))
+    })
+}
+
+/// clap's error in the form of the other messages.
+fn told(error: &clap::Error) -> CliError {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            return CliError { message: error.to_string(), exit_code: 0, to_stderr: false };
+        }
+        _ => {}
+    }
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
+        _ => None,
+    };
+    let option = context(ContextKind::InvalidArg).unwrap_or("an argument");
+    // clap names an option with its value's name, `--pidfile <FILE>`.
+    let name = option.split(' ').next().unwrap_or(option);
+    let what = match error.kind() {
+        ErrorKind::UnknownArgument => match context(ContextKind::SuggestedArg) {
+            Some(similar) => format!("illegal option {name}; did you mean {similar}?"),
+            None => format!("illegal option {name}"),
+        },
+        ErrorKind::ArgumentConflict => match context(ContextKind::PriorArg) {
+            Some(prior) if prior != option => format!("{name} and {prior} exclude each other"),
+            _ => format!("only one {} option allowed", name.trim_start_matches('-')),
+        },
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation | ErrorKind::WrongNumberOfValues => {
+            match context(ContextKind::InvalidValue).filter(|value| !value.is_empty()) {
+                Some(value) => format!("{name}: {value} is not what it takes ({option})"),
+                None => format!("{name} needs a value ({option})"),
+            }
+        }
+        ErrorKind::InvalidUtf8 => {
+            "an argument has bytes that are not UTF-8 where text is expected".to_owned()
+        }
+        _ => error.to_string().lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned(),
+    };
+    CliError::usage(&what)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! The command line of ntpd 4.2.6p5, case by case.
+
+use super::*;
+
+fn parsed(line: &str) -> Result<Command, CliError> {
+    parse(std::iter::once("rsntpd").chain(line.split_whitespace()).map(OsString::from))
+}
+
+fn run(line: &str) -> Options {
+    match parsed(line) {
+        Ok(Command::Run(options)) => *options,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn refused(line: &str) -> String {
+    let error = parsed(line).unwrap_err();
+    assert_eq!((error.exit_code, error.to_stderr), (1, true), "{line}: {error:?}");
+    assert!(error.message.contains("\nUsage: rsntpd [OPTION]"), "{line}: {error:?}");
+    error.message.lines().next().unwrap().to_owned()
+}
+
+#[test]
+fn nothing_given() {
+    assert_eq!(run(""), Options::default());
+}
+
+#[test]
+fn the_options_of_centos() {
+    let options = run("-u ntp:ntp -p /var/run/ntpd.pid -g");
+    assert_eq!(options.user.as_deref(), Some("ntp:ntp"));
+    assert_eq!(options.pidfile, Some("/var/run/ntpd.pid".into()));
+    assert!(options.panicgate && !options.nofork);
+    let twice = run("-u ntp:ntp -p /a -u other --pidfile=/b");
+    assert_eq!((twice.user.as_deref(), twice.pidfile), (Some("other"), Some("/b".into())));
+}
+
+#[test]
+fn clusters_and_every_way_to_give_a_value() {
+    for line in
+        ["-ngc/x", "-n -g -c /x", "-ngc /x", "--nofork --panicgate --configfile=/x", "-gn --config /x"]
+    {
+        let options = run(line);
+        assert_eq!(
+            (options.configfile, options.nofork, options.panicgate),
+            ("/x".into(), true, true),
+            "{line}"
+        );
+    }
+    assert_eq!(run("--configfile /y").configfile, PathBuf::from("/y"));
+}
+
+#[test]
+fn every_option_arrives() {
+    let options =
+        run("-6 -A -b -D 3 -d -f F -i J -I eth0 -I 10.0.0.1 -k K -l L -L -N -P 5 -q -r 0.004 -s S \
+                       -t 4 --trustedkey 8 -U 0 --var a=b --dvar c=d=e -x -m");
+    let expected = Options {
+        nofork: true,
+        quit: true,
+        slew: true,
+        driftfile: Some("F".into()),
+        keyfile: Some("K".into()),
+        logfile: Some("L".into()),
+        statsdir: Some("S".into()),
+        ipv6_only: true,
+        interfaces: vec!["eth0".into(), "10.0.0.1".into()],
+        novirtualips: true,
+        jaildir: Some("J".into()),
+        updateinterval: 0,
+        nice: true,
+        priority: Some(5),
+        lock_memory: true,
+        trusted_keys: vec![KeyId(4), KeyId(8)],
+        debug: 4,
+        variables: vec![("a".into(), "b".into(), false), ("c".into(), "d=e".into(), true)],
+        require_authentication: Some(false),
+        bcastsync: true,
+        propagation_delay: Some(Seconds::new(0.004)),
+        ..Options::default()
+    };
+    assert_eq!(options, expected);
+    assert_eq!(run("-a4").require_authentication, Some(true));
+}
+
+#[test]
+fn what_implies_the_foreground() {
+    assert!(run("-d").nofork && run("-D 1").nofork && run("-q").nofork && run("-n").nofork);
+    assert!(!run("-D 0").nofork && !run("-g -g -gg -x").nofork);
+    assert_eq!(run("-ddd").debug, 3);
+}
+
+#[test]
+fn what_is_no_option_is_refused() {
+    for line in ["-h", "-v", "-V", "-G", "-w 5", "--force_step_once", "--nosuch"] {
+        assert!(refused(line).starts_with("rsntpd: illegal option "), "{line}: {}", refused(line));
+    }
+    for line in ["192.0.2.1", "-g pool.ntp.org", "-- -n", "--check a b"] {
+        assert_eq!(refused(line), "rsntpd: Command line arguments not allowed", "{line}");
+    }
+    assert_eq!(refused("-f a -f b"), "rsntpd: only one driftfile option allowed");
+    assert_eq!(refused("-n --nofork"), "rsntpd: only one nofork option allowed");
+    assert_eq!(refused("-4 -6"), "rsntpd: --ipv4 and --ipv6 exclude each other");
+    assert_eq!(refused("-A -a"), "rsntpd: --authnoreq and --authreq exclude each other");
+    assert_eq!(refused("-46"), "rsntpd: --ipv4 and --ipv6 exclude each other");
+    assert!(refused("-c").starts_with("rsntpd: --configfile needs a value"), "{}", refused("-c"));
+    assert!(refused("-U x").starts_with("rsntpd: --updateinterval: x is not"), "{}", refused("-U x"));
+    assert!(refused("--saveconfigquit /x").contains("--check"));
+}
+
+#[test]
+fn abbreviations_must_be_unambiguous() {
+    assert!(run("--pan --quit --sl").panicgate);
+    refused("--p");
+    refused("--no");
+}
+
+#[test]
+fn odd_values_are_told_and_stop_nothing_where_ntpd_goes_on() {
+    let options = run("-t 0 -t 65536 -t x -t 65535 -r soon --var novalue");
+    assert_eq!(options.trusted_keys, [KeyId(65_535)]);
+    assert_eq!(options.complaints.len(), 5, "{:?}", options.complaints);
+    let negative = parsed("-U -5").unwrap_err();
+    assert_eq!((negative.exit_code, negative.to_stderr), (2, true));
+    assert!(parsed("-U 99999999999999999999").is_err());
+}
+
+#[test]
+fn help_and_version_are_no_mistakes() {
+    for line in ["--help", "-?", "--more-help", "--version", "-g --vers"] {
+        let text = parsed(line).unwrap_err();
+        assert_eq!((text.exit_code, text.to_stderr), (0, false), "{line}");
+    }
+    let version = parsed("--version").unwrap_err().message;
+    assert!(version.starts_with(concat!("rsntpd ", env!("CARGO_PKG_VERSION"), "\n")), "{version}");
+}
+
+#[test]
+fn every_visible_option_has_one_line_of_help_that_fits() {
+    let help = parsed("--help").unwrap_err().message;
+    for line in help.lines() {
+        assert!(line.chars().count() <= 110, "{line}");
+    }
+    for argument in command().get_arguments().filter(|argument| !argument.is_hide_set()) {
+        let text = argument.get_help().map(ToString::to_string).unwrap_or_default();
+        assert!(!text.is_empty() && !text.contains('\n'), "{}", argument.get_id());
+    }
+}
+
+#[test]
+fn check_and_explain() {
+    let check = |file: &str| Command::Check { file: file.into() };
+    assert_eq!(parsed("--check"), Ok(check("/etc/ntp.conf")));
+    assert_eq!(parsed("--check /x"), Ok(check("/x")));
+    assert_eq!(parsed("--check=/x"), Ok(check("/x")));
+    assert_eq!(parsed("-g -c /y --check"), Ok(check("/y")));
+    let explain =
+        |address: &str, file: &str| Command::Explain { address: address.parse().unwrap(), file: file.into() };
+    assert_eq!(parsed("--explain 192.0.2.1"), Ok(explain("192.0.2.1", "/etc/ntp.conf")));
+    assert_eq!(parsed("--explain [2001:db8::1] /x"), Ok(explain("2001:db8::1", "/x")));
+    assert_eq!(parsed("--explain fe80::1%eth0 -c /y"), Ok(explain("fe80::1", "/y")));
+    let wrong = refused("--explain pool.ntp.org");
+    assert!(wrong.contains("expected the numeric address of a client"), "{wrong}");
+    refused("--explain");
+    refused("--explain ::1 a b");
+    refused("--check --explain ::1");
+}

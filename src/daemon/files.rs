@@ -1,0 +1,270 @@
+//! The small files: drift and pid, and reading without surprises.
+
+use crate::units::Ppm;
+use nix::fcntl::OFlag;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Largest configuration, keys or drift file that is read, octets.
+pub const READ_MAX: u64 = 4 << 20;
+
+/// Reads a whole file of at most [`READ_MAX`] octets.
+///
+/// # Errors
+/// What the system says, or that the file is too large.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(READ_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > READ_MAX {
+        return Err(io::Error::other("it is larger than 4 MiB, which no configuration needs"));
+    }
+    Ok(bytes)
+}
+
+/// The system's words for an error, without the number that Rust adds.
+#[must_use]
+pub fn words(error: &io::Error) -> String {
+    error
+        .raw_os_error()
+        .map_or_else(|| error.to_string(), |errno| nix::errno::Errno::from_raw(errno).desc().to_owned())
+}
+
+/// Writes the frequency as ntpd does: `%.3f` and a line end, to `FILE.TEMP`, which then takes the
+/// place of `path`. At no moment is there no drift file where there was one.
+///
+/// # Errors
+/// A sentence for the log. The old file is then as it was, and no temporary file is left.
+pub fn save_drift(path: &Path, frequency: Ppm) -> Result<(), String> {
+    if !frequency.get().is_finite() {
+        return Err(format!("not saved to the drift file {}: the frequency is not a number", path.display()));
+    }
+    replace(path, format!("{:.3}\n", frequency.get()).as_bytes())
+        .map_err(|why| format!("cannot save the frequency to the drift file {}: {why}", path.display()))
+}
+
+/// Writes the process id in decimal without a line end, as ntpd does.
+///
+/// # Errors
+/// A sentence for the log.
+pub fn write_pid(path: &Path, pid: u32) -> Result<(), String> {
+    replace(path, pid.to_string().as_bytes())
+        .map_err(|why| format!("cannot write the pid file {}: {why}", path.display()))
+}
+
+/// Removes the pid file if it still names `pid`; another daemon's file is left alone.
+///
+/// # Errors
+/// What the system says; after dropping root this is usual, and init scripts remove the file themselves.
+pub fn remove_pid(path: &Path, pid: u32) -> io::Result<()> {
+    // A pid file is a few digits; anything else is not ours, and a device must not be waited for.
+    if !path.symlink_metadata()?.is_file() || read(path)? != pid.to_string().as_bytes() {
+        return Ok(());
+    }
+    fs::remove_file(path)
+}
+
+/// Puts `content` at `path` as a whole or not at all. A device (`/dev/null`) is written to, never replaced.
+fn replace(path: &Path, content: &[u8]) -> Result<(), String> {
+    if path.symlink_metadata().is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
+        let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
+        let device = OpenOptions::new().write(true).custom_flags(flags).open(path);
+        return device.and_then(|mut file| file.write_all(content)).map_err(|why| words(&why));
+    }
+    let temporary = temporary_of(path);
+    let told = |why: &io::Error| format!("{}: {}", temporary.display(), words(why));
+    // What a crash left behind. Making the new one is exclusive, so nobody's link is followed.
+    match fs::remove_file(&temporary) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(told(&why)),
+        _ => {}
+    }
+    let result = fill(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    if let Err(why) = result {
+        // Nothing more can be done if this fails too; the next save removes it.
+        let _ = fs::remove_file(&temporary);
+        return Err(told(&why));
+    }
+    // So that the new name survives a power failure; not every file system can.
+    if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
+        && let Ok(directory) = File::open(directory)
+    {
+        let _ = directory.sync_all();
+    }
+    Ok(())
+}
+
+fn fill(path: &Path, content: &[u8]) -> io::Result<()> {
+    // create_new is O_EXCL: an existing file or link, even a dangling one, is an error.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// `FILE.TEMP` in the same directory: ntpd's name, which security policies of distributions know.
+fn temporary_of(path: &Path) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(".TEMP");
+    PathBuf::from(name)
+}
+
+/// A directory of a test's own, removed at its end.
+#[cfg(test)]
+pub(crate) struct Scratch(PathBuf);
+
+#[cfg(test)]
+impl Scratch {
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Makes a directory for a test.
+#[cfg(test)]
+pub(crate) fn scratch(name: &str) -> Scratch {
+    let path = std::env::temp_dir().join(format!("rsntpd-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    Scratch(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> =
+            fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn drift_is_written_as_ntpd_does_and_replaces_the_old() {
+        let dir = scratch("drift");
+        let path = dir.path().join("drift");
+        save_drift(&path, Ppm::new(-12.345_678)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"-12.346\n");
+        fs::write(dir.path().join("drift.TEMP"), "left by a crash").unwrap();
+        save_drift(&path, Ppm::new(0.5)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"0.500\n");
+        assert_eq!(names(dir.path()), ["drift"]);
+        assert!(save_drift(&path, Ppm::new(f64::NAN)).is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"0.500\n");
+    }
+
+    #[test]
+    fn a_link_in_the_way_of_the_temporary_file_is_not_followed() {
+        let dir = scratch("drift-link");
+        let (path, victim) = (dir.path().join("drift"), dir.path().join("victim"));
+        fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, dir.path().join("drift.TEMP")).unwrap();
+        save_drift(&path, Ppm::new(1.0)).unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"precious");
+        assert_eq!(names(dir.path()), ["drift", "victim"]);
+    }
+
+    #[test]
+    fn missing_directories_and_directories_in_the_place_are_told() {
+        let dir = scratch("drift-missing");
+        let why = save_drift(&dir.path().join("no/drift"), Ppm::ZERO).unwrap_err();
+        assert!(why.starts_with("cannot save the frequency to the drift file"), "{why}");
+        assert!(why.ends_with("no/drift.TEMP: No such file or directory"), "{why}");
+        assert!(save_drift(dir.path(), Ppm::ZERO).unwrap_err().ends_with("Is a directory"));
+    }
+
+    #[test]
+    fn devices_are_written_to_and_stay() {
+        use std::os::unix::fs::FileTypeExt;
+        save_drift(Path::new("/dev/null"), Ppm::ZERO).unwrap();
+        assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
+        assert!(write_pid(Path::new("/dev/full"), 1).unwrap_err().ends_with("No space left on device"));
+    }
+
+    #[test]
+    fn pid_files_have_no_line_end_and_only_our_own_is_removed() {
+        let dir = scratch("pid");
+        let path = dir.path().join("ntpd.pid");
+        write_pid(&path, 4711).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"4711");
+        remove_pid(&path, 4712).unwrap();
+        assert!(path.exists());
+        remove_pid(&path, 4711).unwrap();
+        assert!(names(dir.path()).is_empty());
+        assert!(remove_pid(&path, 4711).is_err());
+    }
+
+    #[test]
+    fn huge_files_are_not_read() {
+        let dir = scratch("huge");
+        let path = dir.path().join("file");
+        File::create(&path).unwrap().set_len(READ_MAX + 1).unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("larger"));
+        File::create(&path).unwrap().set_len(READ_MAX).unwrap();
+        assert_eq!(read(&path).unwrap().len() as u64, READ_MAX);
+    }
+
+    /// Not a test by itself: the child of the two tests below, which stands before a full disk.
+    #[test]
+    fn child_on_a_full_disk() {
+        let Some(dir) = std::env::var_os("RSNTPD_TEST_FULL_DISK") else { return };
+        let dir = PathBuf::from(dir);
+        let why = save_drift(&dir.join("drift"), Ppm::new(99.0)).unwrap_err();
+        let expected = std::env::var("RSNTPD_TEST_EXPECTED").unwrap();
+        assert!(why.contains(&expected), "{why}");
+        assert_eq!(fs::read(dir.join("drift")).unwrap(), b"1.000\n");
+        assert_eq!(names(&dir), std::env::var("RSNTPD_TEST_NAMES").unwrap().split(' ').collect::<Vec<_>>());
+    }
+
+    /// Runs the child behind `shell` (its words before the script), which prepares `dir` by `script`.
+    fn run_child(shell: &[&str], script: &str, dir: &Path, expected: &str, left: &str) {
+        let script = format!("{script} exec \"$0\" --exact daemon::files::tests::child_on_a_full_disk -q");
+        let output = Command::new(shell[0])
+            .args(&shell[1..])
+            .args(["-c", &script])
+            .arg(std::env::current_exe().unwrap())
+            .env("RSNTPD_TEST_FULL_DISK", dir)
+            .env("RSNTPD_TEST_EXPECTED", expected)
+            .env("RSNTPD_TEST_NAMES", left)
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    }
+
+    #[test]
+    fn a_file_size_limit_keeps_the_old_drift_and_leaves_nothing() {
+        let dir = scratch("drift-limit");
+        fs::write(dir.path().join("drift"), "1.000\n").unwrap();
+        run_child(&["sh"], "trap '' XFSZ; ulimit -f 0;", dir.path(), "File too large", "drift");
+    }
+
+    #[test]
+    fn a_full_disk_keeps_the_old_drift_and_leaves_nothing() {
+        // Needs a file system of its own; where that is not allowed the size limit above stands in.
+        let allowed = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|s| s.success());
+        if !allowed || !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let dir = scratch("drift-full");
+        let script = "cd \"$RSNTPD_TEST_FULL_DISK\" && mount -t tmpfs -o size=16k tmpfs . && cd \"$PWD\" || exit 9; \
+                      echo 1.000 >drift; head -c 1m /dev/zero >filler 2>/dev/null;";
+        run_child(&["unshare", "-m", "sh"], script, dir.path(), "No space left on device", "drift filler");
+        assert!(names(dir.path()).is_empty(), "the mount stayed in its own namespace");
+    }
+}

@@ -1,0 +1,289 @@
+//! Where the log goes: syslog, a file, standard error. It never stops the daemon: what cannot be
+//! written is counted, and told as soon as something can be.
+
+mod file;
+mod squelch;
+mod syslog;
+
+use self::file::LogFile;
+use self::squelch::Squelch;
+use self::syslog::Syslog;
+use super::cli::Options;
+use crate::core::event::Level;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+/// The name in front of every line, syslog's "ident".
+pub const IDENT: &str = "rsntpd";
+
+/// Longest line, octets: what every syslog daemon takes in one piece.
+const LINE_MAX: usize = 1900;
+
+/// The daemon's log.
+///
+/// Lines go to the file where one is set, else to syslog (facility daemon); in the foreground
+/// without `-l` also to standard error. A file that cannot be written is told once, and
+/// syslog takes its place until it can be written again.
+#[derive(Debug)]
+pub struct Log {
+    syslog: Syslog,
+    file: Option<LogFile>,
+    stderr: bool,
+    threshold: Level,
+    squelch: Squelch,
+}
+
+impl Log {
+    /// The log that the command line asks for: syslog or the file of `-l`; with `-n` (or what implies it) and
+    /// without `-l` standard error as well. Lines of [`Level::Debug`] are kept only with `-d` or `-D`.
+    #[must_use]
+    pub fn start(options: &Options) -> Self {
+        let mut log = Self::with_syslog(Syslog::standard());
+        log.stderr = options.nofork && options.logfile.is_none();
+        if options.debug > 0 {
+            log.threshold = Level::Debug;
+        }
+        if let Some(path) = &options.logfile {
+            log.use_file(path);
+        }
+        log
+    }
+
+    fn with_syslog(syslog: Syslog) -> Self {
+        Self {
+            syslog,
+            file: None,
+            stderr: false,
+            threshold: Level::Info,
+            squelch: Squelch::new(Instant::now()),
+        }
+    }
+
+    /// Appends to the file at `path` from now on (`-l`, `logfile`). If it cannot be opened this says so, and
+    /// the log stays where it is. Returns whether the file is in use.
+    pub fn use_file(&mut self, path: &Path) -> bool {
+        if self.file.as_ref().is_some_and(|file| file.path() == path) {
+            return true;
+        }
+        match LogFile::open(path) {
+            Ok(file) => {
+                self.flush();
+                self.file = Some(file);
+                true
+            }
+            Err(why) => {
+                let text = format!("Cannot open log file {}: {why}", path.display());
+                self.write(Level::Error, &text);
+                false
+            }
+        }
+    }
+
+    /// Opens the log file anew, for log rotation. Without a log file nothing happens.
+    pub fn reopen(&mut self) {
+        if let Some(file) = &mut self.file {
+            file.reopen();
+        }
+    }
+
+    /// Writes a line. Control characters are escaped, long lines are cut, repeats are counted instead of
+    /// written.
+    pub fn write(&mut self, level: Level, text: &str) {
+        if level > self.threshold {
+            return;
+        }
+        let lines = self.squelch.admit(Instant::now(), level, printable(text));
+        for (level, line) in lines {
+            self.emit(level, &line);
+        }
+    }
+
+    /// Writes what is still held back (the count of repeats). Done by itself at the end.
+    pub fn flush(&mut self) {
+        if let Some((level, line)) = self.squelch.flush() {
+            self.emit(level, &line);
+        }
+    }
+
+    fn emit(&mut self, level: Level, line: &str) {
+        if self.stderr {
+            // Nobody may be reading; that is no reason to stop.
+            let _ = writeln!(std::io::stderr(), "{}", stamped(line));
+        }
+        let Some(file) = &mut self.file else {
+            self.syslog.send(level, line);
+            return;
+        };
+        match file.append(&stamped(line)) {
+            file::Appended::Yes => {}
+            file::Appended::FailedNow(why) => {
+                let path = file.path().display();
+                let told = format!("cannot write the log file {path}: {why}; logging to syslog meanwhile");
+                self.syslog.send(Level::Error, &told);
+                self.syslog.send(level, line);
+            }
+            file::Appended::StillFailing => self.syslog.send(level, line),
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// A line as ntpd writes it to files: local time, name, process.
+fn stamped(line: &str) -> String {
+    let now = chrono::Local::now().format("%e %b %H:%M:%S");
+    format!("{now} {IDENT}[{}]: {line}", std::process::id())
+}
+
+/// The text without anything that could pretend to be another line or confuse a terminal, and cut at
+/// [`LINE_MAX`] octets.
+pub(super) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.trim_end_matches(['\n', '\r']).chars() {
+        if out.len() >= LINE_MAX {
+            out.push('…');
+            break;
+        }
+        // Directional marks can make a line read as something else.
+        let misleading =
+            matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || misleading {
+            let _ = write!(out, "{}", c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixDatagram;
+    use std::path::PathBuf;
+
+    /// A syslog daemon of the test's own.
+    fn fake_syslog(path: &Path) -> UnixDatagram {
+        let socket = UnixDatagram::bind(path).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        socket
+    }
+
+    fn received(socket: &UnixDatagram) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(size) = socket.recv(&mut buffer) {
+            lines.push(String::from_utf8(buffer[..size].to_vec()).unwrap());
+        }
+        lines
+    }
+
+    fn log_to(path: PathBuf) -> Log {
+        Log::with_syslog(Syslog::at(vec![path]))
+    }
+
+    #[test]
+    fn control_characters_cannot_forge_a_line() {
+        assert_eq!(printable("a\nb\u{1b}[2J\u{202e}x\n"), "a\\nb\\u{1b}[2J\\u{202e}x");
+        assert_eq!(printable("设置"), "设置");
+        let long = printable(&"x".repeat(10_000));
+        assert!(long.len() < LINE_MAX + 8 && long.ends_with('…'));
+    }
+
+    #[test]
+    fn syslog_lines_have_priority_ident_and_pid_and_survive_a_restart_of_the_syslog_daemon() {
+        let dir = crate::daemon::files::scratch("log-syslog");
+        let path = dir.path().join("log");
+        let mut log = log_to(path.clone());
+        log.write(Level::Error, "nobody listens yet");
+        let first = fake_syslog(&path);
+        log.write(Level::Notice, "time reset");
+        let lines = received(&first);
+        assert_eq!(lines.len(), 2, "{lines:?}");
+        assert!(lines[0].ends_with("1 log line was lost: syslog did not take it"), "{lines:?}");
+        // LOG_DAEMON (3 << 3) and LOG_NOTICE (5).
+        assert!(lines[1].starts_with("<29>"), "{lines:?}");
+        assert!(lines[1].ends_with(&format!(" rsntpd[{}]: time reset", std::process::id())), "{lines:?}");
+        drop(first);
+        std::fs::remove_file(&path).unwrap();
+        let second = fake_syslog(&path);
+        log.write(Level::Info, "after the restart");
+        let lines = received(&second);
+        assert!(lines.len() == 1 && lines[0].starts_with("<30>"), "{lines:?}");
+    }
+
+    #[test]
+    fn a_syslog_daemon_that_does_not_read_does_not_stop_us() {
+        let dir = crate::daemon::files::scratch("log-stuck");
+        let path = dir.path().join("log");
+        let socket = fake_syslog(&path);
+        let mut log = log_to(path);
+        let start = Instant::now();
+        for n in 0..900 {
+            log.write(Level::Info, &format!("line {n} {}", "x".repeat(1500)));
+        }
+        assert!(start.elapsed().as_secs() < 3, "{:?}", start.elapsed());
+        assert!(!received(&socket).is_empty());
+    }
+
+    #[test]
+    fn a_log_file_has_the_form_of_ntpds() {
+        let dir = crate::daemon::files::scratch("log-file");
+        let path = dir.path().join("ntp.log");
+        let mut log = log_to(dir.path().join("nosyslog"));
+        std::fs::write(&path, "before\n").unwrap();
+        assert!(log.use_file(&path));
+        log.write(Level::Info, "one");
+        log.write(Level::Debug, "not with -d");
+        log.write(Level::Info, "one");
+        log.write(Level::Info, "one");
+        log.write(Level::Error, "two");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert_eq!(lines[0], "before");
+        let tail = format!(" rsntpd[{}]: one", std::process::id());
+        assert!(lines[1].ends_with(&tail), "{text}");
+        // `24 Nov 12:00:00`
+        assert_eq!(lines[1].len(), "24 Nov 12:00:00".len() + tail.len(), "{text}");
+        assert!(lines[2].ends_with("last message repeated 2 times"));
+        assert!(lines[3].ends_with(": two"));
+    }
+
+    #[test]
+    fn a_rotated_log_file_is_opened_anew() {
+        let dir = crate::daemon::files::scratch("log-rotate");
+        let path = dir.path().join("ntp.log");
+        let mut log = log_to(dir.path().join("nosyslog"));
+        assert!(log.use_file(&path));
+        log.write(Level::Info, "old");
+        std::fs::rename(&path, dir.path().join("ntp.log.1")).unwrap();
+        log.reopen();
+        log.write(Level::Info, "new");
+        assert!(std::fs::read_to_string(&path).unwrap().ends_with(": new\n"));
+    }
+
+    #[test]
+    fn a_failing_log_file_is_told_once_and_syslog_takes_over() {
+        let dir = crate::daemon::files::scratch("log-full");
+        let path = dir.path().join("log");
+        let socket = fake_syslog(&path);
+        let mut log = log_to(path);
+        assert!(!log.use_file(&dir.path().join("no/such/dir")));
+        // Every write to this device fails with ENOSPC.
+        assert!(log.use_file(Path::new("/dev/full")));
+        log.write(Level::Info, "one");
+        log.write(Level::Info, "two");
+        let lines = received(&socket);
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(lines[0].contains("Cannot open log file"), "{lines:?}");
+        assert!(lines[1].contains("cannot write the log file /dev/full: No space left"), "{lines:?}");
+        assert!(lines[2].ends_with(": one") && lines[3].ends_with(": two"), "{lines:?}");
+    }
+}

@@ -1,0 +1,224 @@
+//! From the command line and the files to what the engine starts with, and again at a reload.
+//!
+//! Nothing here stops the daemon: what is missing or not understood becomes a line for the log.
+
+mod merge;
+mod sources;
+
+use self::sources::{ReadError, Sources};
+use super::cli::Options;
+use super::files;
+use crate::config::model::{Config, Key};
+use crate::config::{self, Diagnostic, Severity};
+use crate::core::contract::Setup;
+use crate::core::event::Level;
+use crate::units::Ppm;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A line for the log that no place in a file causes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// How urgent it is.
+    pub level: Level,
+    /// What it says.
+    pub text: String,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// For the engine: the files, with the command line's settings where the files say nothing.
+    pub setup: Setup,
+    /// What was noticed in the configuration, keys and drift files, in that order.
+    pub diagnostics: Vec<Diagnostic>,
+    /// What else is to be told: missing files, slips on the command line.
+    pub notices: Vec<Notice>,
+    /// The frequency of the drift file, where there is one that makes sense. Read by [`load`] only.
+    pub drift: Option<Ppm>,
+    /// Why the configuration file could not be read, if so; [`load`] then goes on with the defaults.
+    pub unreadable: Option<String>,
+    /// For the next [`reload`].
+    pub memory: Memory,
+}
+
+impl Loaded {
+    /// Everything that is to be told, line by line.
+    pub fn log_lines(&self) -> impl Iterator<Item = (Level, String)> {
+        let noticed = self.notices.iter().map(|notice| (notice.level, notice.text.clone()));
+        noticed.chain(self.diagnostics.iter().map(|found| (level(found.severity), found.log_line())))
+    }
+}
+
+type ErrorCounts = BTreeMap<(PathBuf, Vec<u8>, String), usize>;
+
+/// What a reload must know of the load before it.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    sources: Sources,
+    keys: Vec<Key>,
+    errors: ErrorCounts,
+}
+
+/// Why the old configuration stays in force.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refused {
+    /// Everything that is to be told; the last line says that nothing changed.
+    pub lines: Vec<(Level, String)>,
+}
+
+/// Reads everything, at the start and as root. A missing configuration file means the defaults.
+#[must_use]
+pub fn load(options: &Options) -> Loaded {
+    let mut loaded = read(options, Memory::default());
+    let complaints = options.complaints.iter().map(|text| warning(text.clone()));
+    loaded.notices.splice(0..0, complaints);
+    read_drift(&mut loaded);
+    loaded
+}
+
+/// Reads everything but the drift file again.
+///
+/// Included files and keys that only root may read are used as they were at the start, and this is told.
+///
+/// # Errors
+/// The configuration file cannot be read, or has errors that the configuration in force did not have: then
+/// the old configuration should stay. Errors it always had stop no reload.
+pub fn reload(options: &Options, memory: &Memory) -> Result<Loaded, Refused> {
+    let loaded = read(options, memory.clone());
+    let file = options.configfile.display();
+    let added = new_errors(&memory.errors, &loaded.memory.errors);
+    let why = if loaded.unreadable.is_some() {
+        "it cannot be read".to_owned()
+    } else if added == 1 {
+        "it has a new error".to_owned()
+    } else if added > 1 {
+        format!("it has {added} new errors")
+    } else {
+        return Ok(loaded);
+    };
+    let mut lines: Vec<_> = loaded.log_lines().collect();
+    lines.push((Level::Error, format!("{file} is not put in force: {why}; the old configuration stays")));
+    Err(Refused { lines })
+}
+
+fn read(options: &Options, memory: Memory) -> Loaded {
+    let Memory { mut sources, keys: old_keys, .. } = memory;
+    let mut notices = Vec::new();
+    let base = merge::base(options);
+    let main = sources.read(&options.configfile);
+    let unreadable = main.as_ref().err().map(|why| format!("{}: {why}", options.configfile.display()));
+    let parsed = match main {
+        Ok(text) => {
+            let mut include = |path: &Path| sources.read(path).map_err(|why| why.to_string());
+            config::parse_onto(base, &options.configfile, &text, &mut include)
+        }
+        Err(why) => {
+            notices.push(could_not_open(&options.configfile, &why));
+            config::Parsed { config: base, diagnostics: Vec::new() }
+        }
+    };
+    let mut diagnostics = parsed.diagnostics;
+    let mut config = parsed.config;
+    merge::finish(options, &mut config, &mut notices);
+    let keys = read_keys(&config, &mut sources, old_keys, &mut diagnostics, &mut notices);
+    notices.extend(
+        sources
+            .take_stale()
+            .into_iter()
+            .map(|path| warning(format!("{}: may no longer be read; used as it was before", path.display()))),
+    );
+    let errors = count_errors(&diagnostics);
+    Loaded {
+        memory: Memory { sources, keys: keys.clone(), errors },
+        setup: Setup { config, keys, allow_panic_once: options.panicgate, quit_after_set: options.quit },
+        diagnostics,
+        notices,
+        drift: None,
+        unreadable,
+    }
+}
+
+fn read_keys(
+    config: &Config,
+    sources: &mut Sources,
+    old: Vec<Key>,
+    diagnostics: &mut Vec<Diagnostic>,
+    notices: &mut Vec<Notice>,
+) -> Vec<Key> {
+    let Some(path) = &config.auth.keys else { return Vec::new() };
+    match sources.read(path) {
+        Ok(text) => {
+            let (keys, found) = config::parse_keys(path, &text);
+            diagnostics.extend(found);
+            keys
+        }
+        Err(why) => {
+            let kept = if old.is_empty() { "there are no keys" } else { "the keys read before stay" };
+            notices.push(warning(format!("authreadkeys: file {}: {why}; {kept}", path.display())));
+            old
+        }
+    }
+}
+
+fn read_drift(loaded: &mut Loaded) {
+    let Some(path) = loaded.setup.config.driftfile.clone() else { return };
+    match files::read(&path) {
+        Ok(text) => match config::parse_drift(&path, &text) {
+            Ok(frequency) => loaded.drift = Some(frequency),
+            Err(found) => loaded.diagnostics.push(*found),
+        },
+        // As on every first start.
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {
+            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+                let text = format!(
+                    "driftfile {}: there is no directory {}; the frequency will not be remembered",
+                    path.display(),
+                    directory.display()
+                );
+                loaded.notices.push(warning(text));
+            }
+        }
+        Err(why) => {
+            let text = format!("driftfile {}: {}; starting without it", path.display(), files::words(&why));
+            loaded.notices.push(warning(text));
+        }
+    }
+}
+
+fn could_not_open(path: &Path, why: &ReadError) -> Notice {
+    let text = format!("getconfig: Couldn't open <{}>: {why}; running with the defaults", path.display());
+    Notice { level: Level::Error, text }
+}
+
+const fn warning(text: String) -> Notice {
+    Notice { level: Level::Warning, text }
+}
+
+const fn level(severity: Severity) -> Level {
+    match severity {
+        Severity::Error => Level::Error,
+        Severity::Warning => Level::Warning,
+        Severity::Note => Level::Info,
+    }
+}
+
+/// The errors by file, line as written and message, but not by number: an error that other lines were
+/// inserted above is still the same.
+fn count_errors(diagnostics: &[Diagnostic]) -> ErrorCounts {
+    let mut errors = ErrorCounts::new();
+    for found in diagnostics.iter().filter(|found| found.severity == Severity::Error) {
+        let key = (found.file.clone(), found.source.clone(), found.message.clone());
+        *errors.entry(key).or_insert(0) += 1;
+    }
+    errors
+}
+
+fn new_errors(old: &ErrorCounts, new: &ErrorCounts) -> usize {
+    new.iter().map(|(key, count)| count.saturating_sub(old.get(key).copied().unwrap_or(0))).sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,213 @@
+//! The built program from outside: help, version, usage errors, `--check`, `--explain`, with their exit statuses.
+
+// These helpers are test code as much as the tests, where a failure is the answer.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+struct Ended {
+    status: i32,
+    out: String,
+    err: String,
+}
+
+fn rsntpd(args: &[&str]) -> Ended {
+    with_env(args, &[])
+}
+
+fn with_env(args: &[&str], env: &[(&str, &str)]) -> Ended {
+    let output = Command::new(env!("CARGO_BIN_EXE_rsntpd"))
+        .args(args)
+        .env_clear()
+        .envs(env.iter().copied())
+        .output()
+        .unwrap();
+    Ended {
+        status: output.status.code().unwrap(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// A directory of the test's own with an `ntp.conf` in it.
+struct Conf {
+    dir: PathBuf,
+    file: String,
+}
+
+impl Conf {
+    fn new(name: &str, text: &[u8]) -> Self {
+        let dir = std::env::temp_dir().join(format!("rsntpd-cli-{name}-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let file = dir.join("ntp.conf");
+        fs::write(&file, text).unwrap();
+        Self { dir, file: file.to_str().unwrap().to_owned() }
+    }
+
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+impl Drop for Conf {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    for option in ["--help", "-?"] {
+        let ended = rsntpd(&[option]);
+        assert_eq!((ended.status, ended.err.as_str()), (0, ""));
+        for word in ["Usage: rsntpd", "--panicgate", "--check", "--explain", "/etc/ntp.conf"] {
+            assert!(ended.out.contains(word), "{word}: {}", ended.out);
+        }
+    }
+    let ended = rsntpd(&["--version"]);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""));
+    let mut lines = ended.out.lines();
+    assert_eq!(lines.next(), Some(concat!("rsntpd ", env!("CARGO_PKG_VERSION"))));
+    assert!(lines.next().unwrap().contains("ntpd 4.2.6p5"));
+}
+
+#[test]
+fn mistakes_go_to_standard_error_with_usage_and_status_1() {
+    for (args, said) in [
+        (&["-h"][..], "illegal option -h"),
+        (&["--pidfil", "/a", "--driftfile"], "--driftfile needs a value"),
+        (&["-f", "a", "-f", "b"], "only one driftfile option allowed"),
+        (&["server.example"], "Command line arguments not allowed"),
+        (&["-4", "-6"], "exclude each other"),
+        (&["--explain", "nonsense"], "numeric address"),
+    ] {
+        let ended = rsntpd(args);
+        assert_eq!((ended.status, ended.out.as_str()), (1, ""), "{args:?}");
+        assert!(ended.err.contains(said) && ended.err.contains("Usage: rsntpd"), "{args:?}: {}", ended.err);
+    }
+    assert_eq!(rsntpd(&["-U", "-1"]).status, 2);
+}
+
+#[test]
+fn the_environment_presets_options() {
+    let conf = Conf::new("env", b"server 192.0.2.1\n");
+    let env = [("NTPD_CONFIGFILE", conf.file.as_str()), ("NTPD_PANICGATE", "1")];
+    let ended = with_env(&["--check"], &env);
+    assert!(ended.status == 0 && ended.out.contains(&conf.file), "{}{}", ended.out, ended.err);
+    let other = with_env(&["--check", "-c", "/nonexistent/ntp.conf"], &env);
+    assert_eq!(other.status, 2, "the command line wins: {}", other.out);
+}
+
+#[test]
+fn check_says_what_is_not_understood_and_what_is_in_effect() {
+    let clean = Conf::new("clean", b"server 192.0.2.1 iburst\nrestrict default nomodify\n");
+    let ended = rsntpd(&["--check", &clean.file]);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
+    let expected = format!(
+        "{}: everything is understood. In effect: 1 time source, 1 restrict line, no drift file.\n",
+        clean.file
+    );
+    assert_eq!(ended.out, expected);
+
+    let slip = Conf::new("slip", b"driftfile /tmp/drift\nserver 192.0.2.1 perfer\n");
+    let ended = rsntpd(&["--check", &slip.file]);
+    assert_eq!(ended.status, 1);
+    for word in
+        ["prefer", "perfer", "^", "1 error and no warnings. rsntpd starts with the rest. In effect: 1 time"]
+    {
+        assert!(ended.out.contains(word), "{word}: {}", ended.out);
+    }
+    assert!(!ended.out.contains('\u{1b}'), "no colours unless on a terminal");
+}
+
+#[test]
+fn check_warns_of_missing_files_and_fails_for_the_file_itself() {
+    let conf =
+        Conf::new("missing", b"server 192.0.2.1\nincludefile /nonexistent/pw\nkeys /nonexistent/keys\n");
+    let ended = rsntpd(&["--check", &conf.file]);
+    assert_eq!(ended.status, 0, "{}", ended.out);
+    for word in ["/nonexistent/pw", "/nonexistent/keys: No such file", "with 2 warnings"] {
+        assert!(ended.out.contains(word), "{word}: {}", ended.out);
+    }
+    let ended = rsntpd(&["--check", "/nonexistent/ntp.conf"]);
+    assert_eq!((ended.status, ended.out.as_str()), (2, ""));
+    assert_eq!(ended.err, "rsntpd: /nonexistent/ntp.conf: No such file or directory\n");
+    let ended = rsntpd(&["--explain", "::1", "/nonexistent/ntp.conf"]);
+    assert_eq!((ended.status, ended.out.as_str()), (2, ""));
+    assert_eq!(rsntpd(&["--check", conf.dir().to_str().unwrap()]).status, 2);
+}
+
+/// The access rules of a file as administrators write it, remarks behind the flags included.
+const OFFICE: &[u8] = b"restrict default ignore
+restrict default kod nomodify notrap nopeer noquery
+restrict -6 default kod nomodify notrap nopeer noquery
+restrict 127.0.0.1
+restrict -6 ::1
+restrict 10.199.255.0 mask 255.255.255.0 nomodify notrap \xe5\x85\x81\xe8\xae\xb8
+server 192.0.2.1
+server 192.0.2.2
+restrict 192.0.2.1 nomodify
+restrict 198.51.100.9 limited kod ntpport
+";
+
+fn explained(name: &str, address: &str) -> String {
+    let conf = Conf::new(name, OFFICE);
+    let ended = rsntpd(&["--explain", address, &conf.file]);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""));
+    ended.out.replace(&conf.file, "FILE")
+}
+
+#[test]
+fn explain_a_stranger() {
+    let text = explained("stranger", "203.0.113.5");
+    assert!(
+        text.starts_with(
+            "203.0.113.5: the entry default (IPv4) applies: ignore kod nomodify nopeer noquery notrap.\n"
+        ),
+        "{text}"
+    );
+    for line in [
+        "    FILE line 1: restrict default ignore\n",
+        "    FILE line 2: restrict default kod nomodify notrap nopeer noquery\n",
+        "    do nothing: its packets are dropped without an answer\n",
+        "    get the time  (ignore)\n",
+        "add up",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn explain_a_client_of_the_lan_and_this_machine() {
+    let text = explained("lan", "10.199.255.77");
+    for line in [
+        "the entry 10.199.255.0 mask 255.255.255.0 applies: nomodify notrap.\n",
+        "    FILE line 6: restrict 10.199.255.0 mask 255.255.255.0 nomodify notrap 允许\n",
+        "    get the time\n",
+        "    ask for the state with ntpq (peers, variables)\n",
+        "    change settings with ntpq  (nomodify)\n",
+        "it replaces the default, it does not add to it",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let text = explained("local", "::1");
+    assert!(text.contains("the entry ::1 applies: no restriction."), "{text}");
+}
+
+#[test]
+fn explain_servers_and_ports() {
+    let heard = explained("heard", "192.0.2.1");
+    assert!(!heard.contains("will never"), "{heard}");
+    let lost = explained("lost", "192.0.2.2");
+    assert!(lost.contains("rsntpd will never"), "{lost}");
+    let port = explained("port", "198.51.100.9");
+    for line in [
+        "198.51.100.9 from a port other than 123: the entry default (IPv4) applies",
+        "198.51.100.9 from port 123 (a server, or ntpd as client): the entry 198.51.100.9 ntpport applies: kod limited.",
+        "ask every 8 s on average and never twice within 2 s",
+    ] {
+        assert!(port.contains(line), "{line}: {port}");
+    }
+}
