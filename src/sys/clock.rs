@@ -1,0 +1,305 @@
+//! The kernel's clocks: reading them, and steering the wall clock with adjtimex(2).
+//!
+//! The kernel is given frequency, single shots and status only; its own phase-locked loop stays
+//! off, so nothing here needs a second call to end what it began.
+
+use crate::units::{Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
+use nix::errno::Errno;
+use nix::libc::{self, c_int, c_long, timex};
+use nix::time::{ClockId, clock_gettime, clock_settime};
+use std::io;
+
+/// The kernel's scaled ppm: 2^16 units for one part per million.
+const SCALED_PPM: f64 = 65_536.0;
+/// Microseconds in a second.
+const MICROS: f64 = 1e6;
+/// From this error bound on (µs) the kernel sets STA_UNSYNC by itself (NTP_PHASE_LIMIT).
+const MAX_ERROR_MICROS: f64 = 16e6;
+/// The largest time constant the kernel takes.
+const MAX_TIME_CONSTANT: c_long = 10;
+/// What the kernel adds to a time constant while STA_NANO is off.
+const MICRO_TIME_CONSTANT: c_long = 4;
+/// Readings of the clock from which the precision is taken.
+const PRECISION_READINGS: u32 = 200;
+
+/// What adjtimex is told of the clock's quality.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Quality {
+    /// The leap second to arm; `Unsynchronised` sets STA_UNSYNC.
+    pub leap: Leap,
+    /// Largest error; from 16 s on the kernel takes the clock for unsynchronised.
+    pub max_error: Seconds,
+    /// Estimated error.
+    pub est_error: Seconds,
+    /// The poll exponent, shown as the time constant (the kernel takes 10 at most).
+    pub time_constant: PollExponent,
+    /// TAI − UTC in seconds, where known.
+    pub tai: Option<i32>,
+}
+
+/// CLOCK_MONOTONIC: not moved by steps of the wall clock.
+#[must_use]
+pub fn mono() -> MonoTime {
+    // This clock exists on every Linux; a failure would leave time standing still, not panic.
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(MonoTime::ZERO, |t| {
+        MonoTime::from_nanos(t.tv_sec().unsigned_abs() * 1_000_000_000 + t.tv_nsec().unsigned_abs())
+    })
+}
+
+/// CLOCK_REALTIME: the clock that is disciplined.
+#[must_use]
+pub fn wall() -> NtpTimestamp {
+    clock_gettime(ClockId::CLOCK_REALTIME)
+        .map_or(NtpTimestamp::ZERO, |t| NtpTimestamp::from_unix(t.tv_sec(), t.tv_nsec() as u32))
+}
+
+/// How finely the wall clock can be read, log2 seconds: the smallest step between successive
+/// readings that differ, rounded down in magnitude as ntpd does (−24 stands for 60 ns).
+#[must_use]
+pub fn precision() -> i8 {
+    let mut smallest = Seconds::new(0.01);
+    let mut before = wall();
+    for _ in 0..PRECISION_READINGS {
+        let now = wall();
+        let step = (now - before).to_seconds();
+        if step > Seconds::ZERO {
+            smallest = smallest.min(step);
+        }
+        before = now;
+    }
+    (smallest.get().log2().round() as i8).clamp(-30, -6)
+}
+
+/// Whether the kernel lets us steer the clock: tries to set the frequency it already has.
+#[must_use]
+pub fn can_steer() -> bool {
+    let mut t = blank();
+    if adjtimex(&mut t).is_err() {
+        return false;
+    }
+    t.modes = libc::ADJ_FREQUENCY;
+    adjtimex(&mut t).is_ok()
+}
+
+/// Makes the clock ours: drops what an earlier program's kernel loop and single shot have left
+/// to correct, and switches that loop off. The frequency stays. The clock counts as
+/// unsynchronised from here until [`set_quality`].
+///
+/// # Errors
+/// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME.
+pub fn take_over() -> io::Result<()> {
+    drop_single_shot()?;
+    // The kernel takes a phase offset only while its loop is on, and goes on working off an old
+    // one when the loop is switched off: so it is set to zero first.
+    let mut t = blank();
+    t.modes = libc::ADJ_STATUS | libc::ADJ_OFFSET;
+    t.status = libc::STA_PLL | libc::STA_UNSYNC;
+    adjtimex(&mut t)?;
+    let mut t = blank();
+    t.modes = libc::ADJ_STATUS;
+    t.status = libc::STA_UNSYNC;
+    adjtimex(&mut t).map(drop)
+}
+
+/// The frequency correction the kernel applies now.
+///
+/// # Errors
+/// What adjtimex says.
+pub fn frequency() -> io::Result<Ppm> {
+    let mut t = blank();
+    adjtimex(&mut t)?;
+    Ok(Ppm::new(t.freq as f64 / SCALED_PPM))
+}
+
+/// Sets the frequency correction, limited to ±500 ppm.
+///
+/// # Errors
+/// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME.
+pub fn set_frequency(frequency: Ppm) -> io::Result<()> {
+    let mut t = blank();
+    t.modes = libc::ADJ_FREQUENCY;
+    t.freq = (frequency.clamped().get() * SCALED_PPM).round() as c_long;
+    adjtimex(&mut t).map(drop)
+}
+
+/// Slews by `micros` microseconds in addition to what an earlier slew has left. The kernel works
+/// it off at 500 µs a second and ends by itself.
+///
+/// # Errors
+/// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME.
+pub fn slew(micros: i32) -> io::Result<()> {
+    let mut t = blank();
+    t.modes = libc::ADJ_OFFSET_SS_READ;
+    // Kernels before 2.6.28 cannot tell: then an unfinished slew is replaced.
+    let left = if adjtimex(&mut t).is_ok() { t.offset } else { 0 };
+    let mut t = blank();
+    t.modes = libc::ADJ_OFFSET_SINGLESHOT;
+    t.offset = left.saturating_add(c_long::from(micros));
+    adjtimex(&mut t).map(drop)
+}
+
+/// Ends a slew that is under way.
+///
+/// # Errors
+/// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME.
+pub fn drop_single_shot() -> io::Result<()> {
+    let mut t = blank();
+    t.modes = libc::ADJ_OFFSET_SINGLESHOT;
+    adjtimex(&mut t).map(drop)
+}
+
+/// Moves the wall clock by `by` at once and drops what a slew has left.
+///
+/// # Errors
+/// What adjtimex or clock_settime says; `InvalidInput` for a time the kernel's clock cannot hold.
+pub fn step(by: Seconds) -> io::Result<()> {
+    drop_single_shot()?;
+    let before = wall_minus_mono()?;
+    let mut t = blank();
+    t.modes = libc::ADJ_SETOFFSET;
+    (t.time.tv_sec, t.time.tv_usec) = split_micros(by);
+    let result = adjtimex(&mut t);
+    // Linux before 2.6.39 ignores the mode and reports success: look whether the clock moved.
+    let moved = wall_minus_mono()? - before;
+    match result {
+        Err(e) if e.raw_os_error() == Some(libc::EPERM) => Err(e),
+        Ok(_) if (moved - nanos(by)).abs() < nanos(by).abs() / 2 => Ok(()),
+        _ => step_by_setting(by),
+    }
+}
+
+/// Tells the kernel how good the clock is. Everything a kernel loop or a PPS line would do stays
+/// off: only the unsynchronised and leap bits are ever set.
+///
+/// # Errors
+/// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME.
+pub fn set_quality(quality: &Quality) -> io::Result<()> {
+    let mut now = blank();
+    adjtimex(&mut now)?;
+    let mut t = blank();
+    t.modes = libc::ADJ_STATUS | libc::ADJ_MAXERROR | libc::ADJ_ESTERROR | libc::ADJ_TIMECONST;
+    t.status = status_bits(quality.leap);
+    t.maxerror = error_micros(quality.max_error);
+    t.esterror = error_micros(quality.est_error);
+    t.constant = time_constant(quality.time_constant, now.status & libc::STA_NANO != 0);
+    adjtimex(&mut t)?;
+    match quality.tai {
+        // ADJ_TAI reads the same field as ADJ_TIMECONST, so it needs a call of its own.
+        Some(tai) if tai != now.tai => {
+            let mut t = blank();
+            t.modes = libc::ADJ_TAI;
+            t.constant = c_long::from(tai);
+            adjtimex(&mut t).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn status_bits(leap: Leap) -> c_int {
+    match leap {
+        Leap::None => 0,
+        Leap::Insert => libc::STA_INS,
+        Leap::Delete => libc::STA_DEL,
+        Leap::Unsynchronised => libc::STA_UNSYNC,
+    }
+}
+
+/// Rounded up: an error bound must not shrink. In microseconds whatever STA_NANO says.
+fn error_micros(error: Seconds) -> c_long {
+    (error.get() * MICROS).ceil().clamp(0.0, MAX_ERROR_MICROS) as c_long
+}
+
+fn time_constant(poll: PollExponent, nano: bool) -> c_long {
+    let exponent = c_long::from(poll.get()).min(MAX_TIME_CONSTANT);
+    if nano { exponent } else { (exponent - MICRO_TIME_CONSTANT).max(0) }
+}
+
+/// Whole seconds and 0..1,000,000 microseconds, rounded to the nearest.
+fn split_micros(by: Seconds) -> (libc::time_t, libc::suseconds_t) {
+    let micros = (by.get() * MICROS).round() as i64;
+    (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000))
+}
+
+fn nanos(by: Seconds) -> i128 {
+    (by.get() * 1e9).round() as i128
+}
+
+fn read_nanos(clock: ClockId) -> io::Result<i128> {
+    let t = clock_gettime(clock)?;
+    Ok(i128::from(t.tv_sec()) * 1_000_000_000 + i128::from(t.tv_nsec()))
+}
+
+fn wall_minus_mono() -> io::Result<i128> {
+    Ok(read_nanos(ClockId::CLOCK_REALTIME)? - read_nanos(ClockId::CLOCK_MONOTONIC)?)
+}
+
+fn step_by_setting(by: Seconds) -> io::Result<()> {
+    let target = read_nanos(ClockId::CLOCK_REALTIME)? + nanos(by);
+    let seconds = i64::try_from(target.div_euclid(1_000_000_000))
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let fraction = target.rem_euclid(1_000_000_000) as i64;
+    Ok(clock_settime(ClockId::CLOCK_REALTIME, nix::sys::time::TimeSpec::new(seconds, fraction))?)
+}
+
+fn blank() -> timex {
+    // SAFETY: `timex` is a C structure of integers; all of them zero is a valid value, and means
+    // "change nothing" (`modes` 0).
+    #[allow(unsafe_code)]
+    unsafe {
+        std::mem::zeroed()
+    }
+}
+
+/// The system call. A positive result is the leap state, which nothing here needs.
+fn adjtimex(t: &mut timex) -> io::Result<c_int> {
+    // SAFETY: `t` is a valid, exclusively borrowed structure; the kernel reads and writes it
+    // during the call only.
+    #[allow(unsafe_code)]
+    let state = unsafe { libc::adjtimex(t) };
+    Ok(Errno::result(state)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_run() {
+        let (m, w) = (mono(), wall());
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        assert!(mono() > m);
+        assert!(((wall() - w).to_seconds().get() - 0.002).abs() < 1.0);
+        assert!((-30..=-6).contains(&precision()));
+    }
+
+    #[test]
+    fn negative_steps_have_a_positive_fraction() {
+        assert_eq!(split_micros(Seconds::new(-0.25)), (-1, 750_000));
+        assert_eq!(split_micros(Seconds::new(1.5)), (1, 500_000));
+        assert_eq!(split_micros(Seconds::new(-2.0)), (-2, 0));
+    }
+
+    #[test]
+    fn error_bounds_are_whole_microseconds_within_the_kernels_range() {
+        assert_eq!(error_micros(Seconds::new(0.000_001_2)), 2);
+        assert_eq!(error_micros(Seconds::new(-1.0)), 0);
+        assert_eq!(error_micros(Seconds::new(f64::NAN)), 0);
+        assert_eq!(error_micros(Seconds::new(1e9)), 16_000_000);
+    }
+
+    #[test]
+    fn only_leap_and_unsynchronised_bits_are_set() {
+        assert_eq!(status_bits(Leap::None), 0);
+        assert_eq!(status_bits(Leap::Insert), libc::STA_INS);
+        assert_eq!(status_bits(Leap::Delete), libc::STA_DEL);
+        assert_eq!(status_bits(Leap::Unsynchronised), libc::STA_UNSYNC);
+    }
+
+    #[test]
+    fn the_time_constant_reads_back_as_the_poll() {
+        assert_eq!(time_constant(PollExponent::new(6), true), 6);
+        assert_eq!(time_constant(PollExponent::new(6), false), 2);
+        assert_eq!(time_constant(PollExponent::new(3), false), 0);
+        assert_eq!(time_constant(PollExponent::new(17), true), 10);
+    }
+}

@@ -1,0 +1,115 @@
+//! The machine's addresses, and a socket that tells when they change.
+
+use nix::errno::Errno;
+use nix::ifaddrs::getifaddrs;
+use nix::net::if_::InterfaceFlags;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
+};
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR of linux/rtnetlink.h.
+const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// Messages read at one look; the rest is found at the next.
+const MESSAGES: usize = 256;
+
+/// A local address of an interface that is up.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct LocalAddress {
+    /// The interface's name, or the label of an alias (`eth0:1`).
+    pub name: String,
+    /// The address; port 0; link-local IPv6 addresses carry their interface as scope.
+    pub address: SocketAddr,
+    /// Whether the interface is a loopback.
+    pub loopback: bool,
+}
+
+/// The addresses of all interfaces that are up, sorted, each once.
+///
+/// # Errors
+/// When the kernel does not list them.
+pub fn list() -> io::Result<Vec<LocalAddress>> {
+    let mut found: Vec<LocalAddress> = getifaddrs()?
+        .filter(|entry| entry.flags.contains(InterfaceFlags::IFF_UP))
+        .filter_map(|entry| {
+            let storage = entry.address?;
+            let address = match (storage.as_sockaddr_in(), storage.as_sockaddr_in6()) {
+                (Some(v4), _) => SocketAddr::V4(SocketAddrV4::new(v4.ip(), 0)),
+                (_, Some(v6)) => SocketAddr::V6(SocketAddrV6::new(v6.ip(), 0, 0, v6.scope_id())),
+                _ => return None,
+            };
+            let loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
+            Some(LocalAddress { name: entry.interface_name, address, loopback })
+        })
+        .collect();
+    found.sort();
+    found.dedup_by(|a, b| a.address == b.address);
+    Ok(found)
+}
+
+/// A netlink socket that becomes readable when links or addresses change.
+#[derive(Debug)]
+pub struct ChangeWatch {
+    fd: OwnedFd,
+}
+
+impl ChangeWatch {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// When the kernel refuses, as in some sandboxes: then only regular looks at
+    /// [`list`] show changes.
+    pub fn open() -> io::Result<Self> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+        let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
+        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
+        Ok(Self { fd })
+    }
+
+    /// The descriptor that becomes readable.
+    #[must_use]
+    pub fn raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Reads what there is; whether anything changed. The messages themselves do not matter: the
+    /// whole list is read anew.
+    pub fn drain(&mut self) -> bool {
+        let mut message = [0; 8192];
+        let mut changed = false;
+        for _ in 0..MESSAGES {
+            match recv(self.fd.as_raw_fd(), &mut message, MsgFlags::empty()) {
+                // ENOBUFS: messages were lost, so something did change.
+                Ok(1..) | Err(Errno::ENOBUFS) => changed = true,
+                Err(Errno::EINTR) => {}
+                _ => break,
+            }
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_sorted_and_unique() {
+        let list = list().unwrap();
+        for pair in list.windows(2) {
+            assert!(pair[0] < pair[1]);
+            assert_ne!(pair[0].address, pair[1].address);
+        }
+    }
+
+    #[test]
+    fn a_quiet_watch_reports_nothing() {
+        if let Ok(mut watch) = ChangeWatch::open() {
+            assert!(watch.raw_fd() >= 0);
+            watch.drain();
+            assert!(!watch.drain());
+        }
+    }
+}

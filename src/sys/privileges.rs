@@ -1,0 +1,165 @@
+//! Giving up root, keeping only what steers the clock and binds port 123; priority and memory.
+
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::{Gid, Group, Uid, User, chdir, chroot, getgrouplist, setgid, setgroups, setuid};
+use std::ffi::CString;
+use std::io;
+use std::path::Path;
+
+/// What is kept after root is given up.
+const KEPT: [Capability; 2] = [Capability::CAP_SYS_TIME, Capability::CAP_NET_BIND_SERVICE];
+
+/// Whom to become.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Account {
+    uid: Uid,
+    gid: Gid,
+    groups: Vec<Gid>,
+}
+
+impl Account {
+    /// Looks up `USER` or `USER:GROUP`, names or numbers, with the user's supplementary groups.
+    ///
+    /// # Errors
+    /// In words, when there is no such user or group.
+    pub fn find(spec: &str) -> Result<Self, String> {
+        let (user, group) = match spec.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (spec, None),
+        };
+        let group = group.filter(|g| !g.is_empty()).map(find_group).transpose()?;
+        let Some(entry) = find_user(user)? else {
+            // A number without an entry names the user by itself, but no group.
+            return match (user.parse(), group) {
+                (Ok(uid), Some(gid)) => Ok(Self { uid: Uid::from_raw(uid), gid, groups: vec![gid] }),
+                _ => Err(format!("cannot find user `{user}'")),
+            };
+        };
+        let gid = group.unwrap_or(entry.gid);
+        let name = CString::new(entry.name).map_err(|e| e.to_string())?;
+        let groups =
+            getgrouplist(&name, gid).map_err(|e| format!("cannot list the groups of `{user}': {e}"))?;
+        Ok(Self { uid: entry.uid, gid, groups })
+    }
+}
+
+fn find_user(user: &str) -> Result<Option<User>, String> {
+    let found = match user.parse() {
+        Ok(uid) => User::from_uid(Uid::from_raw(uid)),
+        Err(_) => User::from_name(user),
+    };
+    found.map_err(|e| format!("cannot look up user `{user}': {e}"))
+}
+
+fn find_group(group: &str) -> Result<Gid, String> {
+    if let Ok(gid) = group.parse() {
+        return Ok(Gid::from_raw(gid));
+    }
+    match Group::from_name(group) {
+        Ok(Some(entry)) => Ok(entry.gid),
+        Ok(None) => Err(format!("cannot find group `{group}'")),
+        Err(e) => Err(format!("cannot look up group `{group}': {e}")),
+    }
+}
+
+/// The effective user id of this process.
+#[must_use]
+pub fn effective_uid() -> u32 {
+    Uid::effective().as_raw()
+}
+
+/// Changes root directory, where one is given, becomes `account`, where one is given, and keeps no
+/// capability but those for the clock and for port 123 — of these what the process has: where
+/// CAP_SYS_TIME is withheld (a container), the rest goes on. No later program can gain any.
+///
+/// Capabilities belong to a thread: call this before any other thread runs.
+///
+/// # Errors
+/// Says in words which step failed; nothing was kept back by then that root would need.
+pub fn drop_root(account: Option<&Account>, root: Option<&Path>) -> Result<(), String> {
+    let step = |what: &'static str| move |e: Errno| format!("cannot {what}: {e}");
+    if let Some(root) = root {
+        chroot(root).map_err(|e| format!("cannot chroot to `{}': {e}", root.display()))?;
+        chdir("/").map_err(step("enter the new root directory"))?;
+    }
+    if let Some(account) = account {
+        prctl::set_keepcaps(true).map_err(step("keep capabilities"))?;
+        setgroups(&account.groups).map_err(step("set the supplementary groups"))?;
+        setgid(account.gid).map_err(step("set the group"))?;
+        setuid(account.uid).map_err(step("set the user"))?;
+        prctl::set_keepcaps(false).map_err(step("stop keeping capabilities"))?;
+    }
+    limit_capabilities().map_err(|e| format!("cannot limit the capabilities: {e}"))?;
+    // Kernels before 3.5 have no such switch; there the limited capabilities must do.
+    let _unsupported = prctl::set_no_new_privs();
+    Ok(())
+}
+
+fn limit_capabilities() -> Result<(), caps::errors::CapsError> {
+    let have = caps::read(None, CapSet::Permitted)?;
+    let keep: CapsHashSet = KEPT.into_iter().filter(|cap| have.contains(cap)).collect();
+    caps::clear(None, CapSet::Inheritable)?;
+    caps::set(None, CapSet::Effective, &keep)?;
+    caps::set(None, CapSet::Permitted, &keep)
+}
+
+/// Runs the process under SCHED_FIFO at `priority`, limited to the kernel's range; `None`: the
+/// highest.
+///
+/// # Errors
+/// What the kernel says: `PermissionDenied` without CAP_SYS_NICE.
+#[allow(unsafe_code)]
+pub fn set_real_time(priority: Option<i32>) -> io::Result<()> {
+    // SAFETY: both calls take a number and return one.
+    let (low, high) = unsafe {
+        (libc::sched_get_priority_min(libc::SCHED_FIFO), libc::sched_get_priority_max(libc::SCHED_FIFO))
+    };
+    // The kernel's sched_param is this one integer. musl's own wrapper always fails (it cannot
+    // give POSIX process semantics), so the system call is made directly.
+    let wanted: libc::c_int = priority.unwrap_or(high).clamp(low, high.max(low));
+    // SAFETY: process 0 is ourselves; the pointer is to a live integer, which is only read.
+    let result =
+        unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_FIFO, &raw const wanted) };
+    Errno::result(result)?;
+    Ok(())
+}
+
+/// Keeps the process, as it is and as it grows, out of swap.
+///
+/// # Errors
+/// What the kernel says: without root there is little memory one may lock.
+pub fn lock_memory() -> io::Result<()> {
+    // What is allocated after root is given up counts against this limit.
+    setrlimit(Resource::RLIMIT_MEMLOCK, libc::RLIM_INFINITY, libc::RLIM_INFINITY)?;
+    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_by_name_and_number() {
+        let root = Account::find("root").unwrap();
+        assert_eq!((root.uid, root.gid), (Uid::from_raw(0), Gid::from_raw(0)));
+        assert_eq!(Account::find("0:0").unwrap(), root);
+        assert_eq!(Account::find("root:").unwrap(), root);
+        let numbers = Account::find("54321:54322").unwrap();
+        assert_eq!((numbers.uid.as_raw(), numbers.gid.as_raw()), (54321, 54322));
+        assert_eq!(numbers.groups, [Gid::from_raw(54322)]);
+    }
+
+    #[test]
+    fn unknown_accounts_are_named() {
+        assert!(Account::find("no-such-user").unwrap_err().contains("no-such-user"));
+        assert!(Account::find("root:no-such-group").unwrap_err().contains("no-such-group"));
+        assert!(Account::find("54321").unwrap_err().contains("54321"));
+        assert!(Account::find("").is_err());
+    }
+}

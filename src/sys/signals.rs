@@ -1,0 +1,89 @@
+//! Signals as something an event loop can wait for: a pipe that becomes readable.
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::{flag, low_level::pipe};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Signals that end the daemon (ntpd ends on SIGQUIT, too).
+const ENDING: [i32; 3] = [SIGTERM, SIGINT, SIGQUIT];
+/// Signals that changed ntpd's debug level; without a handler they would kill.
+const WITHOUT_EFFECT: [i32; 2] = [SIGUSR1, SIGUSR2];
+
+/// What the signals since the last look ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Requests {
+    /// SIGTERM, SIGINT or SIGQUIT came.
+    pub terminate: bool,
+    /// SIGHUP came.
+    pub reload: bool,
+}
+
+/// The handlers, installed for the life of the process.
+#[derive(Debug)]
+pub struct Signals {
+    reader: UnixStream,
+    terminate: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Installs the handlers.
+    ///
+    /// # Errors
+    /// When no pipe can be made or a handler cannot be installed.
+    pub fn install() -> io::Result<Self> {
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        let terminate = Arc::new(AtomicBool::new(false));
+        let reload = Arc::new(AtomicBool::new(false));
+        // The flag is set before the pipe is written: whoever wakes finds the flag.
+        for signal in ENDING {
+            flag::register(signal, Arc::clone(&terminate))?;
+            pipe::register(signal, writer.try_clone()?)?;
+        }
+        flag::register(SIGHUP, Arc::clone(&reload))?;
+        pipe::register(SIGHUP, writer)?;
+        for signal in WITHOUT_EFFECT {
+            flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+        }
+        Ok(Self { reader, terminate, reload })
+    }
+
+    /// The descriptor that becomes readable when a signal came.
+    #[must_use]
+    pub fn raw_fd(&self) -> RawFd {
+        self.reader.as_raw_fd()
+    }
+
+    /// Empties the pipe and tells what came since the last call.
+    pub fn take(&mut self) -> Requests {
+        let mut wakes = [0; 64];
+        // Ends at WouldBlock: handlers write one octet each.
+        while matches!(self.reader.read(&mut wakes), Ok(n) if n > 0) {}
+        Requests {
+            terminate: self.terminate.swap(false, Ordering::SeqCst),
+            reload: self.reload.swap(false, Ordering::SeqCst),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::{Signal, raise};
+
+    #[test]
+    fn a_hangup_asks_for_a_reload_once() {
+        let mut signals = Signals::install().unwrap();
+        raise(Signal::SIGUSR1).unwrap();
+        raise(Signal::SIGHUP).unwrap();
+        assert_eq!(signals.take(), Requests { terminate: false, reload: true });
+        assert_eq!(signals.take(), Requests::default());
+        raise(Signal::SIGTERM).unwrap();
+        assert_eq!(signals.take(), Requests { terminate: true, reload: false });
+    }
+}
