@@ -1,0 +1,88 @@
+#!/bin/bash
+# The daemon on a real kernel clock, in QEMU guests whose clock is wrong by years.
+# usage: clock.sh [CASE ...]    step drift panic quit slew kill; needs .guest and .peers
+set -u
+. "$(dirname "$0")/../world/lib.sh"
+guest=$top/tests/guest/run.sh
+needs "real kernel clock"
+work=$(mktemp -d "${TMPDIR:-/tmp}/rsntpd-clock.XXXXXX"); mkdir "$work/log"
+ns=rsg$$
+clean() {
+    for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
+    ip netns del $ns 2>/dev/null
+    [ -n "${KEEP:-}" ] || rm -rf "$work"
+}
+trap clean EXIT; trap 'exit 130' INT TERM
+compgen -G "$top/.guest/k/boot/vmlinuz-*" >/dev/null || { skip "real kernel clock: no guest kernel (tests/guest/run.sh --setup)"; verdict; exit; }
+command -v qemu-system-x86_64 >/dev/null || { skip "real kernel clock: no qemu-system-x86_64"; verdict; exit; }
+ip netns add $ns; ip netns exec $ns ip link set lo up
+printf 'local stratum 1\nallow\ncmdport 0\nbindaddress 127.0.0.1\npidfile %s/s.pid\n' "$work" > "$work/s.conf"
+ip netns exec $ns setpriv --bounding-set -sys_time --inh-caps -sys_time -- \
+    "$peers/chronyd" -x -d -u root -f "$work/s.conf" > "$work/log/server" 2>&1 &
+pids+=($!)
+
+boot() { # CASE [FILE:PATH]: the guest's console in $work/log/CASE, each line with its time of arrival
+    local name=$1; shift
+    echo "CASE=$name" > "$work/case-$name"
+    RTC=2020-01-01T00:00:00 ip netns exec $ns "$guest" "$top/tests/guest/scenario.sh" \
+        "$rsntpd:usr/sbin/rsntpd" "$work/case-$name:case" "$@" |
+        while IFS= read -r line; do printf '%(%s)T %s\n' -1 "$line"; done > "$work/log/$name"
+}
+value() { awk -v key="$2" '$2 == key {print $3; exit}' "$work/log/$1"; }
+says() { grep -E "$2" "$work/log/$1" || { tail -40 "$work/log/$1"; false; }; }
+never() { ! grep -E "$2" "$work/log/$1"; }
+count() { [ "$(grep -cE "$2" "$work/log/$1")" = "$3" ] || { grep -E "$2" "$work/log/$1"; tail -30 "$work/log/$1"; false; }; }
+right() { # CASE: the guest's date is ours, within 2 s
+    local line; line=$(grep ' DATE [0-9]' "$work/log/$1" | head -1)
+    set -- $line; echo "$line"; local d=$(($3 - $1)); [ "${d#-}" -le 2 ]
+}
+frequency() { # CASE WHEN: adjtimex's frequency in ppm
+    awk -v when="$2" '$2 == "KERNEL" {on = ($3 == when)} on && /freq/ {for (i = 2; i < NF; i++) if ($i ~ /adjust:/) {print $(i+1) / 65536; exit}}' "$work/log/$1"
+}
+synchronised() { # CASE WHEN: STA_UNSYNC (64) and STA_PLL (1) are clear
+    awk -v when="$2" '$2 == "KERNEL" {on = ($3 == when)} on && /status/ {for (i = 2; i < NF; i++) if ($i ~ /status:/) {exit ($(i+1) % 128 >= 64 || $(i+1) % 2 == 1)}}' "$work/log/$1"
+}
+near() { echo "$1 and $2, at most $3 apart"; awk -v a="$1" -v b="$2" -v d="$3" 'BEGIN {exit !(a != "" && b != "" && a - b <= d && b - a <= d)}'; }
+
+case_step() {
+    boot step
+    check "-g: the parent says 0 once it serves" says step 'START-STATUS 0'
+    check "-g: a clock wrong by years is stepped once" count step 'time reset \+' 1
+    check "-g: then it is right" right step
+    check "-g: adjtimex shows the status synchronised, without the kernel's loop" synchronised step running
+    check "-g: adjtimex shows a frequency" says step 'freq.adjust: +-?[1-9]'
+    check "-u ntp:ntp: user 38 with CAP_NET_BIND_SERVICE and CAP_SYS_TIME only" says step 'CapEff:[[:space:]]+0000000002000400'
+    check "-u ntp:ntp: the user is 38" says step 'Uid:[[:space:]]+38'
+    drift=$(value step DRIFT)
+    check "SIGTERM writes the drift file" near "$drift" "$(frequency step stopped)" 0.01
+    echo "${drift:-0}" > "$work/drift"
+    boot drift "$work/drift:drift"
+    check "a second boot starts with it" says drift "frequency initialized ${drift:-none} PPM"
+}
+case_panic() {
+    boot panic
+    check "without -g: the panic limit ends it with a message" says panic 'exceeds sanity limit'
+    check "without -g: the exit status says so" says panic 'PANIC-STATUS 255'
+    check "without -g: the clock is not touched" never panic 'time reset'
+}
+case_quit() {
+    boot quit
+    check "-q: exit status 0" says quit 'QUIT-STATUS 0'
+    check "-q: the clock is set" right quit
+}
+case_slew() {
+    boot slew
+    slewed() { sed '1,/SLEW-BEGINS/d' "$work/log/slew" > "$work/log/slew2"; ! grep 'time reset' "$work/log/slew2"; }
+    check "-x: 0.4 s are slewed without a step" slewed
+    check "-x: the status is synchronised meanwhile" synchronised slew running
+    check "-x: it follows the server" says slew2 'synchronized to 10.0.2.2'
+}
+case_kill() {
+    boot kill
+    check "SIGKILL in a correction: the kernel's frequency stays the estimate, within 1 ppm after 60 s" \
+        near "$(frequency kill before)" "$(frequency kill after)" 1
+    check "SIGKILL: the tick is the nominal one" says kill 'tick: +10000 us'
+}
+run_cases() { for c in "$@"; do "case_$c"; done; }
+if [ $# -gt 0 ]; then run_cases "$@"; else run_cases step panic quit slew kill; fi
+verdict
