@@ -2,8 +2,12 @@
 
 pub mod check;
 pub mod cli;
+pub mod event_loop;
 pub mod explain;
 pub mod files;
 pub mod log;
+pub mod perform;
 pub mod resolver;
+pub mod run;
 pub mod setup;
+pub mod sockets;

@@ -1,0 +1,262 @@
+//! The one loop: datagrams, signals, lookups, interface changes and deadlines, one at a time.
+
+use super::cli::Options;
+use super::perform::{Shell, now};
+use super::setup::{self, Memory};
+use super::sockets::PORT;
+use crate::core::contract::{ExitReason, Input, Rx};
+use crate::core::event::Level;
+use crate::core::{Engine, Served};
+use crate::sys::clock;
+use crate::sys::interfaces::{self, ChangeWatch};
+use crate::sys::signals::Signals;
+use crate::sys::socket::ReceiveBuffer;
+use crate::units::{MonoTime, Seconds};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use std::io;
+use std::time::Duration;
+
+const SIGNAL: Token = Token(0);
+const RESOLVER: Token = Token(1);
+const INTERFACES: Token = Token(2);
+
+/// Datagrams taken from one socket before others and deadlines get their turn.
+const DRAIN: usize = 64;
+/// Pause before addresses are looked at again after a change: new IPv6 addresses cannot be bound
+/// while the kernel tries them out.
+const SETTLE: Seconds = Seconds::new(2.0);
+
+/// The loop and what it needs.
+#[derive(Debug)]
+pub struct EventLoop {
+    poll: Poll,
+    engine: Engine,
+    shell: Shell,
+    signals: Signals,
+    changes: Option<ChangeWatch>,
+    options: Options,
+    memory: Memory,
+    buffer: ReceiveBuffer,
+    /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
+    unread: Vec<usize>,
+    next_scan: Option<MonoTime>,
+}
+
+impl EventLoop {
+    /// Watches sockets, signals and interfaces. The resolver wakes `poll` through [`RESOLVER`].
+    ///
+    /// # Errors
+    /// Of epoll.
+    pub fn new(
+        poll: Poll,
+        engine: Engine,
+        shell: Shell,
+        signals: Signals,
+        options: Options,
+        memory: Memory,
+    ) -> io::Result<Self> {
+        let registry = poll.registry();
+        shell.sockets.watch_all(registry)?;
+        registry.register(&mut SourceFd(&signals.raw_fd()), SIGNAL, Interest::READABLE)?;
+        // Where the kernel does not tell of changes, regular looks must do.
+        let changes = ChangeWatch::open().ok();
+        if let Some(changes) = &changes {
+            registry.register(&mut SourceFd(&changes.raw_fd()), INTERFACES, Interest::READABLE)?;
+        }
+        let unread = (0..shell.sockets.len()).collect();
+        let mut this = Self {
+            poll,
+            engine,
+            shell,
+            signals,
+            changes,
+            options,
+            memory,
+            buffer: ReceiveBuffer::default(),
+            unread,
+            next_scan: None,
+        };
+        this.plan_scan();
+        Ok(this)
+    }
+
+    /// The token by which the resolver wakes the loop.
+    #[must_use]
+    pub const fn resolver_token() -> Token {
+        RESOLVER
+    }
+
+    /// Runs until the engine ends; `serving` is called once, when the first turn is over.
+    ///
+    /// # Errors
+    /// Of epoll.
+    pub fn run(mut self, serving: impl FnOnce()) -> io::Result<ExitReason> {
+        let interfaces = self.shell.sockets.interfaces();
+        self.handle(Input::Interfaces(interfaces));
+        let mut serving = Some(serving);
+        let mut events = Events::with_capacity(128);
+        loop {
+            if let Some(reason) = self.shell.drain(&mut self.engine) {
+                self.shell.log.flush();
+                return Ok(reason);
+            }
+            if let Some(serving) = serving.take() {
+                serving();
+            }
+            match self.poll.poll(&mut events, self.patience()) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                other => other?,
+            }
+            for event in &events {
+                self.ready(event.token())?;
+            }
+            self.receive_all();
+            self.timers()?;
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        self.engine.handle(now(), input);
+    }
+
+    /// How long there is nothing to do.
+    fn patience(&self) -> Option<Duration> {
+        if !self.unread.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let due = [self.engine.next_deadline(), self.next_scan].into_iter().flatten().min()?;
+        Some(due.until(clock::mono()))
+    }
+
+    fn ready(&mut self, token: Token) -> io::Result<()> {
+        match token {
+            SIGNAL => self.signalled(),
+            RESOLVER => {
+                while let Some((id, result)) = self.shell.resolver.poll() {
+                    self.handle(Input::Resolved { id, result });
+                }
+            }
+            INTERFACES => {
+                if self.changes.as_mut().is_some_and(ChangeWatch::drain) {
+                    self.scan()?;
+                    self.next_scan = Some(clock::mono() + SETTLE);
+                }
+            }
+            other => {
+                if let Some(index) = self.shell.sockets.of_token(other)
+                    && !self.unread.contains(&index)
+                {
+                    self.unread.push(index);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn signalled(&mut self) {
+        let requests = self.signals.take();
+        if requests.terminate {
+            self.handle(Input::Shutdown);
+        } else if requests.reload {
+            self.shell.log.reopen();
+            self.reload();
+        }
+    }
+
+    fn reload(&mut self) {
+        match setup::reload(&self.options, &self.memory) {
+            Ok(loaded) => {
+                for (level, line) in loaded.log_lines() {
+                    self.shell.log.write(level, &line);
+                }
+                self.memory = loaded.memory;
+                self.shell.driftfile.clone_from(&loaded.setup.config.driftfile);
+                self.handle(Input::Reload(Box::new(loaded.setup)));
+            }
+            Err(refused) => {
+                for (level, line) in refused.lines {
+                    self.shell.log.write(level, &line);
+                }
+            }
+        }
+    }
+
+    /// Takes a bounded number of datagrams from every socket that may have some.
+    fn receive_all(&mut self) {
+        let sockets = std::mem::take(&mut self.unread);
+        for index in sockets {
+            let more = (0..DRAIN).all(|_| self.receive(index));
+            if more {
+                self.unread.push(index);
+            }
+        }
+    }
+
+    /// Takes one datagram; false if there is none.
+    fn receive(&mut self, index: usize) -> bool {
+        let Some(open) = self.shell.sockets.get(index) else { return false };
+        let received = match open.socket.receive(&mut self.buffer) {
+            Ok(Some(received)) => received,
+            Ok(None) => return false,
+            // An ICMP error of an earlier datagram: reported once, then over.
+            Err(_) => return true,
+        };
+        let now = now();
+        let to = received.to.unwrap_or(open.ip);
+        // A broadcast asks nobody in particular, and what is too long is no NTP.
+        if received.oversize || !received.unicast {
+            return true;
+        }
+        let stamp = received.received.unwrap_or(now.wall);
+        let rx = Rx { data: received.data, from: received.from, to, socket: open.id, received: stamp };
+        let mut reply = [0; Engine::REPLY_MAX];
+        match self.engine.serve(now, &rx, &mut clock::wall, &mut reply) {
+            Served::Reply(length) => {
+                let source = Some(to).filter(|_| open.ip.is_unspecified());
+                if open.socket.send(&reply[..length], rx.from, source).is_err() {
+                    self.shell.unsent += 1;
+                }
+            }
+            Served::Dropped => {}
+            Served::NotARequest => self.engine.handle(now, Input::Datagram(rx)),
+        }
+        true
+    }
+
+    fn timers(&mut self) -> io::Result<()> {
+        let mono = clock::mono();
+        if self.engine.next_deadline().is_some_and(|due| due <= mono) {
+            self.handle(Input::Timer);
+        }
+        if self.next_scan.is_some_and(|due| due <= mono) {
+            self.scan()?;
+            self.plan_scan();
+        }
+        Ok(())
+    }
+
+    fn plan_scan(&mut self) {
+        let interval = f64::from(self.options.updateinterval);
+        self.next_scan = (interval > 0.0).then(|| clock::mono() + Seconds::new(interval));
+    }
+
+    /// Looks at the machine's addresses, and opens and closes sockets accordingly.
+    fn scan(&mut self) -> io::Result<()> {
+        let locals = match interfaces::list() {
+            Ok(locals) => locals,
+            Err(why) => {
+                self.shell.log.write(Level::Warning, &format!("cannot list the interfaces: {why}"));
+                return Ok(());
+            }
+        };
+        if self.shell.sockets.follow(&locals, Some(self.poll.registry()))? {
+            self.unread = (0..self.shell.sockets.len()).collect();
+            let list = self.shell.sockets.interfaces();
+            let names: Vec<String> = list.iter().map(|i| i.address.to_string()).collect();
+            self.shell.log.write(Level::Info, &format!("listening on port {PORT} of {}", names.join(" ")));
+            self.handle(Input::Interfaces(list));
+        }
+        Ok(())
+    }
+}

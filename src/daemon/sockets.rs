@@ -1,0 +1,281 @@
+//! The sockets on port 123: a wildcard one per family and one per address of the machine.
+//!
+//! What is sent to an address of ours arrives at that address's socket, and is answered from it.
+//! The wildcard sockets send our own requests. What arrives at them came for an address that has
+//! no socket (yet): it is answered from the address that was asked, if that was ours alone.
+
+use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule};
+use crate::core::contract::{Interface, SocketId};
+use crate::sys::interfaces::LocalAddress;
+use crate::sys::socket::UdpSocket;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The NTP port.
+pub const PORT: u16 = 123;
+/// First mio token of a socket; those below are the loop's own.
+pub const FIRST_TOKEN: usize = 16;
+
+/// Which addresses are wanted, from `-4 -6 -I -L` and `interface` lines.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// IPv4 at all.
+    pub v4: bool,
+    /// IPv6 at all.
+    pub v6: bool,
+    /// Interface names or addresses of `-I`; none means all.
+    pub only: Vec<String>,
+    /// Leave out interfaces with a colon in the name.
+    pub no_virtual: bool,
+    /// `interface` lines: the last that matches counts.
+    pub rules: Vec<InterfaceRule>,
+}
+
+impl Wanted {
+    fn admits(&self, local: &LocalAddress) -> bool {
+        let ip = local.address.ip();
+        if !(if ip.is_ipv4() { self.v4 } else { self.v6 }) || ip.is_multicast() || ip.is_unspecified() {
+            return false;
+        }
+        // ntpd always listens there: its own tools ask there.
+        if ip == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+            return true;
+        }
+        if self.no_virtual && local.name.contains(':') {
+            return false;
+        }
+        if !self.only.is_empty() {
+            return local.loopback || self.only.iter().any(|o| *o == local.name || o.parse() == Ok(ip));
+        }
+        let action =
+            self.rules.iter().rev().find(|rule| matches(&rule.matches, local)).map(|rule| rule.action);
+        match action {
+            Some(action) => action == InterfaceAction::Listen,
+            None => self.rules.is_empty() || local.loopback,
+        }
+    }
+}
+
+fn matches(rule: &InterfaceMatch, local: &LocalAddress) -> bool {
+    let ip = local.address.ip();
+    match rule {
+        InterfaceMatch::All => !local.loopback,
+        InterfaceMatch::V4 => ip.is_ipv4(),
+        InterfaceMatch::V6 => ip.is_ipv6(),
+        InterfaceMatch::Wildcard => false,
+        InterfaceMatch::Name(name) => name.eq_ignore_ascii_case(&local.name),
+        InterfaceMatch::Address(net, length) => in_prefix(ip, *net, *length),
+    }
+}
+
+fn in_prefix(ip: IpAddr, net: IpAddr, length: u8) -> bool {
+    let (a, b, width) = match (ip, net) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
+        _ => return false,
+    };
+    let ignored = u32::from(width - length.min(width));
+    a.checked_shr(ignored).unwrap_or(0) == b.checked_shr(ignored).unwrap_or(0)
+}
+
+/// An open socket.
+#[derive(Debug)]
+pub struct Open {
+    /// Its name towards the engine.
+    pub id: SocketId,
+    /// Its address; unspecified for the wildcard.
+    pub ip: IpAddr,
+    /// Its address with the scope that it is bound with.
+    bound: SocketAddr,
+    /// The interface's name.
+    name: String,
+    /// The socket.
+    pub socket: UdpSocket,
+}
+
+/// All open sockets.
+#[derive(Debug)]
+pub struct Sockets {
+    open: Vec<Open>,
+    next_id: u32,
+    wanted: Wanted,
+}
+
+impl Sockets {
+    /// Binds the wildcard sockets and one for each wanted address.
+    ///
+    /// # Errors
+    /// When port 123 is taken, with the socket that could not be bound. A family or an address that
+    /// the machine lacks is left out.
+    pub fn open(wanted: Wanted, locals: &[LocalAddress]) -> io::Result<Self> {
+        let mut sockets = Self { open: Vec::new(), next_id: 0, wanted };
+        let wildcards = [
+            (sockets.wanted.v4, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            (sockets.wanted.v6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+        ];
+        for (_, ip) in wildcards.into_iter().filter(|(wanted, _)| *wanted) {
+            // Not shared: whoever holds the port already is noticed here and nowhere else.
+            match UdpSocket::bind(SocketAddr::new(ip, PORT), false) {
+                Ok(socket) => {
+                    socket.share(true)?;
+                    sockets.add(socket, SocketAddr::new(ip, PORT), "wildcard");
+                }
+                Err(e) if unusable_family(&e) && ip.is_ipv6() => {}
+                Err(e) => return Err(e),
+            }
+        }
+        sockets.follow(locals, None)?;
+        Ok(sockets)
+    }
+
+    /// Opens and closes sockets so that they fit the addresses of the machine; true if any changed.
+    ///
+    /// # Errors
+    /// When a new socket cannot be watched.
+    pub fn follow(&mut self, locals: &[LocalAddress], registry: Option<&Registry>) -> io::Result<bool> {
+        let wanted: Vec<&LocalAddress> = locals.iter().filter(|l| self.wanted.admits(l)).collect();
+        let mut changed = false;
+        let mut index = 0;
+        while index < self.open.len() {
+            let open = &self.open[index];
+            let stays = open.ip.is_unspecified() || wanted.iter().any(|l| with_port(l.address) == open.bound);
+            if stays {
+                index += 1;
+                continue;
+            }
+            let gone = self.open.swap_remove(index);
+            if let Some(registry) = registry {
+                let _closed_anyway = registry.deregister(&mut SourceFd(&gone.socket.raw_fd()));
+            }
+            changed = true;
+        }
+        for local in wanted {
+            let address = with_port(local.address);
+            if self.open.iter().any(|o| o.bound == address) {
+                continue;
+            }
+            // An IPv6 address that is still being tried out cannot be bound; the next look finds it.
+            if let Ok(socket) = UdpSocket::bind(address, true) {
+                self.add(socket, address, &local.name);
+                if let (Some(registry), Some(open)) = (registry, self.open.last()) {
+                    watch(registry, open)?;
+                }
+                changed = true;
+            }
+        }
+        Ok(changed)
+    }
+
+    fn add(&mut self, socket: UdpSocket, bound: SocketAddr, name: &str) {
+        let id = SocketId(self.next_id);
+        self.next_id = self.next_id.wrapping_add(1);
+        self.open.push(Open { id, ip: bound.ip(), bound, name: name.to_owned(), socket });
+    }
+
+    /// Watches all sockets for datagrams.
+    ///
+    /// # Errors
+    /// Of epoll.
+    pub fn watch_all(&self, registry: &Registry) -> io::Result<()> {
+        self.open.iter().try_for_each(|open| watch(registry, open))
+    }
+
+    /// The socket of a token of the event loop.
+    #[must_use]
+    pub fn of_token(&self, token: Token) -> Option<usize> {
+        let id = u32::try_from(token.0.checked_sub(FIRST_TOKEN)?).ok()?;
+        self.open.iter().position(|o| o.id.0 == id)
+    }
+
+    /// The socket at this position.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&Open> {
+        self.open.get(index)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The socket to send from: the one named, else the wildcard of the family.
+    #[must_use]
+    pub fn to_send(&self, id: Option<SocketId>, to: SocketAddr) -> Option<&Open> {
+        let wildcard = || self.open.iter().find(|o| o.ip.is_unspecified() && o.ip.is_ipv4() == to.is_ipv4());
+        match id {
+            Some(id) => self.open.iter().find(|o| o.id == id),
+            None => wildcard(),
+        }
+    }
+
+    /// The addresses with a socket, for the engine.
+    #[must_use]
+    pub fn interfaces(&self) -> Vec<Interface> {
+        let specific = self.open.iter().filter(|o| !o.ip.is_unspecified());
+        specific.map(|o| Interface { name: o.name.clone(), address: o.ip }).collect()
+    }
+
+    /// Lines for the log: what is listened on.
+    pub fn describe(&self) -> impl Iterator<Item = String> {
+        self.open.iter().map(|o| format!("Listen on {} {} UDP {PORT}", o.name, o.ip))
+    }
+}
+
+fn with_port(mut address: SocketAddr) -> SocketAddr {
+    address.set_port(PORT);
+    address
+}
+
+fn watch(registry: &Registry, open: &Open) -> io::Result<()> {
+    let token = Token(FIRST_TOKEN + open.id.0 as usize);
+    registry.register(&mut SourceFd(&open.socket.raw_fd()), token, Interest::READABLE)
+}
+
+/// Whether an error says that the machine has no such address family.
+fn unusable_family(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::AddrNotAvailable)
+        || matches!(error.raw_os_error(), Some(nix::libc::EAFNOSUPPORT | nix::libc::EPROTONOSUPPORT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(name: &str, address: &str) -> LocalAddress {
+        let ip: IpAddr = address.parse().unwrap();
+        LocalAddress { name: name.to_owned(), address: SocketAddr::new(ip, 0), loopback: ip.is_loopback() }
+    }
+
+    fn rule(action: InterfaceAction, matches: InterfaceMatch) -> InterfaceRule {
+        InterfaceRule { action, matches }
+    }
+
+    #[test]
+    fn the_last_matching_rule_counts_and_loopback_is_always_there() {
+        let mut wanted = Wanted { v4: true, v6: true, ..Wanted::default() };
+        assert!(wanted.admits(&local("eth0", "192.0.2.1")) && wanted.admits(&local("eth0", "2001:db8::1")));
+        wanted.rules = vec![
+            rule(InterfaceAction::Ignore, InterfaceMatch::All),
+            rule(InterfaceAction::Listen, InterfaceMatch::Address("192.0.2.0".parse().unwrap(), 24)),
+            rule(InterfaceAction::Ignore, InterfaceMatch::V6),
+        ];
+        assert!(wanted.admits(&local("eth0", "192.0.2.1")));
+        assert!(!wanted.admits(&local("eth1", "198.51.100.1")));
+        assert!(!wanted.admits(&local("lo", "::1")));
+        assert!(wanted.admits(&local("lo", "127.0.0.1")));
+        let only = Wanted { v4: true, only: vec!["eth1".to_owned()], ..Wanted::default() };
+        assert!(only.admits(&local("eth1", "192.0.2.1")) && !only.admits(&local("eth0", "192.0.2.2")));
+        assert!(!only.admits(&local("eth1", "2001:db8::1")), "IPv6 is off");
+        let plain = Wanted { v4: true, no_virtual: true, ..Wanted::default() };
+        assert!(!plain.admits(&local("eth0:1", "192.0.2.3")));
+    }
+}
