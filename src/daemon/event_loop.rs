@@ -44,7 +44,8 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Watches sockets, signals and interfaces. The resolver wakes `poll` through [`RESOLVER`].
+    /// Watches sockets, signals and interfaces. The resolver wakes `poll` through
+    /// [`EventLoop::resolver_token`].
     ///
     /// # Errors
     /// Of epoll.
