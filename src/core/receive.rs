@@ -19,7 +19,8 @@ pub enum Answer {
 }
 
 impl Association {
-    /// Tests an answer. `authentic` tells whether it carries the code that our request asked for.
+    /// Tests an answer. `authentic` tells whether it carries the code that our request asked for, or
+    /// none where none was asked for.
     ///
     /// # Errors
     /// Why it is not used; the flash bits say the same.
@@ -36,7 +37,7 @@ impl Association {
             return Err(Reject::Mode);
         }
         self.test_origin(header)?;
-        if self.config.key.is_some() && !authentic {
+        if !authentic {
             // The cookie stays open: a forger who saw it must not silence the true answer.
             self.flash |= flash::AUTH;
             return Err(Reject::Auth);

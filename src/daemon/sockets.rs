@@ -4,7 +4,7 @@
 //! The wildcard sockets send our own requests. What arrives at them came for an address that has
 //! no socket (yet): it is answered from the address that was asked, if that was ours alone.
 
-use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule};
+use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule, in_prefix};
 use crate::core::contract::{Interface, SocketId};
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::socket::UdpSocket;
@@ -68,16 +68,6 @@ fn matches(rule: &InterfaceMatch, local: &LocalAddress) -> bool {
         InterfaceMatch::Name(name) => name.eq_ignore_ascii_case(&local.name),
         InterfaceMatch::Address(net, length) => in_prefix(ip, *net, *length),
     }
-}
-
-fn in_prefix(ip: IpAddr, net: IpAddr, length: u8) -> bool {
-    let (a, b, width) = match (ip, net) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
-        _ => return false,
-    };
-    let ignored = u32::from(width - length.min(width));
-    a.checked_shr(ignored).unwrap_or(0) == b.checked_shr(ignored).unwrap_or(0)
 }
 
 /// An open socket.
