@@ -59,7 +59,7 @@ impl Engine {
                 self.event(Event::KissObeyed(peer, kiss));
                 self.update_clock(now);
             }
-            Answer::Measured(sample) => {
+            Answer::Measured(sample, exchange) => {
                 let correction = self.discipline.correction(sample.at);
                 let first = association.reach == 0;
                 association.reach |= 1;
@@ -69,6 +69,8 @@ impl Engine {
                     let peer = association.note_event(4);
                     self.event(Event::Reachable(peer));
                 }
+                self.record_raw(now, index, &exchange);
+                self.record_peer(now, index);
                 self.update_clock(now);
             }
         }

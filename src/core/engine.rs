@@ -12,6 +12,7 @@ use super::leap::LeapWatch;
 use super::limit::ClientTable;
 use super::names::Names;
 use super::reject::Counters;
+use super::statistics::Records;
 use super::system::System;
 use crate::units::{MonoTime, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
@@ -52,6 +53,9 @@ pub struct Engine {
     pub(super) discipline: Discipline,
     pub(super) leap: LeapWatch,
     pub(super) counters: Counters,
+    pub(super) records: Records,
+    /// The moment of the input that is being taken in.
+    pub(super) moment: Now,
     pub(super) started: MonoTime,
     /// Steps of the clock so far: exchanges across a step measure nothing.
     pub(super) epoch: u32,
@@ -88,6 +92,8 @@ impl Engine {
             interfaces: Vec::new(),
             leap: LeapWatch::default(),
             counters: Counters::default(),
+            records: Records::new(now.mono),
+            moment: now,
             started: now.mono,
             epoch: 0,
             next_token: 0,
@@ -124,6 +130,7 @@ impl Engine {
         if self.exiting {
             return;
         }
+        self.moment = now;
         match input {
             Input::Datagram(rx) => self.datagram(now, &rx),
             Input::Sent { token, at } => {
@@ -158,8 +165,13 @@ impl Engine {
             return None;
         }
         let polls = self.associations.iter().filter(|a| a.is_polled()).map(|a| a.next_poll);
-        let others =
-            [self.next_slew, self.names.next_deadline(), Some(self.next_drift), self.quit_deadline()];
+        let others = [
+            self.next_slew,
+            self.names.next_deadline(),
+            Some(self.next_drift),
+            self.quit_deadline(),
+            Some(self.records.due()),
+        ];
         polls.chain(others.into_iter().flatten()).min()
     }
 
@@ -177,6 +189,7 @@ impl Engine {
             self.next_drift = now.mono + DRIFT_INTERVAL;
             self.save_drift(DRIFT_CHANGE);
         }
+        self.record_hourly(now);
         self.quit_if_hopeless(now);
     }
 
@@ -222,6 +235,7 @@ impl Engine {
         if let Some(code) = event.system_code() {
             self.system.note_event(code);
         }
+        self.record_event(self.moment, &event);
         self.outputs.push_back(Output::Event(event));
     }
 

@@ -2,7 +2,8 @@
 //! event code and the text for the log.
 
 use super::contract::{ClockFailure, ExitReason};
-use crate::units::{AssocId, Leap, Ppm, Seconds, Stratum};
+use super::interest::{Class, Kind};
+use crate::units::{AssocId, Leap, PollExponent, Ppm, Seconds, Stratum};
 use std::net::IpAddr;
 
 /// How urgent a log line is (syslog's levels).
@@ -134,6 +135,17 @@ pub enum Event {
         /// Ended associations.
         removed: usize,
     },
+    /// The state of the clock loop, once an hour.
+    LoopState {
+        /// What is left to correct.
+        offset: Seconds,
+        /// The frequency in force.
+        frequency: Ppm,
+        /// Its jitter.
+        jitter: Seconds,
+        /// The poll exponent.
+        poll: PollExponent,
+    },
     /// A configured thing this engine cannot do; said once at start.
     NotSupported(String),
     /// The process ends.
@@ -155,12 +167,51 @@ impl Event {
         }
     }
 
+    /// What `logconfig` may leave out of the log: class and kind; `None` for what is always logged.
+    #[must_use]
+    pub const fn class(&self) -> Option<(Class, Kind)> {
+        Some(match self {
+            Self::Restart
+            | Self::FrequencyNotSet
+            | Self::FrequencySet(_)
+            | Self::SpikeDetected(_)
+            | Self::FrequencyMode
+            | Self::ClockSync
+            | Self::LeapArmed(_)
+            | Self::LeapDisarmed
+            | Self::LeapOccurred(_) => (Class::System, Kind::Event),
+            Self::FrequencyInitialized(_) => (Class::System, Kind::Status),
+            Self::LoopState { .. } => (Class::System, Kind::Statistics),
+            Self::SynchronizedTo { .. } => (Class::Sync, Kind::Status),
+            Self::TimeReset(_) | Self::TimeSlew(_) | Self::NoSystemPeer => (Class::Sync, Kind::Event),
+            Self::Mobilized(_)
+            | Self::Demobilized(_)
+            | Self::Unreachable(_)
+            | Self::Reachable(_)
+            | Self::PeerRestart(_)
+            | Self::NoReply(_)
+            | Self::BecameSystemPeer(_)
+            | Self::Popcorn(..) => (Class::Peer, Kind::Event),
+            // Faults, refusals and what an administrator has just asked for.
+            Self::PanicStop(_)
+            | Self::KissObeyed(..)
+            | Self::BadAuth(_)
+            | Self::NameResolved { .. }
+            | Self::NameFailed { .. }
+            | Self::CannotSteer
+            | Self::ClockFailed { .. }
+            | Self::Reloaded { .. }
+            | Self::NotSupported(_)
+            | Self::Exiting(_) => return None,
+        })
+    }
+
     /// The mode-6 system event code (RFC 9327 section 5.1) that the event raises, if it is one.
     #[must_use]
     pub fn system_code(&self) -> Option<u8> {
         Some(match self {
             Self::FrequencyNotSet => 1,
-            Self::FrequencySet(_) => 2,
+            Self::FrequencySet(_) | Self::FrequencyInitialized(_) => 2,
             Self::SpikeDetected(_) => 3,
             Self::FrequencyMode => 4,
             Self::ClockSync => 5,
@@ -190,6 +241,48 @@ impl Event {
             Self::BecameSystemPeer(_) => 10,
             Self::BadAuth(_) => 12,
             Self::Popcorn(..) => 13,
+            _ => return None,
+        })
+    }
+
+    /// The event as protostats has it, ntpd's `ADDRESS STATUS CODE NAME [DETAIL]`; `None` for what is
+    /// no event of mode 6. `status` is the system status word after the event.
+    #[must_use]
+    pub fn report(&self, status: u16) -> Option<String> {
+        if let Some((peer, name, detail)) = self.peer_report() {
+            return Some(peer_line(peer, self.peer_code()?, &format!("{name}{detail}")));
+        }
+        let (name, detail) = match self {
+            Self::FrequencyNotSet => ("freq_not_set", String::new()),
+            Self::FrequencySet(ppm) | Self::FrequencyInitialized(ppm) => ("freq_set", format!(" ntpd {ppm}")),
+            Self::SpikeDetected(offset) => ("spike_detect", format!(" {offset}")),
+            Self::FrequencyMode => ("freq_mode", String::new()),
+            Self::ClockSync => ("clock_sync", String::new()),
+            Self::Restart => ("restart", String::new()),
+            Self::PanicStop(offset) => ("panic_stop", format!(" {:+.0} s", offset.get())),
+            Self::NoSystemPeer => ("no_sys_peer", String::new()),
+            Self::LeapArmed(_) => ("leap_armed", String::new()),
+            Self::LeapDisarmed => ("leap_disarmed", String::new()),
+            Self::LeapOccurred(_) => ("leap_event", String::new()),
+            Self::TimeReset(by) => ("clock_step", format!(" {by}")),
+            _ => return None,
+        };
+        Some(format!("0.0.0.0 {status:04x} {:02x} {name}{detail}", self.system_code()?))
+    }
+
+    fn peer_report(&self) -> Option<(&Peer, &'static str, String)> {
+        Some(match self {
+            Self::Mobilized(peer) => (peer, "mobilize", format!(" assoc {}", peer.id.0)),
+            Self::Demobilized(peer) => (peer, "demobilize", format!(" assoc {}", peer.id.0)),
+            Self::Unreachable(peer) => (peer, "unreachable", String::new()),
+            Self::Reachable(peer) => (peer, "reachable", String::new()),
+            Self::PeerRestart(peer) => (peer, "restart", String::new()),
+            Self::NoReply(peer) => (peer, "no_reply", String::new()),
+            Self::KissObeyed(peer, Kiss::Rate) => (peer, "rate_exceeded", String::new()),
+            Self::KissObeyed(peer, Kiss::Deny | Kiss::Restricted) => (peer, "access_denied", String::new()),
+            Self::BecameSystemPeer(peer) => (peer, "sys_peer", String::new()),
+            Self::BadAuth(peer) => (peer, "bad_auth", String::new()),
+            Self::Popcorn(peer, offset) => (peer, "popcorn", format!(" {offset}")),
             _ => return None,
         })
     }
@@ -257,14 +350,22 @@ impl Event {
             Self::Reloaded { added, removed } => {
                 format!("configuration re-read: {added} associations added, {removed} removed")
             }
+            Self::LoopState { offset, frequency, jitter, poll } => format!(
+                "offset {:.6} sec freq {:.3} ppm error {:.6} poll {}",
+                offset.get(),
+                frequency.get(),
+                jitter.get(),
+                poll.get()
+            ),
             Self::NotSupported(what) => format!("not yet supported, ignored: {what}"),
             Self::Exiting(reason) => exit_words(*reason).to_owned(),
         }
     }
 }
 
+/// ntpd marks the codes of peers with the highest bit.
 fn peer_line(peer: &Peer, code: u8, name: &str) -> String {
-    format!("{} {:04x} {code:02x} {name}", peer.address, peer.status)
+    format!("{} {:04x} {:02x} {name}", peer.address, peer.status, code | 0x80)
 }
 
 const fn leap_word(leap: Leap) -> &'static str {

@@ -10,7 +10,7 @@ use super::leap::{Change, PIVOT};
 use super::select::{Candidate, Limits, Selection, select};
 use super::system::refid_of;
 use crate::config::model::Target;
-use crate::units::{Leap, Ppm, Seconds};
+use crate::units::{Leap, MonoTime, PollExponent, Ppm, Seconds};
 
 impl Engine {
     /// Selects the sources anew and acts on what they say.
@@ -53,7 +53,9 @@ impl Engine {
         }
         self.watch_leap(now, &survivors);
         self.follow(now, chosen);
+        let (left, poll) = (self.discipline.offset(now.mono), self.system_poll(now.mono).get());
         self.command_clock(now);
+        self.record_loop(now, left, poll);
     }
 
     /// Runs selection over all sources; gives the survivors, best first.
@@ -224,6 +226,8 @@ impl Engine {
                 self.mark(&[], index);
                 self.follow(now, index);
                 self.tell_kernel(now);
+                let poll = self.system_poll(now.mono).get();
+                self.record_loop(now, Seconds::ZERO, poll);
             }
             _ if self
                 .system
@@ -266,6 +270,12 @@ impl Engine {
             tai: None,
         };
         self.outputs.push_back(Output::Clock(ClockCommand::Status(status)));
+    }
+
+    /// The poll exponent that is shown as the clock's: the system peer's.
+    pub(super) fn system_poll(&self, now: MonoTime) -> PollExponent {
+        let peer = self.associations.iter().find(|a| Some(a.id) == self.system.peer);
+        peer.map_or_else(|| self.discipline.poll(now), |a| a.poll)
     }
 
     /// The frequency as the drift file and ntpq show it.

@@ -34,11 +34,7 @@ impl Engine {
 
     fn system_vars(&self, now: Now) -> Vec<Var> {
         let system = &self.system;
-        let poll = self
-            .associations
-            .iter()
-            .find(|a| Some(a.id) == system.peer)
-            .map_or(self.discipline.poll(now.mono), |a| a.poll);
+        let poll = self.system_poll(now.mono);
         let mut vars = vec![
             Var::text("version", &format!("rsntpd {}", env!("CARGO_PKG_VERSION"))),
             Var::text("processor", &self.machine.processor),
@@ -85,7 +81,7 @@ impl Engine {
             Var::seconds("bcastdelay", 0.0),
             Var::seconds("authdelay", 0.0),
             Var::integer("ss_uptime", up),
-            Var::integer("ss_reset", up),
+            Var::integer("ss_reset", self.records.since_reset(now)),
             count("ss_received", c.received),
             count("ss_thisver", c.this_version),
             count("ss_oldver", c.old_version),

@@ -171,13 +171,15 @@ impl EventLoop {
                     self.shell.log.write(level, &line);
                 }
                 self.memory = loaded.memory;
-                self.shell.driftfile.clone_from(&loaded.setup.config.driftfile);
+                self.shell.take_over(&loaded.setup.config);
                 self.handle(Input::Reload(Box::new(loaded.setup)));
             }
             Err(refused) => {
                 for (level, line) in refused.lines {
                     self.shell.log.write(level, &line);
                 }
+                // Log rotation sends the signal whatever the configuration looks like.
+                self.shell.statistics.close();
             }
         }
     }

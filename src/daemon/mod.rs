@@ -11,3 +11,4 @@ pub mod resolver;
 pub mod run;
 pub mod setup;
 pub mod sockets;
+pub mod statistics;
