@@ -14,14 +14,21 @@ const HEX_MAX: usize = 32;
 /// Largest believable frequency, ppm.
 const DRIFT_MAX: f64 = 500.0;
 
-struct Place<'a> {
-    file: &'a Path,
-    line: u32,
-    source: &'a [u8],
+/// A line of a small file.
+pub(super) struct Place<'a> {
+    pub(super) file: &'a Path,
+    pub(super) line: u32,
+    pub(super) source: &'a [u8],
 }
 
 impl Place<'_> {
-    fn finding(&self, span: Range<usize>, message: String, expected: &str, effect: &str) -> Diagnostic {
+    pub(super) fn finding(
+        &self,
+        span: Range<usize>,
+        message: String,
+        expected: &str,
+        effect: &str,
+    ) -> Diagnostic {
         Diagnostic {
             severity: Severity::Error,
             file: self.file.to_owned(),
@@ -165,7 +172,7 @@ fn hosts(written: &[u8]) -> Option<Vec<(IpAddr, u8)>> {
 }
 
 /// Where the words of a line stand.
-fn words(code: &[u8]) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn words(code: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let start = at + code[at..].iter().position(|b| !b.is_ascii_whitespace())?;

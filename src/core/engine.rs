@@ -52,6 +52,8 @@ pub struct Engine {
     pub(super) system: System,
     pub(super) discipline: Discipline,
     pub(super) leap: LeapWatch,
+    /// When it was last told that the leap second file is old.
+    pub(super) leap_told: Option<MonoTime>,
     pub(super) counters: Counters,
     pub(super) records: Records,
     /// The moment of the input that is being taken in.
@@ -91,6 +93,7 @@ impl Engine {
             names: Names::default(),
             interfaces: Vec::new(),
             leap: LeapWatch::default(),
+            leap_told: None,
             counters: Counters::default(),
             records: Records::new(now.mono),
             moment: now,
@@ -118,6 +121,7 @@ impl Engine {
             }
             self.outputs.push_back(Output::Clock(ClockCommand::Frequency(self.discipline.frequency())));
         }
+        self.leap_file_read(now);
         for server in self.setup.config.servers.clone() {
             self.mobilize(now, server);
         }
@@ -148,6 +152,10 @@ impl Engine {
             Input::ClockDone(report) => self.clock_done(now, report),
             Input::Interfaces(interfaces) => self.set_interfaces(interfaces),
             Input::Reload(setup) => self.reload(now, *setup),
+            Input::LeapSeconds(table) => {
+                self.setup.leap_table = Some(table);
+                self.leap_file_read(now);
+            }
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);

@@ -3,6 +3,7 @@
 
 use super::contract::{ClockFailure, ExitReason};
 use super::interest::{Class, Kind};
+use super::leap::date_stamp;
 use crate::units::{AssocId, Leap, PollExponent, Ppm, Seconds, Stratum};
 use std::net::IpAddr;
 
@@ -83,6 +84,17 @@ pub enum Event {
     LeapDisarmed,
     /// A leap second happened; system event 11 (leap_event).
     LeapOccurred(Leap),
+    /// A leap second file is in use.
+    LeapFile {
+        /// TAI − UTC now, where the file goes back far enough.
+        tai: Option<i32>,
+        /// The last leap second it knows of, Unix time.
+        last: i64,
+        /// When it expires, Unix time.
+        expires: Option<i64>,
+    },
+    /// The leap second file has expired, or will in so many whole days.
+    LeapFileOld(i64),
     /// An association was made; peer event 1 (mobilize).
     Mobilized(Peer),
     /// An association ended; peer event 2 (demobilize).
@@ -158,7 +170,9 @@ impl Event {
     pub fn level(&self) -> Level {
         match self {
             Self::PanicStop(_) | Self::CannotSteer | Self::ClockFailed { .. } => Level::Error,
-            Self::NameFailed { .. } | Self::NotSupported(_) | Self::BadAuth(_) => Level::Warning,
+            Self::NameFailed { .. } | Self::NotSupported(_) | Self::BadAuth(_) | Self::LeapFileOld(_) => {
+                Level::Warning
+            }
             Self::TimeReset(_) | Self::TimeSlew(_) | Self::NoSystemPeer | Self::KissObeyed(..) => {
                 Level::Notice
             }
@@ -179,6 +193,7 @@ impl Event {
             | Self::ClockSync
             | Self::LeapArmed(_)
             | Self::LeapDisarmed
+            | Self::LeapFile { .. }
             | Self::LeapOccurred(_) => (Class::System, Kind::Event),
             Self::FrequencyInitialized(_) => (Class::System, Kind::Status),
             Self::LoopState { .. } => (Class::System, Kind::Statistics),
@@ -196,6 +211,7 @@ impl Event {
             Self::PanicStop(_)
             | Self::KissObeyed(..)
             | Self::BadAuth(_)
+            | Self::LeapFileOld(_)
             | Self::NameResolved { .. }
             | Self::NameFailed { .. }
             | Self::CannotSteer
@@ -319,6 +335,19 @@ impl Event {
             Self::LeapArmed(leap) => format!("leap second armed: {}", leap_word(*leap)),
             Self::LeapDisarmed => "leap second disarmed: the servers no longer announce it".to_owned(),
             Self::LeapOccurred(leap) => format!("leap second: {}", leap_word(*leap)),
+            Self::LeapFile { tai, last, expires } => {
+                let tai = tai.map_or_else(|| "unknown".to_owned(), |tai| format!("{tai} s"));
+                let expires = expires.map_or_else(|| "never".to_owned(), date_stamp);
+                format!("leap second file: TAI-UTC {tai}, last leap {}, expires {expires}", date_stamp(*last))
+            }
+            Self::LeapFileOld(days) if *days > 0 => {
+                format!("the leap second file expires in {}: get a new one", days_words(*days))
+            }
+            Self::LeapFileOld(days) => format!(
+                "the leap second file expired {} ago: leap seconds are taken from the servers until there is \
+                 a new one",
+                days_words(-days)
+            ),
             Self::Mobilized(peer) => peer_line(peer, 1, "mobilize"),
             Self::Demobilized(peer) => peer_line(peer, 2, "demobilize"),
             Self::Unreachable(peer) => peer_line(peer, 3, "unreachable"),
@@ -366,6 +395,14 @@ impl Event {
 /// ntpd marks the codes of peers with the highest bit.
 fn peer_line(peer: &Peer, code: u8, name: &str) -> String {
     format!("{} {:04x} {:02x} {name}", peer.address, peer.status, code | 0x80)
+}
+
+fn days_words(days: i64) -> String {
+    match days {
+        0 => "less than a day".to_owned(),
+        1 => "a day".to_owned(),
+        days => format!("{days} days"),
+    }
 }
 
 const fn leap_word(leap: Leap) -> &'static str {

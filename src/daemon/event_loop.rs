@@ -26,6 +26,8 @@ const DRAIN: usize = 64;
 /// Pause before addresses are looked at again after a change: new IPv6 addresses cannot be bound
 /// while the kernel tries them out.
 const SETTLE: Seconds = Seconds::new(2.0);
+/// How often it is looked whether there is a new leap second file.
+const LEAP_LOOK: Seconds = Seconds::new(3600.0);
 
 /// The loop and what it needs.
 #[derive(Debug)]
@@ -41,6 +43,7 @@ pub struct EventLoop {
     /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
     unread: Vec<usize>,
     next_scan: Option<MonoTime>,
+    next_leap_look: MonoTime,
 }
 
 impl EventLoop {
@@ -76,6 +79,7 @@ impl EventLoop {
             buffer: ReceiveBuffer::default(),
             unread,
             next_scan: None,
+            next_leap_look: clock::mono() + LEAP_LOOK,
         };
         this.plan_scan();
         Ok(this)
@@ -125,7 +129,8 @@ impl EventLoop {
         if !self.unread.is_empty() {
             return Some(Duration::ZERO);
         }
-        let due = [self.engine.next_deadline(), self.next_scan].into_iter().flatten().min()?;
+        let leap_look = Some(self.next_leap_look).filter(|_| self.shell.leapfile.is_watched());
+        let due = [self.engine.next_deadline(), self.next_scan, leap_look].into_iter().flatten().min()?;
         Some(due.until(clock::mono()))
     }
 
@@ -231,11 +236,26 @@ impl EventLoop {
         if self.engine.next_deadline().is_some_and(|due| due <= mono) {
             self.handle(Input::Timer);
         }
+        if self.next_leap_look <= mono {
+            self.next_leap_look = mono + LEAP_LOOK;
+            self.look_at_leapfile();
+        }
         if self.next_scan.is_some_and(|due| due <= mono) {
             self.scan()?;
             self.plan_scan();
         }
         Ok(())
+    }
+
+    fn look_at_leapfile(&mut self) {
+        let (table, notices) = self.shell.leapfile.look();
+        for notice in notices {
+            self.shell.log.write(notice.level, &notice.text);
+        }
+        if let Some(table) = table {
+            self.memory.leap_table = Some(table.clone());
+            self.handle(Input::LeapSeconds(table));
+        }
     }
 
     fn plan_scan(&mut self) {

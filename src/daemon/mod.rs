@@ -5,6 +5,7 @@ pub mod cli;
 pub mod event_loop;
 pub mod explain;
 pub mod files;
+pub mod leapfile;
 pub mod log;
 pub mod perform;
 pub mod resolver;

@@ -1,6 +1,7 @@
 //! Performing the engine's outputs: datagrams, clock commands, lookups, files, log lines.
 
 use super::files;
+use super::leapfile::LeapFile;
 use super::log::Log;
 use super::resolver::Resolver;
 use super::sockets::Sockets;
@@ -31,6 +32,8 @@ pub struct Shell {
     pub statistics: StatFiles,
     /// When the daemon began.
     pub started: MonoTime,
+    /// The leap second file.
+    pub leapfile: LeapFile,
     /// Datagrams that could not be sent.
     pub unsent: u64,
 }
@@ -47,6 +50,7 @@ impl Shell {
         self.driftfile.clone_from(&config.driftfile);
         self.interest = Interest::new(&config.logconfig);
         self.statistics.reopen(&config.statistics);
+        self.leapfile = LeapFile::new(config.leapfile.clone());
         if let Some(path) = &config.logfile {
             self.log.use_file(path);
         }

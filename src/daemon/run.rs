@@ -4,6 +4,7 @@
 use super::cli::Options;
 use super::event_loop::EventLoop;
 use super::files;
+use super::leapfile::LeapFile;
 use super::log::Log;
 use super::perform::{Shell, now};
 use super::resolver::Resolver;
@@ -245,10 +246,12 @@ fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::i
     let config = &loaded.setup.config;
     let driftfile = config.driftfile.clone();
     let interest = Interest::new(&config.logconfig);
+    let leapfile = LeapFile::new(config.leapfile.clone());
     let statistics = StatFiles::new(&config.statistics);
     let started = clock::mono();
     let engine = Engine::new(now(), &machine, loaded.setup);
-    let shell = Shell { sockets, log, resolver, driftfile, interest, statistics, started, unsent: 0 };
+    let shell =
+        Shell { sockets, log, resolver, driftfile, interest, statistics, started, leapfile, unsent: 0 };
     EventLoop::new(poll, engine, shell, signals, options, loaded.memory)
 }
 
