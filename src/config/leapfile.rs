@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn faults_are_told_by_line() {
-        let line = |text: &str| read(text).map(|_| 0).unwrap_or_else(|f| f.line);
+        let line = |text: &str| read(text).map_or_else(|f| f.line, |_| 0);
         assert_eq!(line("#$ x\n"), 1);
         assert_eq!(line("#\n#@\n"), 2);
         assert_eq!(line("2272060800 10\n2272060800 11\n"), 2);

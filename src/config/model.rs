@@ -39,6 +39,10 @@ pub struct Config {
     pub statistics: Statistics,
     /// `interface` / `nic` rules in order; the last that matches wins.
     pub interfaces: Vec<InterfaceRule>,
+    /// `mru`.
+    pub mru: Mru,
+    /// `dscp` (4.2.8): differentiated services code point of what we send, 0..=63; the default is 46.
+    pub dscp: Option<u8>,
     /// `setvar NAME = VALUE [default]`: name, value, shown by default.
     pub setvar: Vec<(String, String, bool)>,
 }
@@ -436,6 +440,30 @@ pub struct Discard {
 impl Default for Discard {
     fn default() -> Self {
         Self { average: 3, minimum: 1, monitor: 3000 }
+    }
+}
+
+/// `mru` (4.2.8): how many clients are remembered for rate limiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mru {
+    /// `maxdepth`: most clients (16,384); the later of it and `maxmem` counts.
+    pub maxdepth: u32,
+}
+
+impl Mru {
+    /// What a remembered client costs, octets, about.
+    pub const ENTRY: u32 = 150;
+
+    /// The depth that fits into `maxmem` KiB.
+    #[must_use]
+    pub const fn depth_of(kib: u32) -> u32 {
+        kib.saturating_mul(1024) / Self::ENTRY
+    }
+}
+
+impl Default for Mru {
+    fn default() -> Self {
+        Self { maxdepth: 16_384 }
     }
 }
 

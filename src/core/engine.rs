@@ -80,7 +80,7 @@ impl Engine {
         let mut engine = Self {
             outputs: VecDeque::new(),
             access: AccessList::build(&setup.config.restrict),
-            clients: ClientTable::new(&setup.config.discard),
+            clients: ClientTable::new(&setup.config.discard, &setup.config.mru),
             keys: Keys::new(&setup.keys, &setup.config.auth.trusted),
             discipline: Discipline::new(now, machine.drift, steers, setup.allow_panic_once),
             // Identifiers start anywhere, as ntpd's do: they are not to be guessed from outside.
@@ -195,7 +195,7 @@ impl Engine {
         self.steer(now);
         if now.mono >= self.next_drift {
             self.next_drift = now.mono + DRIFT_INTERVAL;
-            self.save_drift(DRIFT_CHANGE);
+            self.save_drift(self.setup.config.drift_threshold.map_or(DRIFT_CHANGE, Ppm::get));
         }
         self.record_hourly(now);
         self.quit_if_hopeless(now);

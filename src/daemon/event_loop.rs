@@ -177,6 +177,8 @@ impl EventLoop {
                 }
                 self.memory = loaded.memory;
                 self.shell.take_over(&loaded.setup.config);
+                // The rules of the new configuration count from the next look at the interfaces: now.
+                self.next_scan = Some(clock::mono());
                 self.handle(Input::Reload(Box::new(loaded.setup)));
             }
             Err(refused) => {
@@ -212,7 +214,7 @@ impl EventLoop {
         let now = now();
         let to = received.to.unwrap_or(open.ip);
         // A broadcast asks nobody in particular, and what is too long is no NTP.
-        if received.oversize || !received.unicast {
+        if received.oversize || !received.unicast || !self.shell.sockets.is_for_us(open, received.data) {
             return true;
         }
         let stamp = received.received.unwrap_or(now.wall);

@@ -48,6 +48,7 @@ impl Shell {
     /// A new configuration is in force: files and the log follow it.
     pub fn take_over(&mut self, config: &Config) {
         self.driftfile.clone_from(&config.driftfile);
+        self.sockets.set_rules(&config.interfaces);
         self.interest = Interest::new(&config.logconfig);
         self.statistics.reopen(&config.statistics);
         self.leapfile = LeapFile::new(config.leapfile.clone());

@@ -88,6 +88,7 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
         only: options.interfaces.clone(),
         no_virtual: options.novirtualips,
         rules: loaded.setup.config.interfaces.clone(),
+        dscp: loaded.setup.config.dscp,
     };
     let sockets = Sockets::open(wanted, &locals).map_err(|e| Failed::told(log, port_words(&e), 1))?;
     for line in sockets.describe() {

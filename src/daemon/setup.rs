@@ -4,6 +4,7 @@
 
 mod merge;
 mod sources;
+mod without_effect;
 
 use self::sources::{ReadError, Sources};
 use super::cli::Options;
@@ -124,6 +125,7 @@ fn read(options: &Options, memory: Memory) -> Loaded {
     let mut diagnostics = parsed.diagnostics;
     let mut config = parsed.config;
     merge::finish(options, &mut config, &mut notices);
+    notices.extend(without_effect::notices(&config));
     let keys = read_keys(&config, &mut sources, old_keys, &mut diagnostics, &mut notices);
     // A leap second file that went bad leaves what the good one said.
     let leap_table =

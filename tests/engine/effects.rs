@@ -1,11 +1,11 @@
 //! Settings that change no exchange of packets: the leap second file, `setvar`, the hourly report.
 
 use crate::bench::{Bench, START, local_clock, server, setup};
-use rsntpd::config::model::LeapTable;
+use rsntpd::config::model::{Config, LeapTable};
 use rsntpd::core::contract::{ClockCommand, Input, Setup};
 use rsntpd::core::event::{Event, Level};
 use rsntpd::core::interest::Interest;
-use rsntpd::units::Leap;
+use rsntpd::units::{Leap, NtpShort, Ppm, Seconds};
 
 /// 2026-07-01, a month after the start.
 const JULY: i64 = START + 30 * 86_400;
@@ -102,4 +102,72 @@ fn the_state_of_the_loop_is_told_every_hour_where_wanted() {
     );
     assert!(!Interest::default().admits(hourly[0]));
     assert!(Interest::new(&["+sysstatistics".to_owned()]).admits(hourly[0]));
+}
+
+/// Runs ten minutes with servers at these addresses, all of stratum 2 and half a second from their reference; `change` sets the configuration.
+fn ten_minutes(servers: &[&str], behind: f64, change: impl Fn(&mut Config)) -> Bench {
+    let mut setup = setup(servers.iter().map(|s| server(s)).collect());
+    change(&mut setup.config);
+    let mut bench = Bench::new(setup);
+    bench.behind = behind;
+    while bench.time < 600.0 {
+        for tx in std::mem::take(&mut bench.sent) {
+            let Ok(request) = rsntpd::wire::Header::parse(&tx.data) else { continue };
+            let root_dispersion = NtpShort::from_seconds(Seconds::new(0.5));
+            let reply = rsntpd::wire::Header { root_dispersion, ..bench.reply(&request, 2) };
+            bench.deliver(&reply.to_bytes(), tx.to);
+        }
+        bench.advance(600.0);
+    }
+    bench
+}
+
+fn stratum(bench: &mut Bench) -> String {
+    bench.variable(None, "stratum")
+}
+
+#[test]
+fn tos_says_which_servers_are_good_enough() {
+    let one = ["192.0.2.1"];
+    let two = ["192.0.2.1", "192.0.2.2"];
+    let stratum_with =
+        |servers: &[&str], change: fn(&mut Config)| stratum(&mut ten_minutes(servers, 0.0, change));
+    assert_eq!(stratum_with(&one, |_| {}), "3");
+    assert_eq!(stratum_with(&one, |c| c.tos.floor = 3), "16", "its stratum is below the floor");
+    assert_eq!(stratum_with(&one, |c| c.tos.ceiling = 2), "16", "its stratum is at the ceiling");
+    assert_eq!(stratum_with(&one, |c| c.tos.minsane = 2), "16", "one is not enough");
+    assert_eq!(stratum_with(&two, |c| c.tos.minsane = 2), "3");
+    assert_eq!(stratum_with(&one, |c| c.tos.maxdist = Seconds::new(0.3)), "16", "too far away");
+}
+
+#[test]
+fn tinker_says_what_is_stepped_and_what_is_not_believed() {
+    let one = ["192.0.2.1"];
+    let stepped = |bench: &Bench| bench.happened(|e| matches!(e, Event::TimeReset(_)));
+    let run = |behind: f64, change: fn(&mut Config)| ten_minutes(&one, behind, change);
+    assert_eq!(stepped(&run(0.2, |_| {})), 1);
+    assert_eq!(stepped(&run(0.2, |c| c.tinker.step = Seconds::ZERO)), 0, "step 0 is never");
+    assert_eq!(stepped(&run(0.2, |c| c.tinker.step = Seconds::new(0.6))), 0);
+    let panicked = |bench: &Bench| bench.happened(|e| matches!(e, Event::PanicStop(_)));
+    assert_eq!(panicked(&run(2000.0, |_| {})), 1);
+    let lenient = run(2000.0, |c| c.tinker.panic = Seconds::ZERO);
+    assert_eq!((panicked(&lenient), stepped(&lenient)), (0, 1), "panic 0 believes anything");
+}
+
+#[test]
+fn the_drift_file_is_left_alone_while_the_frequency_changed_by_less_than_asked() {
+    use rsntpd::core::contract::Output;
+    let saves = |threshold: Option<f64>| {
+        let mut setup = setup(vec![server("192.0.2.1")]);
+        setup.config.drift_threshold = threshold.map(Ppm::new);
+        let mut bench = Bench::new(setup);
+        // The servers' clock runs ever faster, by 10 ppm in a day.
+        while bench.time < 86_400.0 {
+            bench.behind = 5e-6 * bench.time * bench.time / 86_400.0;
+            bench.run_served(bench.time + 16.0);
+        }
+        bench.others.iter().filter(|o| matches!(o, Output::SaveDrift(_))).count()
+    };
+    let (often, seldom) = (saves(None), saves(Some(1000.0)));
+    assert!(often > 2 && seldom <= 1, "{often} {seldom}");
 }
