@@ -1,5 +1,11 @@
 //! What a configuration means, after parsing: validated values in the order they apply.
 
+mod keys;
+mod leap;
+
+pub use keys::{Digest, Key, in_prefix};
+pub use leap::LeapTable;
+
 use crate::units::{KeyId, PollExponent, Ppm, RefId, Seconds, Stratum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -567,101 +573,4 @@ pub struct InterfaceRule {
     pub action: InterfaceAction,
     /// With which.
     pub matches: InterfaceMatch,
-}
-
-/// A symmetric key, as read from the keys file.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key {
-    /// Its identifier.
-    pub id: KeyId,
-    /// The digest it is used with.
-    pub digest: Digest,
-    /// The secret.
-    pub secret: Vec<u8>,
-    /// Who may use it, as address and prefix length (4.2.8's fourth field); empty: everybody.
-    pub hosts: Vec<(IpAddr, u8)>,
-}
-
-impl Key {
-    /// A key that everybody may use who knows it.
-    #[must_use]
-    pub const fn new(id: KeyId, digest: Digest, secret: Vec<u8>) -> Self {
-        Self { id, digest, secret, hosts: Vec::new() }
-    }
-
-    /// Whether packets of `address` may carry this key.
-    #[must_use]
-    pub fn admits(&self, address: IpAddr) -> bool {
-        self.hosts.is_empty() || self.hosts.iter().any(|(net, length)| in_prefix(address, *net, *length))
-    }
-}
-
-impl std::fmt::Debug for Key {
-    /// Without the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Key({}, {:?})", self.id.0, self.digest)
-    }
-}
-
-/// Message digests of the keys file. What is longer than 20 octets is cut to 20 in our packets, as
-/// ntpd does since 4.2.8p11 and chrony does in version 4, so that nobody takes it for an extension
-/// field. Who asks with an uncut digest is answered with one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Digest {
-    /// MD5, 16 octets.
-    Md5,
-    /// SHA-1, 20 octets.
-    Sha1,
-    /// RIPEMD-160, 20 octets.
-    Ripemd160,
-    /// SHA-256, cut to 20 octets.
-    Sha256,
-    /// SHA-384, cut to 20 octets.
-    Sha384,
-    /// SHA-512, cut to 20 octets.
-    Sha512,
-    /// AES-128 CMAC (RFC 8573), 16 octets.
-    AesCmac,
-}
-
-/// What a `leap-seconds.list` says (NIST's and IERS's file, also in the time zone database).
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct LeapTable {
-    /// From which Unix second on TAI − UTC is how many seconds, oldest first, at least one entry.
-    pub entries: Vec<(i64, i32)>,
-    /// The Unix second from which on the file is silent about the future; `None` if it does not say.
-    pub expires: Option<i64>,
-}
-
-impl LeapTable {
-    /// TAI − UTC at a Unix second; `None` before the first entry.
-    #[must_use]
-    pub fn tai(&self, unix: i64) -> Option<i32> {
-        self.entries.iter().rev().find(|(since, _)| *since <= unix).map(|(_, tai)| *tai)
-    }
-
-    /// The first leap second that ends after a Unix second: that end, and by how much TAI − UTC grows.
-    #[must_use]
-    pub fn next(&self, unix: i64) -> Option<(i64, i32)> {
-        let pair = self.entries.windows(2).find(|pair| pair[1].0 > unix)?;
-        Some((pair[1].0, pair[1].1 - pair[0].1))
-    }
-
-    /// Whether the file still speaks for the time at a Unix second.
-    #[must_use]
-    pub fn is_valid(&self, unix: i64) -> bool {
-        self.expires.is_none_or(|expires| unix < expires)
-    }
-}
-
-/// Whether `address` lies in `net/length`; never across families.
-#[must_use]
-pub fn in_prefix(address: IpAddr, net: IpAddr, length: u8) -> bool {
-    let (a, b, width) = match (address, net) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
-        _ => return false,
-    };
-    let ignored = u32::from(width - length.min(width));
-    a.checked_shr(ignored).unwrap_or(0) == b.checked_shr(ignored).unwrap_or(0)
 }

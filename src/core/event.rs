@@ -348,26 +348,6 @@ impl Event {
                  a new one",
                 days_words(-days)
             ),
-            Self::Mobilized(peer) => peer_line(peer, 1, "mobilize"),
-            Self::Demobilized(peer) => peer_line(peer, 2, "demobilize"),
-            Self::Unreachable(peer) => peer_line(peer, 3, "unreachable"),
-            Self::Reachable(peer) => peer_line(peer, 4, "reachable"),
-            Self::PeerRestart(peer) => peer_line(peer, 5, "restart"),
-            Self::NoReply(peer) => peer_line(peer, 6, "no_reply"),
-            Self::KissObeyed(peer, Kiss::Rate) => {
-                peer_line(peer, 7, "rate_exceeded: the server asks us to poll less often (RATE), we do")
-            }
-            Self::KissObeyed(peer, Kiss::Deny) => {
-                peer_line(peer, 8, "access_denied: the server refuses us (DENY), we no longer ask it")
-            }
-            Self::KissObeyed(peer, Kiss::Restricted) => {
-                peer_line(peer, 8, "access_denied: the server refuses us (RSTR), we no longer ask it")
-            }
-            Self::BecameSystemPeer(peer) => peer_line(peer, 10, "sys_peer"),
-            Self::BadAuth(peer) => {
-                peer_line(peer, 12, "bad_auth: its answers do not carry the key we expect")
-            }
-            Self::Popcorn(peer, offset) => peer_line(peer, 13, &format!("popcorn {offset}")),
             Self::NameResolved { name, address } => format!("{name} is {address}"),
             Self::NameFailed { name, reason, retry } => {
                 format!("cannot resolve {name}: {reason}; trying again in {:.0} s", retry.get())
@@ -388,7 +368,30 @@ impl Event {
             ),
             Self::NotSupported(what) => format!("not yet supported, ignored: {what}"),
             Self::Exiting(reason) => exit_words(*reason).to_owned(),
+            Self::Mobilized(_)
+            | Self::Demobilized(_)
+            | Self::Unreachable(_)
+            | Self::Reachable(_)
+            | Self::PeerRestart(_)
+            | Self::NoReply(_)
+            | Self::KissObeyed(..)
+            | Self::BecameSystemPeer(_)
+            | Self::BadAuth(_)
+            | Self::Popcorn(..) => self.peer_text(),
         }
+    }
+
+    /// As in protostats, with a word on what is not plain.
+    fn peer_text(&self) -> String {
+        let remark = match self {
+            Self::KissObeyed(_, Kiss::Rate) => ": the server asks us to poll less often (RATE), we do",
+            Self::KissObeyed(_, Kiss::Deny) => ": the server refuses us (DENY), we no longer ask it",
+            Self::KissObeyed(_, Kiss::Restricted) => ": the server refuses us (RSTR), we no longer ask it",
+            Self::BadAuth(_) => ": its answers do not carry the key we expect",
+            _ => "",
+        };
+        // The system status is not looked at: these are events of peers.
+        self.report(0).map_or_else(String::new, |line| line + remark)
     }
 }
 

@@ -47,7 +47,7 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Watches sockets, signals and interfaces. The resolver wakes `poll` through [`RESOLVER`].
+    /// Watches sockets, signals and interfaces. The resolver wakes `poll` through its token.
     ///
     /// # Errors
     /// Of epoll.
