@@ -236,6 +236,19 @@ impl Association {
         self.flash & failed == 0 && !self.config.noselect && self.filter.best().is_some()
     }
 
+    /// Whether it is a server whose word could count.
+    #[must_use]
+    pub fn may_count(&self) -> bool {
+        !self.is_local_clock() && !self.config.noselect && !self.denied
+    }
+
+    /// Whether it could count and has not yet spent the burst with which it starts. A name that has
+    /// not resolved is nothing to wait for.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        self.may_count() && self.address.is_some() && (!self.started || self.burst > 0)
+    }
+
     /// The poll exponent in force when the discipline asks for `wanted`.
     pub fn adapt_poll(&mut self, wanted: PollExponent) {
         let low = self.config.minpoll.max(self.rate_floor.min(self.config.maxpoll));

@@ -19,6 +19,8 @@ const LOCAL_DISPERSION: Seconds = Seconds::new(0.010);
 const LOCAL_POLL: Seconds = Seconds::new(64.0);
 /// Servers are polled for the first time within this span after the start, seconds.
 const FIRST_POLLS: f64 = 0.5;
+/// How long after the start the servers' first bursts are waited for: eight packets 2 s apart, and a bit.
+pub(super) const START_PATIENCE: Seconds = Seconds::new(20.0);
 /// With `-q`, how long names may take to resolve, seconds.
 const QUIT_PATIENCE: Seconds = Seconds::new(60.0);
 /// With `-q`, how long the answer to the last packet of a burst may take, seconds.
@@ -179,7 +181,7 @@ impl Engine {
     /// Polls everybody who is due.
     pub(super) fn poll_all(&mut self, now: Now) {
         let wanted = self.discipline.poll(now.mono);
-        let mut lost = false;
+        let mut news = false;
         for index in 0..self.associations.len() {
             if self.associations[index].is_local_clock() {
                 self.poll_local_clock(now, index);
@@ -189,8 +191,8 @@ impl Engine {
             let floor = self.system.floor();
             let association = &mut self.associations[index];
             let polled = association.poll_if_due(now.mono, wanted, jitter);
+            news |= polled.lost || polled.spent;
             if polled.lost {
-                lost = true;
                 association.filter.push_missing(now.mono, floor);
                 let peer = association.note_event(3);
                 self.event(Event::Unreachable(peer));
@@ -199,7 +201,7 @@ impl Engine {
                 self.send_request(now, index);
             }
         }
-        if lost {
+        if news {
             self.update_clock(now);
         }
     }
@@ -248,14 +250,8 @@ impl Engine {
 
     /// Whether servers are still in the burst with which they start: the local clock waits for them.
     pub(super) fn servers_starting(&self, now: MonoTime) -> bool {
-        let patience = Seconds::new(20.0);
-        now.since(self.started) < patience
-            && self.associations.iter().any(|a| {
-                !a.is_local_clock()
-                    && !a.config.noselect
-                    && !a.denied
-                    && (!a.started || a.burst > 0 || a.reach != 0)
-            })
+        now.since(self.started) < START_PATIENCE
+            && self.associations.iter().any(|a| a.is_starting() || a.may_count() && a.reach != 0)
     }
 
     /// With `-q`: when it is to be checked whether anybody will still answer.

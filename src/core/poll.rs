@@ -21,6 +21,8 @@ const SPREAD: f64 = 0.1;
 pub struct Polled {
     /// It had been reachable and no longer is.
     pub lost: bool,
+    /// The last packet of a burst that nothing answered: who waited for it need not wait on.
+    pub spent: bool,
     /// A request is to be sent.
     pub send: bool,
 }
@@ -31,9 +33,10 @@ impl Association {
         if now < self.next_poll || self.denied || self.endpoint().is_none() {
             return Polled::default();
         }
-        let mut polled = Polled { lost: false, send: true };
+        let mut polled = Polled { send: true, ..Polled::default() };
         if self.burst > 0 {
             self.burst -= 1;
+            polled.spent = self.burst == 0 && self.reach == 0;
         } else {
             polled.lost = self.begin_poll();
             self.adapt_poll(wanted);

@@ -7,6 +7,7 @@ use super::discipline::{Combined, Estimate, Verdict};
 use super::engine::Engine;
 use super::event::Event;
 use super::leap::{Change, PIVOT};
+use super::peers::START_PATIENCE;
 use super::select::{Candidate, Limits, Selection, select};
 use super::system::refid_of;
 use crate::config::model::Target;
@@ -25,6 +26,9 @@ impl Engine {
             self.fall_back(now);
             return;
         };
+        if self.majority_awaited(now, &survivors) {
+            return;
+        }
         let chosen = self.system_peer_among(&survivors, first);
         self.mark(&survivors, chosen);
         let Some(combined) = self.combine(now, &survivors, chosen) else { return };
@@ -105,6 +109,17 @@ impl Engine {
         }
         self.system.jitter = Seconds::new(outcome.jitter);
         outcome.survivors
+    }
+
+    /// Whether, before the clock was ever set, as many servers are still in the burst they start with
+    /// as agree by now: the first to answer may be the one that is wrong.
+    fn majority_awaited(&self, now: Now, agreed: &[usize]) -> bool {
+        let unheard = |(index, a): &(usize, &Association)| {
+            a.selection == Selection::Reject && a.is_starting() && !agreed.contains(index)
+        };
+        self.system.leap == Leap::Unsynchronised
+            && now.mono.since(self.started) < START_PATIENCE
+            && self.associations.iter().enumerate().filter(unheard).count() >= agreed.len()
     }
 
     /// TEST12: a server that has its time from us is no source.

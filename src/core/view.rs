@@ -26,7 +26,11 @@ impl Engine {
             peers: self
                 .associations
                 .iter()
-                .map(|a| PeerView { id: a.id, status: a.status(), vars: peer_vars(a, now) })
+                .map(|a| PeerView {
+                    id: a.id,
+                    status: a.status(),
+                    vars: peer_vars(a, now, self.system.precision),
+                })
                 .collect(),
             clock: self.associations.iter().find(|a| a.is_local_clock()).map(|a| (a.id, clock_vars(a))),
         }
@@ -118,12 +122,14 @@ impl Engine {
     }
 }
 
-fn peer_vars(a: &Association, now: Now) -> Vec<Var> {
+fn peer_vars(a: &Association, now: Now, own_precision: i8) -> Vec<Var> {
     let header = &a.header;
     let unspecified = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     let best = a.filter.best();
     let flash_shown = if a.is_local_clock() { a.flash & !flash::PEER_DISTANCE } else { a.flash };
     let text_refid = header.stratum.get() <= 1 || header.stratum.get() >= 16 || a.is_local_clock();
+    // ntpd shows its own figures until it has heard the peer's.
+    let unheard = a.last_answer.is_none();
     let stage = |value: fn(&Stage, MonoTime) -> f64, empty: f64| -> [f64; 8] {
         a.filter.stages().map(|s| s.map_or(empty, |s| value(&s, now.mono)))
     };
@@ -134,7 +140,7 @@ fn peer_vars(a: &Association, now: Now) -> Vec<Var> {
         Var::integer("dstport", 123),
         Var::integer("leap", i64::from(header.leap.to_bits())),
         Var::integer("stratum", i64::from(header.stratum.get())),
-        Var::integer("precision", i64::from(header.precision)),
+        Var::integer("precision", i64::from(if unheard { own_precision } else { header.precision })),
         Var::seconds("rootdelay", header.root_delay.get()),
         Var::seconds("rootdisp", header.root_dispersion.get()),
         refid("refid", header.refid, !text_refid),
@@ -145,7 +151,7 @@ fn peer_vars(a: &Association, now: Now) -> Vec<Var> {
         Var::integer("hmode", MODE_CLIENT),
         Var::integer("pmode", if a.last_answer.is_some() { MODE_SERVER } else { 0 }),
         Var::integer("hpoll", i64::from(a.poll.get())),
-        Var::integer("ppoll", i64::from(header.poll.clamp(0, 17)).max(i64::from(a.is_local_clock()) * 6)),
+        Var::integer("ppoll", i64::from(if unheard { a.config.maxpoll.get() } else { peer_poll(a) })),
         Var::integer("headway", 0),
         Var::hex("flash", u64::from(flash_shown)),
         Var::integer("keyid", a.config.key.map_or(0, |k| i64::from(k.0))),
@@ -160,6 +166,11 @@ fn peer_vars(a: &Association, now: Now) -> Vec<Var> {
             stage(|s, now| s.dispersion.get() + PHI * now.since(s.at).get().max(0.0), MAX_DISPERSION),
         ),
     ]
+}
+
+/// The poll exponent the peer said, never below ours: ntpq shows the smaller of both as `poll`.
+fn peer_poll(a: &Association) -> u8 {
+    (a.header.poll.clamp(0, 17) as u8).max(a.config.minpoll.get())
 }
 
 fn clock_vars(a: &Association) -> Vec<Var> {

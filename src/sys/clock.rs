@@ -215,7 +215,7 @@ fn time_constant(poll: PollExponent, nano: bool) -> c_long {
 }
 
 /// Whole seconds and 0..1,000,000 microseconds, rounded to the nearest.
-fn split_micros(by: Seconds) -> (libc::time_t, libc::suseconds_t) {
+fn split_micros(by: Seconds) -> (i64, i64) {
     let micros = (by.get() * MICROS).round() as i64;
     (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000))
 }

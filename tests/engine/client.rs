@@ -273,3 +273,26 @@ fn a_leap_second_of_the_majority_is_armed_in_the_kernel_on_the_last_day() {
         bench.ask(&crate::bench::request(4, Mode::Client).to_bytes(), from("10.0.0.1:1234")).unwrap();
     assert_eq!(answer[0] >> 6, 1, "clients are told");
 }
+
+#[test]
+fn the_first_to_answer_is_not_believed_before_the_others_could_speak() {
+    let mut bench = Bench::new(setup(vec![server("192.0.2.1"), server("192.0.2.2"), server("192.0.2.3")]));
+    let mut answered = 0;
+    while bench.time < 40.0 {
+        bench.advance(bench.time + 0.25);
+        for tx in std::mem::take(&mut bench.sent) {
+            // Only the first server answers; the other two are dead.
+            if tx.to.ip() == ip("192.0.2.1") {
+                let request = rsntpd::wire::Header::parse(&tx.data).unwrap();
+                bench.deliver(&bench.reply(&request, 1).to_bytes(), tx.to);
+                answered += 1;
+            }
+        }
+        let synchronised = bench.variable(None, "stratum") == "2";
+        assert!(!synchronised || bench.time > 6.0);
+        if bench.time > 16.0 {
+            assert!(synchronised, "their bursts are over at {} s", bench.time);
+        }
+    }
+    assert_eq!(answered, 8, "an iburst");
+}

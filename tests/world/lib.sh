@@ -20,6 +20,9 @@ world_ns() { echo "rsw$$-$1"; }
 on() { local h=$1; shift; ip netns exec "$(world_ns "$h")" "$@"; }
 # The same without the means to set the clock.
 on_tame() { local h=$1; shift; on "$h" setpriv --bounding-set -sys_time --inh-caps -sys_time -- "$@"; }
+# The same for programs in the background (`exec_tame HOST CMD… &`): the job's pid is the program's
+# own, so that a signal reaches the program and not a shell that waits for it.
+exec_tame() { local h=$1; shift; exec ip netns exec "$(world_ns "$h")" setpriv --bounding-set -sys_time --inh-caps -sys_time -- "$@"; }
 
 world_down() {
     local p h
@@ -68,15 +71,18 @@ world_up() {
 server_up() {
     local h=$1
     printf 'local stratum 1\nallow\ncmdport 0\npidfile %s/%s.pid\n' "$work" "$h" > "$work/$h.conf"
-    on_tame "$h" "$peers/chronyd" -x -d -u root -f "$work/$h.conf" > "$work/log/$h" 2>&1 &
+    exec_tame "$h" "$peers/chronyd" -x -d -u root -f "$work/$h.conf" > "$work/log/$h" 2>&1 &
     pids+=($!)
     eval "pid_$h=$!"
 }
 servers_up() { server_up s1; server_up s2; server_up s3; }
 
 # Runs a command on rsntpd's host with files of its own in /etc/ntp, /var/lib and /var/run.
-in_host() {
-    on_tame host unshare -m --propagation private bash -c '
+in_host() { as_host on_tame "$@"; }
+exec_host() { as_host exec_tame "$@"; }
+as_host() {
+    local how=$1; shift
+    $how host unshare -m --propagation private bash -c '
         mkdir -p /etc/ntp 2>/dev/null
         [ -d /etc/ntp ] && mount --bind "$0/etc-ntp" /etc/ntp
         mount --bind "$0/varlib" /var/lib
@@ -87,7 +93,7 @@ in_host() {
 
 # Starts rsntpd in the foreground with the given options; its log is $work/log/rsntpd.
 daemon_up() {
-    in_host "$rsntpd" -n -l "$work/log/rsntpd" -p /var/run/rsntpd.pid "$@" > "$work/log/stderr" 2>&1 &
+    exec_host "$rsntpd" -n -l "$work/log/rsntpd" -p /var/run/rsntpd.pid "$@" > "$work/log/stderr" 2>&1 &
     daemon=$!
     pids+=("$daemon")
 }
