@@ -47,7 +47,8 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Watches sockets, signals and interfaces. The resolver wakes `poll` through its token.
+    /// Watches sockets, signals and interfaces. The resolver wakes `poll` through
+    /// [`EventLoop::resolver_token`].
     ///
     /// # Errors
     /// Of epoll.

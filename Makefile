@@ -1,0 +1,65 @@
+# rsntpd: what one does with it by hand. `make' lists it.
+
+PREFIX  = /usr
+DESTDIR =
+ARGS    =
+
+# The scripts look for the programs here, whatever the environment says.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+CARGO   = cargo
+BINARY  = target/release/rsntpd
+MANUALS = $(wildcard docs/man/*.8)
+SBIN    = $(DESTDIR)$(PREFIX)/sbin
+MAN8    = $(DESTDIR)$(PREFIX)/share/man/man8
+DOC     = $(DESTDIR)$(PREFIX)/share/doc/rsntpd
+
+.PHONY: help setup build demo check fmt accuracy bench install clean
+
+help: ## list these targets
+	@echo "usage: make TARGET"
+	@sed -n 's/^\([a-z]*\):[^#]*## /  \1|/p' Makefile | awk -F'|' '{printf "%-10s %s\n", $$1, $$2}'
+
+setup: ## install what this machine lacks for all the others (apt-get; needs root)
+	tests/setup.sh
+
+build: ## build the daemon: target/release/rsntpd
+	$(CARGO) build --release --locked
+
+demo: ## watch rsntpd at work in a network of its own, in less than a minute (needs root)
+	@tests/world/demo.sh --ready
+	@if command -v $(CARGO) > /dev/null; then echo "$(CARGO) build --release --locked"; \
+	$(CARGO) build --release --locked; else echo "(no cargo here: showing $(BINARY) as it is)"; fi
+	@tests/world/demo.sh
+
+check: ## run every test: formatting, lints, documentation, cargo tests, world and guest scripts
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+	$(CARGO) test --locked
+	$(CARGO) build --release --locked
+	tests/world/run
+
+fmt: ## format the source
+	$(CARGO) fmt
+
+accuracy: ## print the accuracy table (simulator); ARGS="lan bad --seeds 3" for a part of it
+	$(CARGO) bench --locked --bench accuracy -- $(ARGS)
+
+bench: ## run all benchmarks
+	$(CARGO) bench --locked --benches
+
+install: ## install what `make build' built; DESTDIR= PREFIX=/usr. An ntp.conf that is there stays
+	@test -x $(BINARY) || { echo "install: there is no $(BINARY); run 'make build' first"; exit 1; }
+	install -d $(SBIN) $(MAN8) $(DOC)/examples $(DESTDIR)/etc $(DESTDIR)/var/lib/ntp
+	install -m 755 $(BINARY) $(SBIN)/rsntpd
+	install -m 644 $(MANUALS) $(MAN8)
+	install -m 644 README.md CHANGELOG.md LICENSE LICENSE-MIT LICENSE-APACHE docs/differences.md $(DOC)
+	install -m 644 conf/*.conf $(DOC)/examples
+	@if [ -e $(DESTDIR)/etc/ntp.conf ]; then echo "$(DESTDIR)/etc/ntp.conf is there already and stays as it is"; \
+	else echo "install -m 644 conf/ntp.conf $(DESTDIR)/etc/ntp.conf"; \
+	install -m 644 conf/ntp.conf $(DESTDIR)/etc/ntp.conf; fi
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ] && id ntp > /dev/null 2>&1; then \
+	echo "chown ntp /var/lib/ntp"; chown ntp /var/lib/ntp; fi
+
+clean: ## remove what was built (not .peers and .guest, which hold downloaded programs)
+	$(CARGO) clean
