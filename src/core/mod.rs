@@ -10,7 +10,7 @@
 //! | making, naming and polling associations | `peers.rs`, `names.rs`, `poll.rs`, `association.rs` |
 //! | an answer from a server | `datagram.rs`, `receive.rs`, `filter.rs` |
 //! | whom to believe, what to do about it | `update.rs`, `select.rs`, `discipline/`, `leap.rs`, `system.rs` |
-//! | answering clients | `server.rs`, `access.rs`, `limit.rs`, `auth.rs` |
+//! | answering clients | `server.rs`, `access.rs`, `clients/`, `auth.rs` |
 //! | ntpq | `control/`, `view.rs` |
 //! | statistics files, which events are logged | `statistics.rs`, `interest.rs` |
 //! | SIGHUP | `reload.rs` |
@@ -18,6 +18,7 @@
 pub mod access;
 pub mod association;
 pub mod auth;
+pub mod clients;
 pub mod contract;
 pub mod control;
 mod datagram;
@@ -27,7 +28,6 @@ pub mod event;
 pub mod filter;
 pub mod interest;
 pub mod leap;
-pub mod limit;
 pub mod names;
 mod peers;
 mod poll;

@@ -43,7 +43,7 @@ impl Engine {
         self.names.retain(|purpose| matches!(purpose, Purpose::Association(_)));
         self.access = AccessList::build(&setup.config.restrict);
         self.keys = Keys::new(&setup.keys, &setup.config.auth.trusted);
-        self.clients.set_limits(&setup.config.discard, &setup.config.mru);
+        self.clients.configure(&setup.config);
         let new_leap_table = self.setup.leap_table != setup.leap_table;
         self.setup = Setup {
             allow_panic_once: self.setup.allow_panic_once,
