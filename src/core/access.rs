@@ -6,6 +6,7 @@
 //! longest prefix. The flags of other matching entries do not count.
 
 use crate::config::model::{AccessFlags, Family, Origin, Restrict, RestrictTarget};
+use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The port whose packets an `ntpport` entry matches.
@@ -20,6 +21,8 @@ struct Entry {
     flags: AccessFlags,
     origins: Vec<Origin>,
     kind: EntryKind,
+    /// Packets that it applied to.
+    hits: Cell<u64>,
 }
 
 /// Where an entry comes from, for those that are replaced as a whole.
@@ -38,6 +41,23 @@ impl Entry {
     const fn matches(&self, address: u128, port: u16) -> bool {
         address & self.mask == self.address && (!self.ntpport || port == NTP_PORT)
     }
+}
+
+/// An entry, for ntpq's `reslist`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The entry's address.
+    pub address: IpAddr,
+    /// The entry's mask.
+    pub mask: IpAddr,
+    /// Whether it is for packets from port 123 only.
+    pub ntpport: bool,
+    /// Whether the daemon added it for an address of its own.
+    pub own: bool,
+    /// What it forbids.
+    pub flags: AccessFlags,
+    /// Packets that it applied to.
+    pub hits: u64,
 }
 
 /// The entry that applies to a client.
@@ -74,6 +94,7 @@ impl AccessList {
             flags: AccessFlags::NONE,
             origins: Vec::new(),
             kind: EntryKind::Configured,
+            hits: Cell::new(0),
         };
         let mut list = Self { v4: vec![default()], v6: vec![default()], source: None };
         for line in lines {
@@ -137,7 +158,10 @@ impl AccessList {
         if from.ip().is_multicast() {
             return AccessFlags::IGNORE;
         }
-        self.find(from).map_or(AccessFlags::NONE, |e| e.flags)
+        self.find(from).map_or(AccessFlags::NONE, |e| {
+            e.hits.set(e.hits.get() + 1);
+            e.flags
+        })
     }
 
     /// The entry for a packet from `from`, with the lines that made it.
@@ -160,6 +184,31 @@ impl AccessList {
                 origins: &e.origins,
             },
         )
+    }
+
+    /// All entries as they are looked through: IPv4, then IPv6.
+    pub fn list(&self) -> impl Iterator<Item = Listed> {
+        let v4 = self.v4.iter().map(|e| (e, IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        let v6 = self.v6.iter().map(|e| (e, IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
+        v4.chain(v6).map(|(e, family)| Listed {
+            address: narrow(e.address, family),
+            mask: narrow(e.mask, family),
+            ntpport: e.ntpport,
+            own: e.kind == EntryKind::OwnAddress,
+            flags: e.flags,
+            hits: e.hits.get(),
+        })
+    }
+
+    /// Goes on counting where `old`, which this list replaces, had come to.
+    pub fn carry_hits(&self, old: &Self) {
+        for (new, old) in [(&self.v4, &old.v4), (&self.v6, &old.v6)] {
+            for entry in new {
+                if let Some(same) = old.iter().find(|o| o.key() == entry.key() && o.kind == entry.kind) {
+                    entry.hits.set(same.hits.get());
+                }
+            }
+        }
     }
 
     fn find(&self, from: SocketAddr) -> Option<&Entry> {
@@ -194,6 +243,7 @@ impl AccessList {
             flags,
             origins: origin.into_iter().collect(),
             kind,
+            hits: Cell::new(0),
         };
         let list = if address.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
         // Descending keys; what the daemon adds goes before a configured entry of the same key.

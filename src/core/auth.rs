@@ -10,6 +10,7 @@ use md5::Md5;
 use ripemd::Ripemd160;
 use sha1::{Digest as _, Sha1};
 use sha2::{Sha256, Sha384, Sha512};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
@@ -30,6 +31,28 @@ pub enum Authenticity {
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     usable: BTreeMap<KeyId, Usable>,
+    uses: Cell<Uses>,
+}
+
+/// How often keys were used (ntpq's `authinfo`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Uses {
+    /// Keys looked for.
+    pub lookups: u64,
+    /// Keys that were not there, or not trusted.
+    pub not_found: u64,
+    /// Digests made for what we send.
+    pub digests_made: u64,
+    /// CMACs made for what we send.
+    pub cmacs_made: u64,
+    /// Digests computed to check what came.
+    pub digests_checked: u64,
+    /// CMACs computed to check what came.
+    pub cmacs_checked: u64,
+    /// Digests that were wrong.
+    pub digests_wrong: u64,
+    /// CMACs that were wrong.
+    pub cmacs_wrong: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +66,74 @@ impl Keys {
     #[must_use]
     pub fn new(keys: &[Key], trusted: &[KeyId]) -> Self {
         let usable = keys.iter().filter(|k| trusted.contains(&k.id));
-        Self { usable: usable.filter_map(|key| Some((key.id, Usable::new(key)?))).collect() }
+        let usable = usable.filter_map(|key| Some((key.id, Usable::new(key)?))).collect();
+        Self { usable, uses: Cell::default() }
+    }
+
+    /// Other keys from now on; the counters go on.
+    pub fn replace(&mut self, keys: &[Key], trusted: &[KeyId]) {
+        self.usable = Self::new(keys, trusted).usable;
+    }
+
+    /// How many keys can be used.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.usable.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.usable.is_empty()
+    }
+
+    /// How often keys were used.
+    #[must_use]
+    pub const fn uses(&self) -> Uses {
+        self.uses.get()
+    }
+
+    fn count(&self, change: impl FnOnce(&mut Uses)) {
+        let mut uses = self.uses.get();
+        change(&mut uses);
+        self.uses.set(uses);
+    }
+
+    fn find(&self, key: KeyId) -> Option<&Usable> {
+        let found = self.usable.get(&key);
+        self.count(|uses| {
+            uses.lookups += 1;
+            uses.not_found += u64::from(found.is_none());
+        });
+        found
+    }
+
+    /// Whether `digest` is the right code of `covered` by this key, which `from` may use.
+    #[must_use]
+    pub fn verify(&self, covered: &[u8], key: KeyId, digest: &[u8], from: IpAddr) -> bool {
+        let Some(known) = self.find(key) else { return false };
+        if !known.key.admits(from) {
+            return false;
+        }
+        let right = known.begun.code(covered).is(digest);
+        self.count(|uses| match known.begun {
+            Begun::AesCmac(_) => {
+                uses.cmacs_checked += 1;
+                uses.cmacs_wrong += u64::from(!right);
+            }
+            _ => {
+                uses.digests_checked += 1;
+                uses.digests_wrong += u64::from(!right);
+            }
+        });
+        right
+    }
+
+    fn count_made(&self, begun: &Begun) {
+        self.count(|uses| match begun {
+            Begun::AesCmac(_) => uses.cmacs_made += 1,
+            _ => uses.digests_made += 1,
+        });
     }
 
     /// Whether a key can be used.
@@ -60,19 +150,21 @@ impl Keys {
         Ok(match trailer::parse(packet)? {
             Trailer::None => Authenticity::None,
             Trailer::CryptoNak => Authenticity::Failed,
-            Trailer::Mac { covered, key, digest } => match self.usable.get(&KeyId(key)) {
-                Some(known) if known.key.admits(from) && known.begun.code(&packet[..covered]).is(digest) => {
+            Trailer::Mac { covered, key, digest } => {
+                if self.verify(&packet[..covered], KeyId(key), digest, from) {
                     Authenticity::Verified(KeyId(key))
+                } else {
+                    Authenticity::Failed
                 }
-                _ => Authenticity::Failed,
-            },
+            }
         })
     }
 
     /// Appends the code to a packet of ours, cut to 20 octets; without that key nothing is appended
     /// and the answer is false.
     pub fn sign(&self, key: KeyId, packet: &mut Vec<u8>) -> bool {
-        let Some(known) = self.usable.get(&key) else { return false };
+        let Some(known) = self.find(key) else { return false };
+        self.count_made(&known.begun);
         let code = known.begun.code(packet);
         packet.extend(key.0.to_be_bytes());
         packet.extend(code.cut());
@@ -82,7 +174,8 @@ impl Keys {
     /// Writes the code behind the first `len` octets of `reply`, as long as the one of `request`, whose
     /// sender knows no other; gives the new length.
     pub fn sign_reply(&self, key: KeyId, request: &[u8], len: usize, reply: &mut [u8]) -> usize {
-        let Some(known) = self.usable.get(&key) else { return len };
+        let Some(known) = self.find(key) else { return len };
+        self.count_made(&known.begun);
         let code = known.begun.code(&reply[..len]);
         let code = match trailer::parse(request) {
             Ok(Trailer::Mac { digest, .. }) if digest.len() == code.length => code.whole(),

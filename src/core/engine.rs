@@ -7,6 +7,7 @@ use super::clients::ClientTable;
 use super::contract::{
     ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Interface, Machine, Now, Output, Setup,
 };
+use super::control::Desk;
 use super::discipline::Discipline;
 use super::event::Event;
 use super::leap::LeapWatch;
@@ -14,6 +15,7 @@ use super::names::Names;
 use super::reject::Counters;
 use super::statistics::Records;
 use super::system::System;
+use crate::config::model::Config;
 use crate::units::{MonoTime, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -55,6 +57,7 @@ pub struct Engine {
     /// When it was last told that the leap second file is old.
     pub(super) leap_told: Option<MonoTime>,
     pub(super) counters: Counters,
+    pub(super) desk: Desk,
     pub(super) records: Records,
     /// The moment of the input that is being taken in.
     pub(super) moment: Now,
@@ -100,6 +103,7 @@ impl Engine {
             leap: LeapWatch::default(),
             leap_told: None,
             counters: Counters::default(),
+            desk: Desk::new(now.mono, &mut other),
             records: Records::new(now.mono),
             moment: now,
             started: now.mono,
@@ -143,12 +147,12 @@ impl Engine {
         match input {
             Input::Datagram(rx) => self.datagram(now, &rx),
             Input::Sent { token, at } => {
-                if let Some(pending) = self
-                    .associations
-                    .iter_mut()
-                    .filter_map(|a| a.pending.as_mut())
-                    .find(|pending| pending.token == token.0)
+                let sender =
+                    self.associations.iter_mut().find(|a| a.pending.is_some_and(|p| p.token == token.0));
+                if let Some(association) = sender
+                    && let Some(pending) = &mut association.pending
                 {
+                    association.tally.output_delay = (at - pending.sent).to_seconds();
                     pending.sent = at;
                 }
             }
@@ -161,9 +165,16 @@ impl Engine {
                 self.setup.leap_table = Some(table);
                 self.leap_file_read(now);
             }
+            Input::Returned { id, result } => self.errand_done(now, id, result),
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.setup.config
     }
 
     /// The next thing to do; `None` when all is done. Drain it after every [`Engine::handle`].

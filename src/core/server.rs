@@ -84,6 +84,9 @@ impl Engine {
             self.counters.this_version += 1;
         } else {
             self.counters.old_version += 1;
+            if version.get() == 1 {
+                self.counters.note_version_1(rx.data);
+            }
         }
         if rx.from.port() < LOWEST_PORT {
             return Err(Reject::Source);
@@ -125,7 +128,7 @@ impl Engine {
 /// What the client table is to know of a packet.
 pub(super) fn heard(rx: &Rx<'_>, flags: AccessFlags) -> Heard {
     let first_octet = rx.data.first().copied().unwrap_or_default();
-    Heard { from: rx.from, received: rx.received, first_octet, flags }
+    Heard { from: rx.from, to: rx.to, received: rx.received, first_octet, flags }
 }
 
 /// A kiss tells nothing of our clock: its timestamps are the request's own.

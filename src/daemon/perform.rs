@@ -9,6 +9,7 @@ use super::statistics::StatFiles;
 use crate::config::model::Config;
 use crate::core::Engine;
 use crate::core::contract::{ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Now, Output, Tx};
+use crate::core::errand::{Errand, ErrandId};
 use crate::core::event::Level;
 use crate::core::interest::Interest;
 use crate::sys::clock;
@@ -36,6 +37,8 @@ pub struct Shell {
     pub leapfile: LeapFile,
     /// Datagrams that could not be sent.
     pub unsent: u64,
+    /// What control requests need, to be done by the event loop.
+    pub errands: Vec<(ErrandId, Errand)>,
 }
 
 /// Both clocks now.
@@ -80,6 +83,7 @@ impl Shell {
                         self.log.write(event.level(), &event.text());
                     }
                 }
+                Output::Errand { id, errand } => self.errands.push((id, errand)),
                 Output::Exit(reason) => exit = Some(reason),
             }
         }
