@@ -44,7 +44,7 @@ const PARKED_MAX: usize = 16;
 /// What mode 6 remembers.
 #[derive(Clone, Debug)]
 pub(super) struct Desk {
-    pub(super) nonces: Nonces,
+    nonces: Nonces,
     bound: Bound,
     parked: VecDeque<Parked>,
     errands: u64,
