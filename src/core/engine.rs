@@ -15,11 +15,12 @@ use super::names::Names;
 use super::reject::Counters;
 use super::statistics::Records;
 use super::system::System;
-use crate::config::model::Config;
-use crate::units::{MonoTime, Ppm, Seconds};
+use crate::config::model::{Config, Target};
+use crate::units::{AssocId, MonoTime, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// How often a changed frequency is saved, seconds.
 const DRIFT_INTERVAL: Seconds = Seconds::new(3600.0);
@@ -175,6 +176,11 @@ impl Engine {
     #[must_use]
     pub const fn config(&self) -> &Config {
         &self.setup.config
+    }
+
+    /// The associations: identifier, address once known, and what its line says.
+    pub fn sources(&self) -> impl Iterator<Item = (AssocId, Option<IpAddr>, &Target)> {
+        self.associations.iter().map(|a| (a.id, a.address, &a.config.target))
     }
 
     /// The next thing to do; `None` when all is done. Drain it after every [`Engine::handle`].

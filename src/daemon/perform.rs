@@ -35,8 +35,8 @@ pub struct Shell {
     pub started: MonoTime,
     /// The leap second file.
     pub leapfile: LeapFile,
-    /// Datagrams that could not be sent.
-    pub unsent: u64,
+    /// Times that the loop woke, and times of them with a datagram.
+    pub wakeups: (u64, u64),
     /// What control requests need, to be done by the event loop.
     pub errands: Vec<(ErrandId, Errand)>,
 }
@@ -91,15 +91,13 @@ impl Shell {
     }
 
     fn send(&mut self, engine: &mut Engine, tx: &Tx) {
-        let Some(open) = self.sockets.to_send(tx.socket, tx.to) else {
-            self.unsent += 1;
-            return;
-        };
+        let Some(open) = self.sockets.to_send(tx.socket, tx.to) else { return };
         let source = tx.from.filter(|_| open.ip.is_unspecified());
         let at = clock::wall();
-        if open.socket.send(&tx.data, tx.to, source).is_err() {
+        let sent = open.socket.send(&tx.data, tx.to, source).is_ok();
+        open.counts.left(sent);
+        if !sent {
             // Unreachable for now, perhaps: the poll process notices by itself.
-            self.unsent += 1;
             return;
         }
         if let Some(token) = tx.token {

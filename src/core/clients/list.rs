@@ -181,7 +181,13 @@ mod tests {
             let by = Seconds::new(f64::from(second));
             let wall = NtpTimestamp::from_unix(1_700_000_000, 0).offset(by);
             let from = SocketAddr::from(([10, 0, 0, host], 123));
-            let heard = Heard { from, to: IpAddr::from([10, 255, 0, 1]), received: wall, first_octet: 0xe3, flags: AccessFlags::NOQUERY };
+            let heard = Heard {
+                from,
+                to: IpAddr::from([10, 255, 0, 1]),
+                received: wall,
+                first_octet: 0xe3,
+                flags: AccessFlags::NOQUERY,
+            };
             table.judge(Now { mono: MonoTime::ZERO + by, wall }, &heard);
             wall
         };

@@ -50,13 +50,14 @@ pub(super) static MONITOR: [SystemRow; 16] = [
 /// counted since the last reset: we count no other.
 macro_rules! packets {
     ($($name:literal => $field:ident),+ $(,)?) => {
-        [$(
-            Row::new($name, |s: &Scene<'_>| Some(s.engine.counters.$field.to_string())),
-            Row::new(concat!($name, "_r"), |s: &Scene<'_>| Some(s.engine.counters.$field.to_string())),
-        )+
+        [
             Row::new("ss_uptime", uptime),
             Row::new("ss_reset", since_reset),
             Row::new("ss_reset_r", since_reset),
+        $(
+            Row::new($name, |s: &Scene<'_>| Some(s.engine.counters.$field.to_string())),
+            Row::new(concat!($name, "_r"), |s: &Scene<'_>| Some(s.engine.counters.$field.to_string())),
+        )+
             Row::new("ss_numctlreq", |s| Some(s.engine.desk.requests.to_string())),
             Row::new("ss_lamport", zero),
             Row::new("ss_tsrounding", zero),

@@ -87,26 +87,19 @@ struct Asker {
     flags: AccessFlags,
     /// The key that the request is signed with, if it is right.
     key: Option<KeyId>,
-}
-
-impl Asker {
-    /// Whether the source address cannot be forged.
-    fn is_proven(&self) -> bool {
-        self.key.is_some() || self.from.ip().is_loopback()
-    }
+    /// Whether the source address is not forged.
+    proven: bool,
 }
 
 /// The text of an answer.
 struct Reply {
     status: u16,
     pieces: Vec<Vec<u8>>,
-    /// Whether the request has shown that its source address is not forged.
-    proven: bool,
 }
 
 impl Reply {
     const fn new(status: u16, pieces: Vec<Vec<u8>>) -> Self {
-        Self { status, pieces, proven: false }
+        Self { status, pieces }
     }
 }
 
@@ -134,10 +127,11 @@ impl Engine {
             Err((request, error)) => (request, Some(error)),
         };
         let key = self.signer(&request, rx);
-        let asker = Asker { from: rx.from, to: rx.to, socket: rx.socket, flags, key };
-        if !asker.is_proven() && !self.desk.bound.is_open(now.mono) {
+        let proven = key.is_some() || rx.from.ip().is_loopback() || self.has_nonce(now, &request, rx.from);
+        if !proven && !self.desk.bound.is_open(now.mono) {
             return Err(Reject::Limited);
         }
+        let asker = Asker { from: rx.from, to: rx.to, socket: rx.socket, flags, key, proven };
         let result = match problem {
             Some(error) => Err(error),
             None => self.perform(now, &request, &asker, None),
@@ -187,7 +181,9 @@ impl Engine {
         survey: Option<&Survey>,
     ) -> Result<Answer, ControlError> {
         match request.opcode {
-            0 => self.status_of(request.association).map(|status| Answer::Reply(Reply::new(status, Vec::new()))),
+            0 => self
+                .status_of(request.association)
+                .map(|status| Answer::Reply(Reply::new(status, Vec::new()))),
             opcode::READ_STATUS | opcode::READ_VARIABLES | opcode::READ_CLOCK => {
                 self.read(now, request, asker, survey)
             }
@@ -199,7 +195,7 @@ impl Engine {
                 self.counters.restricted += 1;
                 Err(ControlError::Prohibited)
             }
-            opcode::READ_MRU => self.mru_list(now, asker, request.data),
+            opcode::READ_MRU => self.mru_list(now, asker, request),
             opcode::READ_ORDERED_LIST => {
                 self.require_control_key(asker)?;
                 self.ordered_list(request.data, survey)
@@ -228,15 +224,13 @@ impl Engine {
         result: Result<Answer, ControlError>,
     ) {
         let leap = self.system.leap;
-        let (datagrams, proven) = match result {
-            Ok(Answer::Reply(reply)) => {
-                (request.respond(leap, reply.status, &reply.pieces), reply.proven || asker.is_proven())
-            }
-            Err(error) => (vec![request.refuse(leap, error)], asker.is_proven()),
+        let datagrams = match result {
+            Ok(Answer::Reply(reply)) => request.respond(leap, reply.status, &reply.pieces),
+            Err(error) => vec![request.refuse(leap, error)],
             Ok(Answer::Errand(errand)) => return self.park(errand, asker, packet),
             Ok(Answer::Silence) => return,
         };
-        if !proven {
+        if !asker.proven {
             self.desk.bound.take(datagrams.len());
         }
         for mut data in datagrams {

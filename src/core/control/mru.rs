@@ -8,7 +8,7 @@ use super::{Answer, Asker, Reply};
 use crate::core::contract::Now;
 use crate::core::engine::Engine;
 use crate::units::{NtpTimestamp, Seconds};
-use crate::wire::control::ControlError;
+use crate::wire::control::{ControlError, Request, opcode};
 use std::net::{IpAddr, SocketAddr};
 
 /// Most datagrams of a batch, as with ntpd.
@@ -23,7 +23,6 @@ const ENDING: usize = 80;
 /// A request, as far as it is valid.
 #[derive(Clone, Debug, Default)]
 struct Wanted {
-    nonce: Option<String>,
     fragments: Option<usize>,
     entries: Option<usize>,
     filter: Filter,
@@ -70,7 +69,6 @@ impl Wanted {
         for (name, value) in text::items(data)? {
             let value = value.unwrap_or_default();
             match name.as_str() {
-                "nonce" => wanted.nonce = Some(value),
                 "frags" => wanted.fragments = Some(number(&value)?),
                 "limit" => wanted.entries = Some(number(&value)?),
                 "mincount" => wanted.filter.min_count = number::<i64>(&value)?.max(0) as u32,
@@ -127,17 +125,24 @@ impl Wanted {
 }
 
 impl Engine {
-    /// Answers `READ_MRU`. Nothing is said without a nonce that is this asker's.
-    pub(super) fn mru_list(&self, now: Now, asker: &Asker, data: &[u8]) -> Result<Answer, ControlError> {
-        let wanted = Wanted::read(data);
-        let nonce = match &wanted {
-            Ok(wanted) => wanted.nonce.clone(),
-            Err(_) => text::items(data)?.into_iter().find(|(name, _)| name == "nonce").and_then(|(_, v)| v),
-        };
-        if !nonce.is_some_and(|nonce| self.desk.nonces.admits(now.mono, asker.from, &nonce)) {
+    /// Whether a request for the list carries a nonce that is this asker's.
+    pub(super) fn has_nonce(&self, now: Now, request: &Request<'_>, from: SocketAddr) -> bool {
+        let nonce = |data| text::items(data).ok()?.into_iter().find(|(name, _)| name == "nonce")?.1;
+        request.opcode == opcode::READ_MRU
+            && nonce(request.data).is_some_and(|nonce| self.desk.nonces.admits(now.mono, from, &nonce))
+    }
+
+    /// Answers `READ_MRU`. Nothing is said without a nonce.
+    pub(super) fn mru_list(
+        &self,
+        now: Now,
+        asker: &Asker,
+        request: &Request<'_>,
+    ) -> Result<Answer, ControlError> {
+        if !self.has_nonce(now, request, asker.from) {
             return Ok(Answer::Silence);
         }
-        let wanted = wanted?;
+        let wanted = Wanted::read(request.data)?;
         let (fragments, most) = wanted.limits()?;
         let mut packer = Packer::default();
         packer.push(&format!("nonce={}", self.desk.nonces.make(now.mono, asker.from)));
@@ -184,7 +189,7 @@ fn batch<'c>(
             packer.push(&format!("last.newest={last}"));
         }
     }
-    Answer::Reply(Reply { status: 0, pieces: packer.finish(), proven: true })
+    Answer::Reply(Reply::new(0, packer.finish()))
 }
 
 fn entry(index: usize, client: &Client) -> [String; 7] {
@@ -208,7 +213,7 @@ mod tests {
         let data = b"nonce=abc, frags=32, mincount=-3, resany=0x20, laddr=10.0.0.1, unknown=7, \
             addr.0=[2001:db8::1]:123, last.0=0xeead8cb2.58edb548, addr.1=10.0.0.2:5, last.1=0x1.2, addr.3=10.0.0.3";
         let wanted = Wanted::read(data).unwrap();
-        assert_eq!((wanted.nonce.as_deref(), wanted.limits()), (Some("abc"), Ok((32, usize::MAX))));
+        assert_eq!(wanted.limits(), Ok((32, usize::MAX)));
         assert_eq!((wanted.filter.min_count, wanted.filter.any), (0, 0x20));
         let priors: Vec<_> = wanted.priors().map(|(a, l)| (a.to_string(), l.to_string())).collect();
         let expected = [("2001:db8::1", "0xeead8cb2.58edb548"), ("10.0.0.2", "0x00000001.00000002")];

@@ -42,7 +42,9 @@ impl Nonces {
         };
         let age = now.since(MonoTime::from_nanos(nanos));
         let fresh = age >= Seconds::ZERO && age < LIFE;
-        fresh && nonce.len() == DIGITS && bool::from(self.at(nanos, client).as_bytes().ct_eq(nonce.as_bytes()))
+        fresh
+            && nonce.len() == DIGITS
+            && bool::from(self.at(nanos, client).as_bytes().ct_eq(nonce.as_bytes()))
     }
 
     fn at(&self, nanos: u64, client: SocketAddr) -> String {

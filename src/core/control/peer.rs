@@ -29,9 +29,36 @@ pub(super) type PeerRow = Row<fn(&PeerScene<'_>) -> Option<String>>;
 
 /// What is shown without being asked for, in the order of 4.2.6p5.
 pub(super) const SHOWN: [&str; 31] = [
-    "srcadr", "srcport", "dstadr", "dstport", "leap", "stratum", "precision", "rootdelay", "rootdisp",
-    "refid", "reftime", "rec", "reach", "unreach", "hmode", "pmode", "hpoll", "ppoll", "headway", "flash",
-    "keyid", "ttl", "offset", "delay", "dispersion", "jitter", "xleave", "bias", "filtdelay", "filtoffset",
+    "srcadr",
+    "srcport",
+    "dstadr",
+    "dstport",
+    "leap",
+    "stratum",
+    "precision",
+    "rootdelay",
+    "rootdisp",
+    "refid",
+    "reftime",
+    "rec",
+    "reach",
+    "unreach",
+    "hmode",
+    "pmode",
+    "hpoll",
+    "ppoll",
+    "headway",
+    "flash",
+    "keyid",
+    "ttl",
+    "offset",
+    "delay",
+    "dispersion",
+    "jitter",
+    "xleave",
+    "bias",
+    "filtdelay",
+    "filtoffset",
     "filtdisp",
 ];
 
@@ -49,11 +76,11 @@ static IDENTITY: [PeerRow; 20] = [
     Row::new("leap", |s| Some(s.a.header.leap.to_bits().to_string())),
     Row::new("hmode", |_| Some(MODE_CLIENT.to_string())),
     Row::new("stratum", |s| Some(s.a.header.stratum.get().to_string())),
-    Row::new("ppoll", |s| Some(if unheard(s) { s.a.config.maxpoll.get() } else { peer_poll(s.a) }.to_string())),
-    Row::new("hpoll", |s| Some(s.a.poll.get().to_string())),
-    Row::new("precision", |s| {
-        Some(if unheard(s) { s.precision } else { s.a.header.precision }.to_string())
+    Row::new("ppoll", |s| {
+        Some(if unheard(s) { s.a.config.maxpoll.get() } else { peer_poll(s.a) }.to_string())
     }),
+    Row::new("hpoll", |s| Some(s.a.poll.get().to_string())),
+    Row::new("precision", |s| Some(if unheard(s) { s.precision } else { s.a.header.precision }.to_string())),
     Row::new("rootdelay", |s| Some(text::millis(s.a.header.root_delay))),
     Row::new("rootdisp", |s| Some(text::millis(s.a.header.root_dispersion))),
     Row::new("refid", |s| {
@@ -64,9 +91,7 @@ static IDENTITY: [PeerRow; 20] = [
     // What we sent was a random number, not a time.
     Row::new("org", |s| Some(text::stamp(s.a.last_transmit))),
     Row::new("rec", |s| Some(text::stamp(s.a.received))),
-    Row::new("xleave", |s| {
-        Some(s.a.tally.output_delay).filter(|d| *d > Seconds::ZERO).map(text::millis)
-    }),
+    Row::new("xleave", |s| Some(s.a.tally.output_delay).filter(|d| *d > Seconds::ZERO).map(text::millis)),
 ];
 
 static MEASURED: [PeerRow; 30] = [
@@ -84,9 +109,8 @@ static MEASURED: [PeerRow; 30] = [
     Row::new("received", |s| Some(s.a.tally.received.to_string())),
     Row::new("sent", |s| Some(s.a.tally.sent.to_string())),
     Row::new("filtdisp", |s| {
-        let aged = |stage: &Stage, now: MonoTime| {
-            stage.dispersion.get() + PHI * now.since(stage.at).get().max(0.0)
-        };
+        let aged =
+            |stage: &Stage, now: MonoTime| stage.dispersion.get() + PHI * now.since(stage.at).get().max(0.0);
         Some(stages(s, aged, MAX_DISPERSION))
     }),
     Row::new("flash", |s| {
@@ -118,8 +142,17 @@ static MEASURED: [PeerRow; 30] = [
 
 /// What is shown of the local clock.
 pub(super) const CLOCK_SHOWN: [&str; 11] = [
-    "device", "timecode", "poll", "noreply", "badformat", "baddata", "fudgetime1", "fudgetime2", "stratum",
-    "refid", "flags",
+    "device",
+    "timecode",
+    "poll",
+    "noreply",
+    "badformat",
+    "baddata",
+    "fudgetime1",
+    "fudgetime2",
+    "stratum",
+    "refid",
+    "flags",
 ];
 
 /// The variables of the local clock.

@@ -72,7 +72,8 @@ impl Engine {
             return Ok(Answer::Errand(Errand::Survey));
         }
         let scene = Scene { engine: self, now, survey };
-        let items = chosen.rows.iter().filter_map(|row| Some(format!("{}={}", row.name, (row.value)(&scene)?)));
+        let items =
+            chosen.rows.iter().filter_map(|row| Some(format!("{}={}", row.name, (row.value)(&scene)?)));
         let added = chosen.extras.iter().map(|e| format!("{}={}", e.name, e.value));
         let items: Vec<String> = items.chain(added).collect();
         Ok(Answer::Reply(Reply::new(status, text::pack(&items))))
@@ -88,7 +89,8 @@ impl Engine {
     ) -> Result<Vec<Vec<u8>>, ControlError> {
         let chosen = choose(tables, shown, Vec::new(), data)?;
         let scene = PeerScene { a, now, precision: self.system.precision };
-        let items = chosen.rows.iter().filter_map(|row| Some(format!("{}={}", row.name, (row.value)(&scene)?)));
+        let items =
+            chosen.rows.iter().filter_map(|row| Some(format!("{}={}", row.name, (row.value)(&scene)?)));
         Ok(text::pack(&items.collect::<Vec<_>>()))
     }
 

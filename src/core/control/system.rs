@@ -17,9 +17,28 @@ const WANDER_THRESHOLD: f64 = 1e-7;
 /// What is shown without being asked for, in the order of 4.2.6p5: ntpstat needs `tc` before `mintc`
 /// and both in the first datagram.
 pub(super) const SHOWN: [&str; 22] = [
-    "version", "processor", "system", "leap", "stratum", "precision", "rootdelay", "rootdisp", "refid",
-    "reftime", "clock", "peer", "tc", "mintc", "offset", "frequency", "sys_jitter", "clk_jitter",
-    "clk_wander", "tai", "leapsec", "expire",
+    "version",
+    "processor",
+    "system",
+    "leap",
+    "stratum",
+    "precision",
+    "rootdelay",
+    "rootdisp",
+    "refid",
+    "reftime",
+    "clock",
+    "peer",
+    "tc",
+    "mintc",
+    "offset",
+    "frequency",
+    "sys_jitter",
+    "clk_jitter",
+    "clk_wander",
+    "tai",
+    "leapsec",
+    "expire",
 ];
 
 /// All of them, in ntpd's order.

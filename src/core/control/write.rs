@@ -23,9 +23,7 @@ impl Engine {
             opcode::WRITE_CLOCK => Err(ControlError::Permission),
             // There is one configuration, not one an association.
             _ if request.association != 0 => Err(ControlError::Value),
-            opcode::CONFIGURE => {
-                Ok(Answer::Errand(Errand::Configure { text: request.data.to_vec(), from }))
-            }
+            opcode::CONFIGURE => Ok(Answer::Errand(Errand::Configure { text: request.data.to_vec(), from })),
             _ => {
                 let name = request.data.split(|octet| *octet == 0).next().unwrap_or_default();
                 if name.is_empty() {
