@@ -176,3 +176,30 @@ pub(super) static TIMER: [SystemRow; 3] = [
     Row::new("timer_overruns", zero),
     Row::new("timer_xmts", |s| Some(s.engine.next_token.to_string())),
 ];
+
+macro_rules! zeros {
+    ($($name:literal),+ $(,)?) => {
+        [$(Row::new($name, zero)),+]
+    };
+}
+
+/// Network Time Security (`ntsinfo`, which only NTPsec's ntpq knows): there is none.
+pub(super) static SECURITY: [SystemRow; 17] = zeros![
+    "nts_client_send",
+    "nts_client_recv_good",
+    "nts_client_recv_bad",
+    "nts_server_recv_good",
+    "nts_server_recv_bad",
+    "nts_server_send",
+    "nts_cookie_make",
+    "nts_cookie_decode",
+    "nts_cookie_decode_old",
+    "nts_cookie_decode_old2",
+    "nts_cookie_decode_older",
+    "nts_cookie_decode_too_old",
+    "nts_cookie_decode_error",
+    "nts_ke_probes_good",
+    "nts_ke_probes_bad",
+    "nts_ke_serves_good",
+    "nts_ke_serves_bad",
+];

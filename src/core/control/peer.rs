@@ -94,7 +94,7 @@ static IDENTITY: [PeerRow; 20] = [
     Row::new("xleave", |s| Some(s.a.tally.output_delay).filter(|d| *d > Seconds::ZERO).map(text::millis)),
 ];
 
-static MEASURED: [PeerRow; 30] = [
+static MEASURED: [PeerRow; 31] = [
     Row::new("reach", |s| Some(text::hex(u64::from(s.a.reach)))),
     Row::new("unreach", |s| Some(s.a.unreach.to_string())),
     Row::new("timer", |s| Some((s.a.next_poll.since(s.now.mono).get().max(0.0) as u64).to_string())),
@@ -137,6 +137,8 @@ static MEASURED: [PeerRow; 30] = [
     Row::new("oldpkt", |s| Some(s.a.tally.duplicates.to_string())),
     Row::new("seldisp", |s| Some(s.a.tally.too_far.to_string())),
     Row::new("selbroken", |s| Some(s.a.tally.broken.to_string())),
+    // NTPsec's ntpq asks for it.
+    Row::new("ntscookies", |_| Some("0".to_owned())),
     Row::new("candidate", |s| Some((s.a.selection as u16).to_string())),
 ];
 

@@ -42,7 +42,7 @@ pub(super) const SHOWN: [&str; 22] = [
 ];
 
 /// All of them, in ntpd's order.
-pub(super) static TABLES: [&[SystemRow]; 9] = [
+pub(super) static TABLES: [&[SystemRow]; 10] = [
     &SYSTEM,
     &counters::MONITOR,
     &counters::PACKETS,
@@ -52,6 +52,7 @@ pub(super) static TABLES: [&[SystemRow]; 9] = [
     &counters::TRAFFIC,
     &counters::TIMER,
     &LATER,
+    &counters::SECURITY,
 ];
 
 static SYSTEM: [SystemRow; 23] = [
