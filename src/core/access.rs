@@ -9,7 +9,6 @@ mod index;
 
 use self::index::Index;
 use crate::config::model::{AccessFlags, Family, Origin, Restrict, RestrictTarget};
-use std::cell::Cell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The port whose packets an `ntpport` entry matches.
@@ -25,7 +24,7 @@ struct Entry {
     origins: Vec<Origin>,
     kind: EntryKind,
     /// Packets that it applied to.
-    hits: Cell<u64>,
+    hits: u64,
 }
 
 /// Where an entry comes from, for those that are replaced as a whole.
@@ -139,7 +138,7 @@ impl AccessList {
             flags: AccessFlags::NONE,
             origins: Vec::new(),
             kind: EntryKind::Configured,
-            hits: Cell::new(0),
+            hits: 0,
         };
         let (mut v4, mut v6) = (vec![default.clone()], vec![default]);
         let mut source = None;
@@ -209,9 +208,19 @@ impl AccessList {
         if from.ip().is_multicast() {
             return AccessFlags::IGNORE;
         }
-        self.find(from).map_or(AccessFlags::NONE, |e| {
-            e.hits.set(e.hits.get() + 1);
-            e.flags
+        self.find(from).map_or(AccessFlags::NONE, |e| e.flags)
+    }
+
+    /// As [`AccessList::lookup`], and counts for ntpq's `reslist`.
+    pub fn admit(&mut self, from: SocketAddr) -> AccessFlags {
+        if from.ip().is_multicast() {
+            return AccessFlags::IGNORE;
+        }
+        let list = if from.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
+        let found = list.index.find(widen(from.ip()), from.port() == NTP_PORT);
+        found.and_then(|at| list.entries.get_mut(at)).map_or(AccessFlags::NONE, |entry| {
+            entry.hits += 1;
+            entry.flags
         })
     }
 
@@ -247,17 +256,17 @@ impl AccessList {
             ntpport: e.ntpport,
             own: e.kind == EntryKind::OwnAddress,
             flags: e.flags,
-            hits: e.hits.get(),
+            hits: e.hits,
         })
     }
 
     /// Goes on counting where `old`, which this list replaces, had come to.
-    pub fn carry_hits(&self, old: &Self) {
-        for (new, old) in [(&self.v4, &old.v4), (&self.v6, &old.v6)] {
-            for entry in &new.entries {
+    pub fn carry_hits(&mut self, old: &Self) {
+        for (new, old) in [(&mut self.v4, &old.v4), (&mut self.v6, &old.v6)] {
+            for entry in &mut new.entries {
                 let found = old.entries.binary_search_by(|other| entry.rank().cmp(&other.rank()));
                 if let Some(same) = found.ok().and_then(|at| old.entries.get(at)) {
-                    entry.hits.set(same.hits.get());
+                    entry.hits = same.hits;
                 }
             }
         }
@@ -282,7 +291,7 @@ fn configured(address: IpAddr, mask: IpAddr, line: &Restrict) -> Entry {
         flags: line.flags,
         origins: vec![line.origin.clone()],
         kind: EntryKind::Configured,
-        hits: Cell::new(0),
+        hits: 0,
     }
 }
 
@@ -295,8 +304,7 @@ fn entry(
     kind: EntryKind,
 ) -> Entry {
     let origins = origin.into_iter().collect();
-    let hits = Cell::new(0);
-    Entry { address: widen(address), mask: widen(full_mask(address)), ntpport, flags, origins, kind, hits }
+    Entry { address: widen(address), mask: widen(full_mask(address)), ntpport, flags, origins, kind, hits: 0 }
 }
 
 /// The mask of a single host.

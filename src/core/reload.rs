@@ -40,7 +40,7 @@ impl Engine {
             }
         }
         self.names.retain(|purpose| matches!(purpose, Purpose::Association(_)));
-        let access = AccessList::build(&setup.config.restrict);
+        let mut access = AccessList::build(&setup.config.restrict);
         access.carry_hits(&self.access);
         self.access = access;
         self.keys.replace(&setup.keys, &setup.config.auth.trusted);

@@ -91,7 +91,7 @@ impl Engine {
         if rx.from.port() < LOWEST_PORT {
             return Err(Reject::Source);
         }
-        let flags = self.access.lookup(rx.from);
+        let flags = self.access.admit(rx.from);
         if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOSERVE) {
             return Err(Reject::Restricted);
         }

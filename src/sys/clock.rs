@@ -175,6 +175,11 @@ const FLAGS: [(c_int, &str); 16] = [
     (libc::STA_CLK, "src=B"),
 ];
 
+/// C's `long`, which has 32 bits on some machines.
+fn wide(value: impl Into<i64>) -> i64 {
+    value.into()
+}
+
 /// Reads the state of the kernel's clock; it needs no privilege.
 ///
 /// # Errors
@@ -191,10 +196,10 @@ pub fn state() -> io::Result<KernelState> {
         stability: ppm(t.stabil),
         jitter: Seconds::new(t.jitter as f64 / fine),
         interval: 1i64.checked_shl(t.shift.unsigned_abs()).unwrap_or(0),
-        calibrations: i64::from(t.calcnt),
-        errors: i64::from(t.errcnt),
-        jitter_exceeded: i64::from(t.jitcnt),
-        stability_exceeded: i64::from(t.stbcnt),
+        calibrations: wide(t.calcnt),
+        errors: wide(t.errcnt),
+        jitter_exceeded: wide(t.jitcnt),
+        stability_exceeded: wide(t.stbcnt),
     });
     Ok(KernelState {
         offset: Seconds::new(t.offset as f64 / fine),
@@ -202,7 +207,7 @@ pub fn state() -> io::Result<KernelState> {
         max_error: micros(t.maxerror),
         est_error: micros(t.esterror),
         flags: FLAGS.iter().filter(|(bit, _)| t.status & bit != 0).map(|(_, name)| *name).collect(),
-        time_constant: i64::from(t.constant),
+        time_constant: wide(t.constant),
         // In microseconds always.
         precision: micros(t.precision),
         tolerance: ppm(t.tolerance),

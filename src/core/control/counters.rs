@@ -20,7 +20,7 @@ fn uptime(s: &Scene<'_>) -> Option<String> {
 }
 
 /// The client table (`monstats`). Names that only NTPsec's ntpq asks for are among them.
-pub(super) static MONITOR: [SystemRow; 16] = [
+pub(super) const MONITOR: [SystemRow; 16] = [
     Row::new("mru_enabled", |s| Some(text::hex(u64::from(s.engine.clients.is_on())))),
     Row::new("mru_depth", |s| Some(s.engine.clients.len().to_string())),
     Row::new("mru_deepest", |s| Some(s.engine.clients.tally().deepest.to_string())),
@@ -70,7 +70,7 @@ fn since_reset(s: &Scene<'_>) -> Option<String> {
 }
 
 /// Packets (`sysstats`).
-pub(super) static PACKETS: [SystemRow; 34] = packets![
+pub(super) const PACKETS: [SystemRow; 34] = packets![
     "ss_received" => received,
     "ss_thisver" => this_version,
     "ss_oldver" => old_version,
@@ -88,7 +88,7 @@ pub(super) static PACKETS: [SystemRow; 34] = packets![
 ];
 
 /// Symmetric keys (`authinfo`).
-pub(super) static KEYS: [SystemRow; 15] = [
+pub(super) const KEYS: [SystemRow; 15] = [
     Row::new("authkeys", |s| Some(s.engine.keys.len().to_string())),
     Row::new("authfreek", zero),
     Row::new("authklookups", |s| Some(s.engine.keys.uses().lookups.to_string())),
@@ -128,7 +128,7 @@ fn short_millis(value: Seconds) -> String {
 }
 
 /// The kernel's clock (`kerninfo`): times in milliseconds, frequencies in ppm.
-pub(super) static KERNEL: [SystemRow; 16] = [
+pub(super) const KERNEL: [SystemRow; 16] = [
     Row::surveyed("koffset", |s| kernel(s, |k| short_millis(k.offset))),
     Row::surveyed("kfreq", |s| kernel(s, |k| text::general(k.frequency.get()))),
     Row::surveyed("kmaxerr", |s| kernel(s, |k| short_millis(k.max_error))),
@@ -155,7 +155,7 @@ fn traffic(s: &Scene<'_>, value: fn(&Traffic) -> u64) -> Option<String> {
 }
 
 /// Datagrams (`iostats`). There is one receive buffer, which is never kept.
-pub(super) static TRAFFIC: [SystemRow; 12] = [
+pub(super) const TRAFFIC: [SystemRow; 12] = [
     Row::new("iostats_reset", uptime),
     Row::new("total_rbuf", |_| Some("1".to_owned())),
     Row::new("free_rbuf", |_| Some("1".to_owned())),
@@ -171,7 +171,7 @@ pub(super) static TRAFFIC: [SystemRow; 12] = [
 ];
 
 /// Timers (`timerstats`): there are deadlines, which do not overrun.
-pub(super) static TIMER: [SystemRow; 3] = [
+pub(super) const TIMER: [SystemRow; 3] = [
     Row::new("timerstats_reset", uptime),
     Row::new("timer_overruns", zero),
     Row::new("timer_xmts", |s| Some(s.engine.next_token.to_string())),
@@ -184,7 +184,7 @@ macro_rules! zeros {
 }
 
 /// Network Time Security (`ntsinfo`, which only NTPsec's ntpq knows): there is none.
-pub(super) static SECURITY: [SystemRow; 17] = zeros![
+pub(super) const SECURITY: [SystemRow; 17] = zeros![
     "nts_client_send",
     "nts_client_recv_good",
     "nts_client_recv_bad",

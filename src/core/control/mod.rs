@@ -115,7 +115,7 @@ enum Answer {
 impl Engine {
     /// A mode-6 request; `noquery` drops it without a word.
     pub(super) fn control(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
-        let flags = self.access.lookup(rx.from);
+        let flags = self.access.admit(rx.from);
         if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOQUERY) {
             return Err(Reject::Restricted);
         }
@@ -141,7 +141,7 @@ impl Engine {
     }
 
     /// The key of a right code.
-    fn signer(&self, request: &Request<'_>, rx: &Rx<'_>) -> Option<KeyId> {
+    fn signer(&mut self, request: &Request<'_>, rx: &Rx<'_>) -> Option<KeyId> {
         request
             .codes(rx.data)
             .find(|code| self.keys.verify(code.covered, KeyId(code.key), code.digest, rx.from.ip()))

@@ -63,9 +63,9 @@ pub(super) const SHOWN: [&str; 31] = [
 ];
 
 /// All of them, in ntpd's order.
-pub(super) static TABLES: [&[PeerRow]; 2] = [&IDENTITY, &MEASURED];
+pub(super) const TABLES: [&[PeerRow]; 2] = [&IDENTITY, &MEASURED];
 
-static IDENTITY: [PeerRow; 20] = [
+const IDENTITY: [PeerRow; 20] = [
     Row::new("config", |_| Some("1".to_owned())),
     Row::new("authenable", |s| Some(u8::from(s.a.config.key.is_some()).to_string())),
     Row::new("authentic", |s| Some(u8::from(s.a.config.key.is_some() && s.a.reach != 0).to_string())),
@@ -94,7 +94,7 @@ static IDENTITY: [PeerRow; 20] = [
     Row::new("xleave", |s| Some(s.a.tally.output_delay).filter(|d| *d > Seconds::ZERO).map(text::millis)),
 ];
 
-static MEASURED: [PeerRow; 31] = [
+const MEASURED: [PeerRow; 31] = [
     Row::new("reach", |s| Some(text::hex(u64::from(s.a.reach)))),
     Row::new("unreach", |s| Some(s.a.unreach.to_string())),
     Row::new("timer", |s| Some((s.a.next_poll.since(s.now.mono).get().max(0.0) as u64).to_string())),
@@ -158,7 +158,7 @@ pub(super) const CLOCK_SHOWN: [&str; 11] = [
 ];
 
 /// The variables of the local clock.
-pub(super) static CLOCK: [PeerRow; 13] = [
+pub(super) const CLOCK: [PeerRow; 13] = [
     Row::new("type", |_| Some("1".to_owned())),
     Row::new("timecode", |_| Some(String::new())),
     Row::new("poll", |s| Some(s.a.tally.sent.to_string())),

@@ -6,7 +6,7 @@ use super::super::leap::{PIVOT, date_stamp};
 use super::counters;
 use super::table::{self, Extra, Row, Scene, SystemRow};
 use super::text;
-use crate::units::{RefId, Seconds};
+use crate::units::{Ppm, RefId, Seconds};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Shortest poll exponent of the discipline, shown as `mintc`.
@@ -42,7 +42,7 @@ pub(super) const SHOWN: [&str; 22] = [
 ];
 
 /// All of them, in ntpd's order.
-pub(super) static TABLES: [&[SystemRow]; 10] = [
+pub(super) const TABLES: [&[SystemRow]; 10] = [
     &SYSTEM,
     &counters::MONITOR,
     &counters::PACKETS,
@@ -55,7 +55,7 @@ pub(super) static TABLES: [&[SystemRow]; 10] = [
     &counters::SECURITY,
 ];
 
-static SYSTEM: [SystemRow; 23] = [
+const SYSTEM: [SystemRow; 23] = [
     Row::new("leap", |s| Some(s.engine.system.leap.to_bits().to_string())),
     Row::new("stratum", |s| Some(s.engine.system.stratum.get().to_string())),
     Row::new("precision", |s| Some(s.engine.system.precision.to_string())),
@@ -86,7 +86,7 @@ static SYSTEM: [SystemRow; 23] = [
     Row::new("mintc", |_| Some(MIN_POLL.to_string())),
 ];
 
-static PEER: [SystemRow; 5] = [
+const PEER: [SystemRow; 5] = [
     Row::new("peeradr", |s| Some(peer_address(s).to_string())),
     Row::new("peermode", |s| Some(if peer(s).is_some() { "3" } else { "0" }.to_owned())),
     Row::new("bcastdelay", |_| Some(text::millis(Seconds::ZERO))),
@@ -98,10 +98,10 @@ static PEER: [SystemRow; 5] = [
 ];
 
 /// What 4.2.8 added at the end of its table.
-static LATER: [SystemRow; 5] = [
+const LATER: [SystemRow; 5] = [
     Row::new("fuzz", |s| Some(text::millis(s.engine.system.floor()))),
     Row::new("clk_wander_threshold", |s| {
-        let threshold = s.engine.setup.config.drift_threshold.map_or(WANDER_THRESHOLD, |t| t.get());
+        let threshold = s.engine.setup.config.drift_threshold.map_or(WANDER_THRESHOLD, Ppm::get);
         Some(text::general(threshold))
     }),
     // Without smearing there is nothing to show, as with ntpd.

@@ -135,7 +135,7 @@ mod tests {
             (Target::Address("192.0.2.1".parse().unwrap()), Target::Name("ntp.example".to_owned()));
         assert_eq!(left("unpeer 192.0.2.1"), [second]);
         for named in ["unpeer ntp.example", "unpeer 77", "unpeer 192.0.2.9", "unconfig 77"] {
-            assert_eq!(left(named), [first.clone()], "{named}");
+            assert_eq!(left(named), std::slice::from_ref(&first), "{named}");
         }
         assert!(set(&before, "unpeer 192.0.2.77").0.contains("no such association"));
     }
