@@ -7,6 +7,7 @@ use super::engine::Engine;
 use super::event::{Event, Kiss};
 use super::receive::Answer;
 use super::reject::Reject;
+use super::server::heard;
 use crate::config::model::AccessFlags;
 use crate::wire::{Header, Mode};
 
@@ -37,6 +38,7 @@ impl Engine {
         }
         let index =
             self.associations.iter().position(|a| a.endpoint() == Some(rx.from)).ok_or(Reject::Unasked)?;
+        self.clients.observe(now, &heard(rx, flags));
         let association = &mut self.associations[index];
         let authentic = association.config.key.is_some() && association.config.key == verified;
         let answer = association.receive(now, rx, &header, authentic, self.epoch, self.system.precision);
@@ -77,6 +79,7 @@ impl Engine {
         if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOQUERY) {
             return Err(Reject::Restricted);
         }
+        self.clients.observe(now, &heard(rx, flags));
         let view = self.view(now);
         for data in control::answer(rx.data, &view, flags) {
             let tx = Tx { data, to: rx.from, socket: Some(rx.socket), from: Some(rx.to), token: None };

@@ -3,13 +3,13 @@
 use super::access::AccessList;
 use super::association::Association;
 use super::auth::Keys;
+use super::clients::ClientTable;
 use super::contract::{
     ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Interface, Machine, Now, Output, Setup,
 };
 use super::discipline::Discipline;
 use super::event::Event;
 use super::leap::LeapWatch;
-use super::limit::ClientTable;
 use super::names::Names;
 use super::reject::Counters;
 use super::system::System;
@@ -70,11 +70,16 @@ impl Engine {
     #[must_use]
     pub fn new(now: Now, machine: &Machine, setup: Setup) -> Self {
         let mut rng = ChaCha12Rng::from_seed(machine.seed);
+        // A stream of its own: what is drawn for the client table moves nothing else.
+        let mut hash_key = [0; 16];
+        let mut other = rng.clone();
+        other.set_stream(1);
+        other.fill_bytes(&mut hash_key);
         let steers = machine.can_steer && setup.config.enable.ntp;
         let mut engine = Self {
             outputs: VecDeque::new(),
             access: AccessList::build(&setup.config.restrict),
-            clients: ClientTable::new(&setup.config.discard),
+            clients: ClientTable::new(&setup.config, hash_key),
             keys: Keys::new(&setup.keys, &setup.config.auth.trusted),
             discipline: Discipline::new(now, machine.drift, steers, setup.allow_panic_once),
             // Identifiers start anywhere, as ntpd's do: they are not to be guessed from outside.

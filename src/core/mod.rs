@@ -10,13 +10,14 @@
 //! | making, naming and polling associations | `peers.rs`, `names.rs`, `poll.rs`, `association.rs` |
 //! | an answer from a server | `datagram.rs`, `receive.rs`, `filter.rs` |
 //! | whom to believe, what to do about it | `update.rs`, `select.rs`, `discipline/`, `leap.rs`, `system.rs` |
-//! | answering clients | `server.rs`, `access.rs`, `limit.rs`, `auth.rs` |
+//! | answering clients | `server.rs`, `access.rs`, `clients/`, `auth.rs` |
 //! | ntpq | `control/`, `view.rs` |
 //! | SIGHUP | `reload.rs` |
 
 pub mod access;
 pub mod association;
 pub mod auth;
+pub mod clients;
 pub mod contract;
 pub mod control;
 mod datagram;
@@ -25,7 +26,6 @@ mod engine;
 pub mod event;
 pub mod filter;
 pub mod leap;
-pub mod limit;
 pub mod names;
 mod peers;
 mod poll;

@@ -43,7 +43,7 @@ impl Engine {
         self.names.retain(|purpose| matches!(purpose, Purpose::Association(_)));
         self.access = AccessList::build(&setup.config.restrict);
         self.keys = Keys::new(&setup.keys, &setup.config.auth.trusted);
-        self.clients.set_discard(&setup.config.discard);
+        self.clients.configure(&setup.config);
         self.setup = Setup {
             allow_panic_once: self.setup.allow_panic_once,
             quit_after_set: self.setup.quit_after_set,

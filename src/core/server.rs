@@ -1,9 +1,9 @@
 //! Answering time requests: the hot path, past the output queue. No allocation for a plain request.
 
 use super::auth::Authenticity;
+use super::clients::{Heard, Verdict};
 use super::contract::{Now, Rx};
 use super::engine::{Engine, Served};
-use super::limit::Verdict;
 use super::reject::Reject;
 use crate::config::model::AccessFlags;
 use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId};
@@ -53,7 +53,7 @@ impl Engine {
         if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
             return Err(Reject::Auth);
         }
-        let verdict = self.clients.check(rx.from, now.mono, flags, header.mode);
+        let (verdict, _client) = self.clients.judge(now, &heard(rx, flags));
         let answer = match verdict {
             Verdict::Pass => self.reply_to(now, rx, &header),
             Verdict::Drop => return Err(Reject::Limited),
@@ -120,6 +120,12 @@ impl Engine {
             transmit: NtpTimestamp::ZERO,
         }
     }
+}
+
+/// What the client table is to know of a packet.
+pub(super) fn heard(rx: &Rx<'_>, flags: AccessFlags) -> Heard {
+    let first_octet = rx.data.first().copied().unwrap_or_default();
+    Heard { from: rx.from, received: rx.received, first_octet, flags }
 }
 
 /// A kiss tells nothing of our clock: its timestamps are the request's own.
