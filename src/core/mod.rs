@@ -39,3 +39,4 @@ mod update;
 mod view;
 
 pub use engine::{Engine, Served};
+pub use server::Reply;

@@ -4,13 +4,12 @@ use super::cli::Options;
 use super::perform::{Shell, now};
 use super::setup::{self, Memory};
 use super::sockets::PORT;
-use crate::core::contract::{ExitReason, Input, Rx};
+use crate::core::Engine;
+use crate::core::contract::{ExitReason, Input};
 use crate::core::event::Level;
-use crate::core::{Engine, Served};
 use crate::sys::clock;
 use crate::sys::interfaces::{self, ChangeWatch};
 use crate::sys::signals::Signals;
-use crate::sys::socket::ReceiveBuffer;
 use crate::units::{MonoTime, Seconds};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -21,8 +20,8 @@ const SIGNAL: Token = Token(0);
 const RESOLVER: Token = Token(1);
 const INTERFACES: Token = Token(2);
 
-/// Datagrams taken from one socket before others and deadlines get their turn.
-const DRAIN: usize = 64;
+/// Batches taken from one socket before others and deadlines get their turn: half a millisecond.
+const DRAIN: usize = 4;
 /// Pause before addresses are looked at again after a change: new IPv6 addresses cannot be bound
 /// while the kernel tries them out.
 const SETTLE: Seconds = Seconds::new(2.0);
@@ -37,7 +36,6 @@ pub struct EventLoop {
     changes: Option<ChangeWatch>,
     options: Options,
     memory: Memory,
-    buffer: ReceiveBuffer,
     /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
     unread: Vec<usize>,
     next_scan: Option<MonoTime>,
@@ -66,18 +64,8 @@ impl EventLoop {
             registry.register(&mut SourceFd(&changes.raw_fd()), INTERFACES, Interest::READABLE)?;
         }
         let unread = (0..shell.sockets.len()).collect();
-        let mut this = Self {
-            poll,
-            engine,
-            shell,
-            signals,
-            changes,
-            options,
-            memory,
-            buffer: ReceiveBuffer::default(),
-            unread,
-            next_scan: None,
-        };
+        let mut this =
+            Self { poll, engine, shell, signals, changes, options, memory, unread, next_scan: None };
         this.plan_scan();
         Ok(this)
     }
@@ -110,6 +98,10 @@ impl EventLoop {
                 other => other?,
             }
             for event in &events {
+                // Before anything is received: an answer is judged by when its request left.
+                if event.is_error() {
+                    self.departed(event.token());
+                }
                 self.ready(event.token())?;
             }
             self.receive_all();
@@ -155,6 +147,13 @@ impl EventLoop {
         Ok(())
     }
 
+    fn departed(&mut self, token: Token) {
+        if let Some(open) = self.shell.sockets.of_token(token).and_then(|index| self.shell.sockets.get(index))
+        {
+            self.shell.traffic.take_departures(&mut self.engine, open);
+        }
+    }
+
     fn signalled(&mut self) {
         let requests = self.signals.take();
         if requests.terminate {
@@ -187,42 +186,12 @@ impl EventLoop {
     fn receive_all(&mut self) {
         let sockets = std::mem::take(&mut self.unread);
         for index in sockets {
-            let more = (0..DRAIN).all(|_| self.receive(index));
+            let Some(open) = self.shell.sockets.get(index) else { continue };
+            let more = (0..DRAIN).all(|_| self.shell.traffic.turn(&mut self.engine, open).1);
             if more {
                 self.unread.push(index);
             }
         }
-    }
-
-    /// Takes one datagram; false if there is none.
-    fn receive(&mut self, index: usize) -> bool {
-        let Some(open) = self.shell.sockets.get(index) else { return false };
-        let received = match open.socket.receive(&mut self.buffer) {
-            Ok(Some(received)) => received,
-            Ok(None) => return false,
-            // An ICMP error of an earlier datagram: reported once, then over.
-            Err(_) => return true,
-        };
-        let now = now();
-        let to = received.to.unwrap_or(open.ip);
-        // A broadcast asks nobody in particular, and what is too long is no NTP.
-        if received.oversize || !received.unicast {
-            return true;
-        }
-        let stamp = received.received.unwrap_or(now.wall);
-        let rx = Rx { data: received.data, from: received.from, to, socket: open.id, received: stamp };
-        let mut reply = [0; Engine::REPLY_MAX];
-        match self.engine.serve(now, &rx, &mut clock::wall, &mut reply) {
-            Served::Reply(length) => {
-                let source = Some(to).filter(|_| open.ip.is_unspecified());
-                if open.socket.send(&reply[..length], rx.from, source).is_err() {
-                    self.shell.unsent += 1;
-                }
-            }
-            Served::Dropped => {}
-            Served::NotARequest => self.engine.handle(now, Input::Datagram(rx)),
-        }
-        true
     }
 
     fn timers(&mut self) -> io::Result<()> {

@@ -2,12 +2,15 @@
 
 pub mod check;
 pub mod cli;
+pub mod departures;
 pub mod event_loop;
 pub mod explain;
 pub mod files;
 pub mod log;
+pub mod pace;
 pub mod perform;
 pub mod resolver;
 pub mod run;
 pub mod setup;
 pub mod sockets;
+pub mod traffic;

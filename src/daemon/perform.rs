@@ -1,9 +1,11 @@
 //! Performing the engine's outputs: datagrams, clock commands, lookups, files, log lines.
 
+use super::departures::Left;
 use super::files;
 use super::log::Log;
 use super::resolver::Resolver;
 use super::sockets::Sockets;
+use super::traffic::Traffic;
 use crate::core::Engine;
 use crate::core::contract::{ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Now, Output, Tx};
 use crate::core::event::Level;
@@ -21,8 +23,8 @@ pub struct Shell {
     pub resolver: Resolver,
     /// Where the frequency is kept, if anywhere.
     pub driftfile: Option<PathBuf>,
-    /// Datagrams that could not be sent.
-    pub unsent: u64,
+    /// Datagrams in both directions.
+    pub traffic: Traffic,
 }
 
 /// Both clocks now.
@@ -55,17 +57,20 @@ impl Shell {
 
     fn send(&mut self, engine: &mut Engine, tx: &Tx) {
         let Some(open) = self.sockets.to_send(tx.socket, tx.to) else {
-            self.unsent += 1;
+            self.traffic.unsent += 1;
             return;
         };
         let source = tx.from.filter(|_| open.ip.is_unspecified());
         let at = clock::wall();
-        if open.socket.send(&tx.data, tx.to, source).is_err() {
+        if open.socket.send(&tx.data, tx.to, source, tx.token.is_some()).is_err() {
             // Unreachable for now, perhaps: the poll process notices by itself.
-            self.unsent += 1;
+            self.traffic.unsent += 1;
             return;
         }
         if let Some(token) = tx.token {
+            if open.socket.can_stamp() {
+                self.traffic.departures.expect(Left::Request(token), &tx.data);
+            }
             engine.handle(now(), Input::Sent { token, at });
         }
     }

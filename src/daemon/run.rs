@@ -9,9 +9,11 @@ use super::perform::{Shell, now};
 use super::resolver::Resolver;
 use super::setup::{self, Loaded};
 use super::sockets::{PORT, Sockets, Wanted};
+use super::traffic::Traffic;
 use crate::core::Engine;
 use crate::core::contract::{ExitReason, Machine};
 use crate::core::event::Level;
+use crate::sys::batch::Calls;
 use crate::sys::privileges::{self, Account};
 use crate::sys::signals::Signals;
 use crate::sys::{clock, interfaces};
@@ -239,7 +241,8 @@ fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::i
     };
     let driftfile = loaded.setup.config.driftfile.clone();
     let engine = Engine::new(now(), &machine, loaded.setup);
-    let shell = Shell { sockets, log, resolver, driftfile, unsent: 0 };
+    let traffic = Traffic::new(Calls::probe());
+    let shell = Shell { sockets, log, resolver, driftfile, traffic };
     EventLoop::new(poll, engine, shell, signals, options, loaded.memory)
 }
 

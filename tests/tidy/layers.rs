@@ -24,7 +24,7 @@ pub const LAYERS: &[Layer] = &[
     Layer {
         name: "core",
         knows: &["wire", "config::model", "units"],
-        crates: Some(&["rand_chacha", "md5", "sha1", "subtle"]),
+        crates: Some(&["rand_chacha", "md5", "sha1", "siphasher", "subtle"]),
     },
     Layer {
         name: "config",
