@@ -1,6 +1,7 @@
 //! The one loop: datagrams, signals, lookups, interface changes and deadlines, one at a time.
 
 use super::cli::Options;
+use super::gather::Gather;
 use super::perform::{Shell, now};
 use super::setup::{self, Memory};
 use super::sockets::PORT;
@@ -39,6 +40,7 @@ pub struct EventLoop {
     /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
     unread: Vec<usize>,
     next_scan: Option<MonoTime>,
+    gather: Gather,
 }
 
 impl EventLoop {
@@ -64,8 +66,18 @@ impl EventLoop {
             registry.register(&mut SourceFd(&changes.raw_fd()), INTERFACES, Interest::READABLE)?;
         }
         let unread = (0..shell.sockets.len()).collect();
-        let mut this =
-            Self { poll, engine, shell, signals, changes, options, memory, unread, next_scan: None };
+        let mut this = Self {
+            poll,
+            engine,
+            shell,
+            signals,
+            changes,
+            options,
+            memory,
+            unread,
+            next_scan: None,
+            gather: Gather::new(clock::mono()),
+        };
         this.plan_scan();
         Ok(this)
     }
@@ -93,10 +105,7 @@ impl EventLoop {
             if let Some(serving) = serving.take() {
                 serving();
             }
-            match self.poll.poll(&mut events, self.patience()) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => other?,
-            }
+            let (before, after) = self.sleep(&mut events)?;
             for event in &events {
                 // Before anything is received: an answer is judged by when its request left.
                 if event.is_error() {
@@ -104,9 +113,26 @@ impl EventLoop {
                 }
                 self.ready(event.token())?;
             }
-            self.receive_all();
+            let taken = self.receive_all();
+            self.gather.turned(before, after, taken);
             self.timers()?;
         }
+    }
+
+    /// Sleeps until there is something to do; from when to when.
+    fn sleep(&mut self, events: &mut Events) -> io::Result<(MonoTime, MonoTime)> {
+        let patience = self.patience();
+        let before = clock::mono();
+        if let Some(pause) = self.gather.pause()
+            && patience.is_none_or(|patience| patience > pause)
+        {
+            std::thread::sleep(pause);
+        }
+        match self.poll.poll(events, patience) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => other?,
+        }
+        Ok((before, clock::mono()))
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -182,16 +208,24 @@ impl EventLoop {
         }
     }
 
-    /// Takes a bounded number of datagrams from every socket that may have some.
-    fn receive_all(&mut self) {
-        let sockets = std::mem::take(&mut self.unread);
-        for index in sockets {
-            let Some(open) = self.shell.sockets.get(index) else { continue };
-            let more = (0..DRAIN).all(|_| self.shell.traffic.turn(&mut self.engine, open).1);
+    /// Takes a bounded number of datagrams from every socket that may have some; gives how many.
+    fn receive_all(&mut self) -> usize {
+        let (mut taken, mut at) = (0, 0);
+        while let Some(open) = self.unread.get(at).map(|index| self.shell.sockets.get(*index)) {
+            let more = open.is_some_and(|open| {
+                (0..DRAIN).all(|_| {
+                    let (count, more) = self.shell.traffic.turn(&mut self.engine, open);
+                    taken += count;
+                    more
+                })
+            });
             if more {
-                self.unread.push(index);
+                at += 1;
+            } else {
+                self.unread.swap_remove(at);
             }
         }
+        taken
     }
 
     fn timers(&mut self) -> io::Result<()> {

@@ -6,6 +6,7 @@ pub mod departures;
 pub mod event_loop;
 pub mod explain;
 pub mod files;
+pub mod gather;
 pub mod log;
 pub mod pace;
 pub mod perform;

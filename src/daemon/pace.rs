@@ -5,8 +5,9 @@ use crate::units::{NtpTimestamp, Seconds};
 /// The part of a datagram's own time after which it is on its way: the rest is the network stack's
 /// tidying up, and on this machine the receiver's part.
 const PART: f64 = 0.6;
-/// The weight of a new measurement.
-const WEIGHT: f64 = 1.0 / 16.0;
+/// The weight of a new measurement: of many together, and of one alone, which comes seldom and must
+/// be learnt soon, for it takes longer when the processor has been doing other things.
+const WEIGHTS: (f64, f64) = (1.0 / 16.0, 1.0 / 4.0);
 /// A measurement longer than this many times the usual was interrupted and tells nothing.
 const INTERRUPTED: f64 = 4.0;
 /// What is assumed before anything was measured: little, so that nothing is foretold late.
@@ -46,17 +47,18 @@ impl Pace {
     /// So long it took to complete `count` datagrams with `signed` codes, and to send them.
     pub fn learn(&mut self, count: usize, signed: usize, sealing: Seconds, sending: Seconds) {
         if signed > 0 {
-            approach(&mut self.code, sealing.get() / signed as f64);
+            approach(&mut self.code, sealing.get() / signed as f64, WEIGHTS.0);
         }
-        let usual = if count == 1 { &mut self.alone } else { &mut self.each };
-        approach(usual, sending.get() / count.max(1) as f64);
+        let (usual, weight) =
+            if count == 1 { (&mut self.alone, WEIGHTS.1) } else { (&mut self.each, WEIGHTS.0) };
+        approach(usual, sending.get() / count.max(1) as f64, weight);
     }
 }
 
-fn approach(usual: &mut f64, measured: f64) {
+fn approach(usual: &mut f64, measured: f64, weight: f64) {
     // Where even the usual was measured too short, it grows by steps.
     let believed = measured.clamp(0.0, (*usual * INTERRUPTED).max(AT_FIRST));
-    *usual += (believed - *usual) * WEIGHT;
+    *usual += (believed - *usual) * weight;
 }
 
 #[cfg(test)]

@@ -219,6 +219,7 @@ fn serve_until_end(
 }
 
 fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::io::Result<EventLoop> {
+    privileges::set_sharp_timers();
     let signals = Signals::install()?;
     let poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), EventLoop::resolver_token())?;

@@ -123,15 +123,15 @@ impl Inbox {
     }
 
     fn receive(&mut self, fd: RawFd, most: usize, flags: c_int) -> io::Result<usize> {
-        // SAFETY: both are plain C structures, for which zeros are a valid value.
-        let (mut names, mut headers): ([libc::sockaddr_storage; BATCH], [libc::mmsghdr; BATCH]) =
-            unsafe { (mem::zeroed(), mem::zeroed()) };
+        // SAFETY: a plain C structure, for which zeros are a valid value.
+        let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+        let mut names = [const { mem::MaybeUninit::<libc::sockaddr_storage>::uninit() }; BATCH];
         let mut parts = [libc::iovec { iov_base: ptr::null_mut(), iov_len: DATAGRAM_MAX }; BATCH];
         let mut controls = [const { mem::MaybeUninit::<Control<RECEIVE_SPACE>>::uninit() }; BATCH];
         for i in 0..most {
             parts[i].iov_base = self.data[i].as_mut_ptr().cast();
             let header = &mut headers[i].msg_hdr;
-            header.msg_name = (&raw mut names[i]).cast();
+            header.msg_name = names[i].as_mut_ptr().cast();
             header.msg_namelen = size_of::<libc::sockaddr_storage>() as u32;
             header.msg_iov = &raw mut parts[i];
             header.msg_iovlen = 1;
@@ -154,7 +154,7 @@ impl Inbox {
             let header = &headers[i].msg_hdr;
             // SAFETY: the kernel has written so many octets of an address into the name.
             let name =
-                unsafe { SockaddrStorage::from_raw((&raw const names[i]).cast(), Some(header.msg_namelen)) };
+                unsafe { SockaddrStorage::from_raw(names[i].as_ptr().cast(), Some(header.msg_namelen)) };
             self.envelopes[i] = Envelope {
                 length: (headers[i].msg_len as usize).min(DATAGRAM_MAX),
                 oversize: header.msg_flags & libc::MSG_TRUNC != 0,

@@ -23,8 +23,9 @@ const RECEIVE_QUEUE: usize = 2 << 20;
 pub struct UdpSocket {
     fd: OwnedFd,
     v6: bool,
-    /// Whether the kernel can be asked when a datagram left; learnt from its first refusal.
-    stamps: Cell<bool>,
+    /// Whether the kernel can be asked when a datagram left: unknown until the first wish, since
+    /// every datagram that is received costs more from then on.
+    stamps: Cell<Option<bool>>,
 }
 
 impl UdpSocket {
@@ -41,7 +42,7 @@ impl UdpSocket {
         let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(family, SockType::Datagram, flags, None)?;
-        let this = Self { fd, v6, stamps: Cell::new(false) };
+        let this = Self { fd, v6, stamps: Cell::new(None) };
         if v6 {
             setsockopt(&this.fd, sockopt::Ipv6V6Only, &true)?;
         }
@@ -63,7 +64,6 @@ impl UdpSocket {
         if setsockopt(&self.fd, sockopt::ReceiveTimestampns, &true).is_err() {
             let _without = setsockopt(&self.fd, sockopt::ReceiveTimestamp, &true);
         }
-        self.stamps.set(self.report_stamps().is_ok());
         let _plain = if self.v6 {
             setsockopt(&self.fd, sockopt::Ipv6TClass, &TOS)
         } else {
@@ -105,15 +105,20 @@ impl UdpSocket {
         Ok(Errno::result(result).map(drop)?)
     }
 
-    /// Whether a datagram that leaves can be stamped by the kernel, as far as is known.
+    /// Whether a datagram that leaves can be stamped by the kernel, as far as is known. The first
+    /// question switches reporting on.
     #[must_use]
-    pub const fn can_stamp(&self) -> bool {
-        self.stamps.get()
+    pub fn can_stamp(&self) -> bool {
+        self.stamps.get().unwrap_or_else(|| {
+            let can = self.report_stamps().is_ok();
+            self.stamps.set(Some(can));
+            can
+        })
     }
 
     /// The kernel has refused a wish for a stamp: it will refuse every one.
     pub(super) fn cannot_stamp(&self) {
-        self.stamps.set(false);
+        self.stamps.set(Some(false));
     }
 
     /// Sends a datagram, from `source` where the socket is a wildcard and the source matters. With
@@ -123,7 +128,7 @@ impl UdpSocket {
     /// Of sendto and sendmsg.
     pub fn send(&self, data: &[u8], to: SocketAddr, source: Option<IpAddr>, stamp: bool) -> io::Result<()> {
         let name = SockaddrStorage::from(to);
-        let stamp = stamp && self.stamps.get();
+        let stamp = stamp && self.can_stamp();
         if source.is_none() && !stamp {
             sendto(self.fd.as_raw_fd(), data, &name, MsgFlags::empty())?;
             return Ok(());
