@@ -6,5 +6,7 @@
 
 mod bench;
 mod client;
+mod floods;
 mod hostile;
+mod interleaved;
 mod server;

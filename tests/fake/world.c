@@ -249,9 +249,10 @@ ssize_t recvmsg(int fd, struct msghdr *m, int flags) {
     queue[i] = queue[--waiting];
     return 48;
 }
-/* Many at once, as the kernel does it: one by one until one fails. */
+/* Many at once, as the kernel does it: one by one until one fails. With FAKE_OLD the kernel has neither call. */
 int recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *t) {
     REAL(recvmmsg);
+    if (setting("FAKE_OLD", 0) != 0) { errno = ENOSYS; return -1; }
     if (fd < 0) return real(fd, m, n, flags, t);
     for (unsigned i = 0; i < n; i++) {
         ssize_t length = recvmsg(fd, &m[i].msg_hdr, flags);
@@ -262,6 +263,7 @@ int recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *
 }
 int sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags) {
     REAL(sendmmsg);
+    if (setting("FAKE_OLD", 0) != 0) { errno = ENOSYS; return -1; }
     if (fd < 0) return real(fd, m, n, flags);
     for (unsigned i = 0; i < n; i++) {
         ssize_t length = sendmsg(fd, &m[i].msg_hdr, flags);
