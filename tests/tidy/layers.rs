@@ -24,12 +24,12 @@ pub const LAYERS: &[Layer] = &[
     Layer {
         name: "core",
         knows: &["wire", "config::model", "units"],
-        crates: Some(&["aes", "cmac", "md5", "rand_chacha", "ripemd", "sha1", "sha2", "subtle"]),
+        crates: Some(&["aes", "cmac", "md5", "rand_chacha", "ripemd", "sha1", "sha2", "siphasher", "subtle"]),
     },
     Layer {
         name: "config",
         knows: &["units"],
-        // Parsing, drawing diagnostics, finding the word that was meant, a leap second file's own digest.
+        // Parsing, drawing diagnostics, finding the word that was meant, the hash of a leap second file.
         crates: Some(&["nom", "annotate_snippets", "sha1", "strsim"]),
     },
     Layer { name: "sys", knows: &["units"], crates: None },
