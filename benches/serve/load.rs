@@ -51,6 +51,9 @@ const GRACE: f64 = 0.2;
 /// In the closed loop, silence for so long means that what is outstanding is lost.
 const LOST: f64 = 0.02;
 
+/// Most requests that are late and still sent.
+const CATCH_UP: u64 = 256;
+
 struct Generator {
     socket: UdpSocket,
     inbox: Inbox,
@@ -72,7 +75,7 @@ pub fn run(plan: &Plan) -> std::io::Result<Outcome> {
     };
     let mut client = Client::new(plan)?;
     let start = clock::mono();
-    let mut heard = start;
+    let (mut heard, mut skipped) = (start, 0);
     loop {
         let now = clock::mono();
         let elapsed = (now - start).get();
@@ -83,7 +86,10 @@ pub fn run(plan: &Plan) -> std::io::Result<Outcome> {
         let wanted = if plan.burst > 0 {
             plan.burst - outcome.sent
         } else if plan.rate > 0.0 {
-            ((elapsed * plan.rate) as u64).saturating_sub(outcome.sent)
+            let due = ((elapsed * plan.rate) as u64).saturating_sub(outcome.sent + skipped);
+            // Held up itself, the generator does not make up for it with a burst.
+            skipped += due.saturating_sub(CATCH_UP);
+            due.min(CATCH_UP)
         } else {
             if now.since(heard).get() > LOST {
                 heard = now;
