@@ -56,6 +56,7 @@ fn client_table(bencher: Bencher<'_, '_>, sources: u64) {
         step += 1000;
         let now = now(step);
         let heard = Heard {
+            to: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
             from: source(step, sources),
             received: now.wall,
             first_octet: 0x23,
@@ -77,11 +78,8 @@ fn access_list(bencher: Bencher<'_, '_>, entries: u32) {
 
 #[divan::bench(args = ["plain", "md5", "sha1"])]
 fn answer(bencher: Bencher<'_, '_>, code: &str) {
-    let keys = [(1, Digest::Md5), (2, Digest::Sha1)].map(|(id, digest)| Key {
-        id: KeyId(id),
-        digest,
-        secret: b"benchmark".to_vec(),
-    });
+    let keys = [(1, Digest::Md5), (2, Digest::Sha1)]
+        .map(|(id, digest)| Key::new(KeyId(id), digest, b"benchmark".to_vec()));
     let trusted = [KeyId(1), KeyId(2)];
     let mut config = config();
     config.auth.trusted = trusted.to_vec();

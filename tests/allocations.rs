@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 const KEY: KeyId = KeyId(7);
 
 fn keys() -> Vec<Key> {
-    vec![Key { id: KEY, digest: Digest::Sha1, secret: b"secret".to_vec() }]
+    vec![Key::new(KEY, Digest::Sha1, b"secret".to_vec())]
 }
 
 fn engine() -> Engine {
@@ -59,7 +59,7 @@ fn allocations_are_counted() {
 #[test]
 fn the_engine_answers_without_an_allocation() {
     let mut engine = engine();
-    let keys = Keys::new(&keys(), &[KEY]);
+    let mut keys = Keys::new(&keys(), &[KEY]);
     let plain = [0x23; 48].to_vec();
     let mut signed = plain.clone();
     keys.sign(KEY, &mut signed);

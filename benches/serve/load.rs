@@ -63,7 +63,7 @@ struct Generator {
 }
 
 /// Runs a plan.
-pub fn run(plan: &Plan) -> std::io::Result<Outcome> {
+pub fn run(plan: &mut Plan) -> std::io::Result<Outcome> {
     let calls = Calls::probe();
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let mut generator = Generator {
@@ -121,7 +121,7 @@ fn request() -> [u8; 48] {
 }
 
 impl Generator {
-    fn ask(&mut self, plan: &Plan, wanted: u64) {
+    fn ask(&mut self, plan: &mut Plan, wanted: u64) {
         let mut left = wanted;
         while left > 0 {
             let together = left.min(BATCH as u64);
@@ -132,8 +132,8 @@ impl Generator {
                     draft[..48].copy_from_slice(&request());
                 }
                 self.outbox.add((plan.server, NTP).into(), Some(IpAddr::V4(source)), false);
-                self.outbox.seal(index, |octets| match &plan.key {
-                    Some((key, keys)) => keys.sign_into(*key, 48, octets),
+                self.outbox.seal(index, |octets| match &mut plan.key {
+                    Some((key, keys)) => keys.sign_into(*key, false, 48, octets),
                     None => 48,
                 });
             }

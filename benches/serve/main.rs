@@ -65,9 +65,9 @@ fn generate(arguments: &[String]) -> ExitCode {
     let key = value("key").map(|digest| {
         let digest = if digest == "sha1" { Digest::Sha1 } else { Digest::Md5 };
         let id = KeyId(if digest == Digest::Sha1 { 2 } else { 1 });
-        (id, Keys::new(&[Key { id, digest, secret: b"benchmark".to_vec() }], &[id]))
+        (id, Keys::new(&[Key::new(id, digest, b"benchmark".to_vec())], &[id]))
     });
-    let plan = load::Plan {
+    let mut plan = load::Plan {
         server: value("server").and_then(|v| v.parse().ok()).unwrap_or(daemons::SERVER),
         seconds: number("seconds", 1.0),
         rate: number("rate", 0.0),
@@ -78,7 +78,7 @@ fn generate(arguments: &[String]) -> ExitCode {
         until_first: number("first", 0.0) > 0.0,
         key,
     };
-    match load::run(&plan) {
+    match load::run(&mut plan) {
         Ok(outcome) => {
             let micros = |values: &[f64], part: f64| goals::quantile(values, part) * 1e6;
             let sizes: Vec<f64> = outcome.offsets.iter().map(|o| o.abs()).collect();

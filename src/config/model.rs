@@ -1,5 +1,11 @@
 //! What a configuration means, after parsing: validated values in the order they apply.
 
+mod keys;
+mod leap;
+
+pub use keys::{Digest, Key, in_prefix};
+pub use leap::LeapTable;
+
 use crate::units::{KeyId, PollExponent, Ppm, RefId, Seconds, Stratum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -41,6 +47,8 @@ pub struct Config {
     pub statistics: Statistics,
     /// `interface` / `nic` rules in order; the last that matches wins.
     pub interfaces: Vec<InterfaceRule>,
+    /// `dscp` (4.2.8): differentiated services code point of what we send, 0..=63; the default is 46.
+    pub dscp: Option<u8>,
     /// `setvar NAME = VALUE [default]`: name, value, shown by default.
     pub setvar: Vec<(String, String, bool)>,
 }
@@ -576,31 +584,4 @@ pub struct InterfaceRule {
     pub action: InterfaceAction,
     /// With which.
     pub matches: InterfaceMatch,
-}
-
-/// A symmetric key, as read from the keys file.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key {
-    /// Its identifier.
-    pub id: KeyId,
-    /// The digest it is used with.
-    pub digest: Digest,
-    /// The secret.
-    pub secret: Vec<u8>,
-}
-
-impl std::fmt::Debug for Key {
-    /// Without the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Key({}, {:?})", self.id.0, self.digest)
-    }
-}
-
-/// Digests of the keys file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Digest {
-    /// MD5, 16 octets.
-    Md5,
-    /// SHA-1, 20 octets.
-    Sha1,
 }

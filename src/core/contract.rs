@@ -1,7 +1,8 @@
 //! What passes between the engine and whatever drives it: the daemon's event loop or the simulator.
 
+use super::errand::{Brought, Errand, ErrandId};
 use super::event::Event;
-use crate::config::model::{Config, Family, Key, StatKind};
+use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
 use crate::units::{Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
 use std::net::{IpAddr, SocketAddr};
 
@@ -152,6 +153,15 @@ pub enum Input<'a> {
     Interfaces(Vec<Interface>),
     /// The configuration is now this one.
     Reload(Box<Setup>),
+    /// The leap second file now says this.
+    LeapSeconds(LeapTable),
+    /// What an [`Output::Errand`] brought.
+    Returned {
+        /// Which.
+        id: ErrandId,
+        /// What.
+        result: Brought,
+    },
     /// SIGTERM or SIGINT: save and stop.
     Shutdown,
 }
@@ -176,6 +186,13 @@ pub enum Output {
     SaveDrift(Ppm),
     /// Append a line to a statistics file.
     Stat(StatLine),
+    /// Do what a control request needs of the shell; answered by [`Input::Returned`].
+    Errand {
+        /// For the answer.
+        id: ErrandId,
+        /// What to do.
+        errand: Errand,
+    },
     /// Log an event.
     Event(Event),
     /// End the process.
@@ -215,6 +232,8 @@ pub struct Setup {
     pub config: Config,
     /// The keys of the keys file.
     pub keys: Vec<Key>,
+    /// What the leap second file says, where there is one that makes sense.
+    pub leap_table: Option<LeapTable>,
     /// `-g`: the first offset may exceed the panic threshold, once.
     pub allow_panic_once: bool,
     /// `-q`: set the clock once and exit.

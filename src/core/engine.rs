@@ -7,16 +7,20 @@ use super::clients::ClientTable;
 use super::contract::{
     ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Interface, Machine, Now, Output, Setup,
 };
+use super::control::Desk;
 use super::discipline::Discipline;
 use super::event::Event;
 use super::leap::LeapWatch;
 use super::names::Names;
 use super::reject::Counters;
+use super::statistics::Records;
 use super::system::System;
-use crate::units::{MonoTime, Ppm, Seconds};
+use crate::config::model::{Config, Target};
+use crate::units::{AssocId, MonoTime, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// How often a changed frequency is saved, seconds.
 const DRIFT_INTERVAL: Seconds = Seconds::new(3600.0);
@@ -51,7 +55,13 @@ pub struct Engine {
     pub(super) system: System,
     pub(super) discipline: Discipline,
     pub(super) leap: LeapWatch,
+    /// When it was last told that the leap second file is old.
+    pub(super) leap_told: Option<MonoTime>,
     pub(super) counters: Counters,
+    pub(super) desk: Desk,
+    pub(super) records: Records,
+    /// The moment of the input that is being taken in.
+    pub(super) moment: Now,
     pub(super) started: MonoTime,
     /// Steps of the clock so far: exchanges across a step measure nothing.
     pub(super) epoch: u32,
@@ -92,7 +102,11 @@ impl Engine {
             names: Names::default(),
             interfaces: Vec::new(),
             leap: LeapWatch::default(),
+            leap_told: None,
             counters: Counters::default(),
+            desk: Desk::new(now.mono, &mut other),
+            records: Records::new(now.mono),
+            moment: now,
             started: now.mono,
             epoch: 0,
             next_token: 0,
@@ -117,6 +131,7 @@ impl Engine {
             }
             self.outputs.push_back(Output::Clock(ClockCommand::Frequency(self.discipline.frequency())));
         }
+        self.leap_file_read(now);
         for server in self.setup.config.servers.clone() {
             self.mobilize(now, server);
         }
@@ -129,15 +144,16 @@ impl Engine {
         if self.exiting {
             return;
         }
+        self.moment = now;
         match input {
             Input::Datagram(rx) => self.datagram(now, &rx),
             Input::Sent { token, at } => {
-                if let Some(pending) = self
-                    .associations
-                    .iter_mut()
-                    .filter_map(|a| a.pending.as_mut())
-                    .find(|pending| pending.token == token.0)
+                let sender =
+                    self.associations.iter_mut().find(|a| a.pending.is_some_and(|p| p.token == token.0));
+                if let Some(association) = sender
+                    && let Some(pending) = &mut association.pending
                 {
+                    association.tally.output_delay = (at - pending.sent).to_seconds();
                     pending.sent = at;
                 }
             }
@@ -146,9 +162,25 @@ impl Engine {
             Input::ClockDone(report) => self.clock_done(now, report),
             Input::Interfaces(interfaces) => self.set_interfaces(interfaces),
             Input::Reload(setup) => self.reload(now, *setup),
+            Input::LeapSeconds(table) => {
+                self.setup.leap_table = Some(table);
+                self.leap_file_read(now);
+            }
+            Input::Returned { id, result } => self.errand_done(now, id, result),
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.setup.config
+    }
+
+    /// The associations: identifier, address once known, and what its line says.
+    pub fn sources(&self) -> impl Iterator<Item = (AssocId, Option<IpAddr>, &Target)> {
+        self.associations.iter().map(|a| (a.id, a.address, &a.config.target))
     }
 
     /// The next thing to do; `None` when all is done. Drain it after every [`Engine::handle`].
@@ -163,8 +195,13 @@ impl Engine {
             return None;
         }
         let polls = self.associations.iter().filter(|a| a.is_polled()).map(|a| a.next_poll);
-        let others =
-            [self.next_slew, self.names.next_deadline(), Some(self.next_drift), self.quit_deadline()];
+        let others = [
+            self.next_slew,
+            self.names.next_deadline(),
+            Some(self.next_drift),
+            self.quit_deadline(),
+            Some(self.records.due()),
+        ];
         polls.chain(others.into_iter().flatten()).min()
     }
 
@@ -180,8 +217,9 @@ impl Engine {
         self.steer(now);
         if now.mono >= self.next_drift {
             self.next_drift = now.mono + DRIFT_INTERVAL;
-            self.save_drift(DRIFT_CHANGE);
+            self.save_drift(self.setup.config.drift_threshold.map_or(DRIFT_CHANGE, Ppm::get));
         }
+        self.record_hourly(now);
         self.quit_if_hopeless(now);
     }
 
@@ -227,6 +265,7 @@ impl Engine {
         if let Some(code) = event.system_code() {
             self.system.note_event(code);
         }
+        self.record_event(self.moment, &event);
         self.outputs.push_back(Output::Event(event));
     }
 

@@ -11,7 +11,8 @@
 //! | an answer from a server | `datagram.rs`, `receive.rs`, `filter.rs` |
 //! | whom to believe, what to do about it | `update.rs`, `select.rs`, `discipline/`, `leap.rs`, `system.rs` |
 //! | answering clients | `server.rs`, `access.rs`, `clients/`, `auth.rs` |
-//! | ntpq | `control/`, `view.rs` |
+//! | ntpq | `control/`, `errand.rs` |
+//! | statistics files, which events are logged | `statistics.rs`, `interest.rs` |
 //! | SIGHUP | `reload.rs` |
 
 pub mod access;
@@ -23,8 +24,10 @@ pub mod control;
 mod datagram;
 pub mod discipline;
 mod engine;
+pub mod errand;
 pub mod event;
 pub mod filter;
+pub mod interest;
 pub mod leap;
 pub mod names;
 mod peers;
@@ -34,9 +37,9 @@ pub mod reject;
 mod reload;
 pub mod select;
 mod server;
+mod statistics;
 pub mod system;
 mod update;
-mod view;
 
 pub use engine::{Engine, Served};
 pub use server::Reply;

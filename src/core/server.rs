@@ -8,7 +8,7 @@ use super::reject::Reject;
 use crate::config::model::AccessFlags;
 use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId};
 use crate::wire::header::{HEADER_LEN, TRANSMIT_OFFSET};
-use crate::wire::{Header, Mode, Version};
+use crate::wire::{Header, Mode, Version, trailer};
 use rand_chacha::rand_core::Rng;
 
 /// Lowest source port from which ntpd 4.2.6 takes packets.
@@ -31,14 +31,18 @@ impl Reply {
     /// Whether a code has to be computed.
     #[must_use]
     pub const fn is_signed(&self) -> bool {
-        matches!(self.tail, Tail::Code(_))
+        matches!(self.tail, Tail::Code { .. })
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Tail {
     None,
-    Code(KeyId),
+    /// By this key, longer than 20 octets where the request's is.
+    Code {
+        key: KeyId,
+        whole: bool,
+    },
     CryptoNak,
 }
 
@@ -72,7 +76,7 @@ impl Engine {
         }
         match answer.tail {
             Tail::None => HEADER_LEN,
-            Tail::Code(key) => self.keys.sign_into(key, HEADER_LEN, reply),
+            Tail::Code { key, whole } => self.keys.sign_into(key, whole, HEADER_LEN, reply),
             Tail::CryptoNak => {
                 // Key 0 and no digest.
                 reply[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&KeyId(0).0.to_be_bytes());
@@ -111,7 +115,7 @@ impl Engine {
     ) -> Result<Reply, Reject> {
         let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
         let flags = self.admit(rx, header.version)?;
-        let authenticity = self.keys.check(rx.data).map_err(|_| Reject::Format)?;
+        let authenticity = self.keys.check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
         if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
             return Err(Reject::Auth);
         }
@@ -136,7 +140,7 @@ impl Engine {
         Ok(Reply {
             tail: match authenticity {
                 Authenticity::None => Tail::None,
-                Authenticity::Verified(key) => Tail::Code(key),
+                Authenticity::Verified(key) => Tail::Code { key, whole: trailer::is_whole(rx.data) },
                 Authenticity::Failed => Tail::CryptoNak,
             },
             stamped: verdict == Verdict::Kiss || earlier.is_some(),
@@ -151,11 +155,14 @@ impl Engine {
             self.counters.this_version += 1;
         } else {
             self.counters.old_version += 1;
+            if version.get() == 1 {
+                self.counters.note_version_1(rx.data);
+            }
         }
         if rx.from.port() < LOWEST_PORT {
             return Err(Reject::Source);
         }
-        let flags = self.access.lookup(rx.from);
+        let flags = self.access.admit(rx.from);
         if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOSERVE) {
             return Err(Reject::Restricted);
         }
@@ -199,7 +206,7 @@ impl Engine {
 /// What the client table is to know of a packet.
 pub(super) fn heard(rx: &Rx<'_>, flags: AccessFlags) -> Heard {
     let first_octet = rx.data.first().copied().unwrap_or_default();
-    Heard { from: rx.from, received: rx.received, first_octet, flags }
+    Heard { from: rx.from, to: rx.to, received: rx.received, first_octet, flags }
 }
 
 /// A kiss tells nothing of our clock: its timestamps are the request's own.

@@ -1,12 +1,14 @@
 //! The one loop: datagrams, signals, lookups, interface changes and deadlines, one at a time.
 
 use super::cli::Options;
+use super::errands;
 use super::gather::Gather;
 use super::perform::{Shell, now};
 use super::setup::{self, Memory};
 use super::sockets::PORT;
 use crate::core::Engine;
 use crate::core::contract::{ExitReason, Input};
+use crate::core::errand::{Brought, Errand};
 use crate::core::event::Level;
 use crate::sys::clock;
 use crate::sys::interfaces::{self, ChangeWatch};
@@ -26,6 +28,8 @@ const DRAIN: usize = 4;
 /// Pause before addresses are looked at again after a change: new IPv6 addresses cannot be bound
 /// while the kernel tries them out.
 const SETTLE: Seconds = Seconds::new(2.0);
+/// How often it is looked whether there is a new leap second file.
+const LEAP_LOOK: Seconds = Seconds::new(3600.0);
 
 /// The loop and what it needs.
 #[derive(Debug)]
@@ -40,6 +44,7 @@ pub struct EventLoop {
     /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
     unread: Vec<usize>,
     next_scan: Option<MonoTime>,
+    next_leap_look: MonoTime,
     gather: Gather,
 }
 
@@ -76,6 +81,7 @@ impl EventLoop {
             memory,
             unread,
             next_scan: None,
+            next_leap_look: clock::mono() + LEAP_LOOK,
             gather: Gather::new(clock::mono()),
         };
         this.plan_scan();
@@ -98,7 +104,7 @@ impl EventLoop {
         let mut serving = Some(serving);
         let mut events = Events::with_capacity(128);
         loop {
-            if let Some(reason) = self.shell.drain(&mut self.engine) {
+            if let Some(reason) = self.perform() {
                 self.shell.log.flush();
                 return Ok(reason);
             }
@@ -115,7 +121,44 @@ impl EventLoop {
             }
             let taken = self.receive_all();
             self.gather.turned(before, after, taken);
+            self.shell.wakeups.0 += 1;
+            self.shell.wakeups.1 += u64::from(taken > 0);
             self.timers()?;
+        }
+    }
+
+    /// Does all that the engine wants done, and what control requests want of the shell.
+    fn perform(&mut self) -> Option<ExitReason> {
+        loop {
+            let exit = self.shell.drain(&mut self.engine);
+            if exit.is_some() || self.shell.errands.is_empty() {
+                return exit;
+            }
+            for (id, errand) in std::mem::take(&mut self.shell.errands) {
+                let result = self.run_errand(errand);
+                self.handle(Input::Returned { id, result });
+            }
+        }
+    }
+
+    fn run_errand(&mut self, errand: Errand) -> Brought {
+        match errand {
+            Errand::Survey => Brought::Survey(Box::new(self.shell.survey())),
+            Errand::Save { name, from } => {
+                let text = self.memory.saved_text(&self.options);
+                self.shell.save(self.engine.config(), &name, from, &text)
+            }
+            Errand::Configure { text, from } => {
+                let known = errands::known(&self.engine);
+                let running = self.engine.config();
+                let done = setup::configure(&self.options, &mut self.memory, running, &known, from, &text);
+                self.shell.log.write_all(done.lines);
+                if let Some(setup) = &done.setup {
+                    self.shell.take_over(&setup.config);
+                    self.next_scan = Some(clock::mono());
+                }
+                Brought::Configured { reply: done.reply, setup: done.setup.map(Box::new) }
+            }
         }
     }
 
@@ -144,7 +187,8 @@ impl EventLoop {
         if !self.unread.is_empty() {
             return Some(Duration::ZERO);
         }
-        let due = [self.engine.next_deadline(), self.next_scan].into_iter().flatten().min()?;
+        let leap_look = Some(self.next_leap_look).filter(|_| self.shell.leapfile.is_watched());
+        let due = [self.engine.next_deadline(), self.next_scan, leap_look].into_iter().flatten().min()?;
         Some(due.until(clock::mono()))
     }
 
@@ -193,17 +237,17 @@ impl EventLoop {
     fn reload(&mut self) {
         match setup::reload(&self.options, &self.memory) {
             Ok(loaded) => {
-                for (level, line) in loaded.log_lines() {
-                    self.shell.log.write(level, &line);
-                }
+                self.shell.log.write_all(loaded.log_lines());
                 self.memory = loaded.memory;
-                self.shell.driftfile.clone_from(&loaded.setup.config.driftfile);
+                self.shell.take_over(&loaded.setup.config);
+                // The rules of the new configuration count from the next look at the interfaces: now.
+                self.next_scan = Some(clock::mono());
                 self.handle(Input::Reload(Box::new(loaded.setup)));
             }
             Err(refused) => {
-                for (level, line) in refused.lines {
-                    self.shell.log.write(level, &line);
-                }
+                self.shell.log.write_all(refused.lines);
+                // Log rotation sends the signal whatever the configuration looks like.
+                self.shell.statistics.close();
             }
         }
     }
@@ -214,7 +258,7 @@ impl EventLoop {
         while let Some(open) = self.unread.get(at).map(|index| self.shell.sockets.get(*index)) {
             let more = open.is_some_and(|open| {
                 (0..DRAIN).all(|_| {
-                    let (count, more) = self.shell.traffic.turn(&mut self.engine, open);
+                    let (count, more) = self.shell.traffic.turn(&mut self.engine, &self.shell.sockets, open);
                     taken += count;
                     more
                 })
@@ -233,11 +277,26 @@ impl EventLoop {
         if self.engine.next_deadline().is_some_and(|due| due <= mono) {
             self.handle(Input::Timer);
         }
+        if self.next_leap_look <= mono {
+            self.next_leap_look = mono + LEAP_LOOK;
+            self.look_at_leapfile();
+        }
         if self.next_scan.is_some_and(|due| due <= mono) {
             self.scan()?;
             self.plan_scan();
         }
         Ok(())
+    }
+
+    fn look_at_leapfile(&mut self) {
+        let (table, notices) = self.shell.leapfile.look();
+        for notice in notices {
+            self.shell.log.write(notice.level, &notice.text);
+        }
+        if let Some(table) = table {
+            self.memory.leap_table = Some(table.clone());
+            self.handle(Input::LeapSeconds(table));
+        }
     }
 
     fn plan_scan(&mut self) {

@@ -2,14 +2,20 @@
 
 use super::departures::Left;
 use super::files;
+use super::leapfile::LeapFile;
 use super::log::Log;
 use super::resolver::Resolver;
 use super::sockets::Sockets;
+use super::statistics::StatFiles;
 use super::traffic::Traffic;
+use crate::config::model::Config;
 use crate::core::Engine;
 use crate::core::contract::{ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Now, Output, Tx};
+use crate::core::errand::{Errand, ErrandId};
 use crate::core::event::Level;
+use crate::core::interest::Interest;
 use crate::sys::clock;
+use crate::units::MonoTime;
 use std::path::PathBuf;
 
 /// The machine around the engine.
@@ -23,6 +29,18 @@ pub struct Shell {
     pub resolver: Resolver,
     /// Where the frequency is kept, if anywhere.
     pub driftfile: Option<PathBuf>,
+    /// Which events are logged.
+    pub interest: Interest,
+    /// The statistics files.
+    pub statistics: StatFiles,
+    /// When the daemon began.
+    pub started: MonoTime,
+    /// The leap second file.
+    pub leapfile: LeapFile,
+    /// Times that the loop woke, and times of them with a datagram.
+    pub wakeups: (u64, u64),
+    /// What control requests need, to be done by the event loop.
+    pub errands: Vec<(ErrandId, Errand)>,
     /// Datagrams in both directions.
     pub traffic: Traffic,
 }
@@ -34,6 +52,18 @@ pub fn now() -> Now {
 }
 
 impl Shell {
+    /// A new configuration is in force: files and the log follow it.
+    pub fn take_over(&mut self, config: &Config) {
+        self.driftfile.clone_from(&config.driftfile);
+        self.sockets.set_rules(&config.interfaces);
+        self.interest = Interest::new(&config.logconfig);
+        self.statistics.reopen(&config.statistics);
+        self.leapfile = LeapFile::new(config.leapfile.clone());
+        if let Some(path) = &config.logfile {
+            self.log.use_file(path);
+        }
+    }
+
     /// Performs all that the engine wants done; the reason, if it wants to end.
     pub fn drain(&mut self, engine: &mut Engine) -> Option<ExitReason> {
         let mut exit = None;
@@ -46,9 +76,18 @@ impl Shell {
                 }
                 Output::Resolve { id, name, family } => self.resolver.request(id, name, family),
                 Output::SaveDrift(frequency) => self.save_drift(frequency),
-                // No statistics are written yet: the configuration says so when it is read.
-                Output::Stat(_) => {}
-                Output::Event(event) => self.log.write(event.level(), &event.text()),
+                Output::Stat(line) => {
+                    let uptime = clock::mono().since(self.started).get() as u64;
+                    if let Some(why) = self.statistics.write(&line, uptime) {
+                        self.log.write(Level::Error, &why);
+                    }
+                }
+                Output::Event(event) => {
+                    if self.interest.admits(&event) {
+                        self.log.write(event.level(), &event.text());
+                    }
+                }
+                Output::Errand { id, errand } => self.errands.push((id, errand)),
                 Output::Exit(reason) => exit = Some(reason),
             }
         }
@@ -56,15 +95,13 @@ impl Shell {
     }
 
     fn send(&mut self, engine: &mut Engine, tx: &Tx) {
-        let Some(open) = self.sockets.to_send(tx.socket, tx.to) else {
-            self.traffic.unsent += 1;
-            return;
-        };
+        let Some(open) = self.sockets.to_send(tx.socket, tx.to) else { return };
         let source = tx.from.filter(|_| open.ip.is_unspecified());
         let at = clock::wall();
-        if open.socket.send(&tx.data, tx.to, source, tx.token.is_some()).is_err() {
+        let sent = open.socket.send(&tx.data, tx.to, source, tx.token.is_some()).is_ok();
+        open.counts.left(usize::from(sent), usize::from(!sent));
+        if !sent {
             // Unreachable for now, perhaps: the poll process notices by itself.
-            self.traffic.unsent += 1;
             return;
         }
         if let Some(token) = tx.token {

@@ -4,12 +4,17 @@
 //! The wildcard sockets send our own requests. What arrives at them came for an address that has
 //! no socket (yet): it is answered from the address that was asked, if that was ours alone.
 
-use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule};
+use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule, in_prefix};
 use crate::core::contract::{Interface, SocketId};
+use crate::core::errand::{Endpoint, Traffic};
+use crate::sys::clock;
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::socket::UdpSocket;
+use crate::units::MonoTime;
+use crate::wire::Mode;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -31,6 +36,8 @@ pub struct Wanted {
     pub no_virtual: bool,
     /// `interface` lines: the last that matches counts.
     pub rules: Vec<InterfaceRule>,
+    /// `dscp`, where it is not the default.
+    pub dscp: Option<u8>,
 }
 
 impl Wanted {
@@ -47,7 +54,8 @@ impl Wanted {
             return false;
         }
         if !self.only.is_empty() {
-            return local.loopback || self.only.iter().any(|o| *o == local.name || o.parse() == Ok(ip));
+            let named = |o: &String| o.eq_ignore_ascii_case(&local.name) || o.parse() == Ok(ip);
+            return local.loopback || self.only.iter().any(named);
         }
         let action =
             self.rules.iter().rev().find(|rule| matches(&rule.matches, local)).map(|rule| rule.action);
@@ -55,6 +63,16 @@ impl Wanted {
             Some(action) => action == InterfaceAction::Listen,
             None => self.rules.is_empty() || local.loopback,
         }
+    }
+
+    /// Whether requests to an address without a socket of its own are answered: it may be new. Not
+    /// where somebody has chosen the addresses to listen on, unless `interface listen wildcard` says so:
+    /// there the addresses without a socket are those that are not to be served. `ignore` and `drop`
+    /// come to the same: nothing answers, and no ICMP message tells that nobody is there.
+    fn answers_on_wildcard(&self) -> bool {
+        let chosen = !self.rules.is_empty() || !self.only.is_empty() || self.no_virtual;
+        let rule = self.rules.iter().rev().find(|rule| rule.matches == InterfaceMatch::Wildcard);
+        rule.map_or(!chosen, |rule| rule.action == InterfaceAction::Listen)
     }
 }
 
@@ -70,16 +88,6 @@ fn matches(rule: &InterfaceMatch, local: &LocalAddress) -> bool {
     }
 }
 
-fn in_prefix(ip: IpAddr, net: IpAddr, length: u8) -> bool {
-    let (a, b, width) = match (ip, net) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
-        _ => return false,
-    };
-    let ignored = u32::from(width - length.min(width));
-    a.checked_shr(ignored).unwrap_or(0) == b.checked_shr(ignored).unwrap_or(0)
-}
-
 /// An open socket.
 #[derive(Debug)]
 pub struct Open {
@@ -93,6 +101,48 @@ pub struct Open {
     name: String,
     /// The socket.
     pub socket: UdpSocket,
+    /// Its datagrams.
+    pub counts: Counts,
+}
+
+/// Datagrams of a socket, since it was opened.
+#[derive(Debug)]
+pub struct Counts {
+    since: MonoTime,
+    received: Cell<u64>,
+    dropped: Cell<u64>,
+    ignored: Cell<u64>,
+    sent: Cell<u64>,
+    not_sent: Cell<u64>,
+}
+
+fn bump(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+impl Counts {
+    fn new() -> Self {
+        let zero = Cell::default;
+        let since = clock::mono();
+        Self { since, received: zero(), dropped: zero(), ignored: zero(), sent: zero(), not_sent: zero() }
+    }
+
+    /// A datagram arrived; `usable` unless it is too long, `for_us` unless it asks nobody in particular
+    /// or an address that is not served.
+    pub fn arrived(&self, usable: bool, for_us: bool) {
+        bump(&self.received);
+        if !usable {
+            bump(&self.dropped);
+        } else if !for_us {
+            bump(&self.ignored);
+        }
+    }
+
+    /// So many datagrams were sent, and so many were not.
+    pub fn left(&self, sent: usize, not_sent: usize) {
+        self.sent.set(self.sent.get() + sent as u64);
+        self.not_sent.set(self.not_sent.get() + not_sent as u64);
+    }
 }
 
 /// All open sockets.
@@ -101,6 +151,27 @@ pub struct Sockets {
     open: Vec<Open>,
     next_id: u32,
     wanted: Wanted,
+    closed: Closed,
+}
+
+/// Datagrams of the sockets that are closed by now.
+#[derive(Clone, Copy, Debug, Default)]
+struct Closed {
+    received: u64,
+    dropped: u64,
+    ignored: u64,
+    sent: u64,
+    not_sent: u64,
+}
+
+impl Closed {
+    fn add(&mut self, counts: &Counts) {
+        self.received += counts.received.get();
+        self.dropped += counts.dropped.get();
+        self.ignored += counts.ignored.get();
+        self.sent += counts.sent.get();
+        self.not_sent += counts.not_sent.get();
+    }
 }
 
 impl Sockets {
@@ -110,7 +181,7 @@ impl Sockets {
     /// When port 123 is taken, with the socket that could not be bound. A family or an address that
     /// the machine lacks is left out.
     pub fn open(wanted: Wanted, locals: &[LocalAddress]) -> io::Result<Self> {
-        let mut sockets = Self { open: Vec::new(), next_id: 0, wanted };
+        let mut sockets = Self { open: Vec::new(), next_id: 0, wanted, closed: Closed::default() };
         let wildcards = [
             (sockets.wanted.v4, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             (sockets.wanted.v6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
@@ -146,6 +217,7 @@ impl Sockets {
                 continue;
             }
             let gone = self.open.swap_remove(index);
+            self.closed.add(&gone.counts);
             if let Some(registry) = registry {
                 let _closed_anyway = registry.deregister(&mut SourceFd(&gone.socket.raw_fd()));
             }
@@ -168,10 +240,34 @@ impl Sockets {
         Ok(changed)
     }
 
+    /// The `interface` lines of a new configuration; [`Sockets::follow`] then opens and closes accordingly.
+    pub fn set_rules(&mut self, rules: &[InterfaceRule]) {
+        rules.clone_into(&mut self.wanted.rules);
+    }
+
+    /// Whether a datagram that came to `open` is for us. What comes to a wildcard socket may be meant for
+    /// an address that is not to be served; answers to our own requests come there always.
+    #[must_use]
+    pub fn is_for_us(&self, open: &Open, data: &[u8]) -> bool {
+        let is_answer = data.first().is_some_and(|first| Mode::from_bits(*first) == Mode::Server);
+        !open.ip.is_unspecified() || is_answer || self.wanted.answers_on_wildcard()
+    }
+
     fn add(&mut self, socket: UdpSocket, bound: SocketAddr, name: &str) {
         let id = SocketId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
-        self.open.push(Open { id, ip: bound.ip(), bound, name: name.to_owned(), socket });
+        if let Some(code) = self.wanted.dscp {
+            // Without the mark the time is served all the same.
+            let _unmarked = socket.set_dscp(code);
+        }
+        self.open.push(Open {
+            id,
+            ip: bound.ip(),
+            bound,
+            name: name.to_owned(),
+            socket,
+            counts: Counts::new(),
+        });
     }
 
     /// Watches all sockets for datagrams.
@@ -222,6 +318,28 @@ impl Sockets {
     pub fn interfaces(&self) -> Vec<Interface> {
         let specific = self.open.iter().filter(|o| !o.ip.is_unspecified());
         specific.map(|o| Interface { name: o.name.clone(), address: o.ip }).collect()
+    }
+
+    /// The counters of all sockets, for ntpq.
+    #[must_use]
+    pub fn survey(&self) -> (Traffic, Vec<Endpoint>) {
+        let mut all = self.closed;
+        let mut endpoints = Vec::with_capacity(self.open.len());
+        for open in &self.open {
+            let counts = &open.counts;
+            all.add(counts);
+            endpoints.push(Endpoint {
+                name: open.name.clone(),
+                address: open.ip,
+                serves: !open.ip.is_unspecified() || self.wanted.answers_on_wildcard(),
+                received: counts.received.get(),
+                sent: counts.sent.get(),
+                not_sent: counts.not_sent.get(),
+                uptime: clock::mono().since(counts.since).get() as u64,
+            });
+        }
+        let Closed { received, dropped, ignored, sent, not_sent } = all;
+        (Traffic { received, dropped, ignored, sent, not_sent, ..Traffic::default() }, endpoints)
     }
 
     /// Lines for the log: what is listened on.
@@ -277,5 +395,33 @@ mod tests {
         assert!(!only.admits(&local("eth1", "2001:db8::1")), "IPv6 is off");
         let plain = Wanted { v4: true, no_virtual: true, ..Wanted::default() };
         assert!(!plain.admits(&local("eth0:1", "192.0.2.3")));
+    }
+
+    #[test]
+    fn a_drop_rule_and_names_in_any_case() {
+        let mut wanted = Wanted { v4: true, v6: true, ..Wanted::default() };
+        wanted.rules = vec![
+            rule(InterfaceAction::Drop, InterfaceMatch::V4),
+            rule(InterfaceAction::Listen, InterfaceMatch::Name("ETH1".to_owned())),
+        ];
+        assert!(!wanted.admits(&local("eth0", "192.0.2.1")) && wanted.admits(&local("eth1", "192.0.2.2")));
+        assert!(!wanted.admits(&local("eth0", "2001:db8::1")), "no rule is about it, and there are rules");
+        assert!(wanted.admits(&local("lo", "::1")), "but for loopback");
+        let only = Wanted { v4: true, only: vec!["Eth1".to_owned()], ..Wanted::default() };
+        assert!(only.admits(&local("eth1", "192.0.2.1")));
+    }
+
+    #[test]
+    fn chosen_addresses_are_not_undone_by_the_wildcard_socket() {
+        let all = Wanted { v4: true, v6: true, ..Wanted::default() };
+        assert!(all.answers_on_wildcard());
+        let with = |rules: Vec<InterfaceRule>| Wanted { rules, ..all.clone() };
+        let ignore = rule(InterfaceAction::Ignore, InterfaceMatch::Name("eth1".to_owned()));
+        let wildcard = |action| rule(action, InterfaceMatch::Wildcard);
+        assert!(!with(vec![ignore.clone()]).answers_on_wildcard());
+        assert!(with(vec![ignore, wildcard(InterfaceAction::Listen)]).answers_on_wildcard());
+        assert!(!with(vec![wildcard(InterfaceAction::Ignore)]).answers_on_wildcard());
+        assert!(!Wanted { only: vec!["eth0".to_owned()], ..all.clone() }.answers_on_wildcard());
+        assert!(!Wanted { no_virtual: true, ..all }.answers_on_wildcard());
     }
 }

@@ -8,7 +8,7 @@
 use super::departures::{Departures, Left};
 use super::pace::Pace;
 use super::perform::now;
-use super::sockets::Open;
+use super::sockets::{Open, Sockets};
 use crate::core::contract::{Input, Now, Rx};
 use crate::core::{Engine, Reply, Served};
 use crate::sys::batch::{BATCH, Calls, Inbox, Outbox, SEND_MAX};
@@ -26,8 +26,6 @@ pub struct Traffic {
     pace: Pace,
     /// Datagrams whose leaving the kernel is to tell.
     pub departures: Departures,
-    /// Datagrams that could not be sent.
-    pub unsent: u64,
 }
 
 impl Traffic {
@@ -40,13 +38,12 @@ impl Traffic {
             replies: [None; BATCH],
             pace: Pace::default(),
             departures: Departures::default(),
-            unsent: 0,
         }
     }
 
     /// Takes what waits at a socket, at most [`BATCH`] datagrams, and sends the answers; how many
     /// were taken, and whether there may be more.
-    pub fn turn(&mut self, engine: &mut Engine, open: &Open) -> (usize, bool) {
+    pub fn turn(&mut self, engine: &mut Engine, sockets: &Sockets, open: &Open) -> (usize, bool) {
         // An ICMP error of an earlier datagram: reported once, then over.
         let Ok(count) = self.inbox.fill(&open.socket) else { return (0, true) };
         if count == 0 {
@@ -54,16 +51,18 @@ impl Traffic {
         }
         let now = now();
         for index in 0..count {
-            self.take(engine, open, now, index);
+            self.take(engine, sockets, open, now, index);
         }
         self.send_answers(engine, open);
         (count, count == BATCH)
     }
 
-    fn take(&mut self, engine: &mut Engine, open: &Open, now: Now, index: usize) {
+    fn take(&mut self, engine: &mut Engine, sockets: &Sockets, open: &Open, now: Now, index: usize) {
         let Some(received) = self.inbox.get(index) else { return };
         // A broadcast asks nobody in particular, and what is too long is no NTP.
-        if received.oversize || !received.unicast {
+        let for_us = received.unicast && sockets.is_for_us(open, received.data);
+        open.counts.arrived(!received.oversize, for_us);
+        if received.oversize || !for_us {
             return;
         }
         let to = received.to.unwrap_or(open.ip);
@@ -101,7 +100,8 @@ impl Traffic {
             }
         }
         let sealed = clock::mono();
-        self.unsent += self.outbox.send(&open.socket) as u64;
+        let unsent = self.outbox.send(&open.socket);
+        open.counts.left(count.saturating_sub(unsent), unsent);
         self.pace.learn(count, signed, sealed.since(began), clock::mono().since(sealed));
     }
 

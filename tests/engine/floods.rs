@@ -13,7 +13,7 @@ fn bench(flags: AccessFlags) -> Bench {
     let target = RestrictTarget::Default(Family::Any);
     setup.config.restrict = vec![Restrict { target, flags, ntpport: false, origin: Origin::default() }];
     setup.config.auth.trusted = vec![KeyId(1)];
-    let keys = vec![Key { id: KeyId(1), digest: Digest::Md5, secret: b"one".to_vec() }];
+    let keys = vec![Key::new(KeyId(1), Digest::Md5, b"one".to_vec())];
     let mut bench = Bench::new(Setup { keys, ..setup });
     bench.advance(1.0);
     bench

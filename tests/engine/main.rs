@@ -6,6 +6,7 @@
 
 mod bench;
 mod client;
+mod effects;
 mod floods;
 mod hostile;
 mod interleaved;

@@ -113,6 +113,30 @@ impl ClientTable {
         super::Store::memory(self.store.depth())
     }
 
+    /// Whether clients are remembered at all.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.on
+    }
+
+    /// What became of packets and places.
+    #[must_use]
+    pub const fn tally(&self) -> super::Tally {
+        self.tally
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub const fn mru(&self) -> super::Mru {
+        self.mru
+    }
+
+    /// Which of our addresses a client's last packet came to.
+    #[must_use]
+    pub fn local_of(&self, client: &Client) -> Option<IpAddr> {
+        self.locals.get(usize::from(client.local)).copied()
+    }
+
     /// The entry of an address.
     #[must_use]
     pub fn find(&self, address: IpAddr) -> Option<&Client> {
@@ -157,7 +181,13 @@ mod tests {
             let by = Seconds::new(f64::from(second));
             let wall = NtpTimestamp::from_unix(1_700_000_000, 0).offset(by);
             let from = SocketAddr::from(([10, 0, 0, host], 123));
-            let heard = Heard { from, received: wall, first_octet: 0xe3, flags: AccessFlags::NOQUERY };
+            let heard = Heard {
+                from,
+                to: IpAddr::from([10, 255, 0, 1]),
+                received: wall,
+                first_octet: 0xe3,
+                flags: AccessFlags::NOQUERY,
+            };
             table.judge(Now { mono: MonoTime::ZERO + by, wall }, &heard);
             wall
         };

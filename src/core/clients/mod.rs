@@ -46,6 +46,8 @@ pub struct Client {
     pub last: NtpTimestamp,
     /// When the last one arrived, by the monotonic clock.
     pub heard: MonoTime,
+    /// Which of our addresses it came to: see [`ClientTable::local_of`].
+    local: u16,
     /// When the request we answered last had arrived, as the answer said; zero for none.
     answered: NtpTimestamp,
     /// When that answer left.
@@ -65,6 +67,7 @@ impl Client {
             first: NtpTimestamp::ZERO,
             last: NtpTimestamp::ZERO,
             heard: MonoTime::ZERO,
+            local: 0,
             answered: NtpTimestamp::ZERO,
             left: NtpTimestamp::ZERO,
             leak: 0,
@@ -72,11 +75,16 @@ impl Client {
     }
 }
 
+/// Most of our own addresses that are told apart.
+const LOCALS_MAX: usize = 256;
+
 /// A packet, for the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Heard {
     /// Who sent it.
     pub from: SocketAddr,
+    /// Which of our addresses it came to.
+    pub to: IpAddr,
     /// When it arrived, by the wall clock.
     pub received: NtpTimestamp,
     /// Its first octet.
@@ -95,6 +103,26 @@ pub struct ClientTable {
     monitor: f64,
     on: bool,
     draws: u64,
+    /// Our own addresses that clients have asked, by their number in [`Client::local`].
+    locals: Vec<IpAddr>,
+    tally: Tally,
+}
+
+/// What became of packets and places, since the start.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// The most clients that were remembered at once.
+    pub deepest: usize,
+    /// Packets of clients that were known.
+    pub known: u64,
+    /// Clients that got a free place.
+    pub new: u64,
+    /// Clients that took the place of one not heard for `mru maxage`.
+    pub replaced_aged: u64,
+    /// Clients that took the oldest one's place because the table was full.
+    pub replaced_full: u64,
+    /// Clients that got no place.
+    pub refused: u64,
 }
 
 impl ClientTable {
@@ -109,6 +137,9 @@ impl ClientTable {
             monitor: f64::from(discard.monitor.max(1)),
             on: is_on(config),
             draws: 0,
+            // All at once: a packet allocates nothing.
+            locals: Vec::with_capacity(LOCALS_MAX),
+            tally: Tally::default(),
         }
     }
 
@@ -166,11 +197,14 @@ impl ClientTable {
         let id = match known {
             Some(id) => {
                 self.store.touch(id);
+                self.tally.known += 1;
                 id
             }
             None => self.admit(now.mono, address)?,
         };
+        let local = self.number_of(heard.to, self.store.get(id)?.local);
         let client = self.store.get_mut(id)?;
+        client.local = local;
         let interval = known.map(|_| now.mono.since(client.heard).get().max(0.0) as i64);
         if known.is_none() {
             client.first = heard.received;
@@ -185,18 +219,38 @@ impl ClientTable {
     fn admit(&mut self, now: MonoTime, address: IpAddr) -> Option<ClientId> {
         let client = Client::new(address);
         let age = self.store.oldest().and_then(|id| self.store.get(id)).map(|c| now.since(c.heard).get());
-        let Some(age) = age else { return Some(self.store.insert(client)) };
+        let age = age.unwrap_or(0.0);
         let len = self.store.len();
-        let aged_out = len >= self.mru.mindepth as usize && age > f64::from(self.mru.maxage);
-        if aged_out {
+        if len > 0 && len >= self.mru.mindepth as usize && age > f64::from(self.mru.maxage) {
+            self.tally.replaced_aged += 1;
             return Some(self.store.replace_oldest(client));
         }
         if len < self.store.depth() {
+            self.tally.new += 1;
+            self.tally.deepest = self.tally.deepest.max(len + 1);
             return Some(self.store.insert(client));
         }
         self.draws += 1;
         let chance = f64::from(self.store.draw(self.draws)) / f64::from(u32::MAX);
-        (chance * self.monitor < age).then(|| self.store.replace_oldest(client))
+        if chance * self.monitor < age {
+            self.tally.replaced_full += 1;
+            return Some(self.store.replace_oldest(client));
+        }
+        self.tally.refused += 1;
+        None
+    }
+
+    /// The number of an address of ours, mostly the one that the client asked before. Addresses past
+    /// the number that a machine has share one.
+    fn number_of(&mut self, local: IpAddr, before: u16) -> u16 {
+        if self.locals.get(usize::from(before)) == Some(&local) {
+            return before;
+        }
+        let index = self.locals.iter().position(|known| *known == local).unwrap_or(self.locals.len());
+        if index == self.locals.len() && index < LOCALS_MAX {
+            self.locals.push(local);
+        }
+        index as u16
     }
 
     /// When the last answer to this client left, if its request has shown that it knows that answer:
@@ -254,7 +308,7 @@ mod tests {
 
     fn heard(n: u32, now: Now, flags: AccessFlags) -> Heard {
         let from = SocketAddr::from((std::net::Ipv4Addr::from_bits(0x0a00_0000 + n), 1000));
-        Heard { from, received: now.wall, first_octet: 0x23, flags }
+        Heard { from, to: IpAddr::from([10, 255, 0, 1]), received: now.wall, first_octet: 0x23, flags }
     }
 
     fn run(flags: AccessFlags, spacing: f64, count: u32) -> Vec<Verdict> {
