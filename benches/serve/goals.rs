@@ -108,6 +108,7 @@ impl Sheet {
             most("lost of a burst of 4,096", us("lost of 4096"), 0.0),
             least("signed with MD5 / unsigned rate", rate("md5"), 0.7),
             least("signed with SHA1 / unsigned rate", rate("sha1"), 0.7),
+            least("signed with AES-128-CMAC / unsigned rate", rate("cmac"), 0.7),
             least("10,000 restrict entries / 10: rate", rate("10000 entries"), 0.95),
             least("1,000,000 sources / 10,000: rate", rate("1000000 sources"), 0.9),
             most(
@@ -117,6 +118,7 @@ impl Sheet {
             ),
             most("RSS idle, kB", us("memory"), 4096.0),
             most("start to first answer, ms", us("first answer"), 20.0),
+            most("start to first sync (iburst, LAN), s", us("first sync"), 3.0),
             ratio("offset idle, median / chronyd's", us("offset"), chrony("offset"), 1.0),
             ratio("offset idle, p99 / chronyd's", us("offset p99"), chrony("offset p99"), 0.8),
             ratio(

@@ -27,6 +27,8 @@ pub struct Plan {
     pub measure: f64,
     /// Ends with the first answer.
     pub until_first: bool,
+    /// Only answers of a server that follows another one count.
+    pub until_synchronised: bool,
     /// Signs every request.
     pub key: Option<(KeyId, Keys)>,
 }
@@ -99,7 +101,7 @@ pub fn run(plan: &mut Plan) -> std::io::Result<Outcome> {
             (plan.window + outcome.received).saturating_sub(outcome.sent)
         };
         generator.ask(plan, wanted);
-        if generator.receive()? {
+        if generator.receive(plan)? {
             heard = now;
         }
         client.turn(plan, now, &mut generator)?;
@@ -107,7 +109,7 @@ pub fn run(plan: &mut Plan) -> std::io::Result<Outcome> {
     generator.outcome.seconds = (clock::mono() - start).get();
     let end = clock::mono();
     while clock::mono().since(end).get() < GRACE && generator.outcome.received < generator.outcome.sent {
-        generator.receive()?;
+        generator.receive(plan)?;
     }
     Ok(generator.outcome)
 }
@@ -143,10 +145,13 @@ impl Generator {
         }
     }
 
-    fn receive(&mut self) -> std::io::Result<bool> {
+    fn receive(&mut self, plan: &Plan) -> std::io::Result<bool> {
         let count = self.inbox.fill(&self.socket)?;
         for index in 0..count {
             let Some(reply) = self.inbox.get(index).filter(|r| r.data.len() >= 48) else { continue };
+            if plan.until_synchronised && !(1..16).contains(&reply.data[1]) {
+                continue;
+            }
             self.outcome.received += 1;
             self.outcome.first = self.outcome.first.or(reply.received);
             // One in sixteen is enough to know how long they take.
