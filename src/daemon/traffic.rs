@@ -60,12 +60,12 @@ impl Traffic {
     fn take(&mut self, engine: &mut Engine, sockets: &Sockets, open: &Open, now: Now, index: usize) {
         let Some(received) = self.inbox.get(index) else { return };
         // A broadcast asks nobody in particular, and what is too long is no NTP.
-        let for_us = received.unicast && sockets.is_for_us(open, received.data);
+        let to = received.to.unwrap_or(open.ip);
+        let for_us = received.unicast && sockets.is_for_us(open, to, received.data);
         open.counts.arrived(!received.oversize, for_us);
         if received.oversize || !for_us {
             return;
         }
-        let to = received.to.unwrap_or(open.ip);
         let stamp = received.received.unwrap_or(now.wall);
         let rx = Rx { data: received.data, from: received.from, to, socket: open.id, received: stamp };
         let slot = self.outbox.len();

@@ -38,6 +38,25 @@ impl UdpSocket {
     /// address is not (or not yet) the machine's, `Unsupported` or an errno where the machine
     /// has no such address family.
     pub fn bind(address: SocketAddr, share: bool) -> io::Result<Self> {
+        let this = Self::make(address)?;
+        this.share(share)?;
+        this.bind_to(address)?;
+        Ok(this)
+    }
+
+    /// The same for a socket that shares its address with others of its group (SO_REUSEPORT, Linux
+    /// 3.9): each datagram comes to one of them (see [`super::group`]).
+    ///
+    /// # Errors
+    /// As of [`UdpSocket::bind`]; `ENOPROTOOPT` where the kernel has no such groups.
+    pub(super) fn bind_in_group(address: SocketAddr) -> io::Result<Self> {
+        let this = Self::make(address)?;
+        setsockopt(&this.fd, sockopt::ReusePort, &true)?;
+        this.bind_to(address)?;
+        Ok(this)
+    }
+
+    fn make(address: SocketAddr) -> io::Result<Self> {
         let v6 = address.is_ipv6();
         let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -46,7 +65,6 @@ impl UdpSocket {
         if v6 {
             setsockopt(&this.fd, sockopt::Ipv6V6Only, &true)?;
         }
-        this.share(share)?;
         if address.ip().is_unspecified() {
             if v6 {
                 setsockopt(&this.fd, sockopt::Ipv6RecvPacketInfo, &true)?;
@@ -55,8 +73,11 @@ impl UdpSocket {
             }
         }
         this.set_optional();
-        bind(this.fd.as_raw_fd(), &SockaddrStorage::from(address))?;
         Ok(this)
+    }
+
+    fn bind_to(&self, address: SocketAddr) -> io::Result<()> {
+        Ok(bind(self.fd.as_raw_fd(), &SockaddrStorage::from(address))?)
     }
 
     /// Options that make the service better, but without which it is still one.
