@@ -208,16 +208,17 @@ fn round(daemon: &Daemon, sheet: &mut Sheet) -> Result<(), String> {
     let low = daemon.load("rate=1000 seconds=0.6")?;
     add("cost at 1000", low.cost());
     add("turnaround at 1000", low.turnaround);
-    let one = daemon.load("rate=4 seconds=1.3")?;
-    add("cost at 4", one.cost());
+    // Each on its own, as one a second would be.
+    let few = daemon.load("rate=10 seconds=2")?;
+    add("cost at 10", few.cost());
     let burst = daemon.load("burst=4096 seconds=0.3")?;
     add("lost of 4096", burst.lost());
     let open = daemon.load("rate=250000 seconds=0.6")?;
     add("open loop at 250000", open.per_second());
-    let quiet = daemon.load_outside("rate=1 measure=400 seconds=0.6 sources=1")?;
+    let quiet = daemon.load_outside("rate=1 measure=1000 seconds=0.8 sources=1")?;
     add("offset", quiet.offset);
     add("offset p99", quiet.offset_worst);
-    let busy = daemon.load("rate=50000 measure=400 seconds=0.6")?;
+    let busy = daemon.load("rate=50000 measure=1000 seconds=0.8")?;
     add("offset at 50000", busy.offset);
     add("offset p99 at 50000", busy.offset_worst);
     Ok(())
