@@ -20,6 +20,8 @@ pub struct Daemon {
     /// The measuring end of its wire.
     pub outside: String,
     child: Option<Child>,
+    /// What it follows.
+    server: Option<Child>,
     /// From start to the first answer, seconds.
     pub first_answer: f64,
 }
@@ -44,9 +46,27 @@ fn value(text: &str, name: &str) -> f64 {
     found.and_then(|v| v.parse().ok()).unwrap_or(f64::NAN)
 }
 
+/// The processes in a namespace.
+fn pids_in(namespace: &str) -> Vec<String> {
+    let output = Command::new("ip").args(["netns", "pids", namespace]).output();
+    let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
 impl Daemon {
     /// Starts `program` (words, `{conf}` for the file with `conf`) pinned to processor 0.
     pub fn start(name: &str, program: &str, conf: &str) -> Result<Self, String> {
+        Self::start_behind(name, program, conf, None)
+    }
+
+    /// The same, with another daemon at the other end of its wire, program and configuration: then the
+    /// first answer is the first one that says that it follows that.
+    pub fn start_behind(
+        name: &str,
+        program: &str,
+        conf: &str,
+        server: Option<(&str, &str)>,
+    ) -> Result<Self, String> {
         let namespace = format!("rsb{}-{name}", std::process::id());
         let outside = format!("{namespace}-o");
         let file = work().join(format!("{name}.conf"));
@@ -78,8 +98,14 @@ impl Daemon {
         ]);
         command.arg(work()).args(program.split_whitespace());
         let errors = log.try_clone().map_err(|e| e.to_string())?;
-        let mut daemon = Self { name: name.to_owned(), namespace, outside, child: None, first_answer: 0.0 };
-        let asking = daemon.generator(&daemon.namespace, "rate=2000 seconds=10 sources=1 first=1").spawn();
+        let mut daemon =
+            Self { name: name.to_owned(), namespace, outside, child: None, server: None, first_answer: 0.0 };
+        let mut asks = "rate=2000 seconds=10 sources=1 first=1";
+        if let Some((program, conf)) = server {
+            daemon.server = Some(daemon.start_server(program, conf)?);
+            asks = "rate=500 seconds=20 sources=1 first=1 synchronised=1";
+        }
+        let asking = daemon.generator(&daemon.namespace, asks).spawn();
         let asking = asking.map_err(|e| e.to_string())?;
         std::thread::sleep(Duration::from_millis(50));
         daemon.child = Some(command.stdout(log).stderr(errors).spawn().map_err(|e| e.to_string())?);
@@ -92,6 +118,18 @@ impl Daemon {
             return Err(format!("no answer; it says: {}", log.lines().last().unwrap_or("nothing")));
         }
         Ok(daemon)
+    }
+
+    fn start_server(&self, program: &str, conf: &str) -> Result<Child, String> {
+        let file = work().join(format!("{}-server.conf", self.name));
+        fs::write(&file, conf).map_err(|e| e.to_string())?;
+        let program = program.replace("{conf}", &file.to_string_lossy());
+        let mut command = Command::new("ip");
+        let tame = ["setpriv", "--bounding-set", "-sys_time", "--inh-caps", "-sys_time", "--"];
+        command.args(["netns", "exec", &self.outside]).args(tame).args(program.split_whitespace());
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().map_err(|e| e.to_string())?;
+        std::thread::sleep(Duration::from_secs(2));
+        Ok(child)
     }
 
     /// Runs the load generator beside the daemon, pinned to processor 1.
@@ -130,9 +168,7 @@ impl Daemon {
     }
 
     fn pids(&self) -> Vec<String> {
-        let output = Command::new("ip").args(["netns", "pids", &self.namespace]).output();
-        let text = output.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
-        text.split_whitespace().map(str::to_owned).collect()
+        pids_in(&self.namespace)
     }
 
     /// Every thread of every process of the daemon.
@@ -174,14 +210,15 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        for pid in self.pids() {
+        for pid in self.pids().into_iter().chain(pids_in(&self.outside)) {
             let _gone = quiet(Command::new("kill").arg(pid));
         }
         std::thread::sleep(Duration::from_millis(100));
-        for pid in self.pids() {
+        for pid in self.pids().into_iter().chain(pids_in(&self.outside)) {
             let _gone = quiet(Command::new("kill").args(["-9", &pid]));
         }
         let _reaped = self.child.as_mut().map(Child::wait);
+        let _reaped = self.server.as_mut().map(Child::wait);
         ip(&format!("netns del {}", self.namespace));
         ip(&format!("netns del {}", self.outside));
     }

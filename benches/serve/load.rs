@@ -27,6 +27,8 @@ pub struct Plan {
     pub measure: f64,
     /// Ends with the first answer.
     pub until_first: bool,
+    /// Only answers of a server that follows another one count.
+    pub until_synchronised: bool,
     /// Signs every request.
     pub key: Option<(KeyId, Keys)>,
 }
@@ -51,6 +53,9 @@ const GRACE: f64 = 0.2;
 /// In the closed loop, silence for so long means that what is outstanding is lost.
 const LOST: f64 = 0.02;
 
+/// Most requests that are late and still sent.
+const CATCH_UP: u64 = 256;
+
 struct Generator {
     socket: UdpSocket,
     inbox: Inbox,
@@ -72,7 +77,7 @@ pub fn run(plan: &mut Plan) -> std::io::Result<Outcome> {
     };
     let mut client = Client::new(plan)?;
     let start = clock::mono();
-    let mut heard = start;
+    let (mut heard, mut skipped) = (start, 0);
     loop {
         let now = clock::mono();
         let elapsed = (now - start).get();
@@ -83,7 +88,10 @@ pub fn run(plan: &mut Plan) -> std::io::Result<Outcome> {
         let wanted = if plan.burst > 0 {
             plan.burst - outcome.sent
         } else if plan.rate > 0.0 {
-            ((elapsed * plan.rate) as u64).saturating_sub(outcome.sent)
+            let due = ((elapsed * plan.rate) as u64).saturating_sub(outcome.sent + skipped);
+            // Held up itself, the generator does not make up for it with a burst.
+            skipped += due.saturating_sub(CATCH_UP);
+            due.min(CATCH_UP)
         } else {
             if now.since(heard).get() > LOST {
                 heard = now;
@@ -93,7 +101,7 @@ pub fn run(plan: &mut Plan) -> std::io::Result<Outcome> {
             (plan.window + outcome.received).saturating_sub(outcome.sent)
         };
         generator.ask(plan, wanted);
-        if generator.receive()? {
+        if generator.receive(plan)? {
             heard = now;
         }
         client.turn(plan, now, &mut generator)?;
@@ -101,7 +109,7 @@ pub fn run(plan: &mut Plan) -> std::io::Result<Outcome> {
     generator.outcome.seconds = (clock::mono() - start).get();
     let end = clock::mono();
     while clock::mono().since(end).get() < GRACE && generator.outcome.received < generator.outcome.sent {
-        generator.receive()?;
+        generator.receive(plan)?;
     }
     Ok(generator.outcome)
 }
@@ -137,10 +145,13 @@ impl Generator {
         }
     }
 
-    fn receive(&mut self) -> std::io::Result<bool> {
+    fn receive(&mut self, plan: &Plan) -> std::io::Result<bool> {
         let count = self.inbox.fill(&self.socket)?;
         for index in 0..count {
             let Some(reply) = self.inbox.get(index).filter(|r| r.data.len() >= 48) else { continue };
+            if plan.until_synchronised && !(1..16).contains(&reply.data[1]) {
+                continue;
+            }
             self.outcome.received += 1;
             self.outcome.first = self.outcome.first.or(reply.received);
             // One in sixteen is enough to know how long they take.

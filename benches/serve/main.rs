@@ -59,13 +59,20 @@ fn missing() -> Option<&'static str> {
     (!there(".peers/bin/chronyd")).then_some("no peers (tests/peers.sh)")
 }
 
+/// Of every key.
+const SECRET: &str = "sixteen octets !";
+
 fn generate(arguments: &[String]) -> ExitCode {
     let value = |name: &str| arguments.iter().find_map(|a| a.strip_prefix(name)?.strip_prefix('='));
     let number = |name: &str, otherwise: f64| value(name).and_then(|v| v.parse().ok()).unwrap_or(otherwise);
-    let key = value("key").map(|digest| {
-        let digest = if digest == "sha1" { Digest::Sha1 } else { Digest::Md5 };
-        let id = KeyId(if digest == Digest::Sha1 { 2 } else { 1 });
-        (id, Keys::new(&[Key::new(id, digest, b"benchmark".to_vec())], &[id]))
+    let key = value("key").map(|name| {
+        let (id, digest) = match name {
+            "md5" => (1, Digest::Md5),
+            "sha1" => (2, Digest::Sha1),
+            _ => (3, Digest::AesCmac),
+        };
+        let id = KeyId(id);
+        (id, Keys::new(&[Key::new(id, digest, SECRET.into())], &[id]))
     });
     let mut plan = load::Plan {
         server: value("server").and_then(|v| v.parse().ok()).unwrap_or(daemons::SERVER),
@@ -76,6 +83,7 @@ fn generate(arguments: &[String]) -> ExitCode {
         sources: number("sources", 10_000.0).max(1.0) as u32,
         measure: number("measure", 0.0),
         until_first: number("first", 0.0) > 0.0,
+        until_synchronised: number("synchronised", 0.0) > 0.0,
         key,
     };
     match load::run(&mut plan) {
@@ -132,7 +140,7 @@ fn start(name: &str) -> Result<Daemon, String> {
         "ntpsec" => Daemon::start(
             name,
             &format!("{peers}/ntpd-ntpsec -n -c {{conf}}"),
-            "disable ntp\nserver 127.127.1.0\nfudge 127.127.1.0 stratum 10\nrestrict default nomodify nopeer noquery\n",
+            "disable ntp\nserver 127.127.1.0\nfudge 127.127.1.0 stratum 10\nunrestrict default limited kod\nrestrict default nomodify nopeer noquery\n",
         ),
         "openntpd" => Daemon::start(name, &format!("{peers}/ntpd-openntpd -d -f {{conf}}"), "listen on *\n"),
         other => Err(format!("there is no {other}")),
@@ -200,16 +208,17 @@ fn round(daemon: &Daemon, sheet: &mut Sheet) -> Result<(), String> {
     let low = daemon.load("rate=1000 seconds=0.6")?;
     add("cost at 1000", low.cost());
     add("turnaround at 1000", low.turnaround);
-    let one = daemon.load("rate=4 seconds=1.3")?;
-    add("cost at 4", one.cost());
+    // Each on its own, as one a second would be.
+    let few = daemon.load("rate=10 seconds=2")?;
+    add("cost at 10", few.cost());
     let burst = daemon.load("burst=4096 seconds=0.3")?;
     add("lost of 4096", burst.lost());
     let open = daemon.load("rate=250000 seconds=0.6")?;
     add("open loop at 250000", open.per_second());
-    let quiet = daemon.load_outside("rate=1 measure=400 seconds=0.6 sources=1")?;
+    let quiet = daemon.load_outside("rate=1 measure=1000 seconds=0.8 sources=1")?;
     add("offset", quiet.offset);
     add("offset p99", quiet.offset_worst);
-    let busy = daemon.load("rate=50000 measure=400 seconds=0.6")?;
+    let busy = daemon.load("rate=50000 measure=1000 seconds=0.8")?;
     add("offset at 50000", busy.offset);
     add("offset p99 at 50000", busy.offset_worst);
     Ok(())
@@ -218,12 +227,22 @@ fn round(daemon: &Daemon, sheet: &mut Sheet) -> Result<(), String> {
 /// What is compared with ourselves.
 fn alone(rounds: usize, sheet: &mut Sheet) -> Result<(), String> {
     let keys = daemons::work().join("keys");
-    std::fs::write(&keys, "1 M benchmark\n2 SHA1 benchmark\n").map_err(|e| e.to_string())?;
+    let hex: String = SECRET.bytes().map(|octet| format!("{octet:02x}")).collect();
+    std::fs::write(&keys, format!("1 M {hex}\n2 SHA1 {hex}\n3 AES128CMAC {hex}\n"))
+        .map_err(|e| e.to_string())?;
     let lines: String = (0..10_000)
         .map(|i| format!("restrict 10.{}.{}.0 mask 255.255.255.0 nomodify\n", i / 250, i % 250))
         .collect();
-    let plain = ours(&format!("keys {}\ntrustedkey 1 2\n", keys.display()), "plain")?;
+    let plain = ours(&format!("keys {}\ntrustedkey 1 2 3\n", keys.display()), "plain")?;
     let listed = ours(&lines, "listed")?;
+    // The part of a LAN's server is played at the other end of the wire.
+    let server = format!("{}/.peers/bin/chronyd -x -d -u root -f {{conf}}", here());
+    let config = "local stratum 1\nallow\ncmdport 0\npidfile /run/chronyd-outside.pid\n";
+    let program = format!("{}/target/release/rsntpd -n -c {{conf}} -l /dev/null", here());
+    let following =
+        Daemon::start_behind("following", &program, "server 10.99.0.2 iburst\n", Some((&server, config)))?;
+    sheet.add("rsntpd", "first sync", following.first_answer);
+    drop(following);
     for _ in 0..rounds {
         let mut add = |what: &str, run: Result<Loaded, String>| -> Result<(), String> {
             let run = run?;
@@ -234,6 +253,7 @@ fn alone(rounds: usize, sheet: &mut Sheet) -> Result<(), String> {
         add("plain", plain.load("seconds=0.6"))?;
         add("md5", plain.load("seconds=0.6 key=md5"))?;
         add("sha1", plain.load("seconds=0.6 key=sha1"))?;
+        add("cmac", plain.load("seconds=0.6 key=cmac"))?;
         add("10000 entries", listed.load("seconds=0.6"))?;
         add("1000000 sources", plain.load("seconds=0.6 sources=1000000"))?;
     }

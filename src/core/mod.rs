@@ -14,6 +14,7 @@
 //! | ntpq | `control/`, `errand.rs` |
 //! | statistics files, which events are logged | `statistics.rs`, `interest.rs` |
 //! | SIGHUP | `reload.rs` |
+//! | several processes that answer as one | `sharing.rs` |
 
 pub mod access;
 pub mod association;
@@ -37,6 +38,7 @@ pub mod reject;
 mod reload;
 pub mod select;
 mod server;
+pub mod sharing;
 mod statistics;
 pub mod system;
 mod update;

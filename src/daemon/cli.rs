@@ -88,6 +88,10 @@ pub struct Options {
     pub bcastsync: bool,
     /// `-r SECONDS`: the delay of broadcasts.
     pub propagation_delay: Option<Seconds>,
+    /// `--server-only`: clients' requests are answered by processes that do nothing else.
+    pub server_only: bool,
+    /// `--workers N`: how many, 1..=64; none given means one for each processor.
+    pub workers: Option<u32>,
     /// What was wrong on the command line but stops nothing, for the log.
     pub complaints: Vec<String>,
 }
@@ -122,6 +126,8 @@ impl Default for Options {
             require_authentication: None,
             bcastsync: false,
             propagation_delay: None,
+            server_only: false,
+            workers: None,
             complaints: Vec::new(),
         }
     }
@@ -188,6 +194,13 @@ fn options(matches: &ArgMatches, configfile: PathBuf) -> Result<Options, CliErro
     let mut complaints = Vec::new();
     let flag = |name| matches.get_flag(name);
     let debug = level(matches);
+    let (server_only, workers) = (flag("server-only"), matches.get_one::<u32>("workers").copied());
+    if workers.is_some() && !server_only {
+        return Err(CliError::usage("--workers needs --server-only"));
+    }
+    if server_only && flag("quit") {
+        return Err(CliError::usage("--server-only and --quit exclude each other"));
+    }
     Ok(Options {
         configfile,
         nofork: flag("nofork") || flag("quit") || debug > 0,
@@ -219,6 +232,8 @@ fn options(matches: &ArgMatches, configfile: PathBuf) -> Result<Options, CliErro
         },
         bcastsync: flag("bcastsync"),
         propagation_delay: propagation_delay(matches, &mut complaints),
+        server_only,
+        workers,
         complaints,
     })
 }

@@ -3,12 +3,16 @@
 
 use crate::core::Reply;
 use crate::core::contract::SendToken;
+use crate::units::{MonoTime, Seconds};
 
 /// Most datagrams waited for; the one sent longest ago is given up first.
 const WAITING: usize = 32;
 /// Octets of a datagram by which it is known: a header with its random or unique timestamps, and
 /// the beginning of a code.
 const KNOWN_BY: usize = 64;
+
+/// A stamp that has not come by then will not come.
+const PATIENCE: Seconds = Seconds::new(1.0);
 
 /// What left.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,6 +26,7 @@ pub enum Left {
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     left: Left,
+    since: MonoTime,
     octets: [u8; KNOWN_BY],
     kept: usize,
     length: usize,
@@ -35,12 +40,19 @@ pub struct Departures {
 }
 
 impl Departures {
+    /// Whether another datagram can be waited for without giving one up. What comes back takes room in
+    /// the socket's receive queue, so answers are stamped only while there are few.
+    #[must_use]
+    pub fn has_room(&self, now: MonoTime) -> bool {
+        self.waiting[self.next].as_ref().is_none_or(|w| now.since(w.since) > PATIENCE)
+    }
+
     /// This datagram is about to be sent.
-    pub fn expect(&mut self, left: Left, datagram: &[u8]) {
+    pub fn expect(&mut self, now: MonoTime, left: Left, datagram: &[u8]) {
         let kept = datagram.len().min(KNOWN_BY);
         let mut octets = [0; KNOWN_BY];
         octets[..kept].copy_from_slice(&datagram[..kept]);
-        self.waiting[self.next] = Some(Waiting { left, octets, kept, length: datagram.len() });
+        self.waiting[self.next] = Some(Waiting { left, since: now, octets, kept, length: datagram.len() });
         self.next = (self.next + 1) % WAITING;
     }
 
@@ -65,15 +77,18 @@ mod tests {
     fn a_datagram_is_known_again_behind_its_headers_once() {
         let mut departures = Departures::default();
         let (one, other) = ([1u8; 48], [2u8; 68]);
-        departures.expect(Left::Request(SendToken(1)), &one);
-        departures.expect(Left::Request(SendToken(2)), &other);
+        let now = MonoTime::ZERO;
+        departures.expect(now, Left::Request(SendToken(1)), &one);
+        departures.expect(now, Left::Request(SendToken(2)), &other);
         let framed = [&[9; 42][..], &other].concat();
         assert_eq!(departures.find(&framed), Some(Left::Request(SendToken(2))));
         assert_eq!(departures.find(&framed), None);
         assert_eq!(departures.find(&[]), None);
-        for i in 0..40 {
-            departures.expect(Left::Request(SendToken(i)), &[9; 48]);
+        for i in 0..31 {
+            assert_eq!(departures.has_room(now), i < 30, "{i}: the first one waits still");
+            departures.expect(now, Left::Request(SendToken(i)), &[9; 48]);
         }
+        assert!(departures.has_room(now + Seconds::new(2.0)));
         assert_eq!(departures.find(&one), None, "given up");
     }
 }

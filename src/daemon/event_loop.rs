@@ -6,6 +6,7 @@ use super::gather::Gather;
 use super::perform::{Shell, now};
 use super::setup::{self, Memory};
 use super::sockets::PORT;
+use super::workers::{self, Role};
 use crate::core::Engine;
 use crate::core::contract::{ExitReason, Input};
 use crate::core::errand::{Brought, Errand};
@@ -46,6 +47,7 @@ pub struct EventLoop {
     next_scan: Option<MonoTime>,
     next_leap_look: MonoTime,
     gather: Gather,
+    role: Role,
 }
 
 impl EventLoop {
@@ -61,6 +63,7 @@ impl EventLoop {
         signals: Signals,
         options: Options,
         memory: Memory,
+        role: Role,
     ) -> io::Result<Self> {
         let registry = poll.registry();
         shell.sockets.watch_all(registry)?;
@@ -83,6 +86,7 @@ impl EventLoop {
             next_scan: None,
             next_leap_look: clock::mono() + LEAP_LOOK,
             gather: Gather::new(clock::mono()),
+            role,
         };
         this.plan_scan();
         Ok(this)
@@ -108,6 +112,7 @@ impl EventLoop {
                 self.shell.log.flush();
                 return Ok(reason);
             }
+            self.role.turned(&self.engine, &self.shell.sockets);
             if let Some(serving) = serving.take() {
                 serving();
             }
@@ -119,6 +124,7 @@ impl EventLoop {
                 }
                 self.ready(event.token())?;
             }
+            self.role.woke(&mut self.engine, &mut self.shell.sockets);
             let taken = self.receive_all();
             self.gather.turned(before, after, taken);
             self.shell.wakeups.0 += 1;
@@ -194,7 +200,7 @@ impl EventLoop {
 
     fn ready(&mut self, token: Token) -> io::Result<()> {
         match token {
-            SIGNAL => self.signalled(),
+            SIGNAL => self.signalled()?,
             RESOLVER => {
                 while let Some((id, result)) = self.shell.resolver.poll() {
                     self.handle(Input::Resolved { id, result });
@@ -224,28 +230,41 @@ impl EventLoop {
         }
     }
 
-    fn signalled(&mut self) {
+    fn signalled(&mut self) -> io::Result<()> {
         let requests = self.signals.take();
         if requests.terminate {
             self.handle(Input::Shutdown);
-        } else if requests.reload {
+            return Ok(());
+        }
+        if requests.reload {
             self.shell.log.reopen();
             self.reload();
+            self.role.hang_up();
         }
+        if requests.child {
+            for left in self.role.bereaved(&mut self.shell.log) {
+                self.shell.sockets.inherit(left, self.poll.registry())?;
+                self.unread = (0..self.shell.sockets.len()).collect();
+            }
+        }
+        Ok(())
     }
 
     fn reload(&mut self) {
+        // Workers read the same: what there is to tell is told by the main process.
+        let quiet = self.role.is_worker();
         match setup::reload(&self.options, &self.memory) {
             Ok(loaded) => {
-                self.shell.log.write_all(loaded.log_lines());
+                self.shell.log.write_all(loaded.log_lines().filter(|_| !quiet));
                 self.memory = loaded.memory;
-                self.shell.take_over(&loaded.setup.config);
+                let setup = if quiet { workers::bare(loaded.setup) } else { loaded.setup };
+                self.shell.take_over(&setup.config);
                 // The rules of the new configuration count from the next look at the interfaces: now.
                 self.next_scan = Some(clock::mono());
-                self.handle(Input::Reload(Box::new(loaded.setup)));
+                self.handle(Input::Reload(Box::new(setup)));
             }
             Err(refused) => {
-                self.shell.log.write_all(refused.lines);
+                self.shell.log.write_all(refused.lines.into_iter().filter(|_| !quiet));
                 // Log rotation sends the signal whatever the configuration looks like.
                 self.shell.statistics.close();
             }

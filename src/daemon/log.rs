@@ -81,6 +81,11 @@ impl Log {
         }
     }
 
+    /// Keeps errors only from now on: where another process of ours tells all the rest.
+    pub const fn keep_errors(&mut self) {
+        self.threshold = Level::Error;
+    }
+
     /// Opens the log file anew, for log rotation. Without a log file nothing happens.
     pub fn reopen(&mut self) {
         if let Some(file) = &mut self.file {

@@ -19,3 +19,4 @@ pub mod setup;
 pub mod sockets;
 pub mod statistics;
 pub mod traffic;
+pub mod workers;

@@ -106,7 +106,7 @@ impl Shell {
         }
         if let Some(token) = tx.token {
             if open.socket.can_stamp() {
-                self.traffic.departures.expect(Left::Request(token), &tx.data);
+                self.traffic.departures.expect(clock::mono(), Left::Request(token), &tx.data);
             }
             engine.handle(now(), Input::Sent { token, at });
         }

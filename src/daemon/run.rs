@@ -12,12 +12,15 @@ use super::setup::{self, Loaded};
 use super::sockets::{PORT, Sockets, Wanted};
 use super::statistics::StatFiles;
 use super::traffic::Traffic;
+use super::workers::{self, Role};
 use crate::core::Engine;
 use crate::core::contract::{ExitReason, Machine};
 use crate::core::event::Level;
 use crate::core::interest::Interest;
 use crate::sys::batch::Calls;
-use crate::sys::privileges::{self, Account};
+use crate::sys::group;
+use crate::sys::interfaces::LocalAddress;
+use crate::sys::privileges::{self, Account, Duty};
 use crate::sys::signals::Signals;
 use crate::sys::{clock, interfaces};
 use daemonize::{Daemonize, Outcome};
@@ -63,6 +66,8 @@ impl Failed {
 struct Prepared {
     loaded: Loaded,
     sockets: Sockets,
+    /// Those of the workers, if there are to be any.
+    others: Vec<Sockets>,
     account: Option<Account>,
 }
 
@@ -92,7 +97,7 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
         rules: loaded.setup.config.interfaces.clone(),
         dscp: loaded.setup.config.dscp,
     };
-    let sockets = Sockets::open(wanted, &locals).map_err(|e| Failed::told(log, port_words(&e), 1))?;
+    let (sockets, others) = open(options, log, wanted, &locals)?;
     for line in sockets.describe() {
         log.write(Level::Info, &line);
     }
@@ -106,7 +111,31 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
     {
         log.write(Level::Warning, &format!("cannot lock the memory: {why}"));
     }
-    Ok(Prepared { loaded, sockets, account })
+    Ok(Prepared { loaded, sockets, others, account })
+}
+
+/// The sockets of this process, and those of its workers.
+fn open(
+    options: &Options,
+    log: &mut Log,
+    wanted: Wanted,
+    locals: &[LocalAddress],
+) -> Result<(Sockets, Vec<Sockets>), Failed> {
+    let mut workers = workers::wanted(options);
+    if workers > 0 && !group::is_supported() {
+        let why = "this kernel cannot share requests out among processes (Linux 4.6 can): one answers all";
+        log.write(Level::Warning, why);
+        workers = 0;
+    }
+    let opened = if workers > 0 {
+        Sockets::open_groups(&wanted, locals, workers).map(|mut sets| {
+            let own = sets.remove(0);
+            (own, sets)
+        })
+    } else {
+        Sockets::open(wanted, locals).map(|own| (own, Vec::new()))
+    };
+    opened.map_err(|e| Failed::told(log, port_words(&e), 1))
 }
 
 /// Why port 123 cannot be had, and what to do.
@@ -200,12 +229,23 @@ fn serve_until_end(
             let _parent_gone = pipe.write_all(why.as_bytes());
         }
     };
-    let Prepared { loaded, sockets, account } = prepared;
-    if let Err(why) = privileges::drop_root(account.as_ref(), options.jaildir.as_deref()) {
+    let Prepared { loaded, sockets, others, account } = prepared;
+    log.flush();
+    let (role, sockets) = match workers::fork(sockets, others) {
+        Ok(forked) => forked,
+        Err(e) => {
+            let why = format!("cannot make workers: {e}");
+            tell(&parent, &why);
+            return Err(Failed::told(&mut log, why, FAILED));
+        }
+    };
+    // Only the main process tells its parent how it went.
+    let parent = parent.filter(|_| !role.is_worker());
+    if let Err(why) = settle(&options, &mut log, &role, account.as_ref()) {
         tell(&parent, &why);
         return Err(Failed::told(&mut log, why, FAILED));
     }
-    let result = build(options, log, loaded, sockets);
+    let result = build(options, log, loaded, sockets, role);
     let event_loop = match result {
         Ok(event_loop) => event_loop,
         Err(e) => {
@@ -225,7 +265,31 @@ fn serve_until_end(
     }
 }
 
-fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::io::Result<EventLoop> {
+/// Gives up root; in a worker, all that is the main process's business.
+fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Account>) -> Result<(), String> {
+    let root = options.jaildir.as_deref();
+    let Role::Worker(post) = role else {
+        if let Role::Main(crew) = role {
+            log.write(Level::Info, &crew.describe());
+        }
+        return privileges::drop_root(Duty::Clock, account, root);
+    };
+    log.keep_errors();
+    if options.lock_memory {
+        // Locks are not inherited. The main process has told whether this can be done.
+        let _unlocked = privileges::lock_memory();
+    }
+    privileges::drop_root(Duty::Answers, account, root)?;
+    post.take_up()
+}
+
+fn build(
+    options: Options,
+    log: Log,
+    mut loaded: Loaded,
+    sockets: Sockets,
+    role: Role,
+) -> std::io::Result<EventLoop> {
     privileges::set_sharp_timers();
     let signals = Signals::install()?;
     let poll = Poll::new()?;
@@ -234,7 +298,11 @@ fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::i
         // The loop looks for answers whenever it wakes; a wake-up that fails is made good by the next.
         let _next_time = waker.wake();
     }));
-    let steers = clock::can_steer();
+    if role.is_worker() {
+        loaded.setup = workers::bare(loaded.setup);
+        loaded.drift = None;
+    }
+    let steers = !role.is_worker() && clock::can_steer();
     if steers && loaded.setup.config.enable.ntp {
         clock::take_over()?;
     }
@@ -268,7 +336,7 @@ fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::i
         wakeups: (0, 0),
         errands: Vec::new(),
     };
-    EventLoop::new(poll, engine, shell, signals, options, loaded.memory)
+    EventLoop::new(poll, engine, shell, signals, options, loaded.memory, role)
 }
 
 /// `Linux/2.6.32` and `x86_64`.

@@ -3,13 +3,15 @@
 //! What is sent to an address of ours arrives at that address's socket, and is answered from it.
 //! The wildcard sockets send our own requests. What arrives at them came for an address that has
 //! no socket (yet): it is answered from the address that was asked, if that was ours alone.
+//!
+//! Where several processes serve (`workers.rs`), each has wildcard sockets only, of a group each.
 
 use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule, in_prefix};
 use crate::core::contract::{Interface, SocketId};
 use crate::core::errand::{Endpoint, Traffic};
-use crate::sys::clock;
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::socket::UdpSocket;
+use crate::sys::{clock, group};
 use crate::units::MonoTime;
 use crate::wire::Mode;
 use mio::unix::SourceFd;
@@ -63,6 +65,12 @@ impl Wanted {
             Some(action) => action == InterfaceAction::Listen,
             None => self.rules.is_empty() || local.loopback,
         }
+    }
+
+    /// The wanted ones among the machine's addresses.
+    fn interfaces(&self, locals: &[LocalAddress]) -> Vec<Interface> {
+        let admitted = locals.iter().filter(|local| self.admits(local));
+        admitted.map(|l| Interface { name: l.name.clone(), address: l.address.ip() }).collect()
     }
 
     /// Whether requests to an address without a socket of its own are answered: it may be new. Not
@@ -152,7 +160,12 @@ pub struct Sockets {
     next_id: u32,
     wanted: Wanted,
     closed: Closed,
+    /// Where there are wildcard sockets only: the addresses that are served.
+    served: Option<Vec<Interface>>,
 }
+
+/// Words of [`Sockets::counted`].
+pub const COUNTS: usize = 5;
 
 /// Datagrams of the sockets that are closed by now.
 #[derive(Clone, Copy, Debug, Default)]
@@ -181,7 +194,8 @@ impl Sockets {
     /// When port 123 is taken, with the socket that could not be bound. A family or an address that
     /// the machine lacks is left out.
     pub fn open(wanted: Wanted, locals: &[LocalAddress]) -> io::Result<Self> {
-        let mut sockets = Self { open: Vec::new(), next_id: 0, wanted, closed: Closed::default() };
+        let mut sockets =
+            Self { open: Vec::new(), next_id: 0, wanted, closed: Closed::default(), served: None };
         let wildcards = [
             (sockets.wanted.v4, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             (sockets.wanted.v6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
@@ -201,11 +215,63 @@ impl Sockets {
         Ok(sockets)
     }
 
+    /// Binds wildcard sockets for a main process and `workers` others: a set for each. The first gets
+    /// all that is no client's request.
+    ///
+    /// # Errors
+    /// As of [`Sockets::open`], and where the kernel has no such groups.
+    pub fn open_groups(wanted: &Wanted, locals: &[LocalAddress], workers: u32) -> io::Result<Vec<Self>> {
+        let mut sets: Vec<Self> = (0..=workers)
+            .map(|_| Self {
+                open: Vec::new(),
+                next_id: 0,
+                wanted: wanted.clone(),
+                closed: Closed::default(),
+                served: Some(wanted.interfaces(locals)),
+            })
+            .collect();
+        let wildcards =
+            [(wanted.v4, IpAddr::V4(Ipv4Addr::UNSPECIFIED)), (wanted.v6, IpAddr::V6(Ipv6Addr::UNSPECIFIED))];
+        for (_, ip) in wildcards.into_iter().filter(|(wanted, _)| *wanted) {
+            let address = SocketAddr::new(ip, PORT);
+            match group::bind(address, workers) {
+                Ok(group) => {
+                    for (set, socket) in sets.iter_mut().zip(group) {
+                        set.add(socket, address, "wildcard");
+                    }
+                }
+                Err(e) if unusable_family(&e) && ip.is_ipv6() => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(sets)
+    }
+
+    /// Takes over the sockets of a process that has ended.
+    ///
+    /// # Errors
+    /// Of epoll.
+    pub fn inherit(&mut self, other: Self, registry: &Registry) -> io::Result<()> {
+        for open in other.open {
+            self.add(open.socket, open.bound, &open.name);
+            if let Some(open) = self.open.last() {
+                watch(registry, open)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens and closes sockets so that they fit the addresses of the machine; true if any changed.
     ///
     /// # Errors
     /// When a new socket cannot be watched.
     pub fn follow(&mut self, locals: &[LocalAddress], registry: Option<&Registry>) -> io::Result<bool> {
+        if let Some(served) = &mut self.served {
+            let now = self.wanted.interfaces(locals);
+            let changed = *served != now;
+            *served = now;
+            return Ok(changed);
+        }
         let wanted: Vec<&LocalAddress> = locals.iter().filter(|l| self.wanted.admits(l)).collect();
         let mut changed = false;
         let mut index = 0;
@@ -248,9 +314,12 @@ impl Sockets {
     /// Whether a datagram that came to `open` is for us. What comes to a wildcard socket may be meant for
     /// an address that is not to be served; answers to our own requests come there always.
     #[must_use]
-    pub fn is_for_us(&self, open: &Open, data: &[u8]) -> bool {
+    pub fn is_for_us(&self, open: &Open, to: IpAddr, data: &[u8]) -> bool {
         let is_answer = data.first().is_some_and(|first| Mode::from_bits(*first) == Mode::Server);
-        !open.ip.is_unspecified() || is_answer || self.wanted.answers_on_wildcard()
+        !open.ip.is_unspecified()
+            || is_answer
+            || self.wanted.answers_on_wildcard()
+            || self.served.as_ref().is_some_and(|served| served.iter().any(|one| one.address == to))
     }
 
     fn add(&mut self, socket: UdpSocket, bound: SocketAddr, name: &str) {
@@ -313,11 +382,33 @@ impl Sockets {
         }
     }
 
-    /// The addresses with a socket, for the engine.
+    /// The addresses with a socket, or that are served without, for the engine.
     #[must_use]
     pub fn interfaces(&self) -> Vec<Interface> {
+        if let Some(served) = &self.served {
+            return served.clone();
+        }
         let specific = self.open.iter().filter(|o| !o.ip.is_unspecified());
         specific.map(|o| Interface { name: o.name.clone(), address: o.ip }).collect()
+    }
+
+    /// The counters of all sockets together, in an order that only [`Sockets::count_elsewhere`] needs
+    /// to know.
+    #[must_use]
+    pub fn counted(&self) -> [u64; COUNTS] {
+        let mut all = self.closed;
+        self.open.iter().for_each(|open| all.add(&open.counts));
+        [all.received, all.dropped, all.ignored, all.sent, all.not_sent]
+    }
+
+    /// Adds datagrams of sockets of another process since the last time.
+    pub fn count_elsewhere(&mut self, more: &[u64; COUNTS]) {
+        let all = &mut self.closed;
+        let fields =
+            [&mut all.received, &mut all.dropped, &mut all.ignored, &mut all.sent, &mut all.not_sent];
+        for (field, more) in fields.into_iter().zip(more) {
+            *field = field.wrapping_add(*more);
+        }
     }
 
     /// The counters of all sockets, for ntpq.

@@ -21,8 +21,8 @@ const _: () = assert!(SEND_MAX == Engine::REPLY_MAX, "answers are written where 
 pub struct Traffic {
     inbox: Inbox,
     outbox: Outbox,
-    /// The answers in the outbox.
-    replies: [Option<Reply>; BATCH],
+    /// The answers in the outbox, and whether the kernel is asked when they leave.
+    replies: [Option<(Reply, bool)>; BATCH],
     pace: Pace,
     /// Datagrams whose leaving the kernel is to tell.
     pub departures: Departures,
@@ -60,12 +60,12 @@ impl Traffic {
     fn take(&mut self, engine: &mut Engine, sockets: &Sockets, open: &Open, now: Now, index: usize) {
         let Some(received) = self.inbox.get(index) else { return };
         // A broadcast asks nobody in particular, and what is too long is no NTP.
-        let for_us = received.unicast && sockets.is_for_us(open, received.data);
+        let to = received.to.unwrap_or(open.ip);
+        let for_us = received.unicast && sockets.is_for_us(open, to, received.data);
         open.counts.arrived(!received.oversize, for_us);
         if received.oversize || !for_us {
             return;
         }
-        let to = received.to.unwrap_or(open.ip);
         let stamp = received.received.unwrap_or(now.wall);
         let rx = Rx { data: received.data, from: received.from, to, socket: open.id, received: stamp };
         let slot = self.outbox.len();
@@ -73,8 +73,10 @@ impl Traffic {
         match engine.answer(now, &rx, draft) {
             Served::Reply(reply) => {
                 let source = Some(to).filter(|_| open.ip.is_unspecified());
-                self.outbox.add(rx.from, source, reply.interleaved && open.socket.can_stamp());
-                self.replies[slot] = Some(reply);
+                let stamp =
+                    reply.interleaved && open.socket.can_stamp() && self.departures.has_room(now.mono);
+                self.outbox.add(rx.from, source, stamp);
+                self.replies[slot] = Some((reply, stamp));
             }
             Served::Dropped => {}
             Served::NotARequest => engine.handle(now, Input::Datagram(rx)),
@@ -87,14 +89,14 @@ impl Traffic {
             return;
         }
         let replies = &self.replies[..count];
-        let signed = replies.iter().flatten().filter(|r| r.is_signed()).count();
+        let signed = replies.iter().flatten().filter(|r| r.0.is_signed()).count();
         let began = clock::mono();
         let leaving = self.pace.leaving(clock::wall(), count, signed);
         for (index, (reply, leaves)) in replies.iter().zip(leaving).enumerate() {
-            let Some(reply) = reply else { continue };
+            let Some((reply, stamp)) = reply else { continue };
             self.outbox.seal(index, |octets| engine.seal(reply, leaves, octets));
-            if reply.interleaved && open.socket.can_stamp() {
-                self.departures.expect(Left::Answer(*reply), self.outbox.octets(index));
+            if *stamp {
+                self.departures.expect(began, Left::Answer(*reply), self.outbox.octets(index));
             }
         }
         let sealed = clock::mono();
@@ -105,8 +107,8 @@ impl Traffic {
 
     /// Takes from a socket's error queue when datagrams have left, and tells the engine.
     pub fn take_departures(&mut self, engine: &mut Engine, open: &Open) {
-        // Bounded: what is left comes with the next one.
-        for _ in 0..BATCH {
+        // More than these are not waited for.
+        for _ in 0..2 * BATCH {
             if !self.inbox.take_sent(&open.socket).unwrap_or(false) {
                 return;
             }

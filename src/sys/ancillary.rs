@@ -8,7 +8,7 @@ use std::ptr;
 /// SOF_TIMESTAMPING_TX_SOFTWARE: stamp a datagram when the driver takes it (linux/net_tstamp.h).
 const STAMP_ON_LEAVING: u32 = 1 << 1;
 /// SOF_TIMESTAMPING_SOFTWARE: report the stamps that the kernel takes.
-pub(super) const REPORT_STAMPS: u32 = 1 << 4;
+pub(super) const REPORT_STAMPS: i32 = 1 << 4;
 /// Room for what comes with a datagram: three kinds of stamp, packet information of either
 /// family, and the extended error of a stamp on leaving.
 pub(super) const RECEIVE_SPACE: usize = 256;

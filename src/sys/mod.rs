@@ -8,7 +8,12 @@ mod ancillary;
 #[allow(unsafe_code)] // system calls that nix has only with allocation
 pub mod batch;
 pub mod clock;
+#[allow(unsafe_code)] // nix has no programs for groups of sockets
+pub mod group;
 pub mod interfaces;
+#[allow(unsafe_code)] // memory of several processes
+pub mod page;
 pub mod privileges;
+pub mod process;
 pub mod signals;
 pub mod socket;

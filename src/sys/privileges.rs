@@ -11,7 +11,7 @@ use std::ffi::CString;
 use std::io;
 use std::path::Path;
 
-/// What is kept after root is given up.
+/// What is kept after root is given up by the process that steers the clock.
 const KEPT: [Capability; 2] = [Capability::CAP_SYS_TIME, Capability::CAP_NET_BIND_SERVICE];
 
 /// Whom to become.
@@ -73,15 +73,25 @@ pub fn effective_uid() -> u32 {
     Uid::effective().as_raw()
 }
 
+/// What a process is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Duty {
+    /// It steers the clock, and binds port 123 of addresses that come later.
+    Clock,
+    /// It answers on the sockets that it has.
+    Answers,
+}
+
 /// Changes root directory, where one is given, becomes `account`, where one is given, and keeps no
-/// capability but those for the clock and for port 123 — of these what the process has: where
-/// CAP_SYS_TIME is withheld (a container), the rest goes on. No later program can gain any.
+/// capability but those that its duty needs, for the clock and for port 123 — of these what the
+/// process has: where CAP_SYS_TIME is withheld (a container), the rest goes on. No later program
+/// can gain any.
 ///
 /// Capabilities belong to a thread: call this before any other thread runs.
 ///
 /// # Errors
 /// Says in words which step failed; nothing was kept back by then that root would need.
-pub fn drop_root(account: Option<&Account>, root: Option<&Path>) -> Result<(), String> {
+pub fn drop_root(duty: Duty, account: Option<&Account>, root: Option<&Path>) -> Result<(), String> {
     let step = |what: &'static str| move |e: Errno| format!("cannot {what}: {e}");
     if let Some(root) = root {
         chroot(root).map_err(|e| format!("cannot chroot to `{}': {e}", root.display()))?;
@@ -94,15 +104,16 @@ pub fn drop_root(account: Option<&Account>, root: Option<&Path>) -> Result<(), S
         setuid(account.uid).map_err(step("set the user"))?;
         prctl::set_keepcaps(false).map_err(step("stop keeping capabilities"))?;
     }
-    limit_capabilities().map_err(|e| format!("cannot limit the capabilities: {e}"))?;
+    let kept: &[Capability] = if duty == Duty::Clock { &KEPT } else { &[] };
+    limit_capabilities(kept).map_err(|e| format!("cannot limit the capabilities: {e}"))?;
     // Kernels before 3.5 have no such switch; there the limited capabilities must do.
     let _unsupported = prctl::set_no_new_privs();
     Ok(())
 }
 
-fn limit_capabilities() -> Result<(), caps::errors::CapsError> {
+fn limit_capabilities(kept: &[Capability]) -> Result<(), caps::errors::CapsError> {
     let have = caps::read(None, CapSet::Permitted)?;
-    let keep: CapsHashSet = KEPT.into_iter().filter(|cap| have.contains(cap)).collect();
+    let keep: CapsHashSet = kept.iter().copied().filter(|cap| have.contains(cap)).collect();
     caps::clear(None, CapSet::Inheritable)?;
     caps::set(None, CapSet::Effective, &keep)?;
     caps::set(None, CapSet::Permitted, &keep)

@@ -1,6 +1,6 @@
 //! Signals as something an event loop can wait for: a pipe that becomes readable.
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::{flag, low_level::pipe};
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
@@ -20,6 +20,8 @@ pub struct Requests {
     pub terminate: bool,
     /// SIGHUP came.
     pub reload: bool,
+    /// SIGCHLD came: a process of ours has ended.
+    pub child: bool,
 }
 
 /// The handlers, installed for the life of the process.
@@ -28,6 +30,7 @@ pub struct Signals {
     reader: UnixStream,
     terminate: Arc<AtomicBool>,
     reload: Arc<AtomicBool>,
+    child: Arc<AtomicBool>,
 }
 
 impl Signals {
@@ -45,12 +48,15 @@ impl Signals {
             flag::register(signal, Arc::clone(&terminate))?;
             pipe::register(signal, writer.try_clone()?)?;
         }
-        flag::register(SIGHUP, Arc::clone(&reload))?;
-        pipe::register(SIGHUP, writer)?;
+        let child = Arc::new(AtomicBool::new(false));
+        for (signal, came) in [(SIGHUP, &reload), (SIGCHLD, &child)] {
+            flag::register(signal, Arc::clone(came))?;
+            pipe::register(signal, writer.try_clone()?)?;
+        }
         for signal in WITHOUT_EFFECT {
             flag::register(signal, Arc::new(AtomicBool::new(false)))?;
         }
-        Ok(Self { reader, terminate, reload })
+        Ok(Self { reader, terminate, reload, child })
     }
 
     /// The descriptor that becomes readable when a signal came.
@@ -67,6 +73,7 @@ impl Signals {
         Requests {
             terminate: self.terminate.swap(false, Ordering::SeqCst),
             reload: self.reload.swap(false, Ordering::SeqCst),
+            child: self.child.swap(false, Ordering::SeqCst),
         }
     }
 }
@@ -81,9 +88,10 @@ mod tests {
         let mut signals = Signals::install().unwrap();
         raise(Signal::SIGUSR1).unwrap();
         raise(Signal::SIGHUP).unwrap();
-        assert_eq!(signals.take(), Requests { terminate: false, reload: true });
+        assert_eq!(signals.take(), Requests { reload: true, ..Requests::default() });
         assert_eq!(signals.take(), Requests::default());
         raise(Signal::SIGTERM).unwrap();
-        assert_eq!(signals.take(), Requests { terminate: true, reload: false });
+        raise(Signal::SIGCHLD).unwrap();
+        assert_eq!(signals.take(), Requests { terminate: true, child: true, reload: false });
     }
 }

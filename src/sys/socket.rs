@@ -2,7 +2,7 @@
 
 use super::ancillary::{self, Control, REPORT_STAMPS, SEND_SPACE};
 use nix::errno::Errno;
-use nix::libc;
+use nix::libc::{self, c_int};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, connect, getsockname,
     sendto, setsockopt, socket, sockopt,
@@ -38,6 +38,25 @@ impl UdpSocket {
     /// address is not (or not yet) the machine's, `Unsupported` or an errno where the machine
     /// has no such address family.
     pub fn bind(address: SocketAddr, share: bool) -> io::Result<Self> {
+        let this = Self::make(address)?;
+        this.share(share)?;
+        this.bind_to(address)?;
+        Ok(this)
+    }
+
+    /// The same for a socket that shares its address with others of its group (SO_REUSEPORT, Linux
+    /// 3.9): each datagram comes to one of them (see [`super::group`]).
+    ///
+    /// # Errors
+    /// As of [`UdpSocket::bind`]; `ENOPROTOOPT` where the kernel has no such groups.
+    pub(super) fn bind_in_group(address: SocketAddr) -> io::Result<Self> {
+        let this = Self::make(address)?;
+        setsockopt(&this.fd, sockopt::ReusePort, &true)?;
+        this.bind_to(address)?;
+        Ok(this)
+    }
+
+    fn make(address: SocketAddr) -> io::Result<Self> {
         let v6 = address.is_ipv6();
         let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -46,7 +65,6 @@ impl UdpSocket {
         if v6 {
             setsockopt(&this.fd, sockopt::Ipv6V6Only, &true)?;
         }
-        this.share(share)?;
         if address.ip().is_unspecified() {
             if v6 {
                 setsockopt(&this.fd, sockopt::Ipv6RecvPacketInfo, &true)?;
@@ -55,8 +73,11 @@ impl UdpSocket {
             }
         }
         this.set_optional();
-        bind(this.fd.as_raw_fd(), &SockaddrStorage::from(address))?;
         Ok(this)
+    }
+
+    fn bind_to(&self, address: SocketAddr) -> io::Result<()> {
+        Ok(bind(self.fd.as_raw_fd(), &SockaddrStorage::from(address))?)
     }
 
     /// Options that make the service better, but without which it is still one.
@@ -65,6 +86,14 @@ impl UdpSocket {
             let _without = setsockopt(&self.fd, sockopt::ReceiveTimestamp, &true);
         }
         let _plain = self.set_dscp(DSCP);
+        // Datagrams are never cut on their way, and no ICMP message makes them shorter: pieces could be
+        // exchanged for forged ones. It also spares the kernel a number for each.
+        let (level, option, value) = if self.v6 {
+            (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_PROBE)
+        } else {
+            (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE)
+        };
+        let _whole = self.set_number(level, option, value);
         if setsockopt(&self.fd, sockopt::RcvBufForce, &RECEIVE_QUEUE).is_err() {
             let _default = setsockopt(&self.fd, sockopt::RcvBuf, &RECEIVE_QUEUE);
         }
@@ -99,21 +128,25 @@ impl UdpSocket {
         self.fd.as_raw_fd()
     }
 
-    /// Lets stamps of datagrams that leave come back on the error queue, for those that ask for one.
-    #[allow(unsafe_code)] // nix does not set this option to these flags
-    fn report_stamps(&self) -> io::Result<()> {
-        let flags = REPORT_STAMPS;
+    /// Sets an option that nix does not know, or not to these values.
+    #[allow(unsafe_code)]
+    fn set_number(&self, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
         // SAFETY: the option's value is these four octets, which outlive the call.
         let result = unsafe {
             libc::setsockopt(
                 self.raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_TIMESTAMPING,
-                (&raw const flags).cast(),
-                size_of_val(&flags) as u32,
+                level,
+                option,
+                (&raw const value).cast(),
+                size_of_val(&value) as u32,
             )
         };
         Ok(Errno::result(result).map(drop)?)
+    }
+
+    /// Lets stamps of datagrams that leave come back on the error queue, for those that ask for one.
+    fn report_stamps(&self) -> io::Result<()> {
+        self.set_number(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, REPORT_STAMPS)
     }
 
     /// Whether a datagram that leaves can be stamped by the kernel, as far as is known. The first

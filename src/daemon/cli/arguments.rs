@@ -197,6 +197,20 @@ fn privileges() -> Vec<Arg> {
         flag('N', "nice", "Run with the highest priority"),
         value('P', "priority", "N", "Run with real-time priority N").value_parser(value_parser!(i32)),
         flag('m', "mlock", "Lock the memory, so that the daemon is never swapped out"),
+        preset(
+            Arg::new("server-only")
+                .long("server-only")
+                .help("Let processes of their own answer clients (Linux 4.6)")
+                .action(ArgAction::SetTrue),
+        )
+        .value_parser(FalseyValueParser::new()),
+        preset(
+            Arg::new("workers")
+                .long("workers")
+                .value_name("N")
+                .help("How many: 1 to 64 [default: one for each processor]")
+                .value_parser(value_parser!(u32).range(1..=64)),
+        ),
     ]
 }
 

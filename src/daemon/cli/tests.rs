@@ -165,3 +165,14 @@ fn check_and_explain() {
     refused("--explain ::1 a b");
     refused("--check --explain ::1");
 }
+
+#[test]
+fn processes_that_only_answer() {
+    let options = run("--server-only");
+    assert!(options.server_only && options.workers.is_none());
+    assert_eq!(run("--server-only --workers 4").workers, Some(4));
+    assert!(refused("--workers 2").contains("--workers needs --server-only"));
+    assert!(refused("--server-only -q").contains("exclude each other"));
+    assert!(refused("--server-only --workers 65").contains("65"));
+    assert!(refused("--server-only --workers 0").contains('0'));
+}

@@ -1,0 +1,221 @@
+//! `--server-only --workers N`: processes that do nothing but answer, each with a loop, an engine, a
+//! client table and a socket of its own, and a processor where there are enough. Way past what one
+//! processor can answer.
+//!
+//! The main process keeps time and publishes what answers are made of on a page that the workers can
+//! only read. It gets everything but clients' requests: servers' answers, ntpq. The workers count on
+//! pages of their own, so that ntpq sees what all have done. A worker whose process ends (which should
+//! never happen) leaves its socket to the main process, which answers in its place from then on.
+
+use super::cli::Options;
+use super::log::Log;
+use super::sockets::{COUNTS, Sockets};
+use crate::config::model::Config;
+use crate::core::Engine;
+use crate::core::contract::Setup;
+use crate::core::event::Level;
+use crate::core::sharing::{COUNTED, PUBLISHED};
+use crate::sys::page::{Page, ReadPage};
+use crate::sys::process::{self, Child, Forked};
+use std::io;
+
+/// Words on a worker's page: of its engine, and of its sockets.
+const TOLD: usize = COUNTED + COUNTS;
+
+/// What this process is among those that serve together.
+#[derive(Debug)]
+pub enum Role {
+    /// The only one.
+    Alone,
+    /// The one that keeps time.
+    Main(Crew),
+    /// One that only answers.
+    Worker(Post),
+}
+
+/// The workers, as the main process sees them.
+#[derive(Debug)]
+pub struct Crew {
+    face: Page<PUBLISHED>,
+    published: [u64; PUBLISHED],
+    workers: Vec<Worker>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    /// From 1 on.
+    number: usize,
+    child: Child,
+    told: Page<TOLD>,
+    seen: [u64; TOLD],
+    /// The worker's own sockets: open here, too, so that the kernel's order of them stays.
+    sockets: Option<Sockets>,
+}
+
+/// A worker, as it sees itself.
+#[derive(Debug)]
+pub struct Post {
+    number: usize,
+    parent: u32,
+    face: ReadPage<PUBLISHED>,
+    tells: Page<TOLD>,
+}
+
+/// How many workers are wanted; none without `--server-only`.
+#[must_use]
+pub fn wanted(options: &Options) -> u32 {
+    let processors = || std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+    if options.server_only { options.workers.unwrap_or_else(processors) } else { 0 }
+}
+
+/// Makes a worker for each of these sets of sockets. Returns in every process, in a worker with its set.
+///
+/// # Errors
+/// Of fork and mmap.
+pub fn fork(own: Sockets, sets: Vec<Sockets>) -> io::Result<(Role, Sockets)> {
+    if sets.is_empty() {
+        return Ok((Role::Alone, own));
+    }
+    let face = Page::new()?;
+    let parent = std::process::id();
+    let mut workers = Vec::with_capacity(sets.len());
+    for (index, sockets) in sets.into_iter().enumerate() {
+        let (number, told) = (index + 1, Page::new()?);
+        match process::fork()? {
+            Forked::Parent(child) => {
+                workers.push(Worker { number, child, told, seen: [0; TOLD], sockets: Some(sockets) });
+            }
+            Forked::Child => {
+                let post = Post { number, parent, face: face.read_only()?, tells: told };
+                return Ok((Role::Worker(post), sockets));
+            }
+        }
+    }
+    Ok((Role::Main(Crew { face, published: [0; PUBLISHED], workers }), own))
+}
+
+/// What a worker needs of the configuration: who may ask, keys, rate limits.
+#[must_use]
+pub fn bare(setup: Setup) -> Setup {
+    let Setup { mut config, keys, .. } = setup;
+    let idle = Config::default();
+    config.servers.clear();
+    config.enable.ntp = false;
+    config.statistics = idle.statistics;
+    (config.driftfile, config.leapfile, config.logfile, config.saveconfigdir) = (None, None, None, None);
+    Setup { config, keys, ..Setup::default() }
+}
+
+impl Role {
+    /// Whether this is a worker.
+    #[must_use]
+    pub const fn is_worker(&self) -> bool {
+        matches!(self, Self::Worker(_))
+    }
+
+    /// The loop has woken, and is about to take datagrams.
+    pub fn woke(&mut self, engine: &mut Engine, sockets: &mut Sockets) {
+        match self {
+            Self::Alone => {}
+            Self::Main(crew) => crew.collect(engine, sockets),
+            Self::Worker(post) => {
+                if let Some(words) = post.face.read() {
+                    engine.adopt(&words);
+                }
+            }
+        }
+    }
+
+    /// The loop has done all there was to do, and is about to sleep.
+    pub fn turned(&mut self, engine: &Engine, sockets: &Sockets) {
+        match self {
+            Self::Alone => {}
+            Self::Main(crew) => crew.publish(engine),
+            Self::Worker(post) => {
+                let mut words = [0; TOLD];
+                words[..COUNTED].copy_from_slice(&engine.counted());
+                words[COUNTED..].copy_from_slice(&sockets.counted());
+                post.tells.write(&words);
+            }
+        }
+    }
+
+    /// SIGHUP came: the workers read the configuration again, too.
+    pub fn hang_up(&self) {
+        if let Self::Main(crew) = self {
+            crew.workers.iter().for_each(|worker| worker.child.hang_up());
+        }
+    }
+
+    /// SIGCHLD came: sockets of workers that have ended, for this process to answer on.
+    pub fn bereaved(&mut self, log: &mut Log) -> Vec<Sockets> {
+        let Self::Main(crew) = self else { return Vec::new() };
+        let mut left = Vec::new();
+        for worker in &mut crew.workers {
+            if worker.sockets.is_some()
+                && let Some(how) = worker.child.ended(false)
+            {
+                let (number, id) = (worker.number, worker.child.id());
+                let what = "the main process answers in its place from now on";
+                log.write(Level::Error, &format!("worker {number} (process {id}) {how}: {what}"));
+                left.extend(worker.sockets.take());
+            }
+        }
+        left
+    }
+}
+
+impl Crew {
+    /// A line for the log.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let ids: Vec<String> = self.workers.iter().map(|worker| worker.child.id().to_string()).collect();
+        format!("{} processes answer clients: {}", ids.len(), ids.join(" "))
+    }
+
+    fn publish(&mut self, engine: &Engine) {
+        let words = engine.published();
+        if words != self.published {
+            self.face.write(&words);
+            self.published = words;
+        }
+    }
+
+    fn collect(&mut self, engine: &mut Engine, sockets: &mut Sockets) {
+        for worker in &mut self.workers {
+            let Some(told) = worker.told.read() else { continue };
+            let more: [u64; TOLD] = std::array::from_fn(|i| told[i].wrapping_sub(worker.seen[i]));
+            worker.seen = told;
+            if let (Some(counted), Some(datagrams)) =
+                (more.first_chunk::<COUNTED>(), more.last_chunk::<COUNTS>())
+            {
+                engine.count_elsewhere(counted);
+                sockets.count_elsewhere(datagrams);
+            }
+        }
+    }
+}
+
+impl Drop for Crew {
+    /// Nobody answers with a clock that nobody keeps.
+    fn drop(&mut self) {
+        let running = || self.workers.iter().filter(|worker| worker.sockets.is_some());
+        running().for_each(|worker| worker.child.terminate());
+        for worker in running() {
+            let _how = worker.child.ended(true);
+        }
+    }
+}
+
+impl Post {
+    /// Takes up the post, after root was given up.
+    ///
+    /// # Errors
+    /// In words, when the main process has ended.
+    pub fn take_up(&self) -> Result<(), String> {
+        process::end_with_parent(self.parent).map_err(|_| "the main process has ended".to_owned())?;
+        // Where the system does not let us, the kernel finds a processor.
+        let _anywhere = process::stay_on_processor(self.number - 1);
+        Ok(())
+    }
+}

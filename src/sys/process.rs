@@ -1,0 +1,124 @@
+//! Processes of our own: made, bound to a processor, ended, and told apart when they end.
+
+use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork as fork_process, getppid};
+use std::io;
+
+/// A process that we made.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Child(Pid);
+
+/// Which of the two processes goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Forked {
+    /// The one that was there, and its child.
+    Parent(Child),
+    /// The new one.
+    Child,
+}
+
+/// Makes a process that is a copy of this one, which must have a single thread.
+///
+/// # Errors
+/// `Other` where there are more threads or /proc does not tell; of fork.
+#[allow(unsafe_code)]
+pub fn fork() -> io::Result<Forked> {
+    if std::fs::read_dir("/proc/self/task")?.count() != 1 {
+        return Err(io::Error::other("a process with several threads is not copied"));
+    }
+    // SAFETY: there is no other thread, whose locks and memory the copy would find in any state.
+    match unsafe { fork_process()? } {
+        ForkResult::Parent { child } => Ok(Forked::Parent(Child(child))),
+        ForkResult::Child => Ok(Forked::Child),
+    }
+}
+
+/// This process is to get SIGTERM when the parent with this id ends. Call it after the last change of
+/// user: that forgets it.
+///
+/// # Errors
+/// `NotFound` where the parent has ended already; of prctl.
+pub fn end_with_parent(parent: u32) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGTERM)?;
+    if getppid().as_raw().unsigned_abs() == parent {
+        Ok(())
+    } else {
+        Err(io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+/// Keeps this process on one of the processors that it may use: the n-th, counted round.
+///
+/// # Errors
+/// Of the two system calls.
+pub fn stay_on_processor(n: usize) -> io::Result<()> {
+    let this = Pid::from_raw(0);
+    let allowed = sched_getaffinity(this)?;
+    let all: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu) == Ok(true)).collect();
+    if let Some(cpu) = all.get(n % all.len().max(1)) {
+        let mut one = CpuSet::new();
+        one.set(*cpu)?;
+        sched_setaffinity(this, &one)?;
+    }
+    Ok(())
+}
+
+impl Child {
+    /// Its process id.
+    #[must_use]
+    pub const fn id(self) -> i32 {
+        self.0.as_raw()
+    }
+
+    /// Sends it SIGTERM.
+    pub fn terminate(self) {
+        let _gone_already = kill(self.0, Signal::SIGTERM);
+    }
+
+    /// Sends it SIGHUP.
+    pub fn hang_up(self) {
+        let _gone_already = kill(self.0, Signal::SIGHUP);
+    }
+
+    /// How it ended, in words, if it has; with `wait`, once it has. Told once.
+    pub fn ended(self, wait: bool) -> Option<String> {
+        let flags = if wait { WaitPidFlag::empty() } else { WaitPidFlag::WNOHANG };
+        loop {
+            return match waitpid(self.0, Some(flags)) {
+                Ok(WaitStatus::Exited(_, status)) => Some(format!("exited with status {status}")),
+                Ok(WaitStatus::Signaled(_, signal, _)) => Some(format!("was ended by {signal}")),
+                Err(Errno::EINTR) => continue,
+                Err(why) => Some(format!("is gone: {why}")),
+                Ok(_) => None,
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_threads_are_not_copied() {
+        // The test runner is one thread, this test another.
+        let other = std::thread::spawn(|| fork().map(drop).map_err(|e| e.kind()));
+        assert_eq!(other.join().unwrap(), Err(io::ErrorKind::Other));
+    }
+
+    #[test]
+    fn a_thread_stays_where_it_is_put() {
+        std::thread::spawn(|| {
+            stay_on_processor(1).unwrap();
+            let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
+            assert_eq!((0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu) == Ok(true)).count(), 1);
+        })
+        .join()
+        .unwrap();
+        assert_eq!(end_with_parent(0).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

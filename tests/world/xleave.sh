@@ -1,0 +1,31 @@
+#!/bin/bash
+# A chronyd client with xleave: interleaved mode is used with us, and what it measures is as quiet as against chronyd.
+set -u
+. "$(dirname "$0")/lib.sh"
+needs "interleaved mode"
+world_up; server_up s1
+printf 'server 127.127.1.0\nfudge 127.127.1.0 stratum 1\n' > "$work/ntp.conf"
+daemon_up -c "$work/ntp.conf"
+mkdir "$work/cmd"; chmod 700 "$work/cmd"
+cat > "$work/client.conf" <<CONF
+server 10.199.255.1 xleave minpoll -2 maxpoll -2
+server 210.72.145.44 xleave minpoll -2 maxpoll -2
+bindcmdaddress $work/cmd/sock
+cmdport 0
+pidfile $work/client.pid
+CONF
+exec_tame lan "$peers/chronyd" -x -d -u root -f "$work/client.conf" > "$work/log/client" 2>&1 &
+pids+=($!)
+chronyc() { on lan "$peers/chronyc" -n -h "$work/cmd/sock" "$@"; }
+interleaved() { chronyc ntpdata 10.199.255.1 | tee /dev/stderr | grep -E '^Interleaved +: Yes'; }
+check "chronyd uses interleaved mode with us" within 20 interleaved
+sleep "${SECONDS_TO_MEASURE:-25}"
+stamps() { chronyc ntpdata 10.199.255.1 | grep -E '^(RX|TX) timestamping|Interleaved'; chronyc ntpdata 10.199.255.1 | grep -q 'Interleaved *: Yes'; }
+check "it still does" stamps
+deviation() { chronyc -c sourcestats | awk -F, -v a="$1" '$1 == a {print $8 * 1e6}'; }
+ours=$(deviation 10.199.255.1) theirs=$(deviation 210.72.145.44)
+no_worse() { awk -v o="$ours" -v t="$theirs" 'BEGIN {exit !(o <= t * 1.5 + 0.5)}'; }
+check "standard deviation of its offsets: $ours us, against chronyd $theirs us" no_worse
+chronyc ntpdata | sed "s,^,# ,"; chronyc sourcestats | sed 's/^/# /'
+check "SIGTERM ends it with status 0" daemon_down
+verdict
