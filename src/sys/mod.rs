@@ -7,8 +7,11 @@
 mod ancillary;
 #[allow(unsafe_code)] // system calls that nix has only with allocation
 pub mod batch;
+pub mod capabilities;
 pub mod clock;
 pub mod interfaces;
 pub mod privileges;
+pub mod process;
+pub mod random;
 pub mod signals;
 pub mod socket;
