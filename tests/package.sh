@@ -91,7 +91,7 @@ if command -v systemd-analyze > /dev/null; then
 else skip "units: no systemd-analyze"; fi
 
 # The other parts count for themselves.
-for part in init life; do
+for part in init hooks life; do
     "$here/$part.sh" > "$work/part" 2>&1
     sed "s/^/[$part] /" "$work/part"
     count() { awk -v w="$1" '/^[0-9]+ passed, / {for (i = 2; i <= NF; i++) {gsub(",", "", $i); if ($i == w) print $(i-1)}}' "$work/part"; }

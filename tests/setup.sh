@@ -24,6 +24,7 @@ needed=(
     "have dnf|dnf"
     "have createrepo_c|createrepo-c"
     "have rpmlint|rpmlint"
+    "have logrotate|logrotate"
     "have systemd-analyze|systemd"
     "have useradd|passwd"
     "have strings|binutils"
