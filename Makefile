@@ -8,13 +8,13 @@ ARGS    =
 export CARGO_TARGET_DIR := $(CURDIR)/target
 CARGO   = cargo
 BINARY  = target/release/rsntpd
-MANUALS = $(wildcard docs/man/*.8)
+MANUALS = $(wildcard docs/man/*.[1-8])
 COMPANIONS = rsntpq rsntpdate rsntp-wait rsntp-keygen rsntptime rsntptrace
 SBIN    = $(DESTDIR)$(PREFIX)/sbin
 BIN     = $(DESTDIR)$(PREFIX)/bin
 SHARE   = $(DESTDIR)$(PREFIX)/share/rsntpd
 UNITS   = $(DESTDIR)$(PREFIX)/lib/systemd/system
-MAN8    = $(DESTDIR)$(PREFIX)/share/man/man8
+MAN     = $(DESTDIR)$(PREFIX)/share/man
 DOC     = $(DESTDIR)$(PREFIX)/share/doc/rsntpd
 
 .PHONY: help setup build demo check fmt accuracy bench static rpm srpm repo install install-redhat clean
@@ -69,11 +69,11 @@ repo: rpm ## make a yum repository of them: target/rpm/repo
 
 install: ## install what `make build' built; DESTDIR= PREFIX=/usr. An ntp.conf that is there stays
 	@test -x $(BINARY) || { echo "install: there is no $(BINARY); run 'make build' first"; exit 1; }
-	install -d $(SBIN) $(BIN) $(MAN8) $(DOC)/examples $(SHARE)/selinux $(UNITS)
+	install -d $(SBIN) $(BIN) $(DOC)/examples $(SHARE)/selinux $(UNITS)
 	install -m 755 $(BINARY) $(SBIN)/rsntpd
 	for name in $(COMPANIONS); do ln -sf rsntpd $(SBIN)/$$name; done
 	ln -sf ../sbin/rsntpd $(BIN)/rsntpstat
-	install -m 644 $(MANUALS) $(MAN8)
+	for page in $(MANUALS); do install -D -m 644 $$page $(MAN)/man$${page##*.}/$${page##*/}; done
 	install -m 644 README.md CHANGELOG.md LICENSE LICENSE-MIT LICENSE-APACHE docs/*.md $(DOC)
 	install -m 644 conf/*.conf $(DOC)/examples
 	install -m 644 conf/ntp.conf conf/etc-ntp/keys conf/etc-ntp/step-tickers conf/etc-ntp/crypto-pw $(SHARE)
@@ -81,10 +81,12 @@ install: ## install what `make build' built; DESTDIR= PREFIX=/usr. An ntp.conf t
 	install -m 755 conf/selinux/label.sh $(SHARE)/selinux
 	install -m 644 conf/systemd/rsntpd.service conf/systemd/rsntp-wait.service $(UNITS)
 	sed -i 's#/usr/sbin/#$(PREFIX)/sbin/#' $(UNITS)/rsntpd.service $(UNITS)/rsntp-wait.service
-	@if [ -z "$(DESTDIR)" ]; then install -d /etc /var/lib/ntp; \
-	if [ -e /etc/ntp.conf ]; then echo "/etc/ntp.conf is there already and stays as it is"; \
-	else echo "install -m 644 conf/ntp.conf /etc/ntp.conf"; install -m 644 conf/ntp.conf /etc/ntp.conf; fi; \
-	if [ "$$(id -u)" = 0 ] && id ntp > /dev/null 2>&1; then echo "chown ntp /var/lib/ntp"; chown ntp /var/lib/ntp; fi; fi
+	install -d $(DESTDIR)/etc $(DESTDIR)/var/lib/ntp
+	@if [ -e $(DESTDIR)/etc/ntp.conf ]; then echo "$(DESTDIR)/etc/ntp.conf is there already and stays as it is"; \
+	else echo "install -m 644 conf/ntp.conf $(DESTDIR)/etc/ntp.conf"; \
+	install -m 644 conf/ntp.conf $(DESTDIR)/etc/ntp.conf; fi
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ] && id ntp > /dev/null 2>&1; then \
+	echo "chown ntp /var/lib/ntp"; chown ntp /var/lib/ntp; fi
 
 install-redhat: # what Red Hat's systems have beside that, for the package: init scripts, sysconfig, hooks, the names of ntp
 	install -d $(DESTDIR)/etc/rc.d/init.d $(DESTDIR)/etc/sysconfig $(DESTDIR)/etc/dhcp/dhclient.d $(DESTDIR)/etc/logrotate.d
