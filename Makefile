@@ -8,12 +8,16 @@ ARGS    =
 export CARGO_TARGET_DIR := $(CURDIR)/target
 CARGO   = cargo
 BINARY  = target/release/rsntpd
-MANUALS = $(wildcard docs/man/*.8)
+MANUALS = $(wildcard docs/man/*.[1-8])
+COMPANIONS = rsntpq rsntpdate rsntp-wait rsntp-keygen rsntptime rsntptrace
 SBIN    = $(DESTDIR)$(PREFIX)/sbin
-MAN8    = $(DESTDIR)$(PREFIX)/share/man/man8
+BIN     = $(DESTDIR)$(PREFIX)/bin
+SHARE   = $(DESTDIR)$(PREFIX)/share/rsntpd
+UNITS   = $(DESTDIR)$(PREFIX)/lib/systemd/system
+MAN     = $(DESTDIR)$(PREFIX)/share/man
 DOC     = $(DESTDIR)$(PREFIX)/share/doc/rsntpd
 
-.PHONY: help setup build demo check fmt accuracy bench install clean
+.PHONY: help setup build demo check fmt accuracy bench static rpm srpm repo install install-redhat clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -37,6 +41,7 @@ check: ## run every test: formatting, lints, documentation, cargo tests, world a
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	$(CARGO) test --locked
 	$(CARGO) build --release --locked
+	tests/package.sh
 	tests/world/run
 
 fmt: ## format the source
@@ -50,18 +55,52 @@ bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (5 minute
 	$(CARGO) bench --locked --bench parts
 	$(CARGO) bench --locked --bench serve -- $(ARGS)
 
+static: ## build the static program for all Linux since 2.6.32: target/static/rsntpd (Debian 12; root for apt-get)
+	rpm/static.sh
+
+rpm: static ## build the packages for CentOS 6 to Stream 10: target/rpm
+	rpm/build.sh rpm
+
+srpm: ## build the source package, which builds offline on CentOS: target/rpm
+	rpm/build.sh srpm
+
+repo: rpm ## make a yum repository of them: target/rpm/repo
+	rpm/build.sh repo
+
 install: ## install what `make build' built; DESTDIR= PREFIX=/usr. An ntp.conf that is there stays
 	@test -x $(BINARY) || { echo "install: there is no $(BINARY); run 'make build' first"; exit 1; }
-	install -d $(SBIN) $(MAN8) $(DOC)/examples $(DESTDIR)/etc $(DESTDIR)/var/lib/ntp
+	install -d $(SBIN) $(BIN) $(DOC)/examples $(SHARE)/selinux $(UNITS)
 	install -m 755 $(BINARY) $(SBIN)/rsntpd
-	install -m 644 $(MANUALS) $(MAN8)
-	install -m 644 README.md CHANGELOG.md LICENSE LICENSE-MIT LICENSE-APACHE docs/differences.md $(DOC)
+	for name in $(COMPANIONS); do ln -sf rsntpd $(SBIN)/$$name; done
+	ln -sf ../sbin/rsntpd $(BIN)/rsntpstat
+	for page in $(MANUALS); do install -D -m 644 $$page $(MAN)/man$${page##*.}/$${page##*/}; done
+	install -m 644 README.md CHANGELOG.md LICENSE LICENSE-MIT LICENSE-APACHE docs/*.md $(DOC)
 	install -m 644 conf/*.conf $(DOC)/examples
+	install -m 644 conf/ntp.conf conf/etc-ntp/keys conf/etc-ntp/step-tickers conf/etc-ntp/crypto-pw $(SHARE)
+	install -m 644 conf/selinux/README.md conf/selinux/rsntpd.te $(SHARE)/selinux
+	install -m 755 conf/selinux/label.sh $(SHARE)/selinux
+	install -m 644 conf/systemd/rsntpd.service conf/systemd/rsntp-wait.service $(UNITS)
+	sed -i 's#/usr/sbin/#$(PREFIX)/sbin/#' $(UNITS)/rsntpd.service $(UNITS)/rsntp-wait.service
+	install -d $(DESTDIR)/etc $(DESTDIR)/var/lib/ntp
 	@if [ -e $(DESTDIR)/etc/ntp.conf ]; then echo "$(DESTDIR)/etc/ntp.conf is there already and stays as it is"; \
 	else echo "install -m 644 conf/ntp.conf $(DESTDIR)/etc/ntp.conf"; \
 	install -m 644 conf/ntp.conf $(DESTDIR)/etc/ntp.conf; fi
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ] && id ntp > /dev/null 2>&1; then \
 	echo "chown ntp /var/lib/ntp"; chown ntp /var/lib/ntp; fi
+
+install-redhat: # what Red Hat's systems have beside that, for the package: init scripts, sysconfig, hooks, the names of ntp
+	install -d $(DESTDIR)/etc/rc.d/init.d $(DESTDIR)/etc/sysconfig $(DESTDIR)/etc/dhcp/dhclient.d $(DESTDIR)/etc/logrotate.d
+	install -d $(DESTDIR)/etc/ntp/crypto $(DESTDIR)/var/lib/ntp $(DESTDIR)/var/log/ntpstats $(UNITS)/../ntp-units.d
+	install -m 755 init.d/* $(DESTDIR)/etc/rc.d/init.d
+	install -m 644 conf/sysconfig/* $(DESTDIR)/etc/sysconfig
+	install -m 755 conf/dhclient.sh $(DESTDIR)/etc/dhcp/dhclient.d/rsntpd.sh
+	install -m 644 conf/logrotate $(DESTDIR)/etc/logrotate.d/rsntpd
+	install -m 644 conf/systemd/*.service $(UNITS)
+	install -m 644 conf/systemd/*.list $(UNITS)/../ntp-units.d
+	install -m 755 rpm/names $(SHARE)
+	ln -sf rsntpd $(SBIN)/ntpd
+	touch $(DESTDIR)/etc/ntp.conf $(DESTDIR)/etc/ntp/keys $(DESTDIR)/etc/ntp/step-tickers $(DESTDIR)/etc/ntp/crypto/pw
+	touch $(DESTDIR)/var/lib/ntp/drift
 
 clean: ## remove what was built (not .peers and .guest, which hold downloaded programs)
 	$(CARGO) clean

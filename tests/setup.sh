@@ -20,6 +20,14 @@ needed=(
     "have ps|procps"
     "have awk|mawk"
     "have mandoc|mandoc"
+    "have rpmbuild|rpm"
+    "have dnf|dnf"
+    "have createrepo_c|createrepo-c"
+    "have rpmlint|rpmlint"
+    "have logrotate|logrotate"
+    "have systemd-analyze|systemd"
+    "have useradd|passwd"
+    "have strings|binutils"
     "/usr/bin/python3 -c 'import argparse, cmd, readline, ssl'|python3"
 )
 have() { command -v "$1" || [ -x "/usr/sbin/$1" ]; }
@@ -58,6 +66,9 @@ for part in fmt clippy; do
     cargo $part --version > /dev/null 2>&1 ||
         { say "cargo $part is missing: 'rustup component add rustfmt clippy'"; exit 1; }
 done
+
+# The compiler for the static program, where this system has it.
+rpm/static.sh --ready || rpm/static.sh --setup || say "'make static' will not work here: it needs Debian 12's rustc-web"
 
 # Programs and a kernel that the tests run against; unpacked into this folder, not installed.
 tests/peers.sh

@@ -21,11 +21,12 @@ use crate::sys::batch::Calls;
 use crate::sys::group;
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::privileges::{self, Account, Duty};
+use crate::sys::process::Side;
 use crate::sys::signals::Signals;
-use crate::sys::{clock, interfaces};
+use crate::sys::{clock, interfaces, process, random};
 use daemonize::{Daemonize, Outcome};
 use mio::{Poll, Waker};
-use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
+use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 /// Exit status of ntpd's exit(-1).
@@ -158,17 +159,28 @@ fn start(options: Options, mut log: Log, prepared: Prepared) -> Result<u8, Faile
     let (reader, writer) =
         std::io::pipe().map_err(|e| Failed::told(&mut log, format!("cannot make a pipe: {e}"), FAILED))?;
     log.flush();
-    match Daemonize::new().execute() {
-        Outcome::Parent(Ok(_)) => {
+    match go_background() {
+        Err(e) => Err(Failed::told(&mut log, format!("cannot become a daemon: {e}"), FAILED)),
+        Ok(Side::Parent) => {
             drop(writer);
             wait_for_child(reader)
         }
-        Outcome::Parent(Err(e)) => Err(Failed::told(&mut log, format!("cannot fork: {e}"), FAILED)),
-        Outcome::Child(Ok(_)) => {
+        Ok(Side::Child) => {
             drop(reader);
             serve(options, log, prepared, Some(writer))
         }
-        Outcome::Child(Err(e)) => Err(Failed::told(&mut log, format!("cannot become a daemon: {e}"), FAILED)),
+    }
+}
+
+fn go_background() -> io::Result<Side> {
+    // The crate cannot do without /dev/null, a root directory that holds nothing but us has none.
+    if !Path::new("/dev/null").exists() {
+        return process::detach();
+    }
+    match Daemonize::new().execute() {
+        Outcome::Parent(Ok(_)) => Ok(Side::Parent),
+        Outcome::Child(Ok(_)) => Ok(Side::Child),
+        Outcome::Parent(Err(e)) | Outcome::Child(Err(e)) => Err(io::Error::other(e)),
     }
 }
 
@@ -313,7 +325,7 @@ fn build(
         drift: loaded.drift,
         system,
         processor,
-        seed: seed()?,
+        seed: random::seed(),
     };
     let config = &loaded.setup.config;
     let driftfile = config.driftfile.clone();
@@ -345,13 +357,6 @@ fn names_of_machine() -> (String, String) {
         let text = |s: &std::ffi::OsStr| s.to_string_lossy().into_owned();
         (format!("{}/{}", text(names.sysname()), text(names.release())), text(names.machine()))
     })
-}
-
-/// Randomness of the system, which every kernel has in this file.
-fn seed() -> std::io::Result<[u8; 32]> {
-    let mut seed = [0; 32];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut seed)?;
-    Ok(seed)
 }
 
 const fn exit_status(reason: ExitReason) -> u8 {

@@ -7,6 +7,7 @@
 mod ancillary;
 #[allow(unsafe_code)] // system calls that nix has only with allocation
 pub mod batch;
+pub mod capabilities;
 pub mod clock;
 #[allow(unsafe_code)] // nix has no programs for groups of sockets
 pub mod group;
@@ -15,5 +16,6 @@ pub mod interfaces;
 pub mod page;
 pub mod privileges;
 pub mod process;
+pub mod random;
 pub mod signals;
 pub mod socket;

@@ -1,6 +1,6 @@
 //! Giving up root, keeping only what steers the clock and binds port 123; priority and memory.
 
-use caps::{CapSet, Capability, CapsHashSet};
+use super::capabilities::{self, Capability};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
@@ -12,7 +12,7 @@ use std::io;
 use std::path::Path;
 
 /// What is kept after root is given up by the process that steers the clock.
-const KEPT: [Capability; 2] = [Capability::CAP_SYS_TIME, Capability::CAP_NET_BIND_SERVICE];
+const KEPT: [Capability; 2] = [Capability::SYS_TIME, Capability::NET_BIND_SERVICE];
 
 /// Whom to become.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,14 +53,20 @@ fn find_user(user: &str) -> Result<Option<User>, String> {
         Ok(uid) => User::from_uid(Uid::from_raw(uid)),
         Err(_) => User::from_name(user),
     };
-    found.map_err(|e| format!("cannot look up user `{user}': {e}"))
+    found.or_else(without_file).map_err(|e| format!("cannot look up user `{user}': {e}"))
+}
+
+/// Where there is no /etc/passwd or /etc/group there is no such entry, which is no failure:
+/// a number needs none.
+fn without_file<T>(error: Errno) -> Result<Option<T>, Errno> {
+    if error == Errno::ENOENT { Ok(None) } else { Err(error) }
 }
 
 fn find_group(group: &str) -> Result<Gid, String> {
     if let Ok(gid) = group.parse() {
         return Ok(Gid::from_raw(gid));
     }
-    match Group::from_name(group) {
+    match Group::from_name(group).or_else(without_file) {
         Ok(Some(entry)) => Ok(entry.gid),
         Ok(None) => Err(format!("cannot find group `{group}'")),
         Err(e) => Err(format!("cannot look up group `{group}': {e}")),
@@ -105,18 +111,10 @@ pub fn drop_root(duty: Duty, account: Option<&Account>, root: Option<&Path>) -> 
         prctl::set_keepcaps(false).map_err(step("stop keeping capabilities"))?;
     }
     let kept: &[Capability] = if duty == Duty::Clock { &KEPT } else { &[] };
-    limit_capabilities(kept).map_err(|e| format!("cannot limit the capabilities: {e}"))?;
+    capabilities::keep_only(kept).map_err(step("limit the capabilities"))?;
     // Kernels before 3.5 have no such switch; there the limited capabilities must do.
     let _unsupported = prctl::set_no_new_privs();
     Ok(())
-}
-
-fn limit_capabilities(kept: &[Capability]) -> Result<(), caps::errors::CapsError> {
-    let have = caps::read(None, CapSet::Permitted)?;
-    let keep: CapsHashSet = kept.iter().copied().filter(|cap| have.contains(cap)).collect();
-    caps::clear(None, CapSet::Inheritable)?;
-    caps::set(None, CapSet::Effective, &keep)?;
-    caps::set(None, CapSet::Permitted, &keep)
 }
 
 /// Runs the process under SCHED_FIFO at `priority`, limited to the kernel's range; `None`: the

@@ -1,12 +1,47 @@
-//! Processes of our own: made, bound to a processor, ended, and told apart when they end.
+//! Processes of our own: put into the background, made, bound to a processor, ended, and told apart
+//! when they end.
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork as fork_process, getppid};
+use nix::unistd::{
+    ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork as fork_process, getppid, setsid,
+};
 use std::io;
+
+/// Which of the two processes this is, after a fork.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    /// The one that was started.
+    Parent,
+    /// The new one, without a terminal.
+    Child,
+}
+
+/// Forks into the background without /dev/null: the root directory, open for reading, takes the
+/// place of the standard streams, so that nothing else gets their numbers and what is written to
+/// them is lost. Call it before any other thread runs.
+///
+/// # Errors
+/// What the kernel says.
+#[allow(unsafe_code)]
+pub fn detach() -> io::Result<Side> {
+    // SAFETY: there is one thread, so nothing another one holds can be missing in the child.
+    if let ForkResult::Parent { .. } = unsafe { fork_process() }? {
+        return Ok(Side::Parent);
+    }
+    setsid()?;
+    chdir("/")?;
+    let nothing = open("/", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
+    dup2_stdin(&nothing)?;
+    dup2_stdout(&nothing)?;
+    dup2_stderr(&nothing)?;
+    Ok(Side::Child)
+}
 
 /// A process that we made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

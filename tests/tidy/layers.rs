@@ -45,7 +45,6 @@ pub const HOMES: &[(&str, &[&str])] = &[
     ("syslog", &["daemon"]),
     ("daemonize", &["daemon"]),
     ("chrono", &["daemon"]),
-    ("caps", &["sys"]),
     ("signal_hook", &["sys"]),
     // Beside the system calls of `sys`, the shell needs names of signals, errors and the machine.
     ("nix", &["sys", "daemon"]),

@@ -1,0 +1,102 @@
+#!/bin/bash
+# From the source to a machine: the static program twice (it must be the same), the packages, what is in them, the init
+# script, and their whole life in a box. What a machine lacks for it is told as skipped.
+# usage: package.sh             `make check' runs it
+#        package.sh --accept    writes what the packages hold now to tests/package/expected.txt
+set -u
+. "$(dirname "$0")/package/lib.sh"
+here=$top/tests/package expected=$top/tests/package/expected.txt
+work=$(mktemp -d "${TMPDIR:-/tmp}/rsntpd-make.XXXXXX"); chmod 755 "$work"
+trap 'rm -rf "$work"' EXIT
+cd "$top" || exit 1
+main() { ls target/rpm/rsntpd-[0-9]*-1.x86_64.rpm; }
+compat() { ls target/rpm/rsntpd-compat-*-1.x86_64.rpm; }
+# What somebody who installs it must be able to rely on; sizes, dates and version apart.
+contents() {
+    local package version
+    version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+    for package in "$(main)" "$(compat)"; do
+        echo "== $(rpm -qp --qf '%{NAME}: payload %{PAYLOADCOMPRESSOR}, file digests %{FILEDIGESTALGO}' "$package")"
+        echo "-- requires"; rpm -qpR "$package" | LC_ALL=C sort -u
+        echo "-- provides"; rpm -qp --provides "$package" | LC_ALL=C sort
+        echo "-- conflicts, obsoletes"; rpm -qp --conflicts --obsoletes "$package"
+        echo "-- files: mode, owner, what rpm does with them (c configuration, n never replaced, g only a name)"
+        rpm -qp --qf '[%{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME} %{FILEFLAGS:fflags}|%{FILENAMES}|%{FILELINKTOS}\n]' "$package" |
+            sed 's/|$//; s/ |/ - |/; s/|/ /; s/|/ -> /'
+        echo "-- scripts"; rpm -qp --scripts "$package"
+        echo "-- triggers"; rpm -qp --triggers "$package"
+    done | sed "s/$version-1/VERSION/g"
+}
+if [ "${1:-}" = --accept ]; then contents > "$expected"; exit; fi
+
+if rpm/static.sh --ready; then
+    check "make static" rpm/static.sh
+    elsewhere() {
+        git ls-files -z -co --exclude-standard | xargs -0 cp --parents -P -t "$work/other" 2> /dev/null || cp -r Cargo.* .cargo src benches tests rpm conf docs "$work/other"
+        "$work/other/rpm/static.sh" "$work/other/out" && sha256sum "$work/other/out/rsntpd" target/static/rsntpd &&
+            cmp "$work/other/out/rsntpd" target/static/rsntpd
+    }
+    mkdir "$work/other"
+    check "built again in another folder it is the same, octet by octet" elsewhere
+    rm -rf "$work/other"
+    small() { ls -l target/static/rsntpd; [ "$(stat -c %s target/static/rsntpd)" -le $((3 << 20)) ]; }
+    check "it has at most 3 MB" small
+else
+    skip "make static: Debian 12's rustc-web, rust-web-src or musl-tools are not here (make setup)"
+fi
+
+if [ -x target/static/rsntpd ] && command -v rpmbuild > /dev/null && command -v createrepo_c > /dev/null; then
+    check "make rpm" rpm/build.sh rpm
+    same() { contents | diff "$expected" -; }
+    check "the packages hold what tests/package/expected.txt says" same
+    old_rpm() { rpm -qpR "$(main)" "$(compat)" | grep '^rpmlib' | grep -vE '\((CompressedFileNames|FileDigests|PayloadFilesHavePrefix|VersionedDependencies)\)' && return 1; return 0; }
+    check "rpm 4.8 can read them" old_rpm
+    light() { ls -l target/rpm/*.rpm; [ "$(stat -c %s "$(main)")" -le 1572864 ]; }
+    check "the package has at most 1.5 MB" light
+    version() { [ "$(rpm -qp --qf '%{VERSION}' "$(main)")" = "$(target/static/rsntpd --version | grep -o '[0-9][0-9.]*' | head -1)" ] && rpm -qp --changelog "$(main)" | grep ' - Added: '; }
+    check "version and changelog are those of the project" version
+    repo() { rpm/build.sh repo && ls target/rpm/repo/repodata && ! ls target/rpm/repo/repodata | grep -E 'zck|zst|xz|sqlite'; }
+    check "make repo: metadata that yum 3.2 reads" repo
+    again() { OUT=$work/again rpm/build.sh rpm && cmp "$work/again/$(basename "$(main)")" "$(main)"; }
+    check "the package built again is the same" again
+else
+    skip "make rpm: no static program, or no rpmbuild and createrepo_c (make setup)"
+fi
+if command -v rpmlint > /dev/null && main > /dev/null 2>&1; then
+    lint() { rpmlint -c "$here/rpmlint.toml" "$(main)" "$(compat)" rpm/rsntpd.spec > "$work/lint" 2>&1; cat "$work/lint"; grep -q ' 0 errors, 0 warnings' "$work/lint"; }
+    check "rpmlint finds nothing that tests/package/rpmlint.toml does not explain" lint
+else skip "rpmlint: it is not here"; fi
+if command -v systemd-analyze > /dev/null; then
+    units() {
+        mkdir -p "$work/units"; cp conf/systemd/*.service "$work/units"
+        sed -i "s#^ExecStart=/[^ ]*#ExecStart=/bin/true#" "$work"/units/*.service
+        # Only what it says of ours: this machine's own units may have faults.
+        systemd-analyze verify --man=no "$work"/units/*.service 2>&1 | grep -E 'rsntp|ntpd' | tee /dev/stderr | grep -q . && return 1
+        return 0
+    }
+    check "systemd-analyze verify has nothing to say of the units" units
+    exposure() {
+        local level
+        level=$(systemd-analyze security --offline=true "$work/units/rsntpd.service" 2>&1 | sed -n 's/.*exposure level for rsntpd.service: \([0-9.]*\).*/\1/p')
+        echo "exposure $level"; [ -n "$level" ] && awk -v l="$level" 'BEGIN { exit !(l <= 3.5) }'
+    }
+    check "systemd-analyze security: at most 3.5 of 10" exposure
+    generated() { # what systemd makes of the init script where there is no unit
+        local d=$work/sysv; mkdir -p "$d"/{init.d,rc/rc3.d,out}; cp init.d/rsntpd "$d/init.d"
+        SYSTEMD_SYSVINIT_PATH=$d/init.d SYSTEMD_SYSVRCND_PATH=$d/rc /usr/lib/systemd/system-generators/systemd-sysv-generator "$d/out" "$d/out" "$d/out" 2> /dev/null
+        cat "$d/out/rsntpd.service"
+        grep -q '^PIDFile=/var/run/rsntpd.pid' "$d/out/rsntpd.service" && grep -q '^ExecReload=' "$d/out/rsntpd.service"
+    }
+    check "and it understands the header of the init script" generated
+else skip "units: no systemd-analyze"; fi
+
+# The other parts count for themselves.
+for part in init hooks life; do
+    "$here/$part.sh" > "$work/part" 2>&1
+    sed "s/^/[$part] /" "$work/part"
+    count() { awk -v w="$1" '/^[0-9]+ passed, / {for (i = 2; i <= NF; i++) {gsub(",", "", $i); if ($i == w) print $(i-1)}}' "$work/part"; }
+    if [ -z "$(count failed)" ]; then echo "FAILED   $part did not come to its end"; failed=$((failed + 1)); continue; fi
+    passed=$((passed + $(count passed))) failed=$((failed + $(count failed))) skipped=$((skipped + $(count skipped)))
+done
+echo "package: $(verdict)"
+[ "$failed" = 0 ]

@@ -1,0 +1,78 @@
+#!/bin/bash
+# The static program of `make static': its size, and that it needs nothing of the machine it runs on. The walk and the
+# daemon's tests are run with it as they are, and once more as if on Linux 2.6.32 (tests/cage).
+# usage: static.sh [walk] [daemon] [bare]
+set -u
+. "$(dirname "$0")/lib.sh"
+program=$top/target/static/rsntpd
+here=$(cd "$(dirname "$0")" && pwd)
+parts=("$@"); [ $# -gt 0 ] || parts=(walk daemon bare)
+if [ ! -x "$program" ]; then skip "static program: there is none (make static)"; verdict; exit; fi
+rsntpd=$program
+needs "static program"
+command -v gcc > /dev/null || { skip "static program: no gcc for the cage"; verdict; exit; }
+work=$(mktemp -d "${TMPDIR:-/tmp}/rsntpd-static.XXXXXX"); mkdir "$work/log"; chmod 755 "$work"
+trap 'rm -rf "$work"' EXIT
+gcc -O2 -static -o "$work/oldkernel" "$top/tests/cage/oldkernel.c" || exit 1
+printf '#!/bin/sh\nexec %s 298 %s "$@"\n' "$work/oldkernel" "$program" > "$work/rsntpd-298"
+chmod 755 "$work/rsntpd-298"
+
+small() { local size; size=$(stat -c %s "$program"); echo "$size bytes"; [ "$size" -le $((3 << 20)) ]; }
+check "the static program has at most 3 MB" small
+alone() { ! readelf -lW "$program" | grep -E 'INTERP|DYNAMIC'; }
+check "it asks for no loader and no library" alone
+if "$work/oldkernel" 298 "$program" --version > "$work/version" 2>&1; then caged=yes
+else caged=; skip "as on 2.6.32: no seccomp filter here ($(head -1 "$work/version"))"; fi
+
+# The other scripts, each in a world of its own, side by side: they mostly wait.
+pids_of=() names_of=()
+script() { # NAME PROGRAM SCRIPT…
+    local name=$1 with=$2; shift 2
+    RSNTPD=$with "$@" > "$work/$name.log" 2>&1 &
+    pids_of+=($!); names_of+=("$name")
+}
+for part in "${parts[@]}"; do
+    case $part in
+        walk) how=("$here/walk.sh" "$top/conf/walk.conf") ;;
+        daemon) how=("$here/daemon.sh") ;;
+        *) continue ;;
+    esac
+    script "$part" "$program" "${how[@]}"
+    [ -n "$caged" ] && script "$part, as on 2.6.32" "$work/rsntpd-298" "${how[@]}"
+done
+
+# A root directory that holds the program (and the cage) and nothing else, and cannot be written: no /dev, /proc, /etc,
+# no log, no names. `ask' is another program's client; the namespace's end ends what is left.
+mkdir "$work/bare"; cp "$program" "$work/oldkernel" "$work/bare"
+bare() { # [CAGE…] /rsntpd OPTIONS…
+    timeout 60 unshare -m -n -p -f --mount-proc --propagation private bash -c '
+        root=$1 ask=$2; shift 2
+        ip link set lo up
+        mount --bind "$root" "$root" && mount -o remount,ro,bind "$root" || exit 1
+        tame() { exec setpriv --bounding-set -sys_time --inh-caps -sys_time -- chroot "$root" "$@"; }
+        # Without servers its answer says that it does not know the time: an answer all the same.
+        asked() { for i in 1 2 3 4 5 6 7 8 9 10; do "$ask" -j -t 1 127.0.0.1 2>&1 | grep stratum && return; sleep 0.3; done; return 1; }
+        case " $* " in
+            *" -n "*) tame "$@" & asked || exit 1; kill $!; wait $! ;;
+            *) (tame "$@") && asked ;;
+        esac' bare "$work/bare" "$peers/ntpdig" "$@"
+}
+for part in "${parts[@]}"; do
+    [ "$part" = bare ] || continue
+    check "alone on a read-only disk: it serves, and ends with 0" bare /rsntpd -n -u 38:38
+    check "the same in the background, with a pid file that cannot be written" bare /rsntpd -u 38:38 -g -p /var/run/rsntpd.pid
+    [ -n "$caged" ] || continue
+    for level in 298 313; do
+        check "the same as on Linux $level, without IPv6" bare /oldkernel $level -4 /rsntpd -n -u 38:38
+        check "and in the background" bare /oldkernel $level -4 /rsntpd -u 38:38 -g
+    done
+done
+
+for i in "${!pids_of[@]}"; do
+    wait "${pids_of[i]}"
+    sed "s/^/# ${names_of[i]}: /" "$work/${names_of[i]}.log"
+    total() { awk -v w="$1" '/^[0-9]+ passed, / {for (i = 2; i <= NF; i++) {gsub(",", "", $i); if ($i == w) print $(i-1)}}' "$work/${names_of[i]}.log"; }
+    all() { tail -1 "$work/${names_of[i]}.log"; [ "$(total passed)" -gt 0 ] && [ "$(total failed)" = 0 ]; }
+    check "${names_of[i]}: $(total passed) checks of the static program" all
+done
+verdict
