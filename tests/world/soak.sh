@@ -20,10 +20,12 @@ taskset -pc 0 "$daemon" > /dev/null
 # soon a Python is started.
 coproc asker { exec ip netns exec "$(world_ns host)" taskset -c 1 chrt -f 1 env PYTHONUNBUFFERED=1 "$peers/ntpq" -n 2>&1; }
 pids+=("$asker_PID")
+# Of its own descriptors nothing reaches a subshell.
+exec 4<&"${asker[0]}" 5>&"${asker[1]}"
 row() {
     local line
-    echo peers >&"${asker[1]}"
-    while read -r -t 10 line <&"${asker[0]}"; do
+    echo peers >&5
+    while read -r -t 10 line <&4; do
         case $line in *210.72*) echo "$line"; return ;; esac
     done
     return 1
