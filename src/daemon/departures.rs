@@ -47,6 +47,12 @@ impl Departures {
         self.waiting[self.next].as_ref().is_none_or(|w| now.since(w.since) > PATIENCE)
     }
 
+    /// Whether any datagram is waited for.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.iter().any(Option::is_some)
+    }
+
     /// This datagram is about to be sent.
     pub fn expect(&mut self, now: MonoTime, left: Left, datagram: &[u8]) {
         let kept = datagram.len().min(KNOWN_BY);

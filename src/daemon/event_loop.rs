@@ -125,7 +125,7 @@ impl EventLoop {
                 self.ready(event.token())?;
             }
             self.role.woke(&mut self.engine, &mut self.shell.sockets);
-            let taken = self.receive_all();
+            let taken = self.receive_all()?;
             self.gather.turned(before, after, taken);
             self.shell.wakeups.0 += 1;
             self.shell.wakeups.1 += u64::from(taken > 0);
@@ -271,24 +271,34 @@ impl EventLoop {
         }
     }
 
-    /// Takes a bounded number of datagrams from every socket that may have some; gives how many.
-    fn receive_all(&mut self) -> usize {
+    /// Takes a bounded number of datagrams from every socket that may have some; gives how many. A
+    /// socket that does not run empty is not watched until it does: there is nothing to wait for.
+    fn receive_all(&mut self) -> io::Result<usize> {
         let (mut taken, mut at) = (0, 0);
+        let registry = self.poll.registry();
         while let Some(open) = self.unread.get(at).map(|index| self.shell.sockets.get(*index)) {
+            let traffic = &mut self.shell.traffic;
+            if let Some(open) = open.filter(|open| !open.is_watched() && traffic.departures.is_waiting()) {
+                traffic.take_departures(&mut self.engine, open);
+            }
             let more = open.is_some_and(|open| {
                 (0..DRAIN).all(|_| {
-                    let (count, more) = self.shell.traffic.turn(&mut self.engine, &self.shell.sockets, open);
+                    let (count, more) = traffic.turn(&mut self.engine, &self.shell.sockets, open);
                     taken += count;
                     more
                 })
             });
+            if let Some(open) = open {
+                // What came since it was found empty is told when it is watched again.
+                open.set_watched(registry, !more)?;
+            }
             if more {
                 at += 1;
             } else {
                 self.unread.swap_remove(at);
             }
         }
-        taken
+        Ok(taken)
     }
 
     fn timers(&mut self) -> io::Result<()> {

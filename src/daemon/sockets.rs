@@ -111,6 +111,37 @@ pub struct Open {
     pub socket: UdpSocket,
     /// Its datagrams.
     pub counts: Counts,
+    /// Whether the event loop is told of what arrives.
+    watched: Cell<bool>,
+}
+
+impl Open {
+    /// Whether the event loop is told of what arrives.
+    #[must_use]
+    pub const fn is_watched(&self) -> bool {
+        self.watched.get()
+    }
+
+    /// Begins or ends watching. Whoever ends it must look for datagrams by himself. It is worth it where
+    /// they come without end: the kernel looks for whom to wake for each one that comes or leaves.
+    ///
+    /// # Errors
+    /// Of epoll.
+    pub fn set_watched(&self, registry: &Registry, watched: bool) -> io::Result<()> {
+        if self.watched.replace(watched) != watched {
+            let fd = self.socket.raw_fd();
+            if watched {
+                registry.register(&mut SourceFd(&fd), self.token(), Interest::READABLE)?;
+            } else {
+                registry.deregister(&mut SourceFd(&fd))?;
+            }
+        }
+        Ok(())
+    }
+
+    const fn token(&self) -> Token {
+        Token(FIRST_TOKEN + self.id.0 as usize)
+    }
 }
 
 /// Datagrams of a socket, since it was opened.
@@ -255,7 +286,7 @@ impl Sockets {
         for open in other.open {
             self.add(open.socket, open.bound, &open.name);
             if let Some(open) = self.open.last() {
-                watch(registry, open)?;
+                open.set_watched(registry, true)?;
             }
         }
         Ok(())
@@ -298,7 +329,7 @@ impl Sockets {
             if let Ok(socket) = UdpSocket::bind(address, true) {
                 self.add(socket, address, &local.name);
                 if let (Some(registry), Some(open)) = (registry, self.open.last()) {
-                    watch(registry, open)?;
+                    open.set_watched(registry, true)?;
                 }
                 changed = true;
             }
@@ -336,6 +367,7 @@ impl Sockets {
             name: name.to_owned(),
             socket,
             counts: Counts::new(),
+            watched: Cell::new(false),
         });
     }
 
@@ -344,7 +376,7 @@ impl Sockets {
     /// # Errors
     /// Of epoll.
     pub fn watch_all(&self, registry: &Registry) -> io::Result<()> {
-        self.open.iter().try_for_each(|open| watch(registry, open))
+        self.open.iter().try_for_each(|open| open.set_watched(registry, true))
     }
 
     /// The socket of a token of the event loop.
@@ -442,11 +474,6 @@ impl Sockets {
 fn with_port(mut address: SocketAddr) -> SocketAddr {
     address.set_port(PORT);
     address
-}
-
-fn watch(registry: &Registry, open: &Open) -> io::Result<()> {
-    let token = Token(FIRST_TOKEN + open.id.0 as usize);
-    registry.register(&mut SourceFd(&open.socket.raw_fd()), token, Interest::READABLE)
 }
 
 /// Whether an error says that the machine has no such address family.

@@ -7,7 +7,7 @@ use super::socket::{UdpSocket, socket_addr};
 use crate::units::NtpTimestamp;
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_uint};
-use nix::sys::socket::{SockaddrLike as _, SockaddrStorage};
+use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
@@ -248,7 +248,8 @@ impl Outbox {
             parts[i] = libc::iovec { iov_base: self.data[i].as_mut_ptr().cast(), iov_len: self.lengths[i] };
             let header = &mut headers[i].msg_hdr;
             header.msg_name = self.names[i].as_ptr().cast_mut().cast();
-            header.msg_namelen = self.names[i].len();
+            // Not all of the storage, which the kernel would copy.
+            header.msg_namelen = name_length(&self.names[i]);
             header.msg_iov = &raw mut parts[i];
             header.msg_iovlen = 1;
             header.msg_control = self.controls[i].0.as_mut_ptr().cast();
@@ -285,6 +286,14 @@ impl Outbox {
         }
         lost
     }
+}
+
+fn name_length(name: &SockaddrStorage) -> libc::socklen_t {
+    let length = match name.family() {
+        Some(AddressFamily::Inet6) => size_of::<libc::sockaddr_in6>(),
+        _ => size_of::<libc::sockaddr_in>(),
+    };
+    length as libc::socklen_t
 }
 
 /// How many datagrams a receiving call took; none where none waited.
