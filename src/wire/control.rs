@@ -25,6 +25,12 @@ pub mod opcode {
     pub const CONFIGURE: u8 = 8;
     /// Writes the configuration to a file; needs authentication.
     pub const SAVE_CONFIG: u8 = 9;
+    /// Clients seen, most recent first; needs a nonce.
+    pub const READ_MRU: u8 = 10;
+    /// A list in the server's order (`ifstats`, `addr_restrictions`); needs authentication.
+    pub const READ_ORDERED_LIST: u8 = 11;
+    /// A nonce for [`READ_MRU`].
+    pub const REQUEST_NONCE: u8 = 12;
     /// Removes a trap.
     pub const UNSET_TRAP: u8 = 31;
 }

@@ -16,7 +16,7 @@ pub struct Layer {
 pub const LAYERS: &[Layer] = &[
     // The crate's root only declares the layers.
     Layer { name: "lib", knows: &[], crates: Some(&[]) },
-    Layer { name: "main", knows: &["daemon"], crates: Some(&[]) },
+    Layer { name: "main", knows: &["daemon", "tools"], crates: Some(&[]) },
     Layer { name: "daemon", knows: &["core", "config", "sys", "wire", "units"], crates: None },
     Layer { name: "tools", knows: &["wire", "config", "units"], crates: None },
     // Of the configuration, the engine knows what it means and not how it is read.
