@@ -3,6 +3,7 @@
 use super::diagnostic::{Diagnostic, Severity, quote};
 use super::model::{Digest, Key};
 use crate::units::{KeyId, Ppm};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,14 +14,21 @@ const HEX_MAX: usize = 32;
 /// Largest believable frequency, ppm.
 const DRIFT_MAX: f64 = 500.0;
 
-struct Place<'a> {
-    file: &'a Path,
-    line: u32,
-    source: &'a [u8],
+/// A line of a small file.
+pub(super) struct Place<'a> {
+    pub(super) file: &'a Path,
+    pub(super) line: u32,
+    pub(super) source: &'a [u8],
 }
 
 impl Place<'_> {
-    fn finding(&self, span: Range<usize>, message: String, expected: &str, effect: &str) -> Diagnostic {
+    pub(super) fn finding(
+        &self,
+        span: Range<usize>,
+        message: String,
+        expected: &str,
+        effect: &str,
+    ) -> Diagnostic {
         Diagnostic {
             severity: Severity::Error,
             file: self.file.to_owned(),
@@ -37,8 +45,9 @@ impl Place<'_> {
     }
 }
 
-/// Reads a keys file: `ID TYPE KEY` a line, `#` begins a comment. A bad line is told and skipped,
-/// the others count. A key given twice counts as given last. The secret is shown in no message.
+/// Reads a keys file: `ID TYPE KEY [ADDRESS[/LENGTH],...]` a line, `#` begins a comment. A bad line
+/// is told and skipped, the others count, as in 4.2.6 (4.2.8 drops the whole file). A key given
+/// twice counts as given last. The secret is shown in no message.
 #[must_use]
 pub fn parse_keys(file: &Path, text: &[u8]) -> (Vec<Key>, Vec<Diagnostic>) {
     let (mut keys, mut findings): (Vec<Key>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
@@ -60,51 +69,110 @@ pub fn parse_keys(file: &Path, text: &[u8]) -> (Vec<Key>, Vec<Diagnostic>) {
     (keys, findings)
 }
 
+/// The word of a type and what it stands for, in the spellings of ntpd, NTPsec, OpenSSL and chrony.
+const TYPES: [(&str, Digest); 19] = [
+    ("M", Digest::Md5),
+    ("MD5", Digest::Md5),
+    ("SHA", Digest::Sha1),
+    ("SHA1", Digest::Sha1),
+    ("SHA-1", Digest::Sha1),
+    ("RIPEMD160", Digest::Ripemd160),
+    ("RMD160", Digest::Ripemd160),
+    ("RIPEMD", Digest::Ripemd160),
+    ("SHA256", Digest::Sha256),
+    ("SHA-256", Digest::Sha256),
+    ("SHA384", Digest::Sha384),
+    ("SHA-384", Digest::Sha384),
+    ("SHA512", Digest::Sha512),
+    ("SHA-512", Digest::Sha512),
+    ("AES128CMAC", Digest::AesCmac),
+    ("AES-128-CMAC", Digest::AesCmac),
+    ("AES128", Digest::AesCmac),
+    ("AES-128", Digest::AesCmac),
+    ("CMAC", Digest::AesCmac),
+];
+/// What to write as a type.
+const TYPES_EXPECTED: &str = "M (MD5), SHA1, SHA256, SHA384, SHA512, RIPEMD160 or AES128CMAC";
+/// Octets of an AES-128 key.
+const AES_KEY: usize = 16;
+
+fn digest_of(written: &[u8]) -> Option<Digest> {
+    let word = written.to_ascii_uppercase();
+    let known = TYPES.iter().find(|(name, _)| name.as_bytes() == word).map(|(_, digest)| *digest);
+    // Any other word with an M is MD5 to ntpd, but not what OpenSSL knows as another digest.
+    known
+        .or_else(|| (word.first() == Some(&b'M') && word != b"MD4" && word != b"MDC2").then_some(Digest::Md5))
+}
+
 fn key_line(place: &Place<'_>) -> Result<Option<Key>, Box<Diagnostic>> {
     let comment = place.source.iter().position(|b| *b == b'#').unwrap_or(place.source.len());
     let code = place.source[..comment].strip_suffix(b"\r").unwrap_or(&place.source[..comment]);
     let mut words = words(code);
     let Some(id_span) = words.next() else { return Ok(None) };
-    let skipped = "this line is skipped";
     let bad = |span: Range<usize>, message: String, expected: &str| {
-        Err(Box::new(place.finding(span, message, expected, skipped)))
+        Err(Box::new(place.finding(span, message, expected, "this line is skipped")))
     };
+    let end = code.len()..code.len();
     let id = std::str::from_utf8(&code[id_span.clone()]).ok().and_then(|t| t.parse::<u32>().ok());
     let Some(id) = id.filter(|id| (1..=65_535).contains(id)) else {
         return bad(id_span, "not a key number".to_owned(), "1 to 65535");
     };
     let Some(type_span) = words.next() else {
-        return bad(code.len()..code.len(), format!("key {id} has no type"), "M (MD5) or SHA1");
+        return bad(end, format!("key {id} has no type"), TYPES_EXPECTED);
     };
-    let digest = match code[type_span.clone()].to_ascii_uppercase().as_slice() {
-        b"SHA" | b"SHA1" => Digest::Sha1,
-        [b'M', ..] => Digest::Md5,
-        other => {
-            let message = format!("key {id} has the type {}, which is not supported", quote(other));
-            return bad(type_span, message, "M (MD5) or SHA1");
-        }
+    let Some(digest) = digest_of(&code[type_span.clone()]) else {
+        let written = quote(&code[type_span.clone()]);
+        return bad(
+            type_span,
+            format!("key {id} has the type {written}, which is not supported"),
+            TYPES_EXPECTED,
+        );
     };
     let Some(key_span) = words.next() else {
-        return bad(
-            code.len()..code.len(),
-            format!("key {id} has no secret"),
-            "up to 20 characters, or hexadecimal digits",
-        );
+        return bad(end, format!("key {id} has no secret"), "up to 20 characters, or hexadecimal digits");
     };
     let written = &code[key_span.clone()];
     let secret = if written.len() <= ASCII_MAX { Some(written.to_vec()) } else { hex(written) };
-    match secret {
-        Some(secret) => Ok(Some(Key { id: KeyId(id), digest, secret })),
-        None => bad(
-            key_span,
-            format!("the secret of key {id} is longer than 20 characters and not hexadecimal"),
-            "only the digits 0-9 and a-f",
-        ),
+    let Some(secret) = secret else {
+        let message = format!("the secret of key {id} is longer than 20 characters and not hexadecimal");
+        return bad(key_span, message, "only the digits 0-9 and a-f");
+    };
+    if digest == Digest::AesCmac && secret.len() != AES_KEY {
+        // ntpd would fill it up with zeros or cut it; other programs do neither.
+        let message = format!("the secret of key {id} has {} octets, AES-128 takes {AES_KEY}", secret.len());
+        return bad(key_span, message, "32 hexadecimal digits, or 16 characters");
     }
+    let hosts = match words.next() {
+        None => Vec::new(),
+        Some(span) => match hosts(&code[span.clone()]) {
+            Some(hosts) => hosts,
+            None => {
+                // Whoever limits a key must not get one without limits.
+                let message = format!("the addresses that may use key {id} are not understood");
+                return bad(span, message, "ADDRESS or ADDRESS/LENGTH, separated by commas without blanks");
+            }
+        },
+    };
+    if let Some(span) = words.next() {
+        return bad(span, format!("too many words for key {id}"), "NUMBER TYPE SECRET [ADDRESS,...]");
+    }
+    Ok(Some(Key { id: KeyId(id), digest, secret, hosts }))
+}
+
+/// Addresses with their prefix lengths; an address alone stands for itself.
+fn hosts(written: &[u8]) -> Option<Vec<(IpAddr, u8)>> {
+    let one = |item: &str| {
+        let (address, length) = item.split_once('/').map_or((item, None), |(a, l)| (a, Some(l)));
+        let address: IpAddr = address.parse().ok()?;
+        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let length = length.map_or(Some(whole), |l| l.parse().ok())?;
+        (length <= whole).then_some((address, length))
+    };
+    std::str::from_utf8(written).ok()?.split(',').map(one).collect()
 }
 
 /// Where the words of a line stand.
-fn words(code: &[u8]) -> impl Iterator<Item = Range<usize>> {
+pub(super) fn words(code: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let start = at + code[at..].iter().position(|b| !b.is_ascii_whitespace())?;
@@ -163,6 +231,24 @@ mod tests {
         let lines: Vec<u32> = findings.iter().map(|f| f.line).collect();
         assert_eq!(lines, vec![5, 6, 7, 8, 9]);
         assert!(findings.iter().all(|f| !f.render(false).contains("ghij")));
+    }
+
+    #[test]
+    fn every_type_of_ntpd_and_its_heirs_and_limits_by_address() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let text = format!(
+            "1 AES128CMAC {secret} 10.0.0.0/8,2001:db8::1\n2 sha512 {secret}\n3 RMD160 x 192.0.2.1\n\
+             4 AES128 short\n5 SHA3 x\n6 MD4 x\n7 SHA256 x 10.0.0.0/33\n8 MD5 x 10.0.0.1 y\n9 mine x\n"
+        );
+        let (keys, findings) = parse_keys(Path::new("/etc/ntp/keys"), text.as_bytes());
+        let seen: Vec<_> = keys.iter().map(|k| (k.id.0, k.digest)).collect();
+        let expected = [(1, Digest::AesCmac), (2, Digest::Sha512), (3, Digest::Ripemd160), (9, Digest::Md5)];
+        assert_eq!(seen, expected);
+        let may = |key: usize, from: &str| keys[key].admits(from.parse().unwrap());
+        assert!(may(0, "10.200.0.1") && may(0, "2001:db8::1") && !may(0, "11.0.0.1"));
+        assert!(may(1, "11.0.0.1") && may(2, "192.0.2.1") && !may(2, "192.0.2.2"));
+        let lines: Vec<u32> = findings.iter().map(|f| f.line).collect();
+        assert_eq!(lines, [4, 5, 6, 7, 8]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! ntp.conf, the keys file and the drift file: octets to checked values with diagnostics.
+//! ntp.conf, the keys file, the drift file and the leap second file: octets to checked values with diagnostics.
 //!
 //! `lexer.rs` cuts a line into words, `words.rs` knows the language, `parser.rs` runs commands
 //! (`servers.rs`, `restrict.rs`, `settings.rs`) and keeps their order of application. Nothing here
@@ -6,6 +6,7 @@
 
 mod diagnostic;
 mod keys;
+mod leapfile;
 mod lexer;
 mod line;
 pub mod model;
@@ -17,6 +18,9 @@ mod words;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use keys::{parse_drift, parse_keys};
+#[cfg(test)]
+pub(crate) use leapfile::leapfile_check;
+pub use leapfile::parse_leapfile;
 pub use parser::{parse, parse_onto};
 
 /// A configuration and all that was found wrong with its text.

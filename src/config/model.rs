@@ -1,5 +1,11 @@
 //! What a configuration means, after parsing: validated values in the order they apply.
 
+mod keys;
+mod leap;
+
+pub use keys::{Digest, Key, in_prefix};
+pub use leap::LeapTable;
+
 use crate::units::{KeyId, PollExponent, Ppm, RefId, Seconds, Stratum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -39,6 +45,10 @@ pub struct Config {
     pub statistics: Statistics,
     /// `interface` / `nic` rules in order; the last that matches wins.
     pub interfaces: Vec<InterfaceRule>,
+    /// `mru`.
+    pub mru: Mru,
+    /// `dscp` (4.2.8): differentiated services code point of what we send, 0..=63; the default is 46.
+    pub dscp: Option<u8>,
     /// `setvar NAME = VALUE [default]`: name, value, shown by default.
     pub setvar: Vec<(String, String, bool)>,
 }
@@ -439,6 +449,30 @@ impl Default for Discard {
     }
 }
 
+/// `mru` (4.2.8): how many clients are remembered for rate limiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mru {
+    /// `maxdepth`: most clients (16,384); the later of it and `maxmem` counts.
+    pub maxdepth: u32,
+}
+
+impl Mru {
+    /// What a remembered client costs, octets, about.
+    pub const ENTRY: u32 = 150;
+
+    /// The depth that fits into `maxmem` KiB.
+    #[must_use]
+    pub const fn depth_of(kib: u32) -> u32 {
+        kib.saturating_mul(1024) / Self::ENTRY
+    }
+}
+
+impl Default for Mru {
+    fn default() -> Self {
+        Self { maxdepth: 16_384 }
+    }
+}
+
 /// What statistics are written and where.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Statistics {
@@ -539,31 +573,4 @@ pub struct InterfaceRule {
     pub action: InterfaceAction,
     /// With which.
     pub matches: InterfaceMatch,
-}
-
-/// A symmetric key, as read from the keys file.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key {
-    /// Its identifier.
-    pub id: KeyId,
-    /// The digest it is used with.
-    pub digest: Digest,
-    /// The secret.
-    pub secret: Vec<u8>,
-}
-
-impl std::fmt::Debug for Key {
-    /// Without the secret.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Key({}, {:?})", self.id.0, self.digest)
-    }
-}
-
-/// Digests of the keys file.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Digest {
-    /// MD5, 16 octets.
-    Md5,
-    /// SHA-1, 20 octets.
-    Sha1,
 }

@@ -103,6 +103,8 @@ pub struct Association {
     pub filter: Filter,
     /// What its samples tell of the clock.
     pub estimator: Estimator,
+    /// When the sample was measured that peerstats had last.
+    pub best_told: Option<MonoTime>,
     /// Results of the packet tests.
     pub flash: u16,
     /// What selection made of it.
@@ -147,6 +149,7 @@ impl Association {
             header: Header::UNHEARD,
             filter: Filter::default(),
             estimator,
+            best_told: None,
             flash: flash::PEER_UNREACHABLE | flash::PEER_DISTANCE | flash::PEER_STRATUM,
             selection: Selection::Reject,
             event_count: 0,

@@ -1,12 +1,18 @@
-//! Symmetric keys: message authentication codes of time packets, HASH(key || packet) with MD5 or
-//! SHA-1 (RFC 5905 section 7.3, as ntpd computes it).
+//! Symmetric keys: message authentication codes of time packets. HASH(key || packet) as ntpd
+//! computes it (RFC 5905 section 7.3), or the AES-128 CMAC of the packet (RFC 8573).
 
 use crate::config::model::{Digest, Key};
 use crate::units::KeyId;
-use crate::wire::trailer::{self, BadTrailer, Trailer};
+use crate::wire::trailer::{self, BadTrailer, DIGEST_CUT, DIGEST_MAX, Trailer};
+use aes::Aes128;
+use cmac::{Cmac, KeyInit as _, Mac as _};
 use md5::Md5;
+use ripemd::Ripemd160;
 use sha1::{Digest as _, Sha1};
+use sha2::{Sha256, Sha384, Sha512};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
 use subtle::ConstantTimeEq;
 
 /// What a packet's code is worth.
@@ -14,24 +20,30 @@ use subtle::ConstantTimeEq;
 pub enum Authenticity {
     /// It carries none.
     None,
-    /// It is right, by this trusted key.
+    /// It is right, by this trusted key, which its sender may use.
     Verified(KeyId),
-    /// It is wrong, by a key we lack or do not trust, or a crypto-NAK.
+    /// It is wrong, by a key we lack or do not trust or that its sender may not use, or a crypto-NAK.
     Failed,
 }
 
 /// The keys that are both in the keys file and trusted.
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
-    usable: BTreeMap<KeyId, Key>,
+    usable: BTreeMap<KeyId, Usable>,
+}
+
+#[derive(Clone, Debug)]
+struct Usable {
+    key: Key,
+    begun: Begun,
 }
 
 impl Keys {
     /// The usable ones of `keys`: those that `trusted` names.
     #[must_use]
     pub fn new(keys: &[Key], trusted: &[KeyId]) -> Self {
-        let usable = keys.iter().filter(|k| trusted.contains(&k.id)).map(|k| (k.id, k.clone())).collect();
-        Self { usable }
+        let usable = keys.iter().filter(|k| trusted.contains(&k.id));
+        Self { usable: usable.filter_map(|key| Some((key.id, Usable::new(key)?))).collect() }
     }
 
     /// Whether a key can be used.
@@ -40,16 +52,16 @@ impl Keys {
         self.usable.contains_key(&key)
     }
 
-    /// Checks what follows the header of a packet.
+    /// Checks what follows the header of a packet from `from`.
     ///
     /// # Errors
     /// [`BadTrailer`] where it is neither extension fields nor a code.
-    pub fn check(&self, packet: &[u8]) -> Result<Authenticity, BadTrailer> {
+    pub fn check(&self, packet: &[u8], from: IpAddr) -> Result<Authenticity, BadTrailer> {
         Ok(match trailer::parse(packet)? {
             Trailer::None => Authenticity::None,
             Trailer::CryptoNak => Authenticity::Failed,
             Trailer::Mac { covered, key, digest } => match self.usable.get(&KeyId(key)) {
-                Some(known) if bool::from(compute(known, &packet[..covered]).as_slice().ct_eq(digest)) => {
+                Some(known) if known.key.admits(from) && known.begun.code(&packet[..covered]).is(digest) => {
                     Authenticity::Verified(KeyId(key))
                 }
                 _ => Authenticity::Failed,
@@ -57,49 +69,110 @@ impl Keys {
         })
     }
 
-    /// Appends the code to a packet; without that key nothing is appended and the answer is false.
+    /// Appends the code to a packet of ours, cut to 20 octets; without that key nothing is appended
+    /// and the answer is false.
     pub fn sign(&self, key: KeyId, packet: &mut Vec<u8>) -> bool {
         let Some(known) = self.usable.get(&key) else { return false };
-        let digest = compute(known, packet);
+        let code = known.begun.code(packet);
         packet.extend(key.0.to_be_bytes());
-        packet.extend(digest.as_slice());
+        packet.extend(code.cut());
         true
     }
 
-    /// Writes the code behind the first `len` octets of `packet`; gives the new length.
-    pub fn sign_into(&self, key: KeyId, len: usize, packet: &mut [u8]) -> usize {
+    /// Writes the code behind the first `len` octets of `reply`, as long as the one of `request`, whose
+    /// sender knows no other; gives the new length.
+    pub fn sign_reply(&self, key: KeyId, request: &[u8], len: usize, reply: &mut [u8]) -> usize {
         let Some(known) = self.usable.get(&key) else { return len };
-        let digest = compute(known, &packet[..len]);
-        let digest = digest.as_slice();
-        packet[len..len + 4].copy_from_slice(&key.0.to_be_bytes());
-        packet[len + 4..len + 4 + digest.len()].copy_from_slice(digest);
-        len + 4 + digest.len()
+        let code = known.begun.code(&reply[..len]);
+        let code = match trailer::parse(request) {
+            Ok(Trailer::Mac { digest, .. }) if digest.len() == code.length => code.whole(),
+            _ => code.cut(),
+        };
+        reply[len..len + 4].copy_from_slice(&key.0.to_be_bytes());
+        reply[len + 4..len + 4 + code.len()].copy_from_slice(code);
+        len + 4 + code.len()
     }
 }
 
-/// A digest without an allocation.
-enum Computed {
-    Md5([u8; 16]),
-    Sha1([u8; 20]),
+impl Usable {
+    /// `None` for a CMAC key of another length than AES-128 takes, which the keys file never gives.
+    fn new(key: &Key) -> Option<Self> {
+        let secret = &key.secret;
+        let begun = match key.digest {
+            Digest::Md5 => Begun::Md5(Md5::new_with_prefix(secret)),
+            Digest::Sha1 => Begun::Sha1(Sha1::new_with_prefix(secret)),
+            Digest::Ripemd160 => Begun::Ripemd160(Ripemd160::new_with_prefix(secret)),
+            Digest::Sha256 => Begun::Sha256(Sha256::new_with_prefix(secret)),
+            Digest::Sha384 => Begun::Sha384(Sha384::new_with_prefix(secret)),
+            Digest::Sha512 => Begun::Sha512(Sha512::new_with_prefix(secret)),
+            Digest::AesCmac => Begun::AesCmac(Box::new(Cmac::new_from_slice(secret).ok()?)),
+        };
+        Some(Self { key: key.clone(), begun })
+    }
 }
 
-impl Computed {
-    const fn as_slice(&self) -> &[u8] {
+/// A digest that has taken in its key: what every packet's code begins with.
+#[derive(Clone)]
+enum Begun {
+    Md5(Md5),
+    Sha1(Sha1),
+    Ripemd160(Ripemd160),
+    Sha256(Sha256),
+    Sha384(Sha384),
+    Sha512(Sha512),
+    AesCmac(Box<Cmac<Aes128>>),
+}
+
+impl fmt::Debug for Begun {
+    /// Without the state, which stands for the secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Begun")
+    }
+}
+
+impl Begun {
+    fn code(&self, packet: &[u8]) -> Code {
         match self {
-            Self::Md5(bytes) => bytes,
-            Self::Sha1(bytes) => bytes,
+            Self::Md5(begun) => Code::new(&begun.clone().chain_update(packet).finalize()),
+            Self::Sha1(begun) => Code::new(&begun.clone().chain_update(packet).finalize()),
+            Self::Ripemd160(begun) => Code::new(&begun.clone().chain_update(packet).finalize()),
+            Self::Sha256(begun) => Code::new(&begun.clone().chain_update(packet).finalize()),
+            Self::Sha384(begun) => Code::new(&begun.clone().chain_update(packet).finalize()),
+            Self::Sha512(begun) => Code::new(&begun.clone().chain_update(packet).finalize()),
+            Self::AesCmac(begun) => {
+                Code::new(&begun.as_ref().clone().chain_update(packet).finalize().into_bytes())
+            }
         }
     }
 }
 
-fn compute(key: &Key, packet: &[u8]) -> Computed {
-    match key.digest {
-        Digest::Md5 => {
-            Computed::Md5(Md5::new().chain_update(&key.secret).chain_update(packet).finalize().into())
-        }
-        Digest::Sha1 => {
-            Computed::Sha1(Sha1::new().chain_update(&key.secret).chain_update(packet).finalize().into())
-        }
+/// A code without an allocation.
+struct Code {
+    octets: [u8; DIGEST_MAX],
+    length: usize,
+}
+
+impl Code {
+    fn new(digest: &[u8]) -> Self {
+        let length = digest.len().min(DIGEST_MAX);
+        let mut octets = [0; DIGEST_MAX];
+        octets[..length].copy_from_slice(&digest[..length]);
+        Self { octets, length }
+    }
+
+    fn whole(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+
+    /// As in version 4: see [`Digest`].
+    fn cut(&self) -> &[u8] {
+        &self.octets[..self.length.min(DIGEST_CUT)]
+    }
+
+    /// Whole or cut, in a time that does not depend on where they differ.
+    fn is(&self, other: &[u8]) -> bool {
+        let expected = if other.len() == self.length { self.whole() } else { self.cut() };
+        expected.ct_eq(other).into()
     }
 }
 
@@ -107,44 +180,91 @@ fn compute(key: &Key, packet: &[u8]) -> Computed {
 mod tests {
     use super::*;
 
+    const ALL: [Digest; 7] = [
+        Digest::Md5,
+        Digest::Sha1,
+        Digest::Ripemd160,
+        Digest::Sha256,
+        Digest::Sha384,
+        Digest::Sha512,
+        Digest::AesCmac,
+    ];
+    const ANYBODY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn id(index: usize) -> KeyId {
+        KeyId(index as u32 + 1)
+    }
+
+    /// Key 1 to 7 of each kind, trusted; key 8 is not.
     fn keys() -> Keys {
-        let key = |id, digest| Key { id: KeyId(id), digest, secret: b"secret".to_vec() };
-        let all = [key(1, Digest::Md5), key(2, Digest::Sha1), key(3, Digest::Md5)];
-        Keys::new(&all, &[KeyId(1), KeyId(2)])
+        let secret = b"sixteen octets..".to_vec();
+        let mut all: Vec<Key> =
+            ALL.iter().enumerate().map(|(i, digest)| Key::new(id(i), *digest, secret.clone())).collect();
+        let trusted: Vec<KeyId> = all.iter().map(|k| k.id).collect();
+        all.push(Key::new(KeyId(8), Digest::Md5, secret));
+        Keys::new(&all, &trusted)
     }
 
     #[test]
     fn what_is_signed_is_verified_and_a_changed_bit_is_not() {
-        for id in [1, 2] {
+        for (index, digest) in ALL.iter().enumerate() {
             let mut packet = vec![7; 48];
-            assert!(keys().sign(KeyId(id), &mut packet));
-            assert_eq!(keys().check(&packet), Ok(Authenticity::Verified(KeyId(id))));
+            assert!(keys().sign(id(index), &mut packet));
+            let expected = if matches!(digest, Digest::Md5 | Digest::AesCmac) { 68 } else { 72 };
+            assert_eq!(packet.len(), expected, "{digest:?}");
+            assert_eq!(keys().check(&packet, ANYBODY), Ok(Authenticity::Verified(id(index))));
             for at in [0, 47, 52, packet.len() - 1] {
                 let mut changed = packet.clone();
                 changed[at] ^= 1;
-                assert_eq!(keys().check(&changed), Ok(Authenticity::Failed));
+                assert_eq!(keys().check(&changed, ANYBODY), Ok(Authenticity::Failed));
             }
             let mut buffer = [0; 128];
             buffer[..48].fill(7);
-            assert_eq!(keys().sign_into(KeyId(id), 48, &mut buffer), packet.len());
+            assert_eq!(keys().sign_reply(id(index), &packet, 48, &mut buffer), packet.len());
             assert_eq!(buffer[..packet.len()], packet);
+            let whole = keys().usable[&id(index)].begun.code(&packet[..48]);
+            packet.truncate(52);
+            packet.extend(whole.whole());
+            assert_eq!(keys().check(&packet, ANYBODY), Ok(Authenticity::Verified(id(index))));
+            assert_eq!(keys().sign_reply(id(index), &packet, 48, &mut buffer), packet.len());
+            // Cut to less than 20 octets it would be easier to guess.
+            packet.truncate(68);
+            let short = packet.len() - 52 < whole.cut().len();
+            assert_eq!(keys().check(&packet, ANYBODY) == Ok(Authenticity::Failed), short);
         }
     }
 
-    #[test]
-    fn the_digest_is_the_one_that_ntpd_computes() {
-        // md5(key || packet), checked against coreutils: printf 'secret' + 48 zero octets | md5sum.
+    fn code_of(digest: Digest, secret: &[u8]) -> String {
+        let keys = Keys::new(&[Key::new(KeyId(1), digest, secret.to_vec())], &[KeyId(1)]);
         let mut packet = vec![0; 48];
-        keys().sign(KeyId(1), &mut packet);
+        keys.sign(KeyId(1), &mut packet);
         assert_eq!(packet[48..52], [0, 0, 0, 1]);
-        let hex: String = packet[52..].iter().map(|b| format!("{b:02x}")).collect();
-        assert_eq!(hex, "cffb1b806c0408d3fcf421b90206de76");
+        packet[52..].iter().map(|b| format!("{b:02x}")).collect()
     }
 
     #[test]
-    fn keys_must_be_trusted() {
+    fn the_codes_are_those_that_other_programs_compute() {
+        // Checked against coreutils: (printf secret; head -c 48 /dev/zero) | md5sum, sha1sum …; the
+        // CMAC and RIPEMD-160 against OpenSSL (openssl mac, openssl dgst).
+        assert_eq!(code_of(Digest::Md5, b"secret"), "cffb1b806c0408d3fcf421b90206de76");
+        assert_eq!(code_of(Digest::Sha1, b"secret"), "57f14491aea7b102344e159031c8648095729c09");
+        assert_eq!(code_of(Digest::Sha256, b"secret"), "a6d0c368de71879c128462c972a17a2a0c7bd6d5");
+        assert_eq!(code_of(Digest::Sha384, b"secret"), "4c24d160f5736d9254f4f917d4c0957b8e3591b2");
+        assert_eq!(code_of(Digest::Sha512, b"secret"), "c8fea5bb68960a5762816aa72c8cc1685e15f7be");
+        assert_eq!(code_of(Digest::Ripemd160, b"secret"), "ab83f9640b6bd7c94b7c0c444f8768db13ad5676");
+        assert_eq!(code_of(Digest::AesCmac, b"sixteen octets.."), "c04879c033e6aa1cd0201b92ddb70d3a");
+    }
+
+    #[test]
+    fn keys_must_be_trusted_and_their_users_listed() {
         let mut packet = vec![7; 48];
-        assert!(!keys().sign(KeyId(3), &mut packet));
+        assert!(!keys().sign(KeyId(8), &mut packet));
         assert_eq!(packet.len(), 48);
+        let mut key = Key::new(KeyId(1), Digest::Sha1, b"x".to_vec());
+        key.hosts = vec![("10.0.0.0".parse().unwrap(), 8)];
+        let keys = Keys::new(&[key], &[KeyId(1)]);
+        assert!(keys.sign(KeyId(1), &mut packet));
+        assert_eq!(keys.check(&packet, "10.1.2.3".parse().unwrap()), Ok(Authenticity::Verified(KeyId(1))));
+        assert_eq!(keys.check(&packet, ANYBODY), Ok(Authenticity::Failed));
     }
 }

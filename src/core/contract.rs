@@ -1,7 +1,7 @@
 //! What passes between the engine and whatever drives it: the daemon's event loop or the simulator.
 
 use super::event::Event;
-use crate::config::model::{Config, Family, Key, StatKind};
+use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
 use crate::units::{Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
 use std::net::{IpAddr, SocketAddr};
 
@@ -152,6 +152,8 @@ pub enum Input<'a> {
     Interfaces(Vec<Interface>),
     /// The configuration is now this one.
     Reload(Box<Setup>),
+    /// The leap second file now says this.
+    LeapSeconds(LeapTable),
     /// SIGTERM or SIGINT: save and stop.
     Shutdown,
 }
@@ -213,6 +215,8 @@ pub struct Setup {
     pub config: Config,
     /// The keys of the keys file.
     pub keys: Vec<Key>,
+    /// What the leap second file says, where there is one that makes sense.
+    pub leap_table: Option<LeapTable>,
     /// `-g`: the first offset may exceed the panic threshold, once.
     pub allow_panic_once: bool,
     /// `-q`: set the clock once and exit.

@@ -27,7 +27,7 @@ impl Engine {
     fn server_answered(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
         let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
         let flags = self.admit(rx, header.version)?;
-        let authenticity = self.keys.check(rx.data).map_err(|_| Reject::Format)?;
+        let authenticity = self.keys.check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
         let verified = match authenticity {
             Authenticity::Verified(key) => Some(key),
             Authenticity::None | Authenticity::Failed => None,
@@ -38,7 +38,11 @@ impl Engine {
         let index =
             self.associations.iter().position(|a| a.endpoint() == Some(rx.from)).ok_or(Reject::Unasked)?;
         let association = &mut self.associations[index];
-        let authentic = association.config.key.is_some() && association.config.key == verified;
+        // A wrong code is worse than none, also where none is asked for (RFC 5905 section 9.2).
+        let authentic = match association.config.key {
+            Some(key) => verified == Some(key),
+            None => authenticity != Authenticity::Failed,
+        };
         let answer = association.receive(now, rx, &header, authentic, self.epoch, self.system.precision);
         if answer == Err(Reject::Auth) {
             if association.last_event != 12 {
@@ -55,7 +59,7 @@ impl Engine {
                 self.event(Event::KissObeyed(peer, kiss));
                 self.update_clock(now);
             }
-            Answer::Measured(sample) => {
+            Answer::Measured(sample, exchange) => {
                 let correction = self.discipline.correction(sample.at);
                 let first = association.reach == 0;
                 association.reach |= 1;
@@ -65,6 +69,8 @@ impl Engine {
                     let peer = association.note_event(4);
                     self.event(Event::Reachable(peer));
                 }
+                self.record_raw(now, index, &exchange);
+                self.record_peer(now, index);
                 self.update_clock(now);
             }
         }

@@ -12,6 +12,7 @@ use super::leap::LeapWatch;
 use super::limit::ClientTable;
 use super::names::Names;
 use super::reject::Counters;
+use super::statistics::Records;
 use super::system::System;
 use crate::units::{MonoTime, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
@@ -51,7 +52,12 @@ pub struct Engine {
     pub(super) system: System,
     pub(super) discipline: Discipline,
     pub(super) leap: LeapWatch,
+    /// When it was last told that the leap second file is old.
+    pub(super) leap_told: Option<MonoTime>,
     pub(super) counters: Counters,
+    pub(super) records: Records,
+    /// The moment of the input that is being taken in.
+    pub(super) moment: Now,
     pub(super) started: MonoTime,
     /// Steps of the clock so far: exchanges across a step measure nothing.
     pub(super) epoch: u32,
@@ -74,7 +80,7 @@ impl Engine {
         let mut engine = Self {
             outputs: VecDeque::new(),
             access: AccessList::build(&setup.config.restrict),
-            clients: ClientTable::new(&setup.config.discard),
+            clients: ClientTable::new(&setup.config.discard, &setup.config.mru),
             keys: Keys::new(&setup.keys, &setup.config.auth.trusted),
             discipline: Discipline::new(now, machine.drift, steers, setup.allow_panic_once),
             // Identifiers start anywhere, as ntpd's do: they are not to be guessed from outside.
@@ -87,7 +93,10 @@ impl Engine {
             names: Names::default(),
             interfaces: Vec::new(),
             leap: LeapWatch::default(),
+            leap_told: None,
             counters: Counters::default(),
+            records: Records::new(now.mono),
+            moment: now,
             started: now.mono,
             epoch: 0,
             next_token: 0,
@@ -112,6 +121,7 @@ impl Engine {
             }
             self.outputs.push_back(Output::Clock(ClockCommand::Frequency(self.discipline.frequency())));
         }
+        self.leap_file_read(now);
         for server in self.setup.config.servers.clone() {
             self.mobilize(now, server);
         }
@@ -124,6 +134,7 @@ impl Engine {
         if self.exiting {
             return;
         }
+        self.moment = now;
         match input {
             Input::Datagram(rx) => self.datagram(now, &rx),
             Input::Sent { token, at } => {
@@ -141,6 +152,10 @@ impl Engine {
             Input::ClockDone(report) => self.clock_done(now, report),
             Input::Interfaces(interfaces) => self.set_interfaces(interfaces),
             Input::Reload(setup) => self.reload(now, *setup),
+            Input::LeapSeconds(table) => {
+                self.setup.leap_table = Some(table);
+                self.leap_file_read(now);
+            }
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);
@@ -158,8 +173,13 @@ impl Engine {
             return None;
         }
         let polls = self.associations.iter().filter(|a| a.is_polled()).map(|a| a.next_poll);
-        let others =
-            [self.next_slew, self.names.next_deadline(), Some(self.next_drift), self.quit_deadline()];
+        let others = [
+            self.next_slew,
+            self.names.next_deadline(),
+            Some(self.next_drift),
+            self.quit_deadline(),
+            Some(self.records.due()),
+        ];
         polls.chain(others.into_iter().flatten()).min()
     }
 
@@ -175,8 +195,9 @@ impl Engine {
         self.steer(now);
         if now.mono >= self.next_drift {
             self.next_drift = now.mono + DRIFT_INTERVAL;
-            self.save_drift(DRIFT_CHANGE);
+            self.save_drift(self.setup.config.drift_threshold.map_or(DRIFT_CHANGE, Ppm::get));
         }
+        self.record_hourly(now);
         self.quit_if_hopeless(now);
     }
 
@@ -222,6 +243,7 @@ impl Engine {
         if let Some(code) = event.system_code() {
             self.system.note_event(code);
         }
+        self.record_event(self.moment, &event);
         self.outputs.push_back(Output::Event(event));
     }
 

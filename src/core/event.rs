@@ -2,7 +2,9 @@
 //! event code and the text for the log.
 
 use super::contract::{ClockFailure, ExitReason};
-use crate::units::{AssocId, Leap, Ppm, Seconds, Stratum};
+use super::interest::{Class, Kind};
+use super::leap::date_stamp;
+use crate::units::{AssocId, Leap, PollExponent, Ppm, Seconds, Stratum};
 use std::net::IpAddr;
 
 /// How urgent a log line is (syslog's levels).
@@ -82,6 +84,17 @@ pub enum Event {
     LeapDisarmed,
     /// A leap second happened; system event 11 (leap_event).
     LeapOccurred(Leap),
+    /// A leap second file is in use.
+    LeapFile {
+        /// TAI − UTC now, where the file goes back far enough.
+        tai: Option<i32>,
+        /// The last leap second it knows of, Unix time.
+        last: i64,
+        /// When it expires, Unix time.
+        expires: Option<i64>,
+    },
+    /// The leap second file has expired, or will in so many whole days.
+    LeapFileOld(i64),
     /// An association was made; peer event 1 (mobilize).
     Mobilized(Peer),
     /// An association ended; peer event 2 (demobilize).
@@ -134,6 +147,17 @@ pub enum Event {
         /// Ended associations.
         removed: usize,
     },
+    /// The state of the clock loop, once an hour.
+    LoopState {
+        /// What is left to correct.
+        offset: Seconds,
+        /// The frequency in force.
+        frequency: Ppm,
+        /// Its jitter.
+        jitter: Seconds,
+        /// The poll exponent.
+        poll: PollExponent,
+    },
     /// A configured thing this engine cannot do; said once at start.
     NotSupported(String),
     /// The process ends.
@@ -146,7 +170,9 @@ impl Event {
     pub fn level(&self) -> Level {
         match self {
             Self::PanicStop(_) | Self::CannotSteer | Self::ClockFailed { .. } => Level::Error,
-            Self::NameFailed { .. } | Self::NotSupported(_) | Self::BadAuth(_) => Level::Warning,
+            Self::NameFailed { .. } | Self::NotSupported(_) | Self::BadAuth(_) | Self::LeapFileOld(_) => {
+                Level::Warning
+            }
             Self::TimeReset(_) | Self::TimeSlew(_) | Self::NoSystemPeer | Self::KissObeyed(..) => {
                 Level::Notice
             }
@@ -155,12 +181,53 @@ impl Event {
         }
     }
 
+    /// What `logconfig` may leave out of the log: class and kind; `None` for what is always logged.
+    #[must_use]
+    pub const fn class(&self) -> Option<(Class, Kind)> {
+        Some(match self {
+            Self::Restart
+            | Self::FrequencyNotSet
+            | Self::FrequencySet(_)
+            | Self::SpikeDetected(_)
+            | Self::FrequencyMode
+            | Self::ClockSync
+            | Self::LeapArmed(_)
+            | Self::LeapDisarmed
+            | Self::LeapFile { .. }
+            | Self::LeapOccurred(_) => (Class::System, Kind::Event),
+            Self::FrequencyInitialized(_) => (Class::System, Kind::Status),
+            Self::LoopState { .. } => (Class::System, Kind::Statistics),
+            Self::SynchronizedTo { .. } => (Class::Sync, Kind::Status),
+            Self::TimeReset(_) | Self::TimeSlew(_) | Self::NoSystemPeer => (Class::Sync, Kind::Event),
+            Self::Mobilized(_)
+            | Self::Demobilized(_)
+            | Self::Unreachable(_)
+            | Self::Reachable(_)
+            | Self::PeerRestart(_)
+            | Self::NoReply(_)
+            | Self::BecameSystemPeer(_)
+            | Self::Popcorn(..) => (Class::Peer, Kind::Event),
+            // Faults, refusals and what an administrator has just asked for.
+            Self::PanicStop(_)
+            | Self::KissObeyed(..)
+            | Self::BadAuth(_)
+            | Self::LeapFileOld(_)
+            | Self::NameResolved { .. }
+            | Self::NameFailed { .. }
+            | Self::CannotSteer
+            | Self::ClockFailed { .. }
+            | Self::Reloaded { .. }
+            | Self::NotSupported(_)
+            | Self::Exiting(_) => return None,
+        })
+    }
+
     /// The mode-6 system event code (RFC 9327 section 5.1) that the event raises, if it is one.
     #[must_use]
     pub fn system_code(&self) -> Option<u8> {
         Some(match self {
             Self::FrequencyNotSet => 1,
-            Self::FrequencySet(_) => 2,
+            Self::FrequencySet(_) | Self::FrequencyInitialized(_) => 2,
             Self::SpikeDetected(_) => 3,
             Self::FrequencyMode => 4,
             Self::ClockSync => 5,
@@ -190,6 +257,48 @@ impl Event {
             Self::BecameSystemPeer(_) => 10,
             Self::BadAuth(_) => 12,
             Self::Popcorn(..) => 13,
+            _ => return None,
+        })
+    }
+
+    /// The event as protostats has it, ntpd's `ADDRESS STATUS CODE NAME [DETAIL]`; `None` for what is
+    /// no event of mode 6. `status` is the system status word after the event.
+    #[must_use]
+    pub fn report(&self, status: u16) -> Option<String> {
+        if let Some((peer, name, detail)) = self.peer_report() {
+            return Some(peer_line(peer, self.peer_code()?, &format!("{name}{detail}")));
+        }
+        let (name, detail) = match self {
+            Self::FrequencyNotSet => ("freq_not_set", String::new()),
+            Self::FrequencySet(ppm) | Self::FrequencyInitialized(ppm) => ("freq_set", format!(" ntpd {ppm}")),
+            Self::SpikeDetected(offset) => ("spike_detect", format!(" {offset}")),
+            Self::FrequencyMode => ("freq_mode", String::new()),
+            Self::ClockSync => ("clock_sync", String::new()),
+            Self::Restart => ("restart", String::new()),
+            Self::PanicStop(offset) => ("panic_stop", format!(" {:+.0} s", offset.get())),
+            Self::NoSystemPeer => ("no_sys_peer", String::new()),
+            Self::LeapArmed(_) => ("leap_armed", String::new()),
+            Self::LeapDisarmed => ("leap_disarmed", String::new()),
+            Self::LeapOccurred(_) => ("leap_event", String::new()),
+            Self::TimeReset(by) => ("clock_step", format!(" {by}")),
+            _ => return None,
+        };
+        Some(format!("0.0.0.0 {status:04x} {:02x} {name}{detail}", self.system_code()?))
+    }
+
+    fn peer_report(&self) -> Option<(&Peer, &'static str, String)> {
+        Some(match self {
+            Self::Mobilized(peer) => (peer, "mobilize", format!(" assoc {}", peer.id.0)),
+            Self::Demobilized(peer) => (peer, "demobilize", format!(" assoc {}", peer.id.0)),
+            Self::Unreachable(peer) => (peer, "unreachable", String::new()),
+            Self::Reachable(peer) => (peer, "reachable", String::new()),
+            Self::PeerRestart(peer) => (peer, "restart", String::new()),
+            Self::NoReply(peer) => (peer, "no_reply", String::new()),
+            Self::KissObeyed(peer, Kiss::Rate) => (peer, "rate_exceeded", String::new()),
+            Self::KissObeyed(peer, Kiss::Deny | Kiss::Restricted) => (peer, "access_denied", String::new()),
+            Self::BecameSystemPeer(peer) => (peer, "sys_peer", String::new()),
+            Self::BadAuth(peer) => (peer, "bad_auth", String::new()),
+            Self::Popcorn(peer, offset) => (peer, "popcorn", format!(" {offset}")),
             _ => return None,
         })
     }
@@ -226,26 +335,19 @@ impl Event {
             Self::LeapArmed(leap) => format!("leap second armed: {}", leap_word(*leap)),
             Self::LeapDisarmed => "leap second disarmed: the servers no longer announce it".to_owned(),
             Self::LeapOccurred(leap) => format!("leap second: {}", leap_word(*leap)),
-            Self::Mobilized(peer) => peer_line(peer, 1, "mobilize"),
-            Self::Demobilized(peer) => peer_line(peer, 2, "demobilize"),
-            Self::Unreachable(peer) => peer_line(peer, 3, "unreachable"),
-            Self::Reachable(peer) => peer_line(peer, 4, "reachable"),
-            Self::PeerRestart(peer) => peer_line(peer, 5, "restart"),
-            Self::NoReply(peer) => peer_line(peer, 6, "no_reply"),
-            Self::KissObeyed(peer, Kiss::Rate) => {
-                peer_line(peer, 7, "rate_exceeded: the server asks us to poll less often (RATE), we do")
+            Self::LeapFile { tai, last, expires } => {
+                let tai = tai.map_or_else(|| "unknown".to_owned(), |tai| format!("{tai} s"));
+                let expires = expires.map_or_else(|| "never".to_owned(), date_stamp);
+                format!("leap second file: TAI-UTC {tai}, last leap {}, expires {expires}", date_stamp(*last))
             }
-            Self::KissObeyed(peer, Kiss::Deny) => {
-                peer_line(peer, 8, "access_denied: the server refuses us (DENY), we no longer ask it")
+            Self::LeapFileOld(days) if *days > 0 => {
+                format!("the leap second file expires in {}: get a new one", days_words(*days))
             }
-            Self::KissObeyed(peer, Kiss::Restricted) => {
-                peer_line(peer, 8, "access_denied: the server refuses us (RSTR), we no longer ask it")
-            }
-            Self::BecameSystemPeer(peer) => peer_line(peer, 10, "sys_peer"),
-            Self::BadAuth(peer) => {
-                peer_line(peer, 12, "bad_auth: its answers do not carry the key we expect")
-            }
-            Self::Popcorn(peer, offset) => peer_line(peer, 13, &format!("popcorn {offset}")),
+            Self::LeapFileOld(days) => format!(
+                "the leap second file expired {} ago: leap seconds are taken from the servers until there is \
+                 a new one",
+                days_words(-days)
+            ),
             Self::NameResolved { name, address } => format!("{name} is {address}"),
             Self::NameFailed { name, reason, retry } => {
                 format!("cannot resolve {name}: {reason}; trying again in {:.0} s", retry.get())
@@ -257,14 +359,53 @@ impl Event {
             Self::Reloaded { added, removed } => {
                 format!("configuration re-read: {added} associations added, {removed} removed")
             }
+            Self::LoopState { offset, frequency, jitter, poll } => format!(
+                "offset {:.6} sec freq {:.3} ppm error {:.6} poll {}",
+                offset.get(),
+                frequency.get(),
+                jitter.get(),
+                poll.get()
+            ),
             Self::NotSupported(what) => format!("not yet supported, ignored: {what}"),
             Self::Exiting(reason) => exit_words(*reason).to_owned(),
+            Self::Mobilized(_)
+            | Self::Demobilized(_)
+            | Self::Unreachable(_)
+            | Self::Reachable(_)
+            | Self::PeerRestart(_)
+            | Self::NoReply(_)
+            | Self::KissObeyed(..)
+            | Self::BecameSystemPeer(_)
+            | Self::BadAuth(_)
+            | Self::Popcorn(..) => self.peer_text(),
         }
+    }
+
+    /// As in protostats, with a word on what is not plain.
+    fn peer_text(&self) -> String {
+        let remark = match self {
+            Self::KissObeyed(_, Kiss::Rate) => ": the server asks us to poll less often (RATE), we do",
+            Self::KissObeyed(_, Kiss::Deny) => ": the server refuses us (DENY), we no longer ask it",
+            Self::KissObeyed(_, Kiss::Restricted) => ": the server refuses us (RSTR), we no longer ask it",
+            Self::BadAuth(_) => ": its answers do not carry the key we expect",
+            _ => "",
+        };
+        // The system status is not looked at: these are events of peers.
+        self.report(0).map_or_else(String::new, |line| line + remark)
     }
 }
 
+/// ntpd marks the codes of peers with the highest bit.
 fn peer_line(peer: &Peer, code: u8, name: &str) -> String {
-    format!("{} {:04x} {code:02x} {name}", peer.address, peer.status)
+    format!("{} {:04x} {:02x} {name}", peer.address, peer.status, code | 0x80)
+}
+
+fn days_words(days: i64) -> String {
+    match days {
+        0 => "less than a day".to_owned(),
+        1 => "a day".to_owned(),
+        days => format!("{days} days"),
+    }
 }
 
 const fn leap_word(leap: Leap) -> &'static str {

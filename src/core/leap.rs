@@ -1,6 +1,12 @@
-//! Leap seconds: announced by a majority of the survivors, armed in the kernel on the last day
-//! of the month, over when the day is.
+//! Leap seconds: announced by the leap second file or by a majority of the survivors, armed in the
+//! kernel on the last day of the month, over when the day is.
+//!
+//! A leap second file that has not expired decides alone, as in ntpd 4.2.8: what servers announce
+//! beside it does not count, neither for nor against. Without a file, or once it has expired, the
+//! servers decide. TAI − UTC is the file's even when it has expired: an expired file knows of no
+//! newer leap second, and is told to be old.
 
+use crate::config::model::LeapTable;
 use crate::units::{Leap, NtpTimestamp};
 
 /// A Unix time within 68 years of which wall clock readings are taken to lie: 2026-01-01.
@@ -46,14 +52,20 @@ impl LeapWatch {
         }
     }
 
-    /// Seconds until the leap, where one is armed (`leapsec`).
+    /// The Unix second at which the armed leap second is over.
     #[must_use]
-    pub fn seconds_left(&self, now: NtpTimestamp, pivot: i64) -> Option<i64> {
-        self.armed.map(|(_, end)| end - now.to_unix(pivot).0)
+    pub fn armed_for(&self) -> Option<i64> {
+        self.armed.map(|(_, end)| end)
     }
 
-    /// Takes in what the survivors announce; `votes` are their leap bits.
-    pub fn update(&mut self, now: NtpTimestamp, pivot: i64, votes: &[Leap]) -> Option<Change> {
+    /// Takes in what the file and the survivors announce; `votes` are their leap bits.
+    pub fn update(
+        &mut self,
+        now: NtpTimestamp,
+        pivot: i64,
+        table: Option<&LeapTable>,
+        votes: &[Leap],
+    ) -> Option<Change> {
         let (seconds, _) = now.to_unix(pivot);
         if let Some((leap, end)) = self.armed
             && seconds >= end
@@ -61,6 +73,9 @@ impl LeapWatch {
             self.armed = None;
             self.deaf_until = end + DAY;
             return Some(Change::Occurred(leap));
+        }
+        if let Some(table) = table.filter(|table| table.is_valid(seconds)) {
+            return self.follow_table(seconds, table);
         }
         let majority =
             |leap: Leap| votes.iter().filter(|v| **v == leap).count() * 2 > votes.len() && !votes.is_empty();
@@ -79,24 +94,48 @@ impl LeapWatch {
     }
 }
 
+impl LeapWatch {
+    fn follow_table(&mut self, seconds: i64, table: &LeapTable) -> Option<Change> {
+        let this_month = table.next(seconds).filter(|(end, _)| *end == end_of_month(seconds));
+        let wanted =
+            this_month.map(|(end, grows)| (if grows > 0 { Leap::Insert } else { Leap::Delete }, end));
+        let before = std::mem::replace(&mut self.armed, wanted);
+        match (before, wanted) {
+            (before, Some((leap, _))) if before != wanted => Some(Change::Armed(leap)),
+            (Some(_), None) => Some(Change::Disarmed),
+            _ => None,
+        }
+    }
+}
+
+/// A Unix second as `YYYYMMDDHHMM`, as ntpd shows the times of its leap second file.
+#[must_use]
+pub fn date_stamp(seconds: i64) -> String {
+    let (year, month, day) = civil(seconds.div_euclid(DAY));
+    let minutes = seconds.rem_euclid(DAY) / 60;
+    format!("{year:04}{month:02}{day:02}{:02}{:02}", minutes / 60, minutes % 60)
+}
+
 /// The Unix second at which the month of `seconds` ends.
 fn end_of_month(seconds: i64) -> i64 {
     let mut day = seconds.div_euclid(DAY) + 1;
-    while day_of_month(day) != 1 {
+    while civil(day).2 != 1 {
         day += 1;
     }
     day * DAY
 }
 
-/// Day of the month, 1..=31, of a day counted from 1970-01-01 in the Gregorian calendar: counted
-/// in years that begin in March, so that the leap day comes last.
-const fn day_of_month(days: i64) -> i64 {
+/// Year, month and day of the month of a day counted from 1970-01-01 in the Gregorian calendar:
+/// counted in years that begin in March, so that the leap day comes last.
+const fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let day_of_era = shifted.rem_euclid(146_097);
     let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
     let month = (5 * day_of_year + 2) / 153;
-    day_of_year - (153 * month + 2) / 5 + 1
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let era_year = shifted.div_euclid(146_097) * 400 + year;
+    if month < 10 { (era_year, month + 3, day) } else { (era_year + 1, month - 9, day) }
 }
 
 #[cfg(test)]
@@ -122,17 +161,17 @@ mod tests {
         let mut watch = LeapWatch::default();
         let days_before = JUNE_30_2015 - 5 * DAY;
         let two_of_three = [Leap::Insert, Leap::Insert, Leap::None];
-        assert_eq!(watch.update(stamp(days_before), days_before, &[Leap::Insert, Leap::None]), None);
-        let armed = watch.update(stamp(days_before), days_before, &two_of_three);
+        assert_eq!(watch.update(stamp(days_before), days_before, None, &[Leap::Insert, Leap::None]), None);
+        let armed = watch.update(stamp(days_before), days_before, None, &two_of_three);
         assert_eq!(armed, Some(Change::Armed(Leap::Insert)));
         assert_eq!(watch.announced(), Leap::Insert);
         assert_eq!(watch.for_kernel(stamp(days_before), days_before), Leap::None);
         assert_eq!(watch.for_kernel(stamp(JUNE_30_2015), days_before), Leap::Insert);
         let after = JUNE_30_2015 + DAY;
-        let occurred = watch.update(stamp(after), after, &two_of_three);
+        let occurred = watch.update(stamp(after), after, None, &two_of_three);
         assert_eq!(occurred, Some(Change::Occurred(Leap::Insert)));
         assert_eq!(
-            watch.update(stamp(after + 60), after, &two_of_three),
+            watch.update(stamp(after + 60), after, None, &two_of_three),
             None,
             "late announcements are old news"
         );
@@ -143,8 +182,45 @@ mod tests {
     fn a_withdrawn_announcement_disarms() {
         let mut watch = LeapWatch::default();
         let now = JUNE_30_2015 - DAY;
-        watch.update(stamp(now), now, &[Leap::Insert]);
-        assert_eq!(watch.update(stamp(now), now, &[]), None, "silence is no withdrawal");
-        assert_eq!(watch.update(stamp(now), now, &[Leap::None]), Some(Change::Disarmed));
+        watch.update(stamp(now), now, None, &[Leap::Insert]);
+        assert_eq!(watch.update(stamp(now), now, None, &[]), None, "silence is no withdrawal");
+        assert_eq!(watch.update(stamp(now), now, None, &[Leap::None]), Some(Change::Disarmed));
+    }
+
+    fn table(expires: i64) -> LeapTable {
+        LeapTable { entries: vec![(0, 35), (JUNE_30_2015 + DAY, 36)], expires: Some(expires) }
+    }
+
+    #[test]
+    fn a_file_arms_in_its_month_and_beats_the_votes() {
+        let mut watch = LeapWatch::default();
+        let table = table(JUNE_30_2015 + 100 * DAY);
+        let mut at =
+            |seconds: i64, votes: &[Leap]| watch.update(stamp(seconds), seconds, Some(&table), votes);
+        assert_eq!(at(JUNE_30_2015 - 31 * DAY, &[Leap::Insert]), None, "in May, whatever servers say");
+        assert_eq!(at(JUNE_30_2015 - 5 * DAY, &[Leap::None]), Some(Change::Armed(Leap::Insert)));
+        assert_eq!(at(JUNE_30_2015, &[Leap::None]), None);
+        assert_eq!(at(JUNE_30_2015 + DAY, &[Leap::Insert]), Some(Change::Occurred(Leap::Insert)));
+        assert_eq!(at(JUNE_30_2015 + DAY + 60, &[Leap::Insert]), None);
+        assert_eq!(watch.announced(), Leap::None);
+    }
+
+    #[test]
+    fn a_new_file_disarms_and_an_expired_one_leaves_it_to_the_servers() {
+        let mut watch = LeapWatch::default();
+        let now = JUNE_30_2015 - DAY;
+        let mut at = |table: &LeapTable, votes: &[Leap]| watch.update(stamp(now), now, Some(table), votes);
+        assert_eq!(at(&table(now), &[Leap::Insert]), Some(Change::Armed(Leap::Insert)), "expired");
+        let silent = LeapTable { entries: vec![(0, 35)], expires: None };
+        assert_eq!(at(&silent, &[Leap::Insert]), Some(Change::Disarmed));
+        let backwards = LeapTable { entries: vec![(0, 35), (JUNE_30_2015 + DAY, 34)], expires: None };
+        assert_eq!(at(&backwards, &[]), Some(Change::Armed(Leap::Delete)));
+    }
+
+    #[test]
+    fn dates_are_written_as_ntpd_writes_them() {
+        assert_eq!(date_stamp(1_483_228_800), "201701010000");
+        assert_eq!(date_stamp(951_868_799), "200002292359");
+        assert_eq!(date_stamp(-1), "196912312359");
     }
 }

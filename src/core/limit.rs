@@ -1,14 +1,14 @@
 //! Rate limiting for clients under `restrict ... limited`, with the leaky bucket of ntpd
 //! (`discard average` and `minimum`). Memory is bounded: the client heard longest ago goes first.
 
-use crate::config::model::{AccessFlags, Discard};
+use crate::config::model::{AccessFlags, Discard, Mru};
 use crate::units::MonoTime;
 use crate::wire::Mode;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-/// Most clients remembered; with about 150 octets each, some 2.5 MB.
-pub const MAX_CLIENTS: usize = 16_384;
+/// Most clients remembered whatever `mru` says: some 150 MB.
+pub const MAX_CLIENTS: u32 = 1_000_000;
 
 /// What to do with a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,22 +36,40 @@ pub struct ClientTable {
     next_order: u64,
     average: u8,
     minimum: u8,
+    most: usize,
 }
 
 impl ClientTable {
     /// An empty table.
     #[must_use]
-    pub fn new(discard: &Discard) -> Self {
-        let mut table =
-            Self { clients: BTreeMap::new(), by_age: BTreeMap::new(), next_order: 0, average: 0, minimum: 0 };
-        table.set_discard(discard);
+    pub fn new(discard: &Discard, mru: &Mru) -> Self {
+        let mut table = Self {
+            clients: BTreeMap::new(),
+            by_age: BTreeMap::new(),
+            next_order: 0,
+            average: 0,
+            minimum: 0,
+            most: 1,
+        };
+        table.set_limits(discard, mru);
         table
     }
 
     /// Other limits from now on; exponents past 17 are taken as 17 (36 hours).
-    pub fn set_discard(&mut self, discard: &Discard) {
+    /// Clients beyond the new depth are forgotten, those heard longest ago first.
+    pub fn set_limits(&mut self, discard: &Discard, mru: &Mru) {
         self.average = discard.average.min(17);
         self.minimum = discard.minimum.min(17);
+        self.most = mru.maxdepth.clamp(1, MAX_CLIENTS) as usize;
+        while self.clients.len() > self.most {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((_, oldest)) = self.by_age.pop_first() {
+            self.clients.remove(&oldest);
+        }
     }
 
     /// Judges a request, where the access flags say `limited`.
@@ -90,10 +108,8 @@ impl ClientTable {
             (interval, client.leak)
         });
         if known.is_none() {
-            if self.clients.len() >= MAX_CLIENTS
-                && let Some((_, oldest)) = self.by_age.pop_first()
-            {
-                self.clients.remove(&oldest);
+            if self.clients.len() >= self.most {
+                self.forget_oldest();
             }
             self.clients.insert(address, Client { last: now, order, leak: 0 });
         }
@@ -108,7 +124,7 @@ mod tests {
     use crate::units::Seconds;
 
     fn run(flags: AccessFlags, spacing: f64, count: u32) -> Vec<Verdict> {
-        let mut table = ClientTable::new(&Discard::default());
+        let mut table = ClientTable::new(&Discard::default(), &Mru::default());
         let from: SocketAddr = "192.0.2.1:123".parse().unwrap();
         (0..count)
             .map(|i| {
@@ -132,12 +148,16 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_oldest_goes() {
-        let mut table = ClientTable::new(&Discard::default());
-        for i in 0..(MAX_CLIENTS as u32 + 100) {
+        let mru = Mru { maxdepth: 500 };
+        let mut table = ClientTable::new(&Discard::default(), &mru);
+        for i in 0..600 {
             let from = SocketAddr::from((std::net::Ipv4Addr::from_bits(0x0a00_0000 + i), 1000));
             table.check(from, MonoTime::from_nanos(u64::from(i)), AccessFlags::LIMITED, Mode::Client);
         }
-        assert_eq!((table.clients.len(), table.by_age.len()), (MAX_CLIENTS, MAX_CLIENTS));
+        assert_eq!((table.clients.len(), table.by_age.len()), (500, 500));
         assert!(!table.clients.contains_key(&IpAddr::from([10, 0, 0, 99])));
+        table.set_limits(&Discard::default(), &Mru { maxdepth: Mru::depth_of(15) });
+        assert_eq!((table.clients.len(), table.by_age.len()), (102, 102));
+        assert!(table.clients.contains_key(&IpAddr::from([10, 0, 2, 87])), "the last one heard");
     }
 }

@@ -12,6 +12,7 @@
 //! | whom to believe, what to do about it | `update.rs`, `select.rs`, `discipline/`, `leap.rs`, `system.rs` |
 //! | answering clients | `server.rs`, `access.rs`, `limit.rs`, `auth.rs` |
 //! | ntpq | `control/`, `view.rs` |
+//! | statistics files, which events are logged | `statistics.rs`, `interest.rs` |
 //! | SIGHUP | `reload.rs` |
 
 pub mod access;
@@ -24,6 +25,7 @@ pub mod discipline;
 mod engine;
 pub mod event;
 pub mod filter;
+pub mod interest;
 pub mod leap;
 pub mod limit;
 pub mod names;
@@ -34,6 +36,7 @@ pub mod reject;
 mod reload;
 pub mod select;
 mod server;
+mod statistics;
 pub mod system;
 mod update;
 mod view;

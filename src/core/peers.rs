@@ -244,6 +244,7 @@ impl Engine {
             let peer = association.note_event(4);
             self.event(Event::Reachable(peer));
         }
+        self.record_peer(now, index);
         self.update_clock(now);
     }
 

@@ -13,13 +13,27 @@ use crate::wire::{Header, Mode};
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Answer {
     /// A measurement; the offset is of the clock as it is, not free-running.
-    Measured(Sample),
+    Measured(Sample, Exchange),
     /// A kiss code to obey.
     Kissed(Kiss),
 }
 
+/// The four timestamps of an exchange.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Exchange {
+    /// When the request left, by our clock.
+    pub sent: NtpTimestamp,
+    /// When it arrived, by the server's.
+    pub received_there: NtpTimestamp,
+    /// When the answer left, by the server's.
+    pub sent_there: NtpTimestamp,
+    /// When it arrived, by ours.
+    pub received: NtpTimestamp,
+}
+
 impl Association {
-    /// Tests an answer. `authentic` tells whether it carries the code that our request asked for.
+    /// Tests an answer. `authentic` tells whether it carries the code that our request asked for, or
+    /// none where none was asked for.
     ///
     /// # Errors
     /// Why it is not used; the flash bits say the same.
@@ -36,7 +50,7 @@ impl Association {
             return Err(Reject::Mode);
         }
         self.test_origin(header)?;
-        if self.config.key.is_some() && !authentic {
+        if !authentic {
             // The cookie stays open: a forger who saw it must not silence the true answer.
             self.flash |= flash::AUTH;
             return Err(Reject::Auth);
@@ -57,7 +71,13 @@ impl Association {
         if pending.epoch != epoch {
             return Err(Reject::Bogus);
         }
-        Ok(Answer::Measured(measure(now, rx, header, pending.sent, precision)))
+        let exchange = Exchange {
+            sent: pending.sent,
+            received_there: header.receive,
+            sent_there: header.transmit,
+            received: rx.received,
+        };
+        Ok(Answer::Measured(measure(now, rx, header, pending.sent, precision), exchange))
     }
 
     /// TEST1 to TEST3: an answer gives back our cookie, once. Anything else changes nothing but

@@ -43,7 +43,8 @@ impl Engine {
         self.names.retain(|purpose| matches!(purpose, Purpose::Association(_)));
         self.access = AccessList::build(&setup.config.restrict);
         self.keys = Keys::new(&setup.keys, &setup.config.auth.trusted);
-        self.clients.set_discard(&setup.config.discard);
+        self.clients.set_limits(&setup.config.discard, &setup.config.mru);
+        let new_leap_table = self.setup.leap_table != setup.leap_table;
         self.setup = Setup {
             allow_panic_once: self.setup.allow_panic_once,
             quit_after_set: self.setup.quit_after_set,
@@ -57,6 +58,9 @@ impl Engine {
         self.add_restrict_names(now);
         self.set_interfaces(self.interfaces.clone());
         self.sources_changed();
+        if new_leap_table {
+            self.leap_file_read(now);
+        }
         self.event(Event::Reloaded { added: count, removed });
         self.update_clock(now);
     }

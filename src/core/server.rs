@@ -49,7 +49,7 @@ impl Engine {
     ) -> Result<usize, Reject> {
         let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
         let flags = self.admit(rx, header.version)?;
-        let authenticity = self.keys.check(rx.data).map_err(|_| Reject::Format)?;
+        let authenticity = self.keys.check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
         if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
             return Err(Reject::Auth);
         }
@@ -69,7 +69,7 @@ impl Engine {
         }
         Ok(match authenticity {
             Authenticity::None => HEADER_LEN,
-            Authenticity::Verified(key) => self.keys.sign_into(key, HEADER_LEN, reply),
+            Authenticity::Verified(key) => self.keys.sign_reply(key, rx.data, HEADER_LEN, reply),
             // A crypto-NAK: key 0 and no digest.
             Authenticity::Failed => {
                 reply[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&KeyId(0).0.to_be_bytes());

@@ -11,7 +11,12 @@ use super::peers::START_PATIENCE;
 use super::select::{Candidate, Limits, Selection, select};
 use super::system::refid_of;
 use crate::config::model::Target;
-use crate::units::{Leap, Ppm, Seconds};
+use crate::units::{Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
+
+/// How often an old leap second file is told of.
+const DAY: Seconds = Seconds::new(86_400.0);
+/// Days before its expiry from which on a leap second file is told to be old.
+const LEAP_FILE_SOON: i64 = 28;
 
 impl Engine {
     /// Selects the sources anew and acts on what they say.
@@ -57,7 +62,9 @@ impl Engine {
         }
         self.watch_leap(now, &survivors);
         self.follow(now, chosen);
+        let (left, poll) = (self.discipline.offset(now.mono), self.system_poll(now.mono).get());
         self.command_clock(now);
+        self.record_loop(now, left, poll);
     }
 
     /// Runs selection over all sources; gives the survivors, best first.
@@ -199,11 +206,39 @@ impl Engine {
 
     fn watch_leap(&mut self, now: Now, survivors: &[usize]) {
         let votes: Vec<Leap> = survivors.iter().map(|&i| self.associations[i].header.leap).collect();
-        match self.leap.update(now.wall, PIVOT, &votes) {
+        self.watch_leap_file(now);
+        match self.leap.update(now.wall, PIVOT, self.setup.leap_table.as_ref(), &votes) {
             Some(Change::Armed(leap)) => self.event(Event::LeapArmed(leap)),
             Some(Change::Disarmed) => self.event(Event::LeapDisarmed),
             Some(Change::Occurred(leap)) => self.event(Event::LeapOccurred(leap)),
             None => {}
+        }
+    }
+
+    /// TAI − UTC by the leap second file.
+    pub(super) fn tai(&self, at: NtpTimestamp) -> Option<i32> {
+        self.setup.leap_table.as_ref()?.tai(at.to_unix(PIVOT).0)
+    }
+
+    /// Tells of a leap second file that came into use.
+    pub(super) fn leap_file_read(&mut self, now: Now) {
+        self.leap_told = None;
+        let Some(table) = &self.setup.leap_table else { return };
+        let Some((last, _)) = table.entries.last().copied() else { return };
+        let event = Event::LeapFile { tai: self.tai(now.wall), last, expires: table.expires };
+        self.event(event);
+    }
+
+    /// Tells once a day that the leap second file is old or will be soon. Not before the clock is set:
+    /// until then nobody knows what day it is.
+    fn watch_leap_file(&mut self, now: Now) {
+        let expires = self.setup.leap_table.as_ref().and_then(|table| table.expires);
+        let told_today = self.leap_told.is_some_and(|told| now.mono.since(told) < DAY);
+        let Some(expires) = expires.filter(|_| !told_today) else { return };
+        let days = (expires - now.wall.to_unix(PIVOT).0).div_euclid(86_400);
+        if days < LEAP_FILE_SOON {
+            self.leap_told = Some(now.mono);
+            self.event(Event::LeapFileOld(days));
         }
     }
 
@@ -237,8 +272,11 @@ impl Engine {
         match local {
             Some(index) if !self.servers_starting(now.mono) => {
                 self.mark(&[], index);
+                self.watch_leap(now, &[]);
                 self.follow(now, index);
                 self.tell_kernel(now);
+                let poll = self.system_poll(now.mono).get();
+                self.record_loop(now, Seconds::ZERO, poll);
             }
             _ if self
                 .system
@@ -278,9 +316,15 @@ impl Engine {
             max_error,
             est_error: self.discipline.offset_error().max(self.discipline.jitter()),
             time_constant: self.discipline.poll(now.mono),
-            tai: None,
+            tai: self.tai(now.wall),
         };
         self.outputs.push_back(Output::Clock(ClockCommand::Status(status)));
+    }
+
+    /// The poll exponent that is shown as the clock's: the system peer's.
+    pub(super) fn system_poll(&self, now: MonoTime) -> PollExponent {
+        let peer = self.associations.iter().find(|a| Some(a.id) == self.system.peer);
+        peer.map_or_else(|| self.discipline.poll(now), |a| a.poll)
     }
 
     /// The frequency as the drift file and ntpq show it.

@@ -5,7 +5,7 @@ use super::contract::Now;
 use super::control::{PeerView, Var, View};
 use super::engine::Engine;
 use super::filter::{MAX_DISPERSION, PHI, Stage};
-use super::leap::PIVOT;
+use super::leap::{PIVOT, date_stamp};
 use super::reject::flash;
 use crate::units::{MonoTime, RefId, Seconds};
 use std::net::{IpAddr, Ipv4Addr};
@@ -38,11 +38,7 @@ impl Engine {
 
     fn system_vars(&self, now: Now) -> Vec<Var> {
         let system = &self.system;
-        let poll = self
-            .associations
-            .iter()
-            .find(|a| Some(a.id) == system.peer)
-            .map_or(self.discipline.poll(now.mono), |a| a.poll);
+        let poll = self.system_poll(now.mono);
         let mut vars = vec![
             Var::text("version", &format!("rsntpd {}", env!("CARGO_PKG_VERSION"))),
             Var::text("processor", &self.machine.processor),
@@ -64,15 +60,35 @@ impl Engine {
             Var::seconds("clk_jitter", self.discipline.jitter().get()),
             Var::number("clk_wander", self.discipline.wander().get()),
         ];
-        if let Some(left) = self.leap.seconds_left(now.wall, PIVOT) {
-            vars.push(Var::integer("leapsec", left));
-        }
-        for (name, value, shown) in &self.setup.config.setvar {
-            let var = Var::text(name, value);
-            vars.push(if *shown { var } else { var.hidden() });
-        }
+        vars.extend(self.leap_vars(now));
+        vars.extend(self.added_vars());
         vars.extend(self.hidden_vars(now.mono));
         vars
+    }
+
+    /// `tai`, `leapsec` (the next leap second, else the last) and `expire`, as far as they are known.
+    fn leap_vars(&self, now: Now) -> Vec<Var> {
+        let unix = now.wall.to_unix(PIVOT).0;
+        let table = self.setup.leap_table.as_ref();
+        let in_file = table.and_then(|t| t.next(unix).or(t.entries.last().copied())).map(|(at, _)| at);
+        let date = |name: &str, at: i64| Var::word(name, date_stamp(at).as_bytes());
+        let tai = self.tai(now.wall).map(|tai| Var::integer("tai", i64::from(tai)));
+        let leap = self.leap.armed_for().or(in_file).map(|at| date("leapsec", at));
+        let expires = table.and_then(|t| t.expires).map(|at| date("expire", at));
+        [tai, leap, expires].into_iter().flatten().collect()
+    }
+
+    /// `setvar`, `--var` and `--dvar`: as with ntpd a later one of the same name takes the place of an
+    /// earlier one, and a name that the daemon has itself is not hidden by it.
+    fn added_vars(&self) -> Vec<Var> {
+        let added = &self.setup.config.setvar;
+        let is_last = |index: usize| added[index + 1..].iter().all(|later| later.0 != added[index].0);
+        let kept = added.iter().enumerate().filter(|(index, _)| is_last(*index)).map(|(_, added)| added);
+        kept.map(|(name, value, shown)| {
+            let var = Var::given(name, value);
+            if *shown { var } else { var.hidden() }
+        })
+        .collect()
     }
 
     /// What `ntpq -c sysinfo` and `-c sysstats` ask for by name.
@@ -89,7 +105,7 @@ impl Engine {
             Var::seconds("bcastdelay", 0.0),
             Var::seconds("authdelay", 0.0),
             Var::integer("ss_uptime", up),
-            Var::integer("ss_reset", up),
+            Var::integer("ss_reset", self.records.since_reset(now)),
             count("ss_received", c.received),
             count("ss_thisver", c.this_version),
             count("ss_oldver", c.old_version),

@@ -26,6 +26,8 @@ const DRAIN: usize = 64;
 /// Pause before addresses are looked at again after a change: new IPv6 addresses cannot be bound
 /// while the kernel tries them out.
 const SETTLE: Seconds = Seconds::new(2.0);
+/// How often it is looked whether there is a new leap second file.
+const LEAP_LOOK: Seconds = Seconds::new(3600.0);
 
 /// The loop and what it needs.
 #[derive(Debug)]
@@ -41,6 +43,7 @@ pub struct EventLoop {
     /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
     unread: Vec<usize>,
     next_scan: Option<MonoTime>,
+    next_leap_look: MonoTime,
 }
 
 impl EventLoop {
@@ -77,6 +80,7 @@ impl EventLoop {
             buffer: ReceiveBuffer::default(),
             unread,
             next_scan: None,
+            next_leap_look: clock::mono() + LEAP_LOOK,
         };
         this.plan_scan();
         Ok(this)
@@ -126,7 +130,8 @@ impl EventLoop {
         if !self.unread.is_empty() {
             return Some(Duration::ZERO);
         }
-        let due = [self.engine.next_deadline(), self.next_scan].into_iter().flatten().min()?;
+        let leap_look = Some(self.next_leap_look).filter(|_| self.shell.leapfile.is_watched());
+        let due = [self.engine.next_deadline(), self.next_scan, leap_look].into_iter().flatten().min()?;
         Some(due.until(clock::mono()))
     }
 
@@ -172,13 +177,17 @@ impl EventLoop {
                     self.shell.log.write(level, &line);
                 }
                 self.memory = loaded.memory;
-                self.shell.driftfile.clone_from(&loaded.setup.config.driftfile);
+                self.shell.take_over(&loaded.setup.config);
+                // The rules of the new configuration count from the next look at the interfaces: now.
+                self.next_scan = Some(clock::mono());
                 self.handle(Input::Reload(Box::new(loaded.setup)));
             }
             Err(refused) => {
                 for (level, line) in refused.lines {
                     self.shell.log.write(level, &line);
                 }
+                // Log rotation sends the signal whatever the configuration looks like.
+                self.shell.statistics.close();
             }
         }
     }
@@ -206,7 +215,7 @@ impl EventLoop {
         let now = now();
         let to = received.to.unwrap_or(open.ip);
         // A broadcast asks nobody in particular, and what is too long is no NTP.
-        if received.oversize || !received.unicast {
+        if received.oversize || !received.unicast || !self.shell.sockets.is_for_us(open, received.data) {
             return true;
         }
         let stamp = received.received.unwrap_or(now.wall);
@@ -230,11 +239,26 @@ impl EventLoop {
         if self.engine.next_deadline().is_some_and(|due| due <= mono) {
             self.handle(Input::Timer);
         }
+        if self.next_leap_look <= mono {
+            self.next_leap_look = mono + LEAP_LOOK;
+            self.look_at_leapfile();
+        }
         if self.next_scan.is_some_and(|due| due <= mono) {
             self.scan()?;
             self.plan_scan();
         }
         Ok(())
+    }
+
+    fn look_at_leapfile(&mut self) {
+        let (table, notices) = self.shell.leapfile.look();
+        for notice in notices {
+            self.shell.log.write(notice.level, &notice.text);
+        }
+        if let Some(table) = table {
+            self.memory.leap_table = Some(table.clone());
+            self.handle(Input::LeapSeconds(table));
+        }
     }
 
     fn plan_scan(&mut self) {

@@ -1,13 +1,18 @@
 //! Performing the engine's outputs: datagrams, clock commands, lookups, files, log lines.
 
 use super::files;
+use super::leapfile::LeapFile;
 use super::log::Log;
 use super::resolver::Resolver;
 use super::sockets::Sockets;
+use super::statistics::StatFiles;
+use crate::config::model::Config;
 use crate::core::Engine;
 use crate::core::contract::{ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Now, Output, Tx};
 use crate::core::event::Level;
+use crate::core::interest::Interest;
 use crate::sys::clock;
+use crate::units::MonoTime;
 use std::path::PathBuf;
 
 /// The machine around the engine.
@@ -21,6 +26,14 @@ pub struct Shell {
     pub resolver: Resolver,
     /// Where the frequency is kept, if anywhere.
     pub driftfile: Option<PathBuf>,
+    /// Which events are logged.
+    pub interest: Interest,
+    /// The statistics files.
+    pub statistics: StatFiles,
+    /// When the daemon began.
+    pub started: MonoTime,
+    /// The leap second file.
+    pub leapfile: LeapFile,
     /// Datagrams that could not be sent.
     pub unsent: u64,
 }
@@ -32,6 +45,18 @@ pub fn now() -> Now {
 }
 
 impl Shell {
+    /// A new configuration is in force: files and the log follow it.
+    pub fn take_over(&mut self, config: &Config) {
+        self.driftfile.clone_from(&config.driftfile);
+        self.sockets.set_rules(&config.interfaces);
+        self.interest = Interest::new(&config.logconfig);
+        self.statistics.reopen(&config.statistics);
+        self.leapfile = LeapFile::new(config.leapfile.clone());
+        if let Some(path) = &config.logfile {
+            self.log.use_file(path);
+        }
+    }
+
     /// Performs all that the engine wants done; the reason, if it wants to end.
     pub fn drain(&mut self, engine: &mut Engine) -> Option<ExitReason> {
         let mut exit = None;
@@ -44,9 +69,17 @@ impl Shell {
                 }
                 Output::Resolve { id, name, family } => self.resolver.request(id, name, family),
                 Output::SaveDrift(frequency) => self.save_drift(frequency),
-                // No statistics are written yet: the configuration says so when it is read.
-                Output::Stat(_) => {}
-                Output::Event(event) => self.log.write(event.level(), &event.text()),
+                Output::Stat(line) => {
+                    let uptime = clock::mono().since(self.started).get() as u64;
+                    if let Some(why) = self.statistics.write(&line, uptime) {
+                        self.log.write(Level::Error, &why);
+                    }
+                }
+                Output::Event(event) => {
+                    if self.interest.admits(&event) {
+                        self.log.write(event.level(), &event.text());
+                    }
+                }
                 Output::Exit(reason) => exit = Some(reason),
             }
         }

@@ -4,21 +4,24 @@
 use super::cli::Options;
 use super::event_loop::EventLoop;
 use super::files;
+use super::leapfile::LeapFile;
 use super::log::Log;
 use super::perform::{Shell, now};
 use super::resolver::Resolver;
 use super::setup::{self, Loaded};
 use super::sockets::{PORT, Sockets, Wanted};
+use super::statistics::StatFiles;
 use crate::core::Engine;
 use crate::core::contract::{ExitReason, Machine};
 use crate::core::event::Level;
+use crate::core::interest::Interest;
 use crate::sys::privileges::{self, Account};
 use crate::sys::signals::Signals;
 use crate::sys::{clock, interfaces};
 use daemonize::{Daemonize, Outcome};
 use mio::{Poll, Waker};
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Exit status of ntpd's exit(-1).
 const FAILED: u8 = 255;
@@ -85,6 +88,7 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
         only: options.interfaces.clone(),
         no_virtual: options.novirtualips,
         rules: loaded.setup.config.interfaces.clone(),
+        dscp: loaded.setup.config.dscp,
     };
     let sockets = Sockets::open(wanted, &locals).map_err(|e| Failed::told(log, port_words(&e), 1))?;
     for line in sockets.describe() {
@@ -162,14 +166,17 @@ fn serve(
     prepared: Prepared,
     parent: Option<PipeWriter>,
 ) -> Result<u8, Failed> {
-    let pidfile = prepared.loaded.setup.config.pidfile.clone();
-    if let Some(path) = &pidfile
-        && let Err(why) = files::write_pid(path, std::process::id())
-    {
-        log.write(Level::Error, &why);
+    // ntpd writes both the file of -p, which the init script knows, and that of `pidfile`.
+    let configured = prepared.loaded.setup.config.pidfile.clone();
+    let mut pidfiles: Vec<PathBuf> = options.pidfile.iter().cloned().chain(configured).collect();
+    pidfiles.dedup();
+    for path in &pidfiles {
+        if let Err(why) = files::write_pid(path, std::process::id()) {
+            log.write(Level::Error, &why);
+        }
     }
     let result = serve_until_end(options, log, prepared, parent);
-    if let Some(path) = &pidfile {
+    for path in &pidfiles {
         remove_pid(path);
     }
     result
@@ -237,9 +244,15 @@ fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::i
         processor,
         seed: seed()?,
     };
-    let driftfile = loaded.setup.config.driftfile.clone();
+    let config = &loaded.setup.config;
+    let driftfile = config.driftfile.clone();
+    let interest = Interest::new(&config.logconfig);
+    let leapfile = LeapFile::new(config.leapfile.clone());
+    let statistics = StatFiles::new(&config.statistics);
+    let started = clock::mono();
     let engine = Engine::new(now(), &machine, loaded.setup);
-    let shell = Shell { sockets, log, resolver, driftfile, unsent: 0 };
+    let shell =
+        Shell { sockets, log, resolver, driftfile, interest, statistics, started, leapfile, unsent: 0 };
     EventLoop::new(poll, engine, shell, signals, options, loaded.memory)
 }
 

@@ -4,11 +4,12 @@
 
 mod merge;
 mod sources;
+mod without_effect;
 
 use self::sources::{ReadError, Sources};
 use super::cli::Options;
-use super::files;
-use crate::config::model::{Config, Key};
+use super::{files, leapfile};
+use crate::config::model::{Config, Key, LeapTable};
 use crate::config::{self, Diagnostic, Severity};
 use crate::core::contract::Setup;
 use crate::core::event::Level;
@@ -58,6 +59,8 @@ type ErrorCounts = BTreeMap<(PathBuf, Vec<u8>, String), usize>;
 pub struct Memory {
     sources: Sources,
     keys: Vec<Key>,
+    /// What the leap second file said last.
+    pub(super) leap_table: Option<LeapTable>,
     errors: ErrorCounts,
 }
 
@@ -104,7 +107,7 @@ pub fn reload(options: &Options, memory: &Memory) -> Result<Loaded, Refused> {
 }
 
 fn read(options: &Options, memory: Memory) -> Loaded {
-    let Memory { mut sources, keys: old_keys, .. } = memory;
+    let Memory { mut sources, keys: old_keys, leap_table: old_leap_table, .. } = memory;
     let mut notices = Vec::new();
     let base = merge::base(options);
     let main = sources.read(&options.configfile);
@@ -122,7 +125,11 @@ fn read(options: &Options, memory: Memory) -> Loaded {
     let mut diagnostics = parsed.diagnostics;
     let mut config = parsed.config;
     merge::finish(options, &mut config, &mut notices);
+    notices.extend(without_effect::notices(&config));
     let keys = read_keys(&config, &mut sources, old_keys, &mut diagnostics, &mut notices);
+    // A leap second file that went bad leaves what the good one said.
+    let leap_table =
+        config.leapfile.as_deref().and_then(|path| leapfile::read(path, &mut notices).or(old_leap_table));
     notices.extend(
         sources
             .take_stale()
@@ -131,8 +138,14 @@ fn read(options: &Options, memory: Memory) -> Loaded {
     );
     let errors = count_errors(&diagnostics);
     Loaded {
-        memory: Memory { sources, keys: keys.clone(), errors },
-        setup: Setup { config, keys, allow_panic_once: options.panicgate, quit_after_set: options.quit },
+        memory: Memory { sources, keys: keys.clone(), leap_table: leap_table.clone(), errors },
+        setup: Setup {
+            config,
+            keys,
+            leap_table,
+            allow_panic_once: options.panicgate,
+            quit_after_set: options.quit,
+        },
         diagnostics,
         notices,
         drift: None,
@@ -197,7 +210,7 @@ const fn warning(text: String) -> Notice {
     Notice { level: Level::Warning, text }
 }
 
-const fn level(severity: Severity) -> Level {
+pub(super) const fn level(severity: Severity) -> Level {
     match severity {
         Severity::Error => Level::Error,
         Severity::Warning => Level::Warning,

@@ -4,10 +4,11 @@
 //! The wildcard sockets send our own requests. What arrives at them came for an address that has
 //! no socket (yet): it is answered from the address that was asked, if that was ours alone.
 
-use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule};
+use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule, in_prefix};
 use crate::core::contract::{Interface, SocketId};
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::socket::UdpSocket;
+use crate::wire::Mode;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::io;
@@ -31,6 +32,8 @@ pub struct Wanted {
     pub no_virtual: bool,
     /// `interface` lines: the last that matches counts.
     pub rules: Vec<InterfaceRule>,
+    /// `dscp`, where it is not the default.
+    pub dscp: Option<u8>,
 }
 
 impl Wanted {
@@ -47,7 +50,8 @@ impl Wanted {
             return false;
         }
         if !self.only.is_empty() {
-            return local.loopback || self.only.iter().any(|o| *o == local.name || o.parse() == Ok(ip));
+            let named = |o: &String| o.eq_ignore_ascii_case(&local.name) || o.parse() == Ok(ip);
+            return local.loopback || self.only.iter().any(named);
         }
         let action =
             self.rules.iter().rev().find(|rule| matches(&rule.matches, local)).map(|rule| rule.action);
@@ -55,6 +59,16 @@ impl Wanted {
             Some(action) => action == InterfaceAction::Listen,
             None => self.rules.is_empty() || local.loopback,
         }
+    }
+
+    /// Whether requests to an address without a socket of its own are answered: it may be new. Not
+    /// where somebody has chosen the addresses to listen on, unless `interface listen wildcard` says so:
+    /// there the addresses without a socket are those that are not to be served. `ignore` and `drop`
+    /// come to the same: nothing answers, and no ICMP message tells that nobody is there.
+    fn answers_on_wildcard(&self) -> bool {
+        let chosen = !self.rules.is_empty() || !self.only.is_empty() || self.no_virtual;
+        let rule = self.rules.iter().rev().find(|rule| rule.matches == InterfaceMatch::Wildcard);
+        rule.map_or(!chosen, |rule| rule.action == InterfaceAction::Listen)
     }
 }
 
@@ -68,16 +82,6 @@ fn matches(rule: &InterfaceMatch, local: &LocalAddress) -> bool {
         InterfaceMatch::Name(name) => name.eq_ignore_ascii_case(&local.name),
         InterfaceMatch::Address(net, length) => in_prefix(ip, *net, *length),
     }
-}
-
-fn in_prefix(ip: IpAddr, net: IpAddr, length: u8) -> bool {
-    let (a, b, width) = match (ip, net) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (u128::from(a.to_bits()), u128::from(b.to_bits()), 32),
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits(), b.to_bits(), 128),
-        _ => return false,
-    };
-    let ignored = u32::from(width - length.min(width));
-    a.checked_shr(ignored).unwrap_or(0) == b.checked_shr(ignored).unwrap_or(0)
 }
 
 /// An open socket.
@@ -168,9 +172,26 @@ impl Sockets {
         Ok(changed)
     }
 
+    /// The `interface` lines of a new configuration; [`Sockets::follow`] then opens and closes accordingly.
+    pub fn set_rules(&mut self, rules: &[InterfaceRule]) {
+        rules.clone_into(&mut self.wanted.rules);
+    }
+
+    /// Whether a datagram that came to `open` is for us. What comes to a wildcard socket may be meant for
+    /// an address that is not to be served; answers to our own requests come there always.
+    #[must_use]
+    pub fn is_for_us(&self, open: &Open, data: &[u8]) -> bool {
+        let is_answer = data.first().is_some_and(|first| Mode::from_bits(*first) == Mode::Server);
+        !open.ip.is_unspecified() || is_answer || self.wanted.answers_on_wildcard()
+    }
+
     fn add(&mut self, socket: UdpSocket, bound: SocketAddr, name: &str) {
         let id = SocketId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
+        if let Some(code) = self.wanted.dscp {
+            // Without the mark the time is served all the same.
+            let _unmarked = socket.set_dscp(code);
+        }
         self.open.push(Open { id, ip: bound.ip(), bound, name: name.to_owned(), socket });
     }
 
@@ -277,5 +298,33 @@ mod tests {
         assert!(!only.admits(&local("eth1", "2001:db8::1")), "IPv6 is off");
         let plain = Wanted { v4: true, no_virtual: true, ..Wanted::default() };
         assert!(!plain.admits(&local("eth0:1", "192.0.2.3")));
+    }
+
+    #[test]
+    fn a_drop_rule_and_names_in_any_case() {
+        let mut wanted = Wanted { v4: true, v6: true, ..Wanted::default() };
+        wanted.rules = vec![
+            rule(InterfaceAction::Drop, InterfaceMatch::V4),
+            rule(InterfaceAction::Listen, InterfaceMatch::Name("ETH1".to_owned())),
+        ];
+        assert!(!wanted.admits(&local("eth0", "192.0.2.1")) && wanted.admits(&local("eth1", "192.0.2.2")));
+        assert!(!wanted.admits(&local("eth0", "2001:db8::1")), "no rule is about it, and there are rules");
+        assert!(wanted.admits(&local("lo", "::1")), "but for loopback");
+        let only = Wanted { v4: true, only: vec!["Eth1".to_owned()], ..Wanted::default() };
+        assert!(only.admits(&local("eth1", "192.0.2.1")));
+    }
+
+    #[test]
+    fn chosen_addresses_are_not_undone_by_the_wildcard_socket() {
+        let all = Wanted { v4: true, v6: true, ..Wanted::default() };
+        assert!(all.answers_on_wildcard());
+        let with = |rules: Vec<InterfaceRule>| Wanted { rules, ..all.clone() };
+        let ignore = rule(InterfaceAction::Ignore, InterfaceMatch::Name("eth1".to_owned()));
+        let wildcard = |action| rule(action, InterfaceMatch::Wildcard);
+        assert!(!with(vec![ignore.clone()]).answers_on_wildcard());
+        assert!(with(vec![ignore, wildcard(InterfaceAction::Listen)]).answers_on_wildcard());
+        assert!(!with(vec![wildcard(InterfaceAction::Ignore)]).answers_on_wildcard());
+        assert!(!Wanted { only: vec!["eth0".to_owned()], ..all.clone() }.answers_on_wildcard());
+        assert!(!Wanted { no_virtual: true, ..all }.answers_on_wildcard());
     }
 }

@@ -14,8 +14,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// Longest datagram that is looked at, octets.
 pub const DATAGRAM_MAX: usize = 2048;
-/// Type of service and traffic class of what we send: DSCP 46, expedited forwarding.
-const TOS: i32 = 0xb8;
+/// DSCP of what we send without `dscp`: expedited forwarding.
+const DSCP: u8 = 46;
 /// Receive queue asked for, octets: room for a burst of some thousand requests, used only then.
 const RECEIVE_QUEUE: usize = 2 << 20;
 
@@ -96,14 +96,25 @@ impl UdpSocket {
         if setsockopt(&self.fd, sockopt::ReceiveTimestampns, &true).is_err() {
             let _without = setsockopt(&self.fd, sockopt::ReceiveTimestamp, &true);
         }
-        let _plain = if self.v6 {
-            setsockopt(&self.fd, sockopt::Ipv6TClass, &TOS)
-        } else {
-            setsockopt(&self.fd, sockopt::Ipv4Tos, &TOS)
-        };
+        let _plain = self.set_dscp(DSCP);
         if setsockopt(&self.fd, sockopt::RcvBufForce, &RECEIVE_QUEUE).is_err() {
             let _default = setsockopt(&self.fd, sockopt::RcvBuf, &RECEIVE_QUEUE);
         }
+    }
+
+    /// Marks what is sent with a differentiated services code point, 0..=63.
+    ///
+    /// # Errors
+    /// Of setsockopt.
+    pub fn set_dscp(&self, code: u8) -> io::Result<()> {
+        // The two lowest bits are for congestion notification.
+        let value = i32::from(code.min(63)) << 2;
+        let result = if self.v6 {
+            setsockopt(&self.fd, sockopt::Ipv6TClass, &value)
+        } else {
+            setsockopt(&self.fd, sockopt::Ipv4Tos, &value)
+        };
+        Ok(result?)
     }
 
     /// Whether sockets bound from now on may share the port with this one (SO_REUSEADDR).
@@ -271,6 +282,21 @@ mod tests {
     fn port_of(socket: &UdpSocket) -> u16 {
         let own: SockaddrStorage = getsockname(socket.raw_fd()).unwrap();
         socket_addr(&own).unwrap().port()
+    }
+
+    #[test]
+    fn the_code_point_is_set_in_both_families() {
+        for any in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(socket) = UdpSocket::bind(any.parse().unwrap(), false) else { continue };
+            let value = || {
+                use nix::sys::socket::getsockopt;
+                let v6 = || getsockopt(&socket.fd, sockopt::Ipv6TClass);
+                if socket.v6 { v6() } else { getsockopt(&socket.fd, sockopt::Ipv4Tos) }
+            };
+            assert_eq!(value(), Ok(46 << 2));
+            socket.set_dscp(10).unwrap();
+            assert_eq!(value(), Ok(10 << 2));
+        }
     }
 
     #[test]

@@ -2,8 +2,14 @@
 
 use super::header::HEADER_LEN;
 
-/// Longest message authentication code: key identifier and 20 octets of digest.
-pub const MAC_MAX: usize = 24;
+/// Longest digest in a packet of version 4, octets: longer ones are cut.
+pub const DIGEST_CUT: usize = 20;
+/// Longest digest there is (SHA-512), octets.
+pub const DIGEST_MAX: usize = 64;
+/// Longest message authentication code of version 4: key identifier and digest.
+pub const MAC_MAX: usize = 4 + DIGEST_CUT;
+/// Lengths of codes with a digest that is not cut: SHA-256, SHA-384 and SHA-512.
+const LONG_MACS: [usize; 3] = [4 + 32, 4 + 48, 4 + 64];
 /// Shortest extension field (RFC 7822).
 const FIELD_MIN: usize = 16;
 
@@ -20,7 +26,7 @@ pub enum Trailer<'a> {
         covered: usize,
         /// The key identifier.
         key: u32,
-        /// The digest, 16 or 20 octets.
+        /// The digest, 16 or 20 octets; 32, 48 or 64 where it was not cut.
         digest: &'a [u8],
     },
 }
@@ -30,7 +36,9 @@ pub enum Trailer<'a> {
 pub struct BadTrailer;
 
 /// Finds the message authentication code behind the header and any extension fields (RFC 7822
-/// section 3: a remainder of up to 24 octets is the code).
+/// section 3: a remainder of up to 24 octets is the code). A remainder with the length of a digest
+/// that was not cut is one too, if it begins as a key number of the keys file does and no extension
+/// field can (type 0): chrony sends such codes in version 3, NTPsec's ntpdig in version 4.
 ///
 /// # Errors
 /// [`BadTrailer`] for lengths that are no multiple of four, run over the end, or leave a remainder
@@ -40,7 +48,7 @@ pub fn parse(packet: &[u8]) -> Result<Trailer<'_>, BadTrailer> {
     if packet.len() < at || !packet.len().is_multiple_of(4) {
         return Err(BadTrailer);
     }
-    while packet.len() - at > MAC_MAX {
+    while packet.len() - at > MAC_MAX && !is_long_mac(&packet[at..]) {
         let length = usize::from(u16::from_be_bytes([packet[at + 2], packet[at + 3]]));
         if length < FIELD_MIN || !length.is_multiple_of(4) || length > packet.len() - at {
             return Err(BadTrailer);
@@ -51,13 +59,17 @@ pub fn parse(packet: &[u8]) -> Result<Trailer<'_>, BadTrailer> {
     match rest.len() {
         0 => Ok(Trailer::None),
         4 if rest == [0; 4] => Ok(Trailer::CryptoNak),
-        20 | 24 => {
+        length if length == 20 || length == 24 || is_long_mac(rest) => {
             let (key, digest) = rest.split_at(4);
             let key = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
             Ok(Trailer::Mac { covered: at, key, digest })
         }
         _ => Err(BadTrailer),
     }
+}
+
+fn is_long_mac(rest: &[u8]) -> bool {
+    LONG_MACS.contains(&rest.len()) && rest.starts_with(&[0, 0])
 }
 
 #[cfg(test)]
@@ -77,6 +89,18 @@ mod tests {
         tail.extend([0, 0, 0, 7]);
         tail.extend([9; 16]);
         assert_eq!(parse(&packet(&tail)), Ok(Trailer::Mac { covered: 76, key: 7, digest: &[9; 16] }));
+    }
+
+    #[test]
+    fn digests_that_are_not_cut_are_no_extension_fields() {
+        for length in [32, 48, 64] {
+            let mut tail = vec![0, 0, 0, 28];
+            tail.extend(vec![9; length]);
+            let expected = Trailer::Mac { covered: 48, key: 28, digest: &vec![9; length][..] };
+            assert_eq!(parse(&packet(&tail)), Ok(expected));
+            tail[1] = 1;
+            assert_ne!(parse(&packet(&tail)), Ok(expected));
+        }
     }
 
     #[test]

@@ -224,7 +224,7 @@ impl Bench {
         text.trim().split_once('=').map(|(_, value)| value.to_owned()).unwrap_or_default()
     }
 
-    fn control(&mut self, opcode: u8, association: u16, data: &str) -> Vec<u8> {
+    pub fn control(&mut self, opcode: u8, association: u16, data: &str) -> Vec<u8> {
         let mut packet = vec![0x16, opcode, 0, 1, 0, 0];
         packet.extend(association.to_be_bytes());
         packet.extend([0, 0]);

@@ -1,6 +1,6 @@
 //! What a hostile network must not achieve: rows of the published holes of ntpd, by name.
 
-use crate::bench::{Bench, from, local_clock, request, server, setup};
+use crate::bench::{Bench, from, ip, local_clock, request, server, setup};
 use proptest::prelude::*;
 use rsntpd::config::model::{Digest, Key, Server};
 use rsntpd::core::contract::Setup;
@@ -141,7 +141,7 @@ fn huge_or_absurd_header_values_2015_5219() {
 
 #[test]
 fn no_mac_where_one_is_needed_2015_1798_and_wrong_key_2015_7974() {
-    let key = |id, secret: &[u8]| Key { id: KeyId(id), digest: Digest::Md5, secret: secret.to_vec() };
+    let key = |id, secret: &[u8]| Key::new(KeyId(id), Digest::Md5, secret.to_vec());
     let keys = vec![key(1, b"one"), key(2, b"two")];
     let signed = Server { key: Some(KeyId(1)), ..server("192.0.2.1") };
     let mut setup = Setup { keys: keys.clone(), ..setup(vec![signed]) };
@@ -150,7 +150,10 @@ fn no_mac_where_one_is_needed_2015_1798_and_wrong_key_2015_7974() {
     let signer = rsntpd::core::auth::Keys::new(&keys, &[KeyId(1), KeyId(2)]);
     bench.advance(1.0);
     let tx = bench.sent.remove(0);
-    assert!(matches!(signer.check(&tx.data), Ok(rsntpd::core::auth::Authenticity::Verified(KeyId(1)))));
+    assert!(matches!(
+        signer.check(&tx.data, ip("10.0.0.99")),
+        Ok(rsntpd::core::auth::Authenticity::Verified(KeyId(1)))
+    ));
     let open = Header::parse(&tx.data).unwrap();
     let plain = bench.reply(&open, 1).to_bytes().to_vec();
     let with_key = |id| {
@@ -165,6 +168,22 @@ fn no_mac_where_one_is_needed_2015_1798_and_wrong_key_2015_7974() {
     }
     bench.deliver(&with_key(1), tx.to);
     assert_eq!(bench.variable(Some(0), "reach"), "0x1", "the true answer still counts");
+}
+
+#[test]
+fn a_wrong_code_is_no_answer_even_where_none_is_asked_for_2015_7871() {
+    let (mut bench, open, to) = with_open_request();
+    let reach = bench.variable(Some(0), "reach");
+    let plain = bench.reply(&open, 1).to_bytes().to_vec();
+    let crypto_nak = [&plain[..], &[0; 4]].concat();
+    let unknown_key = [&plain[..], &[0, 0, 0, 9], &[1; 20]].concat();
+    for forged in [crypto_nak, unknown_key] {
+        bench.deliver(&forged, to);
+        assert_eq!(bench.variable(Some(0), "flash"), "0x10");
+        assert_eq!(bench.variable(Some(0), "reach"), reach);
+    }
+    bench.deliver(&plain, to);
+    assert_eq!(bench.variable(Some(0), "flash"), "0x0", "the true answer still counts");
 }
 
 #[test]

@@ -6,5 +6,6 @@
 
 mod bench;
 mod client;
+mod effects;
 mod hostile;
 mod server;

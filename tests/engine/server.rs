@@ -114,7 +114,7 @@ fn limited_clients_get_one_kiss_and_then_silence() {
 
 #[test]
 fn signed_requests_get_signed_answers_and_bad_ones_a_crypto_nak() {
-    let key = Key { id: KeyId(5), digest: Digest::Sha1, secret: b"abc".to_vec() };
+    let key = Key::new(KeyId(5), Digest::Sha1, b"abc".to_vec());
     let mut config = setup(vec![local_clock()]).config;
     config.auth.trusted = vec![KeyId(5)];
     let mut bench = Bench::new(Setup { config, keys: vec![key.clone()], ..Setup::default() });
@@ -124,8 +124,31 @@ fn signed_requests_get_signed_answers_and_bad_ones_a_crypto_nak() {
     assert!(keys.sign(KeyId(5), &mut asked));
     let reply = bench.ask(&asked, from("10.0.0.1:4000")).unwrap();
     assert_eq!(reply.len(), asked.len());
-    assert!(matches!(keys.check(&reply), Ok(rsntpd::core::auth::Authenticity::Verified(KeyId(5)))));
+    assert!(matches!(
+        keys.check(&reply, ip("10.0.0.99")),
+        Ok(rsntpd::core::auth::Authenticity::Verified(KeyId(5)))
+    ));
     *asked.last_mut().unwrap() ^= 1;
     let reply = bench.ask(&asked, from("10.0.0.1:4000")).unwrap();
     assert_eq!((reply.len(), &reply[48..]), (52, &[0, 0, 0, 0][..]));
+}
+
+#[test]
+fn a_key_with_addresses_is_good_for_those_only_and_notrust_wants_one() {
+    let mut key = Key::new(KeyId(5), Digest::AesCmac, b"sixteen octets..".to_vec());
+    key.hosts = vec![(ip("10.0.0.0"), 24)];
+    let mut config = setup(vec![local_clock()]).config;
+    config.auth.trusted = vec![KeyId(5)];
+    config.restrict = vec![restricted(RestrictTarget::Default(Family::Any), AccessFlags::NOTRUST)];
+    let mut bench = Bench::new(Setup { config, keys: vec![key.clone()], ..Setup::default() });
+    bench.advance(1.0);
+    let keys = rsntpd::core::auth::Keys::new(&[key], &[KeyId(5)]);
+    let mut asked = request(4, Mode::Client).to_bytes().to_vec();
+    assert_eq!(bench.ask(&asked, from("10.0.0.1:4000")), None, "notrust without a code");
+    assert!(keys.sign(KeyId(5), &mut asked));
+    let reply = bench.ask(&asked, from("10.0.0.1:4000")).unwrap();
+    let verified = rsntpd::core::auth::Authenticity::Verified(KeyId(5));
+    assert_eq!(keys.check(&reply, ip("10.0.0.99")), Ok(verified));
+    assert_eq!((reply.len(), &reply[48..52]), (68, &[0, 0, 0, 5][..]));
+    assert_eq!(bench.ask(&asked, from("10.0.1.1:4000")), None, "not on the list");
 }

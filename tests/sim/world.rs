@@ -4,7 +4,7 @@ use super::chance::Dice;
 use super::clock::Clock;
 use super::link::Link;
 use rsntpd::core::contract::{
-    ClockReport, ExitReason, Input, Interface, Machine, Output, Rx, Setup, SocketId, Tx,
+    ClockReport, ExitReason, Input, Interface, Machine, Output, Rx, Setup, SocketId, StatLine, Tx,
 };
 use rsntpd::core::event::Event;
 use rsntpd::core::{Engine, Served};
@@ -46,6 +46,7 @@ pub struct Host {
     pub exit: Option<ExitReason>,
     pub sent: u64,
     pub saved: Option<Ppm>,
+    pub stats: Vec<StatLine>,
 }
 
 struct Packet {
@@ -119,7 +120,16 @@ impl World {
         };
         let address: IpAddr = address.parse().unwrap();
         let engine = Engine::new(clock.now(), &machine, setup);
-        let host = Host { address, engine, clock, events: Vec::new(), exit: None, sent: 0, saved: None };
+        let host = Host {
+            address,
+            engine,
+            clock,
+            events: Vec::new(),
+            exit: None,
+            sent: 0,
+            saved: None,
+            stats: Vec::new(),
+        };
         self.hosts.push(host);
         let index = self.hosts.len() - 1;
         self.drain(index);
@@ -161,7 +171,8 @@ impl World {
                 Output::Event(event) => host.events.push((self.time, event)),
                 Output::Exit(reason) => host.exit = Some(reason),
                 Output::SaveDrift(ppm) => host.saved = Some(ppm),
-                Output::Resolve { .. } | Output::Stat(_) => {}
+                Output::Stat(line) => host.stats.push(line),
+                Output::Resolve { .. } => {}
             }
         }
     }

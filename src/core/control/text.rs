@@ -69,6 +69,15 @@ impl Var {
         Self::new(name, plain.map(|b| char::from(*b)).collect())
     }
 
+    /// What an administrator set: as it stands, as ntpd does, where that is one word, else quoted.
+    #[must_use]
+    pub fn given(name: &str, value: &str) -> Self {
+        let plain = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !b",\"=".contains(&b));
+        let safe: Vec<u8> = name.bytes().filter(|b| b.is_ascii_graphic() && !b",\"=".contains(b)).collect();
+        let name = String::from_utf8_lossy(&safe);
+        if plain { Self::new(&name, value.to_owned()) } else { Self::text(&name, value) }
+    }
+
     /// A quoted string; quotes and unprintable characters in it become `_`.
     #[must_use]
     pub fn text(name: &str, value: &str) -> Self {

@@ -1,0 +1,208 @@
+//! The statistics files: which file a line goes to, and when a new one begins (ntpd's "file
+//! generation sets", `filegen`).
+//!
+//! Files are opened when there is a line for them, which is after root was given up: they belong to
+//! the daemon's user. A file that cannot be written costs one line of the log, never more.
+
+use super::files::words;
+use crate::config::model::{Filegen, FilegenType, StatKind, Statistics};
+use crate::core::contract::StatLine;
+use crate::units::NtpTimestamp;
+use chrono::{DateTime, Datelike, Utc};
+use nix::fcntl::OFlag;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where CentOS's ntpd puts its statistics without `statsdir`.
+const DEFAULT_DIR: &str = "/var/log/ntpstats/";
+/// A Unix time within 68 years of which the lines' times lie: 2026-01-01.
+const PIVOT: i64 = 1_767_225_600;
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+/// Most files of the form `NAME.<pid>C<n>` that a plain file in the way may have become.
+const CONFLICTS: u32 = 1000;
+
+/// All file sets.
+#[derive(Debug, Default)]
+pub struct StatFiles {
+    sets: Vec<Set>,
+}
+
+/// One file set: the file in use, if any.
+#[derive(Debug)]
+struct Set {
+    kind: StatKind,
+    /// Directory and name; the suffix goes behind.
+    base: OsString,
+    rotation: FilegenType,
+    link: bool,
+    open: Option<Open>,
+    /// What went wrong last: said once, until a line gets through again.
+    told: Option<String>,
+}
+
+#[derive(Debug)]
+struct Open {
+    suffix: String,
+    file: File,
+}
+
+impl StatFiles {
+    /// The file sets that are configured and enabled. Opens nothing yet.
+    #[must_use]
+    pub fn new(config: &Statistics) -> Self {
+        let dir = config.dir.as_deref().unwrap_or(Path::new(DEFAULT_DIR));
+        Self { sets: config.filegens.iter().filter(|f| f.enabled).map(|f| Set::new(dir, f)).collect() }
+    }
+
+    /// Takes over a new configuration and lets go of all files, as [`StatFiles::close`] does. What was
+    /// told already is not told again.
+    pub fn reopen(&mut self, config: &Statistics) {
+        let old = std::mem::replace(self, Self::new(config));
+        for set in &mut self.sets {
+            set.told = old.sets.iter().find(|o| o.base == set.base).and_then(|o| o.told.clone());
+        }
+    }
+
+    /// Lets go of all files: the next line opens its file anew, as log rotation wants after SIGHUP.
+    pub fn close(&mut self) {
+        for set in &mut self.sets {
+            set.open = None;
+        }
+    }
+
+    /// Appends a line; `uptime` is how many seconds the daemon has been running. Gives what is to be
+    /// told, if something is.
+    pub fn write(&mut self, line: &StatLine, uptime: u64) -> Option<String> {
+        let set = self.sets.iter_mut().find(|set| set.kind == line.kind)?;
+        match set.append(line, uptime) {
+            Ok(()) => {
+                set.told = None;
+                None
+            }
+            Err(why) => {
+                let news = set.told.as_ref() != Some(&why);
+                set.told = Some(why.clone());
+                news.then_some(why)
+            }
+        }
+    }
+}
+
+impl Set {
+    fn new(dir: &Path, filegen: &Filegen) -> Self {
+        let mut base = dir.as_os_str().to_owned();
+        if !base.as_encoded_bytes().ends_with(b"/") {
+            base.push("/");
+        }
+        base.push(&filegen.file);
+        let (kind, rotation, link) = (filegen.kind, filegen.rotation, filegen.link);
+        Self { kind, base, rotation, link, open: None, told: None }
+    }
+
+    fn append(&mut self, line: &StatLine, uptime: u64) -> Result<(), String> {
+        let suffix = suffix(self.rotation, line.at, uptime);
+        if self.open.as_ref().is_none_or(|open| open.suffix != suffix) {
+            // The old file is closed first, whatever becomes of the new one.
+            self.open = None;
+            let file = self.begin(&suffix)?;
+            self.open = Some(Open { suffix, file });
+        }
+        let Some(open) = &mut self.open else { return Ok(()) };
+        add(&mut open.file, &line.text).map_err(|why| {
+            let path = Path::new(&self.base).display();
+            format!(
+                "cannot write the statistics file {path}{}: {}; lines are lost until it can be",
+                open.suffix,
+                words(&why)
+            )
+        })
+    }
+
+    /// Opens the file with that suffix and makes the plain name a link to it.
+    fn begin(&self, suffix: &str) -> Result<File, String> {
+        let mut path = self.base.clone();
+        path.push(suffix);
+        let path = PathBuf::from(path);
+        let told = |why: &io::Error| format!("can't open {}: {}", path.display(), words(why));
+        let file = open(&path).map_err(|why| told(&why))?;
+        if self.link && !suffix.is_empty() {
+            let plain = Path::new(&self.base);
+            make_way(plain)
+                .and_then(|()| fs::hard_link(&path, plain))
+                .or_else(|why| if same_file(&path, plain) { Ok(()) } else { Err(why) })
+                .map_err(|why| {
+                    format!("cannot link {} to {}: {}", plain.display(), path.display(), words(&why))
+                })?;
+        }
+        Ok(file)
+    }
+}
+
+/// Opens for appending; makes the file if there is none. Follows no link, and never waits.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file =
+        OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags.bits()).open(path)?;
+    if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+}
+
+/// Adds a line as a whole or not at all: what a full disk took of it is taken back.
+fn add(file: &mut File, text: &str) -> io::Result<()> {
+    let line = format!("{text}\n");
+    let before = file.metadata()?;
+    file.write_all(line.as_bytes()).inspect_err(|_| {
+        if before.is_file() {
+            // If this fails too, half a line stays; nothing more can be done.
+            let _ = file.set_len(before.len());
+        }
+    })
+}
+
+/// Clears the plain name: the link to the file before goes, a file of its own is kept by another name.
+fn make_way(plain: &Path) -> io::Result<()> {
+    let found = match plain.symlink_metadata() {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    if !found.is_file() {
+        return Err(io::Error::other("something that is no file is in the way"));
+    }
+    if found.nlink() > 1 {
+        return fs::remove_file(plain);
+    }
+    let pid = std::process::id();
+    let free = (0..CONFLICTS).find_map(|n| {
+        let mut name = plain.as_os_str().to_owned();
+        name.push(format!(".{pid}C{n}"));
+        Some(PathBuf::from(name)).filter(|name| name.symlink_metadata().is_err())
+    });
+    fs::rename(plain, free.ok_or_else(|| io::Error::other("too many files were in the way"))?)
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    let identity = |path: &Path| path.symlink_metadata().ok().map(|m| (m.dev(), m.ino()));
+    identity(a).is_some() && identity(a) == identity(b)
+}
+
+/// What goes behind the name of the file, by the time of the line in UTC.
+fn suffix(rotation: FilegenType, at: NtpTimestamp, uptime: u64) -> String {
+    let date: DateTime<Utc> = DateTime::from_timestamp(at.to_unix(PIVOT).0, 0).unwrap_or_default();
+    let year = date.year();
+    match rotation {
+        FilegenType::None => String::new(),
+        FilegenType::Pid => format!(".#{}", std::process::id()),
+        FilegenType::Day => format!(".{year:04}{:02}{:02}", date.month(), date.day()),
+        // 4.2.6 counts weeks of seven days from the first of January, beginning with 0.
+        FilegenType::Week => format!(".{year:04}w{:02}", date.ordinal0() / 7),
+        FilegenType::Month => format!(".{year:04}{:02}", date.month()),
+        FilegenType::Year => format!(".{year:04}"),
+        FilegenType::Age => format!(".a{:08}", uptime - uptime % DAY),
+    }
+}
+
+#[cfg(test)]
+mod tests;
