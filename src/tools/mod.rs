@@ -6,6 +6,7 @@
 
 pub mod link;
 mod options;
+pub mod query;
 pub mod stat;
 
 use std::ffi::{OsStr, OsString};
@@ -15,12 +16,14 @@ use std::path::Path;
 /// A companion.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tool {
+    /// `ntpq`: what does a daemon know?
+    Query,
     /// `ntpstat`: is the clock synchronised?
     Stat,
 }
 
 /// By name, without and with the letters that tell them from the classic ones.
-const NAMES: &[(&str, &str, Tool)] = &[("rsntpstat", "ntpstat", Tool::Stat)];
+const NAMES: &[(&str, &str, Tool)] = &[("rsntpq", "ntpq", Tool::Query), ("rsntpstat", "ntpstat", Tool::Stat)];
 
 impl Tool {
     /// The tool of a name, ours or the classic one.
@@ -33,6 +36,7 @@ impl Tool {
     #[must_use]
     pub fn run(self, args: &[OsString]) -> u8 {
         match self {
+            Self::Query => query::main(args),
             Self::Stat => stat::main(args),
         }
     }

@@ -18,7 +18,13 @@ pub const LAYERS: &[Layer] = &[
     Layer { name: "lib", knows: &[], crates: Some(&[]) },
     Layer { name: "main", knows: &["daemon", "tools"], crates: Some(&[]) },
     Layer { name: "daemon", knows: &["core", "config", "sys", "wire", "units"], crates: None },
-    Layer { name: "tools", knows: &["wire", "config", "units"], crates: None },
+    // Companions look from outside. But there is one way to compute a code, one to read and set the
+    // clock, and one to catch a signal: what the daemon uses.
+    Layer {
+        name: "tools",
+        knows: &["wire", "config", "units", "sys::clock", "sys::signals", "core::auth"],
+        crates: None,
+    },
     // Of the configuration, the engine knows what it means and not how it is read.
     // The crates compute: a generator that is given its seed, digests, comparison in constant time.
     Layer {
@@ -43,7 +49,8 @@ pub const HOMES: &[(&str, &[&str])] = &[
     ("mio", &["daemon"]),
     ("syslog", &["daemon"]),
     ("daemonize", &["daemon"]),
-    ("chrono", &["daemon"]),
+    // The engine counts seconds: only what is written for people has local dates.
+    ("chrono", &["daemon", "tools"]),
     ("caps", &["sys"]),
     ("signal_hook", &["sys"]),
     // Beside the system calls of `sys`, the shell needs names of signals, errors and the machine.
