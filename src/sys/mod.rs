@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod interfaces;
+pub mod kernel;
 pub mod privileges;
 pub mod signals;
 pub mod socket;

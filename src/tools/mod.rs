@@ -4,10 +4,16 @@
 //! They ask a daemon by mode 6 or by time packets, as anybody may: they know nothing of its inside.
 //! Who answers is not trusted: answers are bounded, and escaped for the terminal in `wire::varlist`.
 
+pub mod date;
+pub mod keygen;
 pub mod link;
 mod options;
 pub mod query;
+mod random;
 pub mod stat;
+pub mod time;
+pub mod trace;
+pub mod wait;
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
@@ -20,10 +26,28 @@ pub enum Tool {
     Query,
     /// `ntpstat`: is the clock synchronised?
     Stat,
+    /// `ntpdate`: set the clock once.
+    Date,
+    /// `ntp-wait`: wait for the daemon.
+    Wait,
+    /// `ntp-keygen`: make keys.
+    Keygen,
+    /// `ntptime`: what does the kernel know?
+    Time,
+    /// `ntptrace`: where does the time come from?
+    Trace,
 }
 
 /// By name, without and with the letters that tell them from the classic ones.
-const NAMES: &[(&str, &str, Tool)] = &[("rsntpq", "ntpq", Tool::Query), ("rsntpstat", "ntpstat", Tool::Stat)];
+const NAMES: &[(&str, &str, Tool)] = &[
+    ("rsntpq", "ntpq", Tool::Query),
+    ("rsntpstat", "ntpstat", Tool::Stat),
+    ("rsntpdate", "ntpdate", Tool::Date),
+    ("rsntp-wait", "ntp-wait", Tool::Wait),
+    ("rsntp-keygen", "ntp-keygen", Tool::Keygen),
+    ("rsntptime", "ntptime", Tool::Time),
+    ("rsntptrace", "ntptrace", Tool::Trace),
+];
 
 impl Tool {
     /// The tool of a name, ours or the classic one.
@@ -38,6 +62,11 @@ impl Tool {
         match self {
             Self::Query => query::main(args),
             Self::Stat => stat::main(args),
+            Self::Date => date::main(args),
+            Self::Wait => wait::main(args),
+            Self::Keygen => keygen::main(args),
+            Self::Time => time::main(args),
+            Self::Trace => trace::main(args),
         }
     }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 
 mod capture;
+mod companions;
 mod replay;
 
 use capture::{Capture, Screen, captures};

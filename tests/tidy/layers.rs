@@ -19,10 +19,19 @@ pub const LAYERS: &[Layer] = &[
     Layer { name: "main", knows: &["daemon", "tools"], crates: Some(&[]) },
     Layer { name: "daemon", knows: &["core", "config", "sys", "wire", "units"], crates: None },
     // Companions look from outside. But there is one way to compute a code, one to read and set the
-    // clock, and one to catch a signal: what the daemon uses.
+    // clock, to catch a signal and to give up root: what the daemon uses.
     Layer {
         name: "tools",
-        knows: &["wire", "config", "units", "sys::clock", "sys::signals", "core::auth"],
+        knows: &[
+            "wire",
+            "config",
+            "units",
+            "sys::clock",
+            "sys::kernel",
+            "sys::signals",
+            "sys::privileges",
+            "core::auth",
+        ],
         crates: None,
     },
     // Of the configuration, the engine knows what it means and not how it is read.
@@ -47,7 +56,8 @@ pub const LAYERS: &[Layer] = &[
 pub const HOMES: &[(&str, &[&str])] = &[
     ("nom", &["config"]),
     ("mio", &["daemon"]),
-    ("syslog", &["daemon"]),
+    // And rsntpdate's, which has its own few lines to log.
+    ("syslog", &["daemon", "tools"]),
     ("daemonize", &["daemon"]),
     // The engine counts seconds: only what is written for people has local dates.
     ("chrono", &["daemon", "tools"]),
