@@ -21,7 +21,7 @@ pub use keys::{parse_drift, parse_keys};
 #[cfg(test)]
 pub(crate) use leapfile::leapfile_check;
 pub use leapfile::parse_leapfile;
-pub use parser::{parse, parse_onto};
+pub use parser::{Known, parse, parse_at_run_time, parse_onto};
 
 /// A configuration and all that was found wrong with its text.
 #[derive(Clone, Debug)]

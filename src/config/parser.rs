@@ -5,9 +5,10 @@ use super::diagnostic::{Diagnostic, Severity, quote};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line};
 use super::model::{Config, Server, Target};
-use super::servers::FudgeFactor;
+use super::servers::{FudgeFactor, Unpeer};
 use super::{restrict, servers, settings};
-use std::net::Ipv4Addr;
+use crate::units::AssocId;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 /// Levels of includefiles below the main file.
@@ -101,6 +102,35 @@ const WITHOUT_EFFECT: [(&str, &str); 24] = [
     ("ttl", "multicast is not yet supported by rsntpd"),
 ];
 
+/// Commands that a running daemon does not take: what they name would be read or overwritten by
+/// whoever holds the control key, not by who holds the machine.
+const AT_START_ONLY: [&str; 13] = [
+    "crypto",
+    "driftfile",
+    "filegen",
+    "includefile",
+    "keys",
+    "keysdir",
+    "leapfile",
+    "logfile",
+    "ntpsigndsocket",
+    "pidfile",
+    "saveconfigdir",
+    "simulate",
+    "statsdir",
+];
+
+/// An association that there is, for `unpeer`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Known {
+    /// Its identifier.
+    pub id: AssocId,
+    /// Its address, once known.
+    pub address: Option<IpAddr>,
+    /// What its line says.
+    pub target: Target,
+}
+
 type Read<'r> = &'r mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
 
 /// What has been read so far.
@@ -112,6 +142,8 @@ struct Parser<'r> {
     read: Read<'r>,
     stack: Vec<(PathBuf, u32)>,
     ended: bool,
+    /// The associations of a running daemon.
+    running: Option<&'r [Known]>,
 }
 
 /// Reads a configuration. Nothing in it is ever an error to the caller: what was not understood
@@ -123,20 +155,35 @@ pub fn parse(file: &Path, text: &[u8], read: Read<'_>) -> Parsed {
 /// As [`parse`], on top of what holds where the file says nothing: the command line's settings, which
 /// ntpd applies before the file. `base.servers` and `base.restrict` come before those of the file.
 pub fn parse_onto(base: Config, file: &Path, text: &[u8], read: Read<'_>) -> Parsed {
-    let mut parser = Parser {
-        config: base,
-        diagnostics: Vec::new(),
-        switches: Vec::new(),
-        fudges: Vec::new(),
-        read,
-        stack: Vec::new(),
-        ended: false,
-    };
+    let mut parser = Parser::new(base, read);
     parser.file(file, text);
     parser.finish()
 }
 
-impl Parser<'_> {
+/// Reads what ntpq's `:config` sends, on top of the configuration in force: the same language as the
+/// file's, without the commands that name files. `known` are the associations that `unpeer` may name.
+pub fn parse_at_run_time(running: Config, text: &[u8], known: &[Known]) -> Parsed {
+    let mut no_files = |_: &Path| Err("not at run time".to_owned());
+    let mut parser = Parser::new(running, &mut no_files);
+    parser.running = Some(known);
+    parser.file(Path::new("config"), text);
+    parser.finish()
+}
+
+impl<'r> Parser<'r> {
+    fn new(config: Config, read: Read<'r>) -> Self {
+        Self {
+            config,
+            diagnostics: Vec::new(),
+            switches: Vec::new(),
+            fudges: Vec::new(),
+            read,
+            stack: Vec::new(),
+            ended: false,
+            running: None,
+        }
+    }
+
     fn file(&mut self, file: &Path, text: &[u8]) {
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let mut lines = text.split(|b| *b == b'\n').zip(1u32..);
@@ -160,6 +207,10 @@ impl Parser<'_> {
         let mut block = false;
         if let Some(first) = line.next() {
             match first.kind {
+                TokenKind::Keyword(word) if self.running.is_some() && AT_START_ONLY.contains(&word) => {
+                    let message = format!("{} cannot be set at run time", quote(word.as_bytes()));
+                    line.say(Severity::Error, first.span, message, Advice::default(), "the line is ignored");
+                }
                 TokenKind::Keyword("includefile") => include = self.include(&mut line),
                 TokenKind::Keyword("simulate") => {
                     block = true;
@@ -235,6 +286,7 @@ impl Parser<'_> {
                 line.done(word);
             }
             "end" => self.ended = true,
+            "unpeer" | "unconfig" if self.running.is_some() => self.unpeer(line)?,
             _ => without_effect(line, word, first),
         }
         Ok(())
@@ -262,6 +314,31 @@ impl Parser<'_> {
             return;
         }
         self.config.servers.push(server);
+    }
+
+    /// `unpeer ADDRESS`, `unpeer NAME` or `unpeer ID`, at run time: its line is taken out.
+    fn unpeer(&mut self, line: &mut Line<'_>) -> Result<(), Dropped> {
+        let span = line.next_span();
+        let target = servers::unpeer(line)?;
+        let known = self.running.unwrap_or_default();
+        let by_id = |id: &u16| known.iter().find(|k| k.id.0 == *id).map(|k| k.target.clone());
+        let by_address = |address: &IpAddr| {
+            let resolved = known.iter().find(|k| k.address == Some(*address));
+            resolved.map_or(Target::Address(*address), |k| k.target.clone())
+        };
+        let target = match &target {
+            Unpeer::Id(id) => by_id(id),
+            Unpeer::Target(Target::Address(address)) => Some(by_address(address)),
+            Unpeer::Target(target) => Some(target.clone()),
+        };
+        let before = self.config.servers.len();
+        self.config.servers.retain(|server| Some(&server.target) != target.as_ref());
+        if self.config.servers.len() == before {
+            let message = "there is no such association".to_owned();
+            line.say(Severity::Error, span, message, Advice::default(), "the line is ignored");
+        }
+        line.done("unpeer");
+        Ok(())
     }
 
     /// `includefile PATH [COMMAND]`: the rest of the line is a command that runs first.

@@ -114,6 +114,22 @@ pub(super) fn association(line: &mut Line<'_>, word: &'static str) -> Result<Opt
     Ok(check_target(line, at, &server, &name).then_some(server))
 }
 
+/// Whom `unpeer` names.
+pub(super) enum Unpeer {
+    /// An association's identifier.
+    Id(u16),
+    /// Whom its line is about.
+    Target(Target),
+}
+
+/// The argument of `unpeer`: all digits are an identifier.
+pub(super) fn unpeer(line: &mut Line<'_>) -> Result<Unpeer, Dropped> {
+    take_family(line);
+    let text = line.text("unpeer", "an address, a host name or an association's identifier")?;
+    let id = std::str::from_utf8(&text).ok().and_then(|digits| digits.parse().ok());
+    Ok(id.map_or_else(|| Unpeer::Target(target(&text)), Unpeer::Id))
+}
+
 fn options(line: &mut Line<'_>, server: &mut Server, name: &str) -> Result<(), Dropped> {
     while let Some(token) = line.next() {
         let option = match token.kind {

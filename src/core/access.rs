@@ -3,8 +3,11 @@
 //! Two lists, one a family, each beginning with a default entry without flags. Entries with the
 //! same address, mask and `ntpport` are one, their flags OR-ed. They are sorted by descending
 //! address, then mask, `ntpport` first; the first match wins, which for contiguous masks is the
-//! longest prefix. The flags of other matching entries do not count.
+//! longest prefix. The flags of other matching entries do not count. `index.rs` finds it fast.
 
+mod index;
+
+use self::index::Index;
 use crate::config::model::{AccessFlags, Family, Origin, Restrict, RestrictTarget};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -20,14 +23,16 @@ struct Entry {
     flags: AccessFlags,
     origins: Vec<Origin>,
     kind: EntryKind,
+    /// Packets that it applied to.
+    hits: u64,
 }
 
 /// Where an entry comes from, for those that are replaced as a whole.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum EntryKind {
     Configured,
-    OwnAddress,
     Source,
+    OwnAddress,
 }
 
 impl Entry {
@@ -35,9 +40,68 @@ impl Entry {
         (self.address, self.mask, self.ntpport)
     }
 
-    const fn matches(&self, address: u128, port: u16) -> bool {
-        address & self.mask == self.address && (!self.ntpport || port == NTP_PORT)
+    /// What descends along a list: of equal keys, what the daemon adds comes first.
+    const fn rank(&self) -> ((u128, u128, bool), EntryKind) {
+        (self.key(), self.kind)
     }
+}
+
+/// The entries of a family, by descending rank, and where to find them.
+#[derive(Clone, Debug)]
+struct OneFamily {
+    entries: Vec<Entry>,
+    index: Index,
+    /// An address with every bit set.
+    width: u128,
+}
+
+impl OneFamily {
+    /// Puts entries in order and makes one of those with the same rank.
+    fn new(mut entries: Vec<Entry>, width: u128) -> Self {
+        entries.sort_by_key(|e| std::cmp::Reverse(e.rank()));
+        entries.dedup_by(|later, kept| {
+            let same = later.rank() == kept.rank();
+            if same {
+                kept.flags = kept.flags.union(later.flags);
+                kept.origins.append(&mut later.origins);
+            }
+            same
+        });
+        let index = Index::new(&entries, width);
+        Self { entries, index, width }
+    }
+
+    fn find(&self, address: u128, port: u16) -> Option<&Entry> {
+        self.index.find(address, port == NTP_PORT).and_then(|i| self.entries.get(i))
+    }
+
+    /// The list without the entries of one kind and with `added`.
+    fn replace(&mut self, kind: EntryKind, added: Vec<Entry>) {
+        if added.is_empty() && self.entries.iter().all(|e| e.kind != kind) {
+            return;
+        }
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.retain(|e| e.kind != kind);
+        entries.extend(added);
+        *self = Self::new(entries, self.width);
+    }
+}
+
+/// An entry, for ntpq's `reslist`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The entry's address.
+    pub address: IpAddr,
+    /// The entry's mask.
+    pub mask: IpAddr,
+    /// Whether it is for packets from port 123 only.
+    pub ntpport: bool,
+    /// Whether the daemon added it for an address of its own.
+    pub own: bool,
+    /// What it forbids.
+    pub flags: AccessFlags,
+    /// Packets that it applied to.
+    pub hits: u64,
 }
 
 /// The entry that applies to a client.
@@ -58,8 +122,8 @@ pub struct Match<'a> {
 /// The access list of both families.
 #[derive(Clone, Debug)]
 pub struct AccessList {
-    v4: Vec<Entry>,
-    v6: Vec<Entry>,
+    v4: OneFamily,
+    v6: OneFamily,
     source: Option<(AccessFlags, bool, Origin)>,
 }
 
@@ -67,68 +131,75 @@ impl AccessList {
     /// The list that these lines make. Names wait for [`AccessList::insert_resolved`].
     #[must_use]
     pub fn build(lines: &[Restrict]) -> Self {
-        let default = || Entry {
+        let default = Entry {
             address: 0,
             mask: 0,
             ntpport: false,
             flags: AccessFlags::NONE,
             origins: Vec::new(),
             kind: EntryKind::Configured,
+            hits: 0,
         };
-        let mut list = Self { v4: vec![default()], v6: vec![default()], source: None };
+        let (mut v4, mut v6) = (vec![default.clone()], vec![default]);
+        let mut source = None;
         for line in lines {
             match &line.target {
                 RestrictTarget::Default(family) => {
+                    let any4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+                    let any6 = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
                     if *family != Family::V6 {
-                        list.insert(
-                            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                            line,
-                        );
+                        v4.push(configured(any4, any4, line));
                     }
                     if *family != Family::V4 {
-                        list.insert(
-                            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-                            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-                            line,
-                        );
+                        v6.push(configured(any6, any6, line));
                     }
                 }
-                RestrictTarget::Net { address, mask } => list.insert(*address, *mask, line),
-                RestrictTarget::Name(..) => {}
-                RestrictTarget::Source => {
-                    list.source = Some((line.flags, line.ntpport, line.origin.clone()));
+                RestrictTarget::Net { address, mask } => {
+                    let list = if address.is_ipv4() { &mut v4 } else { &mut v6 };
+                    list.push(configured(*address, *mask, line));
                 }
+                RestrictTarget::Name(..) => {}
+                RestrictTarget::Source => source = Some((line.flags, line.ntpport, line.origin.clone())),
             }
         }
-        list
+        Self { v4: OneFamily::new(v4, u128::from(u32::MAX)), v6: OneFamily::new(v6, u128::MAX), source }
     }
 
     /// Adds the host entry of a line with a name, now that its address is known.
     pub fn insert_resolved(&mut self, line: &Restrict, address: IpAddr) {
-        self.insert(address, full_mask(address), line);
+        let list = if address.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
+        let mut entries = std::mem::take(&mut list.entries);
+        entries.push(configured(address, full_mask(address), line));
+        *list = OneFamily::new(entries, list.width);
     }
 
     /// Our own addresses: packets from them with port 123 are our own, gone astray or forged.
     pub fn set_own_addresses(&mut self, addresses: &[IpAddr]) {
-        self.drop_kind(EntryKind::OwnAddress);
-        for address in addresses {
-            self.put(*address, full_mask(*address), true, AccessFlags::IGNORE, None, EntryKind::OwnAddress);
-        }
+        let own = |address: &IpAddr| entry(*address, true, AccessFlags::IGNORE, None, EntryKind::OwnAddress);
+        self.replace(EntryKind::OwnAddress, addresses, own);
     }
 
     /// Our servers: each gets a host entry with the flags of `restrict source`, where there is such
     /// a line and no entry for that host.
     pub fn set_sources(&mut self, addresses: &[IpAddr]) {
-        self.drop_kind(EntryKind::Source);
         let Some((flags, ntpport, origin)) = self.source.clone() else { return };
-        for address in addresses {
-            let (bits, mask) = (widen(*address), widen(full_mask(*address)));
-            if !self.family(*address).iter().any(|e| e.mask == mask && e.address == bits && !e.ntpport) {
-                let origin = Some(origin.clone());
-                self.put(*address, full_mask(*address), ntpport, flags, origin, EntryKind::Source);
-            }
-        }
+        let free: Vec<IpAddr> = addresses.iter().copied().filter(|a| !self.has_host(*a)).collect();
+        let source =
+            |address: &IpAddr| entry(*address, ntpport, flags, Some(origin.clone()), EntryKind::Source);
+        self.replace(EntryKind::Source, &free, source);
+    }
+
+    /// Whether a line is about this very host.
+    fn has_host(&self, address: IpAddr) -> bool {
+        let wanted = ((widen(address), widen(full_mask(address)), false), EntryKind::Configured);
+        let entries = &self.family(address).entries;
+        entries.binary_search_by(|e| wanted.cmp(&e.rank())).is_ok()
+    }
+
+    fn replace(&mut self, kind: EntryKind, addresses: &[IpAddr], entry: impl Fn(&IpAddr) -> Entry) {
+        let (v4, v6): (Vec<IpAddr>, Vec<IpAddr>) = addresses.iter().partition(|a| a.is_ipv4());
+        self.v4.replace(kind, v4.iter().map(&entry).collect());
+        self.v6.replace(kind, v6.iter().map(&entry).collect());
     }
 
     /// The flags for a packet from `from`. Multicast addresses send nothing, so they are ignored.
@@ -138,6 +209,19 @@ impl AccessList {
             return AccessFlags::IGNORE;
         }
         self.find(from).map_or(AccessFlags::NONE, |e| e.flags)
+    }
+
+    /// As [`AccessList::lookup`], and counts for ntpq's `reslist`.
+    pub fn admit(&mut self, from: SocketAddr) -> AccessFlags {
+        if from.ip().is_multicast() {
+            return AccessFlags::IGNORE;
+        }
+        let list = if from.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
+        let found = list.index.find(widen(from.ip()), from.port() == NTP_PORT);
+        found.and_then(|at| list.entries.get_mut(at)).map_or(AccessFlags::NONE, |entry| {
+            entry.hits += 1;
+            entry.flags
+        })
     }
 
     /// The entry for a packet from `from`, with the lines that made it.
@@ -162,55 +246,65 @@ impl AccessList {
         )
     }
 
-    fn find(&self, from: SocketAddr) -> Option<&Entry> {
-        let address = widen(from.ip());
-        self.family(from.ip()).iter().find(|e| e.matches(address, from.port()))
+    /// All entries as they are looked through: IPv4, then IPv6.
+    pub fn list(&self) -> impl Iterator<Item = Listed> {
+        let v4 = self.v4.entries.iter().map(|e| (e, IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        let v6 = self.v6.entries.iter().map(|e| (e, IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
+        v4.chain(v6).map(|(e, family)| Listed {
+            address: narrow(e.address, family),
+            mask: narrow(e.mask, family),
+            ntpport: e.ntpport,
+            own: e.kind == EntryKind::OwnAddress,
+            flags: e.flags,
+            hits: e.hits,
+        })
     }
 
-    fn family(&self, address: IpAddr) -> &Vec<Entry> {
-        if address.is_ipv4() { &self.v4 } else { &self.v6 }
-    }
-
-    fn insert(&mut self, address: IpAddr, mask: IpAddr, line: &Restrict) {
-        let origin = Some(line.origin.clone());
-        self.put(address, mask, line.ntpport, line.flags, origin, EntryKind::Configured);
-    }
-
-    fn put(
-        &mut self,
-        address: IpAddr,
-        mask: IpAddr,
-        ntpport: bool,
-        flags: AccessFlags,
-        origin: Option<Origin>,
-        kind: EntryKind,
-    ) {
-        let mask = widen(mask);
-        let address_bits = widen(address) & mask;
-        let entry = Entry {
-            address: address_bits,
-            mask,
-            ntpport,
-            flags,
-            origins: origin.into_iter().collect(),
-            kind,
-        };
-        let list = if address.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
-        // Descending keys; what the daemon adds goes before a configured entry of the same key.
-        let index = list.partition_point(|e| e.key() > entry.key());
-        match list[index..].iter_mut().take_while(|e| e.key() == entry.key()).find(|e| e.kind == kind) {
-            Some(same) => {
-                same.flags = same.flags.union(flags);
-                same.origins.extend(entry.origins);
+    /// Goes on counting where `old`, which this list replaces, had come to.
+    pub fn carry_hits(&mut self, old: &Self) {
+        for (new, old) in [(&mut self.v4, &old.v4), (&mut self.v6, &old.v6)] {
+            for entry in &mut new.entries {
+                let found = old.entries.binary_search_by(|other| entry.rank().cmp(&other.rank()));
+                if let Some(same) = found.ok().and_then(|at| old.entries.get(at)) {
+                    entry.hits = same.hits;
+                }
             }
-            None => list.insert(index, entry),
         }
     }
 
-    fn drop_kind(&mut self, kind: EntryKind) {
-        self.v4.retain(|e| e.kind != kind);
-        self.v6.retain(|e| e.kind != kind);
+    fn find(&self, from: SocketAddr) -> Option<&Entry> {
+        self.family(from.ip()).find(widen(from.ip()), from.port())
     }
+
+    const fn family(&self, address: IpAddr) -> &OneFamily {
+        if address.is_ipv4() { &self.v4 } else { &self.v6 }
+    }
+}
+
+/// The entry that a line makes for these addresses.
+fn configured(address: IpAddr, mask: IpAddr, line: &Restrict) -> Entry {
+    let mask = widen(mask);
+    Entry {
+        address: widen(address) & mask,
+        mask,
+        ntpport: line.ntpport,
+        flags: line.flags,
+        origins: vec![line.origin.clone()],
+        kind: EntryKind::Configured,
+        hits: 0,
+    }
+}
+
+/// The entry of a single host.
+fn entry(
+    address: IpAddr,
+    ntpport: bool,
+    flags: AccessFlags,
+    origin: Option<Origin>,
+    kind: EntryKind,
+) -> Entry {
+    let origins = origin.into_iter().collect();
+    Entry { address: widen(address), mask: widen(full_mask(address)), ntpport, flags, origins, kind, hits: 0 }
 }
 
 /// The mask of a single host.
@@ -307,50 +401,111 @@ mod tests {
 
     /// The rule as the manual tells it: of all the entries that match, the one that sorts last
     /// ascending; written without any of the code above.
-    fn naive(lines: &[Restrict], from: Ipv4Addr, port: u16) -> AccessFlags {
-        let mut best: Option<(u32, u32, bool)> = None;
-        let rows: Vec<((u32, u32, bool), AccessFlags)> = lines
+    fn naive(lines: &[Restrict], from: IpAddr, port: u16) -> AccessFlags {
+        let bits = |address: IpAddr| match address {
+            IpAddr::V4(a) => u128::from(a.to_bits()),
+            IpAddr::V6(a) => a.to_bits(),
+        };
+        let mut best: Option<(u128, u128, bool)> = None;
+        let rows: Vec<((u128, u128, bool), AccessFlags)> = lines
             .iter()
             .filter_map(|l| match l.target {
-                RestrictTarget::Net { address: IpAddr::V4(a), mask: IpAddr::V4(m) } => {
-                    Some(((a.to_bits() & m.to_bits(), m.to_bits(), l.ntpport), l.flags))
+                RestrictTarget::Net { address, mask } if address.is_ipv4() == from.is_ipv4() => {
+                    Some(((bits(address) & bits(mask), bits(mask), l.ntpport), l.flags))
                 }
                 _ => None,
             })
             .chain([((0, 0, false), AccessFlags::NONE)])
             .collect();
         for ((address, mask, ntpport), _) in &rows {
-            if from.to_bits() & mask == *address && (!ntpport || port == 123) {
+            if bits(from) & mask == *address && (!ntpport || port == 123) {
                 best = best.max(Some((*address, *mask, *ntpport)));
             }
         }
         rows.iter().filter(|r| Some(r.0) == best).fold(AccessFlags::NONE, |sum, r| sum.union(r.1))
     }
 
+    /// Few addresses, at both ends of the address space and in between, and few masks, some of them no
+    /// prefixes, so that entries meet.
+    fn few_addresses(v6: bool) -> impl Strategy<Value = IpAddr> {
+        let base = prop::sample::select(vec![0u32, 0x0a00_0000, 0xffff_fff0]);
+        (base, 0u32..16).prop_map(move |(base, low)| {
+            let bits = base + low;
+            if v6 {
+                // The same, at both ends of 128 bits.
+                let high = if base == 0xffff_fff0 { u128::MAX - 0xffff_ffff } else { 0 };
+                IpAddr::V6(Ipv6Addr::from_bits(high | u128::from(bits)))
+            } else {
+                IpAddr::V4(Ipv4Addr::from_bits(bits))
+            }
+        })
+    }
+
+    fn few_masks(v6: bool) -> impl Strategy<Value = IpAddr> {
+        let masks = vec![
+            0u32,
+            0x8000_0000,
+            0xff00_0000,
+            0xffff_fff0,
+            0xffff_fff8,
+            0xffff_fffe,
+            0xffff_ffff,
+            0xffff_fff5,
+            3,
+            0xff00_000f,
+        ];
+        prop::sample::select(masks).prop_map(move |mask| {
+            if v6 {
+                // Prefixes stay prefixes, and the others stay what they are.
+                IpAddr::V6(Ipv6Addr::from_bits(if mask == 0 { 0 } else { !u128::from(!mask) }))
+            } else {
+                IpAddr::V4(Ipv4Addr::from_bits(mask))
+            }
+        })
+    }
+
+    fn any_lines(v6: bool) -> impl Strategy<Value = Vec<Restrict>> {
+        let line = (few_addresses(v6), few_masks(v6), any::<bool>(), 0usize..15);
+        let line = line.prop_map(|(address, mask, ntpport, flag)| Restrict {
+            target: RestrictTarget::Net { address, mask },
+            flags: AccessFlags::WORDS[flag].1,
+            ntpport,
+            origin: Origin::default(),
+        });
+        prop::collection::vec(line, 0..40)
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
         #[test]
         fn agrees_with_the_naive_rule(
-            rows in prop::collection::vec((0u32..16, 0usize..6, any::<bool>(), 0usize..15), 0..20),
-            host in 0u32..16,
-            port in prop::sample::select(vec![123u16, 40_000]),
+            (lines, hosts) in any::<bool>().prop_flat_map(|v6| {
+                (any_lines(v6), prop::collection::vec(few_addresses(v6), 8))
+            })
         ) {
-            // Few addresses and masks, some of them not contiguous, so that entries meet.
-            let masks = [0u32, 0xffff_ffff, 0xffff_fff0, 0xffff_fffe, 0xffff_fff5, 0x0000_0003];
-            let lines: Vec<Restrict> = rows
-                .iter()
-                .map(|(a, m, ntpport, flag)| Restrict {
-                    target: RestrictTarget::Net {
-                        address: IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + a)),
-                        mask: IpAddr::V4(Ipv4Addr::from_bits(masks[*m])),
-                    },
-                    flags: AccessFlags::WORDS[*flag].1,
-                    ntpport: *ntpport,
-                    origin: Origin::default(),
-                })
-                .collect();
-            let from = Ipv4Addr::from_bits(0x0a00_0000 + host);
             let list = AccessList::build(&lines);
-            prop_assert_eq!(list.lookup(SocketAddr::from((from, port))), naive(&lines, from, port));
+            for host in hosts {
+                for port in [123, 40_000] {
+                    // Not `lookup`: the end of IPv6 is multicast.
+                    let found = list.explain(SocketAddr::from((host, port))).flags;
+                    prop_assert_eq!(found, naive(&lines, host, port), "{} port {}", host, port);
+                }
+            }
+        }
+
+        #[test]
+        fn our_own_addresses_come_and_go_and_leave_the_rest_as_it_was(
+            lines in any_lines(false), own in prop::collection::vec(few_addresses(false), 0..6), host in few_addresses(false)
+        ) {
+            let mut list = AccessList::build(&lines);
+            list.set_own_addresses(&own);
+            let ours = own.contains(&host);
+            let expected = if ours { AccessFlags::IGNORE } else { naive(&lines, host, 123) };
+            prop_assert_eq!(list.lookup(SocketAddr::from((host, 123))), expected);
+            prop_assert_eq!(list.lookup(SocketAddr::from((host, 5))), naive(&lines, host, 5));
+            list.set_own_addresses(&[]);
+            prop_assert_eq!(list.lookup(SocketAddr::from((host, 123))), naive(&lines, host, 123));
         }
     }
 }

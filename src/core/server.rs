@@ -1,9 +1,9 @@
 //! Answering time requests: the hot path, past the output queue. No allocation for a plain request.
 
 use super::auth::Authenticity;
+use super::clients::{Heard, Verdict};
 use super::contract::{Now, Rx};
 use super::engine::{Engine, Served};
-use super::limit::Verdict;
 use super::reject::Reject;
 use crate::config::model::AccessFlags;
 use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId};
@@ -53,7 +53,7 @@ impl Engine {
         if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
             return Err(Reject::Auth);
         }
-        let verdict = self.clients.check(rx.from, now.mono, flags, header.mode);
+        let (verdict, _client) = self.clients.judge(now, &heard(rx, flags));
         let answer = match verdict {
             Verdict::Pass => self.reply_to(now, rx, &header),
             Verdict::Drop => return Err(Reject::Limited),
@@ -84,11 +84,14 @@ impl Engine {
             self.counters.this_version += 1;
         } else {
             self.counters.old_version += 1;
+            if version.get() == 1 {
+                self.counters.note_version_1(rx.data);
+            }
         }
         if rx.from.port() < LOWEST_PORT {
             return Err(Reject::Source);
         }
-        let flags = self.access.lookup(rx.from);
+        let flags = self.access.admit(rx.from);
         if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOSERVE) {
             return Err(Reject::Restricted);
         }
@@ -120,6 +123,12 @@ impl Engine {
             transmit: NtpTimestamp::ZERO,
         }
     }
+}
+
+/// What the client table is to know of a packet.
+pub(super) fn heard(rx: &Rx<'_>, flags: AccessFlags) -> Heard {
+    let first_octet = rx.data.first().copied().unwrap_or_default();
+    Heard { from: rx.from, to: rx.to, received: rx.received, first_octet, flags }
 }
 
 /// A kiss tells nothing of our clock: its timestamps are the request's own.

@@ -1,10 +1,12 @@
 //! The one loop: datagrams, signals, lookups, interface changes and deadlines, one at a time.
 
 use super::cli::Options;
+use super::errands;
 use super::perform::{Shell, now};
 use super::setup::{self, Memory};
 use super::sockets::PORT;
 use crate::core::contract::{ExitReason, Input, Rx};
+use crate::core::errand::{Brought, Errand};
 use crate::core::event::Level;
 use crate::core::{Engine, Served};
 use crate::sys::clock;
@@ -102,7 +104,7 @@ impl EventLoop {
         let mut serving = Some(serving);
         let mut events = Events::with_capacity(128);
         loop {
-            if let Some(reason) = self.shell.drain(&mut self.engine) {
+            if let Some(reason) = self.perform() {
                 self.shell.log.flush();
                 return Ok(reason);
             }
@@ -116,8 +118,45 @@ impl EventLoop {
             for event in &events {
                 self.ready(event.token())?;
             }
-            self.receive_all();
+            let useful = self.receive_all();
+            self.shell.wakeups.0 += 1;
+            self.shell.wakeups.1 += u64::from(useful);
             self.timers()?;
+        }
+    }
+
+    /// Does all that the engine wants done, and what control requests want of the shell.
+    fn perform(&mut self) -> Option<ExitReason> {
+        loop {
+            let exit = self.shell.drain(&mut self.engine);
+            if exit.is_some() || self.shell.errands.is_empty() {
+                return exit;
+            }
+            for (id, errand) in std::mem::take(&mut self.shell.errands) {
+                let result = self.run_errand(errand);
+                self.handle(Input::Returned { id, result });
+            }
+        }
+    }
+
+    fn run_errand(&mut self, errand: Errand) -> Brought {
+        match errand {
+            Errand::Survey => Brought::Survey(Box::new(self.shell.survey())),
+            Errand::Save { name, from } => {
+                let text = self.memory.saved_text(&self.options);
+                self.shell.save(self.engine.config(), &name, from, &text)
+            }
+            Errand::Configure { text, from } => {
+                let known = errands::known(&self.engine);
+                let running = self.engine.config();
+                let done = setup::configure(&self.options, &mut self.memory, running, &known, from, &text);
+                self.shell.log.write_all(done.lines);
+                if let Some(setup) = &done.setup {
+                    self.shell.take_over(&setup.config);
+                    self.next_scan = Some(clock::mono());
+                }
+                Brought::Configured { reply: done.reply, setup: done.setup.map(Box::new) }
+            }
         }
     }
 
@@ -173,9 +212,7 @@ impl EventLoop {
     fn reload(&mut self) {
         match setup::reload(&self.options, &self.memory) {
             Ok(loaded) => {
-                for (level, line) in loaded.log_lines() {
-                    self.shell.log.write(level, &line);
-                }
+                self.shell.log.write_all(loaded.log_lines());
                 self.memory = loaded.memory;
                 self.shell.take_over(&loaded.setup.config);
                 // The rules of the new configuration count from the next look at the interfaces: now.
@@ -183,24 +220,25 @@ impl EventLoop {
                 self.handle(Input::Reload(Box::new(loaded.setup)));
             }
             Err(refused) => {
-                for (level, line) in refused.lines {
-                    self.shell.log.write(level, &line);
-                }
+                self.shell.log.write_all(refused.lines);
                 // Log rotation sends the signal whatever the configuration looks like.
                 self.shell.statistics.close();
             }
         }
     }
 
-    /// Takes a bounded number of datagrams from every socket that may have some.
-    fn receive_all(&mut self) {
+    /// Takes a bounded number of datagrams from every socket that may have some; whether any had.
+    fn receive_all(&mut self) -> bool {
         let sockets = std::mem::take(&mut self.unread);
+        let mut any = false;
         for index in sockets {
-            let more = (0..DRAIN).all(|_| self.receive(index));
-            if more {
+            let taken = (0..DRAIN).take_while(|_| self.receive(index)).count();
+            any |= taken > 0;
+            if taken == DRAIN {
                 self.unread.push(index);
             }
         }
+        any
     }
 
     /// Takes one datagram; false if there is none.
@@ -215,7 +253,9 @@ impl EventLoop {
         let now = now();
         let to = received.to.unwrap_or(open.ip);
         // A broadcast asks nobody in particular, and what is too long is no NTP.
-        if received.oversize || !received.unicast || !self.shell.sockets.is_for_us(open, received.data) {
+        let for_us = received.unicast && self.shell.sockets.is_for_us(open, received.data);
+        open.counts.arrived(!received.oversize, for_us);
+        if received.oversize || !for_us {
             return true;
         }
         let stamp = received.received.unwrap_or(now.wall);
@@ -224,9 +264,7 @@ impl EventLoop {
         match self.engine.serve(now, &rx, &mut clock::wall, &mut reply) {
             Served::Reply(length) => {
                 let source = Some(to).filter(|_| open.ip.is_unspecified());
-                if open.socket.send(&reply[..length], rx.from, source).is_err() {
-                    self.shell.unsent += 1;
-                }
+                open.counts.left(open.socket.send(&reply[..length], rx.from, source).is_ok());
             }
             Served::Dropped => {}
             Served::NotARequest => self.engine.handle(now, Input::Datagram(rx)),

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod cli;
+mod errands;
 pub mod event_loop;
 pub mod explain;
 pub mod files;
@@ -10,6 +11,7 @@ pub mod log;
 pub mod perform;
 pub mod resolver;
 pub mod run;
+pub mod saveconfig;
 pub mod setup;
 pub mod sockets;
 pub mod statistics;

@@ -251,8 +251,18 @@ fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::i
     let statistics = StatFiles::new(&config.statistics);
     let started = clock::mono();
     let engine = Engine::new(now(), &machine, loaded.setup);
-    let shell =
-        Shell { sockets, log, resolver, driftfile, interest, statistics, started, leapfile, unsent: 0 };
+    let shell = Shell {
+        sockets,
+        log,
+        resolver,
+        driftfile,
+        interest,
+        statistics,
+        started,
+        leapfile,
+        wakeups: (0, 0),
+        errands: Vec::new(),
+    };
     EventLoop::new(poll, engine, shell, signals, options, loaded.memory)
 }
 

@@ -3,9 +3,11 @@
 //! Nothing here stops the daemon: what is missing or not understood becomes a line for the log.
 
 mod merge;
+mod runtime;
 mod sources;
 mod without_effect;
 
+pub use self::runtime::{Configured, configure};
 use self::sources::{ReadError, Sources};
 use super::cli::Options;
 use super::{files, leapfile};
@@ -62,6 +64,22 @@ pub struct Memory {
     /// What the leap second file said last.
     pub(super) leap_table: Option<LeapTable>,
     errors: ErrorCounts,
+    /// What ntpq's `:config` has added since, with a comment that says who and when.
+    added: String,
+}
+
+impl Memory {
+    /// The configuration in force as a file: the configuration file as it was read, and what was added
+    /// at run time.
+    #[must_use]
+    pub fn saved_text(&self, options: &Options) -> Vec<u8> {
+        let mut text = self.sources.text_of(&options.configfile).unwrap_or_default().to_vec();
+        if text.last().is_some_and(|last| *last != b'\n') {
+            text.push(b'\n');
+        }
+        text.extend(self.added.as_bytes());
+        text
+    }
 }
 
 /// Why the old configuration stays in force.
@@ -138,7 +156,13 @@ fn read(options: &Options, memory: Memory) -> Loaded {
     );
     let errors = count_errors(&diagnostics);
     Loaded {
-        memory: Memory { sources, keys: keys.clone(), leap_table: leap_table.clone(), errors },
+        memory: Memory {
+            sources,
+            keys: keys.clone(),
+            leap_table: leap_table.clone(),
+            errors,
+            added: String::new(),
+        },
         setup: Setup {
             config,
             keys,

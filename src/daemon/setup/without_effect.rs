@@ -8,7 +8,7 @@ use crate::core::event::Level;
 /// A setting, whether the configuration has it, and why it changes nothing.
 type Row = (&'static str, fn(&Config) -> bool, &'static str);
 
-const ROWS: [Row; 14] = [
+const ROWS: [Row; 12] = [
     (
         "tinker dispersion",
         |c| c.tinker.dispersion != Tinker::default().dispersion,
@@ -56,8 +56,6 @@ const ROWS: [Row; 14] = [
         |c| c.auth.request.is_some(),
         "ntpdc's requests (mode 7) are not served: they were an amplifier",
     ),
-    ("controlkey", |c| c.auth.control.is_some(), "ntpq may read, and change nothing"),
-    ("saveconfigdir", |c| c.saveconfigdir.is_some(), "ntpq may read, and save nothing"),
     (
         "statistics cryptostats and timingstats",
         |c| {
@@ -92,7 +90,7 @@ mod tests {
         assert_eq!(notices(&Config::default()).count(), 0);
         let mut config = Config::default();
         config.tinker.freq = Some(Ppm::new(3.0));
-        config.auth.control = Some(KeyId(8));
+        config.auth.request = Some(KeyId(8));
         config.enable.auth = false;
         // What is honoured is not told.
         config.tinker.step = crate::units::Seconds::ZERO;
@@ -100,6 +98,6 @@ mod tests {
         config.enable.kernel = false;
         let told: Vec<String> = notices(&config).map(|n| n.text).collect();
         assert_eq!(told.len(), 3, "{told:?}");
-        assert!(told[0].starts_with("tinker freq has no effect: ") && told[1].starts_with("controlkey"));
+        assert!(told[0].starts_with("tinker freq has no effect: ") && told[1].starts_with("requestkey"));
     }
 }
