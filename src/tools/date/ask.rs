@@ -96,7 +96,7 @@ pub struct Asking {
 ///
 /// # Errors
 /// Of the sockets; a server that cannot be reached is not one.
-pub fn ask_all(servers: &mut [Server], sockets: &[UdpSocket], how: &Asking) -> io::Result<()> {
+pub fn ask_all(servers: &mut [Server], sockets: &[UdpSocket], how: &mut Asking) -> io::Result<()> {
     for socket in sockets {
         socket.set_nonblocking(false)?;
     }
@@ -107,7 +107,7 @@ pub fn ask_all(servers: &mut [Server], sockets: &[UdpSocket], how: &Asking) -> i
 }
 
 /// Sends what is due; when to look again, `None` when all are finished.
-fn step(servers: &mut [Server], sockets: &[UdpSocket], how: &Asking) -> io::Result<Option<Instant>> {
+fn step(servers: &mut [Server], sockets: &[UdpSocket], how: &mut Asking) -> io::Result<Option<Instant>> {
     let mut wake: Option<Instant> = None;
     for server in servers.iter_mut() {
         let now = Instant::now();
@@ -132,7 +132,7 @@ fn same_family(socket: &UdpSocket, address: SocketAddr) -> bool {
     socket.local_addr().is_ok_and(|local| local.is_ipv4() == address.is_ipv4())
 }
 
-fn send(server: &mut Server, socket: Option<&UdpSocket>, how: &Asking) -> io::Result<()> {
+fn send(server: &mut Server, socket: Option<&UdpSocket>, how: &mut Asking) -> io::Result<()> {
     // What the server sends back proves that it saw this very request, and tells nobody our time.
     let cookie = NtpTimestamp::from_bits(u64::from_be_bytes(random::octets()?) | 1);
     let header = Header {
@@ -151,7 +151,7 @@ fn send(server: &mut Server, socket: Option<&UdpSocket>, how: &Asking) -> io::Re
         transmit: cookie,
     };
     let mut packet = header.to_bytes().to_vec();
-    if let Some((keys, id)) = &how.key {
+    if let Some((keys, id)) = &mut how.key {
         keys.sign(*id, &mut packet);
     }
     (how.trace)("transmit", server.address);
@@ -165,7 +165,7 @@ fn send(server: &mut Server, socket: Option<&UdpSocket>, how: &Asking) -> io::Re
 }
 
 /// Waits for an answer until `wake`. Two sockets are looked at in turn.
-fn receive(servers: &mut [Server], sockets: &[UdpSocket], how: &Asking, wake: Instant) -> io::Result<()> {
+fn receive(servers: &mut [Server], sockets: &[UdpSocket], how: &mut Asking, wake: Instant) -> io::Result<()> {
     let mut buffer = [0; DATAGRAM_MAX];
     let share = if sockets.len() > 1 { Duration::from_millis(2) } else { Duration::from_secs(60) };
     for socket in sockets {
@@ -187,12 +187,12 @@ fn receive(servers: &mut [Server], sockets: &[UdpSocket], how: &Asking, wake: In
 }
 
 /// Takes in an answer, if it is one to the request under way.
-fn take(server: &mut Server, packet: &[u8], arrived: NtpTimestamp, how: &Asking) {
+fn take(server: &mut Server, packet: &[u8], arrived: NtpTimestamp, how: &mut Asking) {
     let (Ok(header), Some(pending)) = (Header::parse(packet), server.pending) else { return };
     if header.mode != Mode::Server || header.origin != pending.cookie {
         return;
     }
-    if let Some((keys, id)) = &how.key
+    if let Some((keys, id)) = &mut how.key
         && keys.check(packet, server.address.ip()) != Ok(Authenticity::Verified(*id))
     {
         server.trusted = false;

@@ -135,7 +135,7 @@ impl Run {
         if servers.is_empty() {
             return self.fail("no servers can be used, exiting");
         }
-        let how = match asking(matches, self.debug) {
+        let mut how = match asking(matches, self.debug) {
             Ok(how) => how,
             Err(why) => return self.fail(&why),
         };
@@ -152,7 +152,7 @@ impl Run {
         {
             return self.fail(&why);
         }
-        if let Err(error) = ask_all(&mut servers, &sockets, &how) {
+        if let Err(error) = ask_all(&mut servers, &sockets, &mut how) {
             return self.fail(&format!("cannot ask: {error}"));
         }
         self.tell(&servers);

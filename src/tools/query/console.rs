@@ -262,7 +262,8 @@ pub struct Signer {
 
 impl Sign for Signer {
     fn sign(&self, packet: &mut Vec<u8>) -> bool {
-        self.keys.sign(self.id, packet)
+        // The counters that it keeps are the daemon's affair.
+        self.keys.clone().sign(self.id, packet)
     }
 
     fn key(&self) -> KeyId {
