@@ -7,15 +7,18 @@
 //! | what is read from the server | `fetch.rs`, `mru.rs`, `ordered.rs` |
 //! | how it looks | `peers.rs`, `associations.rs`, `variables.rs`, `summaries.rs`, `cooked.rs`, `names.rs`, `json.rs` |
 //! | changing something | `change.rs`, `local.rs` |
+//! | monitoring | `check.rs`, `metrics.rs` |
 
 mod associations;
 mod change;
+pub mod check;
 pub mod commands;
 pub mod console;
 pub mod cooked;
 pub mod fetch;
 mod json;
 mod local;
+pub mod metrics;
 pub mod mru;
 pub mod names;
 mod ordered;
@@ -36,10 +39,13 @@ use std::path::PathBuf;
 /// Exit status after a mistake on the command line, or a command that failed.
 const FAILED: u8 = 1;
 
-const USAGE: &str = "rsntpq [OPTION]... [HOST]...";
+const USAGE: &str = "rsntpq [OPTION]... [HOST]...
+       rsntpq check [OPTION]... [HOST]
+       rsntpq metrics [--out FILE] [HOST]";
 const AFTER: &str = "\
 Without -c and -p, commands are read from standard input; `help' lists them. HOST is localhost by
-default; a port may follow it (HOST:PORT, [ADDRESS]:PORT).
+default; a port may follow it (HOST:PORT, [ADDRESS]:PORT). A host called check or metrics is asked by
+its address. `rsntpq check --help' and so on explain the other forms.
 
 Exit status: 0, or 1 if a host did not answer or refused.";
 
@@ -90,9 +96,17 @@ pub fn command() -> Command {
         .arg(Arg::new("hosts").value_name("HOST").num_args(0..).help("whom to ask"))
 }
 
+/// What the first word of a command line may be instead of a host: name, what it is for, what does it.
+type Part = (&'static str, fn(&[OsString]) -> u8);
+const PARTS: &[Part] = &[("check", check::main), ("metrics", metrics::main)];
+
 /// Runs it.
 #[must_use]
 pub fn main(args: &[OsString]) -> u8 {
+    let word = args.get(1).and_then(|word| word.to_str());
+    if let Some((_, run)) = PARTS.iter().find(|(name, _)| word == Some(*name)) {
+        return run(&args[1..]);
+    }
     let matches = match options::parse(command(), args, FAILED) {
         Ok(matches) => matches,
         Err(code) => return code,
