@@ -14,8 +14,10 @@ use std::process::Command;
 const LICENCES: [&str; 4] = ["MIT", "Apache-2.0", "BSD-3-Clause", "Unicode-3.0"];
 
 /// Crates that are there in more than one version: name, the version to be passed over, why.
-const DOUBLES: &[(&str, &str, &str)] =
-    &[("nix", "0.31.4", "rustyline 19 is not yet on 0.32; it is thin, and what is not called is not linked")];
+const DOUBLES: &[(&str, &str, &str)] = &[
+    ("nix", "0.31.4", "rustyline 19 is not yet on 0.32; it is thin, and what is not called is not linked"),
+    ("syn", "2.0.119", "the macros of divan (benchmarks only) are still at 2"),
+];
 
 /// Where rsntpd runs: what other platforms would need is not built and not judged.
 const TARGETS: [&str; 3] =

@@ -458,7 +458,7 @@ impl Default for Discard {
 /// `mru` (4.2.8): how many clients are remembered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mru {
-    /// `maxdepth`: most clients; the later of it and `maxmem` counts. The default fits into 4 MiB.
+    /// `maxdepth`: most clients; the later of it and `maxmem` counts. The default (40,000) fits into 4 MiB.
     pub maxdepth: u32,
     /// `mindepth`: so many are remembered whatever their age (600).
     pub mindepth: u32,
@@ -480,7 +480,7 @@ impl Mru {
 
 impl Default for Mru {
     fn default() -> Self {
-        Self { maxdepth: Self::depth_of(4096), mindepth: 600, maxage: 3600 }
+        Self { maxdepth: 40_000, mindepth: 600, maxage: 3600 }
     }
 }
 

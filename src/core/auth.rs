@@ -161,14 +161,11 @@ impl Keys {
         true
     }
 
-    /// Writes the code behind the first `len` octets of `reply`, as long as the one of `request`, whose
-    /// sender knows no other; gives the new length.
-    pub fn sign_reply(&mut self, key: KeyId, request: &[u8], len: usize, reply: &mut [u8]) -> usize {
+    /// Writes the code behind the first `len` octets of `reply`, `whole` or cut to 20 octets: as the
+    /// request's, whose sender knows no other. Gives the new length.
+    pub fn sign_into(&mut self, key: KeyId, whole: bool, len: usize, reply: &mut [u8]) -> usize {
         let Some(code) = self.make(key, &reply[..len]) else { return len };
-        let code = match trailer::parse(request) {
-            Ok(Trailer::Mac { digest, .. }) if digest.len() == code.length => code.whole(),
-            _ => code.cut(),
-        };
+        let code = if whole { code.whole() } else { code.cut() };
         reply[len..len + 4].copy_from_slice(&key.0.to_be_bytes());
         reply[len + 4..len + 4 + code.len()].copy_from_slice(code);
         len + 4 + code.len()
@@ -301,13 +298,19 @@ mod tests {
             }
             let mut buffer = [0; 128];
             buffer[..48].fill(7);
-            assert_eq!(keys().sign_reply(id(index), &packet, 48, &mut buffer), packet.len());
+            assert_eq!(
+                keys().sign_into(id(index), trailer::is_whole(&packet), 48, &mut buffer),
+                packet.len()
+            );
             assert_eq!(buffer[..packet.len()], packet);
             let whole = keys().usable[&id(index)].begun.code(&packet[..48]);
             packet.truncate(52);
             packet.extend(whole.whole());
             assert_eq!(keys().check(&packet, ANYBODY), Ok(Authenticity::Verified(id(index))));
-            assert_eq!(keys().sign_reply(id(index), &packet, 48, &mut buffer), packet.len());
+            assert_eq!(
+                keys().sign_into(id(index), trailer::is_whole(&packet), 48, &mut buffer),
+                packet.len()
+            );
             // Cut to less than 20 octets it would be easier to guess.
             packet.truncate(68);
             let short = packet.len() - 52 < whole.cut().len();

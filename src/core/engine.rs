@@ -27,11 +27,11 @@ const DRIFT_INTERVAL: Seconds = Seconds::new(3600.0);
 /// A frequency that changed by less than this is not worth a write, ppm.
 const DRIFT_CHANGE: f64 = 0.01;
 
-/// What [`Engine::serve`] made of a datagram.
+/// What became of a datagram: of [`Engine::answer`], or, with the answer's length, [`Engine::serve`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Served {
-    /// Answer with this many octets of the buffer, from the socket it came to.
-    Reply(usize),
+pub enum Served<R = usize> {
+    /// Answer with what is in the buffer, from the socket it came to.
+    Reply(R),
     /// Dropped, and counted.
     Dropped,
     /// Not a client's request: give it to [`Engine::handle`].

@@ -42,3 +42,4 @@ pub mod system;
 mod update;
 
 pub use engine::{Engine, Served};
+pub use server::Reply;

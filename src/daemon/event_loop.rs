@@ -2,17 +2,17 @@
 
 use super::cli::Options;
 use super::errands;
+use super::gather::Gather;
 use super::perform::{Shell, now};
 use super::setup::{self, Memory};
 use super::sockets::PORT;
-use crate::core::contract::{ExitReason, Input, Rx};
+use crate::core::Engine;
+use crate::core::contract::{ExitReason, Input};
 use crate::core::errand::{Brought, Errand};
 use crate::core::event::Level;
-use crate::core::{Engine, Served};
 use crate::sys::clock;
 use crate::sys::interfaces::{self, ChangeWatch};
 use crate::sys::signals::Signals;
-use crate::sys::socket::ReceiveBuffer;
 use crate::units::{MonoTime, Seconds};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -23,8 +23,8 @@ const SIGNAL: Token = Token(0);
 const RESOLVER: Token = Token(1);
 const INTERFACES: Token = Token(2);
 
-/// Datagrams taken from one socket before others and deadlines get their turn.
-const DRAIN: usize = 64;
+/// Batches taken from one socket before others and deadlines get their turn: half a millisecond.
+const DRAIN: usize = 4;
 /// Pause before addresses are looked at again after a change: new IPv6 addresses cannot be bound
 /// while the kernel tries them out.
 const SETTLE: Seconds = Seconds::new(2.0);
@@ -41,11 +41,11 @@ pub struct EventLoop {
     changes: Option<ChangeWatch>,
     options: Options,
     memory: Memory,
-    buffer: ReceiveBuffer,
     /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
     unread: Vec<usize>,
     next_scan: Option<MonoTime>,
     next_leap_look: MonoTime,
+    gather: Gather,
 }
 
 impl EventLoop {
@@ -79,10 +79,10 @@ impl EventLoop {
             changes,
             options,
             memory,
-            buffer: ReceiveBuffer::default(),
             unread,
             next_scan: None,
             next_leap_look: clock::mono() + LEAP_LOOK,
+            gather: Gather::new(clock::mono()),
         };
         this.plan_scan();
         Ok(this)
@@ -111,16 +111,18 @@ impl EventLoop {
             if let Some(serving) = serving.take() {
                 serving();
             }
-            match self.poll.poll(&mut events, self.patience()) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => other?,
-            }
+            let (before, after) = self.sleep(&mut events)?;
             for event in &events {
+                // Before anything is received: an answer is judged by when its request left.
+                if event.is_error() {
+                    self.departed(event.token());
+                }
                 self.ready(event.token())?;
             }
-            let useful = self.receive_all();
+            let taken = self.receive_all();
+            self.gather.turned(before, after, taken);
             self.shell.wakeups.0 += 1;
-            self.shell.wakeups.1 += u64::from(useful);
+            self.shell.wakeups.1 += u64::from(taken > 0);
             self.timers()?;
         }
     }
@@ -158,6 +160,22 @@ impl EventLoop {
                 Brought::Configured { reply: done.reply, setup: done.setup.map(Box::new) }
             }
         }
+    }
+
+    /// Sleeps until there is something to do; from when to when.
+    fn sleep(&mut self, events: &mut Events) -> io::Result<(MonoTime, MonoTime)> {
+        let patience = self.patience();
+        let before = clock::mono();
+        if let Some(pause) = self.gather.pause()
+            && patience.is_none_or(|patience| patience > pause)
+        {
+            std::thread::sleep(pause);
+        }
+        match self.poll.poll(events, patience) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => other?,
+        }
+        Ok((before, clock::mono()))
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -199,6 +217,13 @@ impl EventLoop {
         Ok(())
     }
 
+    fn departed(&mut self, token: Token) {
+        if let Some(open) = self.shell.sockets.of_token(token).and_then(|index| self.shell.sockets.get(index))
+        {
+            self.shell.traffic.take_departures(&mut self.engine, open);
+        }
+    }
+
     fn signalled(&mut self) {
         let requests = self.signals.take();
         if requests.terminate {
@@ -227,49 +252,24 @@ impl EventLoop {
         }
     }
 
-    /// Takes a bounded number of datagrams from every socket that may have some; whether any had.
-    fn receive_all(&mut self) -> bool {
-        let sockets = std::mem::take(&mut self.unread);
-        let mut any = false;
-        for index in sockets {
-            let taken = (0..DRAIN).take_while(|_| self.receive(index)).count();
-            any |= taken > 0;
-            if taken == DRAIN {
-                self.unread.push(index);
+    /// Takes a bounded number of datagrams from every socket that may have some; gives how many.
+    fn receive_all(&mut self) -> usize {
+        let (mut taken, mut at) = (0, 0);
+        while let Some(open) = self.unread.get(at).map(|index| self.shell.sockets.get(*index)) {
+            let more = open.is_some_and(|open| {
+                (0..DRAIN).all(|_| {
+                    let (count, more) = self.shell.traffic.turn(&mut self.engine, &self.shell.sockets, open);
+                    taken += count;
+                    more
+                })
+            });
+            if more {
+                at += 1;
+            } else {
+                self.unread.swap_remove(at);
             }
         }
-        any
-    }
-
-    /// Takes one datagram; false if there is none.
-    fn receive(&mut self, index: usize) -> bool {
-        let Some(open) = self.shell.sockets.get(index) else { return false };
-        let received = match open.socket.receive(&mut self.buffer) {
-            Ok(Some(received)) => received,
-            Ok(None) => return false,
-            // An ICMP error of an earlier datagram: reported once, then over.
-            Err(_) => return true,
-        };
-        let now = now();
-        let to = received.to.unwrap_or(open.ip);
-        // A broadcast asks nobody in particular, and what is too long is no NTP.
-        let for_us = received.unicast && self.shell.sockets.is_for_us(open, received.data);
-        open.counts.arrived(!received.oversize, for_us);
-        if received.oversize || !for_us {
-            return true;
-        }
-        let stamp = received.received.unwrap_or(now.wall);
-        let rx = Rx { data: received.data, from: received.from, to, socket: open.id, received: stamp };
-        let mut reply = [0; Engine::REPLY_MAX];
-        match self.engine.serve(now, &rx, &mut clock::wall, &mut reply) {
-            Served::Reply(length) => {
-                let source = Some(to).filter(|_| open.ip.is_unspecified());
-                open.counts.left(open.socket.send(&reply[..length], rx.from, source).is_ok());
-            }
-            Served::Dropped => {}
-            Served::NotARequest => self.engine.handle(now, Input::Datagram(rx)),
-        }
-        true
+        taken
     }
 
     fn timers(&mut self) -> io::Result<()> {

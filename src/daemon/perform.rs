@@ -1,11 +1,13 @@
 //! Performing the engine's outputs: datagrams, clock commands, lookups, files, log lines.
 
+use super::departures::Left;
 use super::files;
 use super::leapfile::LeapFile;
 use super::log::Log;
 use super::resolver::Resolver;
 use super::sockets::Sockets;
 use super::statistics::StatFiles;
+use super::traffic::Traffic;
 use crate::config::model::Config;
 use crate::core::Engine;
 use crate::core::contract::{ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Now, Output, Tx};
@@ -39,6 +41,8 @@ pub struct Shell {
     pub wakeups: (u64, u64),
     /// What control requests need, to be done by the event loop.
     pub errands: Vec<(ErrandId, Errand)>,
+    /// Datagrams in both directions.
+    pub traffic: Traffic,
 }
 
 /// Both clocks now.
@@ -94,13 +98,16 @@ impl Shell {
         let Some(open) = self.sockets.to_send(tx.socket, tx.to) else { return };
         let source = tx.from.filter(|_| open.ip.is_unspecified());
         let at = clock::wall();
-        let sent = open.socket.send(&tx.data, tx.to, source).is_ok();
-        open.counts.left(sent);
+        let sent = open.socket.send(&tx.data, tx.to, source, tx.token.is_some()).is_ok();
+        open.counts.left(usize::from(sent), usize::from(!sent));
         if !sent {
             // Unreachable for now, perhaps: the poll process notices by itself.
             return;
         }
         if let Some(token) = tx.token {
+            if open.socket.can_stamp() {
+                self.traffic.departures.expect(Left::Request(token), &tx.data);
+            }
             engine.handle(now(), Input::Sent { token, at });
         }
     }

@@ -11,10 +11,12 @@ use super::resolver::Resolver;
 use super::setup::{self, Loaded};
 use super::sockets::{PORT, Sockets, Wanted};
 use super::statistics::StatFiles;
+use super::traffic::Traffic;
 use crate::core::Engine;
 use crate::core::contract::{ExitReason, Machine};
 use crate::core::event::Level;
 use crate::core::interest::Interest;
+use crate::sys::batch::Calls;
 use crate::sys::privileges::{self, Account};
 use crate::sys::signals::Signals;
 use crate::sys::{clock, interfaces};
@@ -224,6 +226,7 @@ fn serve_until_end(
 }
 
 fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::io::Result<EventLoop> {
+    privileges::set_sharp_timers();
     let signals = Signals::install()?;
     let poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), EventLoop::resolver_token())?;
@@ -251,6 +254,7 @@ fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::i
     let statistics = StatFiles::new(&config.statistics);
     let started = clock::mono();
     let engine = Engine::new(now(), &machine, loaded.setup);
+    let traffic = Traffic::new(Calls::probe());
     let shell = Shell {
         sockets,
         log,
@@ -260,6 +264,7 @@ fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::i
         statistics,
         started,
         leapfile,
+        traffic,
         wakeups: (0, 0),
         errands: Vec::new(),
     };

@@ -138,9 +138,10 @@ impl Counts {
         }
     }
 
-    /// A datagram was sent, or was not.
-    pub fn left(&self, sent: bool) {
-        bump(if sent { &self.sent } else { &self.not_sent });
+    /// So many datagrams were sent, and so many were not.
+    pub fn left(&self, sent: usize, not_sent: usize) {
+        self.sent.set(self.sent.get() + sent as u64);
+        self.not_sent.set(self.not_sent.get() + not_sent as u64);
     }
 }
 

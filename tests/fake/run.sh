@@ -17,6 +17,7 @@ lan="FAKE_BASE=1e-4 FAKE_UP=1e-5 FAKE_DOWN=1e-5 FAKE_LIMIT=1e-4"
 #name        rms  settle servers options              world: see world.c; defaults are those of "internet"
 scenarios="
 lan            9    60  1 -                            $lan
+lan-old        9    60  1 -                            $lan FAKE_OLD=1
 campus        40    60  1 -                            FAKE_BASE=1e-3 FAKE_UP=1e-4 FAKE_DOWN=1e-4 FAKE_LIMIT=5e-4
 internet     190    60  1 -                            FAKE_WANDER=1e-9
 bad          950    60  1 -                            FAKE_BASE=3e-2 FAKE_UP=1e-2 FAKE_DOWN=1e-2 FAKE_LIMIT=3e-2

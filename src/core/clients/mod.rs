@@ -76,7 +76,7 @@ impl Client {
 }
 
 /// Most of our own addresses that are told apart.
-const LOCALS_MAX: usize = 1024;
+const LOCALS_MAX: usize = 256;
 
 /// A packet, for the table.
 #[derive(Clone, Copy, Debug)]
@@ -137,7 +137,8 @@ impl ClientTable {
             monitor: f64::from(discard.monitor.max(1)),
             on: is_on(config),
             draws: 0,
-            locals: Vec::new(),
+            // All at once: a packet allocates nothing.
+            locals: Vec::with_capacity(LOCALS_MAX),
             tally: Tally::default(),
         }
     }
