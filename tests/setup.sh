@@ -61,5 +61,6 @@ done
 
 # Programs and a kernel that the tests run against; unpacked into this folder, not installed.
 tests/peers.sh
+tests/peers.sh plugins
 tests/guest/run.sh --setup
 say "everything is there"

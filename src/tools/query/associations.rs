@@ -13,13 +13,13 @@ const HEAD: &str = "\nind assid status  conf reach auth condition  last_event cn
 /// `associations`.
 pub(super) fn associations(console: &mut Console, _: &[&str], _: &str) -> Result {
     update(console)?;
-    passociations(console, &[], "")
+    Ok(if console.listed.is_empty() { nothing(console) } else { show(console, false) })
 }
 
 /// `lassociations`.
 pub(super) fn lassociations(console: &mut Console, _: &[&str], _: &str) -> Result {
     update(console)?;
-    Ok(show(console, true))
+    Ok(if console.listed.is_empty() { nothing(console) } else { show(console, true) })
 }
 
 /// `passociations`.
@@ -39,6 +39,15 @@ fn update(console: &mut Console) -> std::result::Result<(), Trouble> {
         console.remarks.push_str(&format!("{host}: No association IDs returned\n"));
     }
     Ok(())
+}
+
+/// A server without associations was told of already.
+fn nothing(console: &Console) -> Output {
+    if console.settings.json {
+        Output::Data(json!({ "associations": [] }))
+    } else {
+        Output::Text(String::new())
+    }
 }
 
 fn show(console: &Console, all: bool) -> Output {
@@ -66,7 +75,7 @@ fn show(console: &Console, all: bool) -> Output {
         );
     }
     if console.listed.is_empty() {
-        text.clear();
+        "No association IDs in list\n".clone_into(&mut text);
     }
     Output::Text(text)
 }

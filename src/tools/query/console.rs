@@ -26,6 +26,8 @@ pub struct Settings {
     pub wide: bool,
     /// `--json`.
     pub json: bool,
+    /// `--old-rv`: the status stands in front of named variables, too.
+    pub old_rv: bool,
     /// `-k`.
     pub keys_file: Option<PathBuf>,
     /// `-a`.

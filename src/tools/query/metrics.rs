@@ -127,7 +127,7 @@ pub fn main(args: &[OsString]) -> u8 {
 }
 
 /// Whoever reads the file meanwhile sees the old or the new one.
-fn replace(file: &Path, text: &str) -> std::io::Result<()> {
+pub(super) fn replace(file: &Path, text: &str) -> std::io::Result<()> {
     let mut aside = file.as_os_str().to_owned();
     aside.push(format!(".{}", std::process::id()));
     std::fs::write(&aside, text)?;

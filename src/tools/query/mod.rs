@@ -7,7 +7,8 @@
 //! | what is read from the server | `fetch.rs`, `mru.rs`, `ordered.rs` |
 //! | how it looks | `peers.rs`, `associations.rs`, `variables.rs`, `summaries.rs`, `cooked.rs`, `names.rs`, `json.rs` |
 //! | changing something | `change.rs`, `local.rs` |
-//! | monitoring | `check.rs`, `metrics.rs` |
+//! | monitoring | `check.rs`, `metrics.rs`, `watch/` |
+//! | pages of charts | `report/` |
 
 mod associations;
 mod change;
@@ -23,9 +24,11 @@ pub mod mru;
 pub mod names;
 mod ordered;
 mod peers;
+pub mod report;
 mod session;
 mod summaries;
 mod variables;
+pub mod watch;
 
 use super::link::Family;
 use super::options::{self, flag, valued};
@@ -41,11 +44,13 @@ const FAILED: u8 = 1;
 
 const USAGE: &str = "rsntpq [OPTION]... [HOST]...
        rsntpq check [OPTION]... [HOST]
-       rsntpq metrics [--out FILE] [HOST]";
+       rsntpq metrics [--out FILE] [HOST]
+       rsntpq report [--out FILE] STATSDIR
+       rsntpq watch [OPTION]... [HOST]";
 const AFTER: &str = "\
 Without -c and -p, commands are read from standard input; `help' lists them. HOST is localhost by
-default; a port may follow it (HOST:PORT, [ADDRESS]:PORT). A host called check or metrics is asked by
-its address. `rsntpq check --help' and so on explain the other forms.
+default; a port may follow it (HOST:PORT, [ADDRESS]:PORT). A host called check, metrics, report or watch
+is asked by its address. `rsntpq check --help' and so on explain the other forms.
 
 Exit status: 0, or 1 if a host did not answer or refused.";
 
@@ -77,6 +82,12 @@ pub fn command() -> Command {
                 .value_parser(value_parser!(PathBuf)),
         )
         .arg(flag("numeric", 'n', "show addresses, not names"))
+        .arg(
+            Arg::new("old-rv")
+                .long("old-rv")
+                .action(ArgAction::SetTrue)
+                .help("tell the status also where variables are asked for by name"),
+        )
         .arg(flag("peers", 'p', "list the sources of time, as -c peers"))
         .arg(flag("wide", 'w', "give long names a line of their own"))
         .arg(
@@ -98,7 +109,8 @@ pub fn command() -> Command {
 
 /// What the first word of a command line may be instead of a host: name, what it is for, what does it.
 type Part = (&'static str, fn(&[OsString]) -> u8);
-const PARTS: &[Part] = &[("check", check::main), ("metrics", metrics::main)];
+const PARTS: &[Part] =
+    &[("check", check::main), ("metrics", metrics::main), ("report", report::main), ("watch", watch::main)];
 
 /// Runs it.
 #[must_use]
@@ -124,6 +136,7 @@ fn settings(matches: &ArgMatches) -> Settings {
         numeric: matches.get_flag("numeric"),
         wide: matches.get_flag("wide"),
         json: matches.get_flag("json"),
+        old_rv: matches.get_flag("old-rv"),
         keys_file: matches.get_one::<PathBuf>("keyfile").cloned(),
         key: matches.get_one::<u32>("authentication").map(|id| KeyId(*id)),
         ..Settings::default()

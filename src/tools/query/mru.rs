@@ -42,7 +42,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    fn host(&self) -> (String, u16) {
+    pub(super) fn host(&self) -> (String, u16) {
         match self.address.parse::<SocketAddr>() {
             Ok(address) => (address.ip().to_string(), address.port()),
             Err(_) => (self.address.clone(), 0),
@@ -50,12 +50,12 @@ impl Entry {
     }
 
     /// Seconds between two packets on average.
-    fn average(&self) -> f64 {
+    pub(super) fn average(&self) -> f64 {
         let gaps = (self.count - 1).max(1) as f64;
         (self.last - self.first).to_seconds().get() / gaps
     }
 
-    fn age(&self, now: NtpTimestamp) -> f64 {
+    pub(super) fn age(&self, now: NtpTimestamp) -> f64 {
         (now - self.last).to_seconds().get()
     }
 

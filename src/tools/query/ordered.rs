@@ -15,9 +15,9 @@ const IFSTATS_HEAD: &str = "    interface name                                  
 const RESLIST_HEAD: &str = "   hits    addr/prefix or addr mask\n           restrictions\n";
 
 /// The rows of a list, by their number: `name.3=value` is `name` of row 3.
-type Rows = BTreeMap<u32, BTreeMap<String, String>>;
+pub(super) type Rows = BTreeMap<u32, BTreeMap<String, String>>;
 
-fn rows(list: &VarList) -> Rows {
+pub(super) fn rows(list: &VarList) -> Rows {
     let mut rows = Rows::new();
     for item in list {
         if let Some((name, number)) = item.name.rsplit_once('.')
@@ -133,7 +133,7 @@ pub(super) fn reslist(console: &mut Console, _: &[&str], _: &str) -> Result {
 }
 
 /// The length of a mask without holes.
-fn prefix(mask: &str) -> Option<u32> {
+pub(super) fn prefix(mask: &str) -> Option<u32> {
     let (bits, width) = match mask.parse().ok()? {
         IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32),
         IpAddr::V6(v6) => (v6.to_bits(), 128),

@@ -68,6 +68,9 @@ fn read_range(console: &mut Console, from: &str, to: &str, names: &str) -> Resul
                 if !text.is_empty() {
                     text.push('\n');
                 }
+                if is_brief(console, names) {
+                    text.push_str(&format!("associd={association} "));
+                }
                 text.push_str(&one);
             }
             Output::Data(one) => rows.push(one),
@@ -78,6 +81,12 @@ fn read_range(console: &mut Console, from: &str, to: &str, names: &str) -> Resul
     } else {
         Output::Text(text)
     })
+}
+
+/// Whether the line of the status is left out: who asks for variables by name wants their values
+/// only, for scripts. ntpq does so since 4.2.6, unless `--old-rv` was given.
+fn is_brief(console: &Console, names: &str) -> bool {
+    !names.is_empty() && !console.settings.old_rv
 }
 
 /// The association and the names that the words ask for. Names may follow without an association.
@@ -102,16 +111,22 @@ fn read(console: &mut Console, operation: u8, association: u16, names: &str) -> 
     if console.settings.json {
         return Ok(Output::Data(data(&reply, operation, association)));
     }
+    let brief = is_brief(console, names);
     if console.raw {
         let (status, body) = (reply.status, visible_lines(&reply.data));
-        return Ok(Output::Text(format!("associd={association} status=0x{status:04x},\n{body}")));
+        let head =
+            if brief { String::new() } else { format!("associd={association} status=0x{status:04x},\n") };
+        return Ok(Output::Text(head + &body));
     }
-    let status = describe(reply.status, operation, association);
     let list = VarList::parse(&reply.data);
     if list.is_empty() {
         return Err(Trouble::Cannot(format!("No information returned for association {association}")));
     }
     let body = cooked::lines(&list, &mut console.names);
+    if brief {
+        return Ok(Output::Text(body));
+    }
+    let status = describe(reply.status, operation, association);
     Ok(Output::Text(format!("associd={association} status={:04x} {status},\n{body}", reply.status)))
 }
 
