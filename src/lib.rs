@@ -8,5 +8,6 @@ pub mod config;
 pub mod core;
 pub mod daemon;
 pub mod sys;
+pub mod tools;
 pub mod units;
 pub mod wire;

@@ -1,11 +1,17 @@
-//! The rsntpd daemon.
+//! The rsntpd daemon, and its companions under their own names.
 
 use rsntpd::daemon::cli::{self, Command};
 use rsntpd::daemon::{check, explain, run};
+use rsntpd::tools;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::from(match cli::parse(std::env::args_os()) {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some((tool, args)) = tools::chosen(&args) {
+        return ExitCode::from(tool.run(&args));
+    }
+    ExitCode::from(match cli::parse(args) {
         Ok(Command::Check { file }) => check::print(&file),
         Ok(Command::Explain { address, file }) => explain::print(address, &file),
         Ok(Command::Run(options)) => run::run(*options),

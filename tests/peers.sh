@@ -2,6 +2,7 @@
 # Fetches the programs we test against (nobody here wrote them) from Debian's packages and unpacks
 # them into .peers/, because as packages they exclude one another. Wrappers: .peers/bin.
 # usage: tests/peers.sh          quick when all is there already
+#        tests/peers.sh plugins  what monitors NTP, too: monitoring-plugins, munin's
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 peers=$top/.peers
@@ -9,6 +10,17 @@ packages=(chrony ntpsec ntpsec-ntpdig ntpstat python3-ntp)
 # OpenNTPD has a program of the same path as NTPsec: it gets a root of its own.
 alone=(openntpd)
 stamp=$peers/stamp-3
+plugins() { # They need no program of ours in their path but `ntpq', which who runs them provides.
+    local root=$peers/monitoring deb
+    [ -e "$root/stamp-2" ] && return
+    rm -rf "$root"; mkdir -p "$root/debs"
+    (cd "$root/debs"; fetch() { apt-get download -qq monitoring-plugins-basic munin-plugins-core munin-common libnet-dns-perl 2>/dev/null; }
+     fetch || { apt-get update -qq; fetch; })
+    for deb in "$root"/debs/*.deb; do dpkg -x "$deb" "$root"; done
+    touch "$root/stamp-2"
+    echo "peers: check_ntp_peer check_ntp_time check_ntp and munin's ntp plugins are in .peers/monitoring"
+}
+if [ "${1:-}" = plugins ]; then plugins; exit; fi
 [ -e "$stamp" ] && exit 0
 rm -rf "$peers"; mkdir -p "$peers"/{debs,root,bin}
 

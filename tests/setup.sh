@@ -72,5 +72,6 @@ rpm/static.sh --ready || rpm/static.sh --setup || say "'make static' will not wo
 
 # Programs and a kernel that the tests run against; unpacked into this folder, not installed.
 tests/peers.sh
+tests/peers.sh plugins
 tests/guest/run.sh --setup
 say "everything is there"

@@ -345,7 +345,7 @@ fn step_by_setting(by: Seconds) -> io::Result<()> {
     Ok(clock_settime(ClockId::CLOCK_REALTIME, nix::sys::time::TimeSpec::new(seconds, fraction))?)
 }
 
-fn blank() -> timex {
+pub(super) fn blank() -> timex {
     // SAFETY: `timex` is a C structure of integers; all of them zero is a valid value, and means
     // "change nothing" (`modes` 0).
     #[allow(unsafe_code)]
@@ -354,8 +354,8 @@ fn blank() -> timex {
     }
 }
 
-/// The system call. A positive result is the leap state, which nothing here needs.
-fn adjtimex(t: &mut timex) -> io::Result<c_int> {
+/// The system call. Its result is the state of leap seconds, TIME_OK and so on.
+pub(super) fn adjtimex(t: &mut timex) -> io::Result<c_int> {
     // SAFETY: `t` is a valid, exclusively borrowed structure; the kernel reads and writes it
     // during the call only.
     #[allow(unsafe_code)]

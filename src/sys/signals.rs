@@ -78,6 +78,38 @@ impl Signals {
     }
 }
 
+/// While it lives, SIGINT sets a flag; afterwards it ends the process again, with status 130.
+#[derive(Debug)]
+pub struct Interrupt {
+    came: Arc<AtomicBool>,
+    ends: Arc<AtomicBool>,
+}
+
+impl Interrupt {
+    /// Installs the handler.
+    ///
+    /// # Errors
+    /// When it cannot be installed.
+    pub fn watch() -> io::Result<Self> {
+        let (came, ends) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&ends))?;
+        flag::register(SIGINT, Arc::clone(&came))?;
+        Ok(Self { came, ends })
+    }
+
+    /// Whether SIGINT came.
+    #[must_use]
+    pub fn came(&self) -> bool {
+        self.came.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Interrupt {
+    fn drop(&mut self) {
+        self.ends.store(true, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,11 @@
 //! Bytes to values and back: the NTP header with what follows it, and mode 6. No state, no sockets.
+//! What a server needs of mode 6 is in `control`, what a client needs in `reply`, `varlist` and `status`.
 
 pub mod control;
 pub mod header;
+pub mod reply;
+pub mod status;
 pub mod trailer;
+pub mod varlist;
 
 pub use header::{Header, HeaderError, Mode, Version};

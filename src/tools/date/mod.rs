@@ -1,0 +1,332 @@
+//! `rsntpdate`: sets the clock once, with ntpdate's options and messages.
+//!
+//! | question | file |
+//! |---|---|
+//! | options, messages, setting the clock | here |
+//! | how servers are asked | `ask.rs` |
+//! | whom to believe | `choose.rs` |
+
+pub mod ask;
+pub mod choose;
+
+use super::link::{Family, Host, PORT, unspecified};
+use super::options::{self, flag, valued};
+use super::query::cooked::date;
+use crate::config::parse_keys;
+use crate::core::auth::Keys;
+use crate::sys::clock;
+use crate::sys::privileges::{Account, drop_root};
+use crate::units::{KeyId, Seconds, Stratum};
+use crate::wire::header::Version;
+use ask::{Asking, Server, ask_all};
+use chrono::Local;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use std::ffi::OsString;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use syslog::{Facility, Formatter3164};
+
+/// No server gave a usable time, or the clock could not be set, or a mistake on the command line.
+const FAILED: u8 = 1;
+/// Up to this offset the clock is slewed, unless `-b` or `-B` says otherwise. Seconds.
+const STEP_ABOVE: f64 = 0.5;
+/// The longest slew the kernel is given, seconds: half an hour's offset takes 41 days.
+const SLEW_MAX: f64 = 2000.0;
+/// Addresses used of a name; of all servers together.
+const ADDRESSES_MAX: usize = 8;
+const SERVERS_MAX: usize = 64;
+
+/// The command line.
+#[must_use]
+pub fn command() -> Command {
+    let number = |id, short, value, help| valued(id, short, value, help);
+    options::command("rsntpdate", "rsntpdate sets the clock once from NTP servers, as ntpdate does.")
+        .override_usage("rsntpdate [OPTION]... SERVER...")
+        .after_help(
+            "An offset above 0.5 s is stepped, a smaller one is slewed. While a daemon has port 123 the clock
+is its affair: rsntpdate then refuses, but for -q, -d and -u.
+
+Exit status: 0, or 1 if no server gave a usable time or the clock could not be set.",
+        )
+        .arg(flag("ipv4", '4', "use IPv4 only"))
+        .arg(flag("ipv6", '6', "use IPv6 only"))
+        .arg(
+            number("key", 'a', "KEY", "authenticate with this key")
+                .value_parser(value_parser!(u32).range(1..=65_535)),
+        )
+        .arg(flag("step", 'b', "step, whatever the offset"))
+        .arg(flag("slew", 'B', "slew, whatever the offset"))
+        .arg(flag("debug", 'd', "tell what happens, and leave the clock alone"))
+        .arg(number("authdelay", 'e', "SECONDS", "kept for old scripts: without effect"))
+        .arg(
+            valued("keyfile", 'k', "FILE", "where the key is; /etc/ntp/keys by default")
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(
+            number("ntpversion", 'o', "N", "protocol version, 1 to 4")
+                .value_parser(value_parser!(u8).range(1..=4)),
+        )
+        .arg(
+            number("samples", 'p', "N", "samples of each server, 1 to 8; 4 by default")
+                .value_parser(value_parser!(u32).range(1..=8)),
+        )
+        .arg(flag("query", 'q', "ask only, and leave the clock alone"))
+        .arg(flag("syslog", 's', "log by syslog, and not on the screen"))
+        .arg(
+            number("timeout", 't', "SECONDS", "how long to wait for an answer; 1 by default")
+                .value_parser(value_parser!(f64)),
+        )
+        .arg(flag("unprivileged-port", 'u', "send from any port, for firewalls"))
+        .arg(valued("user", 'U', "USER", "run as this user once the port is open"))
+        .arg(
+            Arg::new("verbose")
+                .short('v')
+                .long("verbose")
+                .action(ArgAction::SetTrue)
+                .help("tell the version"),
+        )
+        .arg(Arg::new("servers").value_name("SERVER").num_args(0..).help("whom to ask: names or addresses"))
+}
+
+/// Runs it.
+#[must_use]
+pub fn main(args: &[OsString]) -> u8 {
+    match options::parse(command(), args, FAILED) {
+        Ok(matches) => Run::new(&matches).run(&matches),
+        Err(code) => code,
+    }
+}
+
+/// One run: what may be done, and where messages go.
+struct Run {
+    query: bool,
+    debug: bool,
+    syslog: bool,
+}
+
+impl Run {
+    fn new(matches: &ArgMatches) -> Self {
+        let flag = |name| matches.get_flag(name);
+        Self { query: flag("query"), debug: flag("debug"), syslog: flag("syslog") && !flag("debug") }
+    }
+
+    /// A message of the log, with the time and the process as ntpdate has them.
+    fn log(&self, text: &str, wrong: bool) {
+        if self.syslog && log_by_syslog(text, wrong).is_ok() {
+            return;
+        }
+        let line =
+            format!("{} ntpdate[{}]: {text}\n", Local::now().format("%e %b %H:%M:%S"), std::process::id());
+        if wrong { super::complain(&line) } else { super::say(&line) }
+    }
+
+    fn fail(&self, text: &str) -> u8 {
+        self.log(text, true);
+        FAILED
+    }
+
+    fn run(&self, matches: &ArgMatches) -> u8 {
+        if matches.get_flag("verbose") || self.debug {
+            self.log(concat!("rsntpdate ", env!("CARGO_PKG_VERSION")), false);
+        }
+        let mut servers = self.servers(matches);
+        if servers.is_empty() {
+            return self.fail("no servers can be used, exiting");
+        }
+        let mut how = match asking(matches, self.debug) {
+            Ok(how) => how,
+            Err(why) => return self.fail(&why),
+        };
+        let any_port = self.query || self.debug || matches.get_flag("unprivileged-port");
+        let sockets = match sockets(&servers, if any_port { 0 } else { PORT }) {
+            Ok(sockets) => sockets,
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+                return self.fail("the NTP socket is in use, exiting");
+            }
+            Err(error) => return self.fail(&format!("bind() fails: {error}")),
+        };
+        if let Some(user) = matches.get_one::<String>("user")
+            && let Err(why) = Account::find(user).and_then(|account| drop_root(Some(&account), None))
+        {
+            return self.fail(&why);
+        }
+        if let Err(error) = ask_all(&mut servers, &sockets, &mut how) {
+            return self.fail(&format!("cannot ask: {error}"));
+        }
+        self.tell(&servers);
+        let Some(best) = choose::choose(&servers) else {
+            return self.fail("no server suitable for synchronization found");
+        };
+        self.set(&servers[best], matches.get_flag("step"), matches.get_flag("slew"))
+    }
+
+    fn servers(&self, matches: &ArgMatches) -> Vec<Server> {
+        let family = match (matches.get_flag("ipv4"), matches.get_flag("ipv6")) {
+            (true, false) => Family::V4,
+            (false, true) => Family::V6,
+            _ => Family::Any,
+        };
+        let mut found: Vec<Server> = Vec::new();
+        for name in matches.get_many::<String>("servers").into_iter().flatten() {
+            match Host::find(name, family) {
+                Ok(host) => {
+                    for address in host.addresses.into_iter().take(ADDRESSES_MAX) {
+                        let known = found.iter().any(|server| server.address == address);
+                        if !known && found.len() < SERVERS_MAX {
+                            found.push(Server::new(address));
+                        }
+                    }
+                }
+                Err(why) => self.log(&format!("Can't find host {why}"), true),
+            }
+        }
+        found
+    }
+
+    /// The servers with what they said, for `-q` and `-d`.
+    fn tell(&self, servers: &[Server]) {
+        for server in servers {
+            if self.debug {
+                super::say(&details(server));
+            } else if self.query {
+                let (offset, delay) = server.best().map_or((0.0, 0.0), |best| (best.offset, best.delay));
+                let stratum = server.header.map_or(0, |header| Stratum::from_wire(header.stratum).get());
+                let host = server.address.ip();
+                super::say(&format!(
+                    "server {host}, stratum {stratum}, offset {offset:.6}, delay {delay:.5}\n"
+                ));
+            }
+        }
+    }
+
+    /// Sets the clock by a server, or tells what would be done.
+    fn set(&self, server: &Server, always_step: bool, always_slew: bool) -> u8 {
+        let (offset, host) = (server.best().map_or(0.0, |best| best.offset), server.address.ip());
+        let step = always_step || (offset.abs() > STEP_ABOVE && !always_slew);
+        if !self.query && !self.debug {
+            let done = if step { clock::step(Seconds::new(offset)) } else { slew(offset) };
+            if let Err(error) = done {
+                let what = if step { "step" } else { "adjust" };
+                return self.fail(&format!("Can't {what} time by {offset:.6} sec: {error}"));
+            }
+        }
+        let what = if step { "step" } else { "adjust" };
+        self.log(&format!("{what} time server {host} offset {offset:.6} sec"), false);
+        0
+    }
+}
+
+/// Slews instead of any slew that is under way.
+fn slew(offset: f64) -> io::Result<()> {
+    if offset.abs() > SLEW_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "more than 2000 s cannot be slewed"));
+    }
+    clock::drop_single_shot()?;
+    clock::slew((offset * 1e6).round() as i32)
+}
+
+fn asking(matches: &ArgMatches, debug: bool) -> Result<Asking, String> {
+    let seconds = matches.get_one::<f64>("timeout").copied().unwrap_or(1.0);
+    if !(0.1..=60.0).contains(&seconds) {
+        return Err(format!("a timeout of {seconds} s is out of range: 0.1 to 60"));
+    }
+    let key = match matches.get_one::<u32>("key") {
+        Some(id) => {
+            let file =
+                matches.get_one::<PathBuf>("keyfile").map_or(Path::new("/etc/ntp/keys"), PathBuf::as_path);
+            Some((key(file, KeyId(*id))?, KeyId(*id)))
+        }
+        None => None,
+    };
+    Ok(Asking {
+        samples: matches.get_one::<u32>("samples").copied().unwrap_or(4),
+        timeout: Duration::from_secs_f64(seconds),
+        version: matches.get_one::<u8>("ntpversion").and_then(|v| Version::new(*v)).unwrap_or(Version::V4),
+        key,
+        trace: if debug {
+            |what, address| super::say(&format!("{what}({})\n", address.ip()))
+        } else {
+            |_, _| {}
+        },
+    })
+}
+
+fn key(file: &Path, id: KeyId) -> Result<Keys, String> {
+    let text = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let (keys, _findings) = parse_keys(file, &text);
+    let keys = Keys::new(&keys, &[id]);
+    if keys.contains(id) { Ok(keys) } else { Err(format!("authentication key {} unknown", id.0)) }
+}
+
+/// A socket for each family that is needed, bound to `port` (0: any).
+fn sockets(servers: &[Server], port: u16) -> io::Result<Vec<UdpSocket>> {
+    let mut sockets = Vec::new();
+    for v4 in [true, false] {
+        if let Some(server) = servers.iter().find(|server| server.address.is_ipv4() == v4) {
+            let mut address = unspecified(server.address);
+            address.set_port(port);
+            sockets.push(bind(address)?);
+        }
+    }
+    Ok(sockets)
+}
+
+fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+    UdpSocket::bind(address)
+}
+
+fn log_by_syslog(text: &str, wrong: bool) -> Result<(), syslog::Error> {
+    let formatter = Formatter3164 {
+        facility: Facility::LOG_DAEMON,
+        hostname: None,
+        process: "ntpdate".to_owned(),
+        pid: std::process::id(),
+    };
+    let mut logger = syslog::unix(formatter)?;
+    if wrong { logger.err(text) } else { logger.notice(text) }
+}
+
+/// All about a server, for `-d`.
+fn details(server: &Server) -> String {
+    let mut text = format!("server {}, port {}\n", server.address.ip(), server.address.port());
+    let Some(header) = &server.header else {
+        return text + &format!("{}: Server dropped: no data\n\n", server.address.ip());
+    };
+    if let Err(why) = choose::usable(server) {
+        text += &format!("{}: Server dropped: {why}\n", server.address.ip());
+    }
+    let best = server.best().unwrap_or(ask::Sample { offset: 0.0, delay: 0.0 });
+    let column = |value: fn(&ask::Sample) -> f64| {
+        server.samples.iter().map(|s| format!(" {:.5}", value(s))).collect::<String>()
+    };
+    text + &format!(
+        "stratum {}, precision {}, leap {:02b}\nrefid [{}], root delay {:.6}, root dispersion {:.6}\n\
+         transmitted {}, in filter {}\nreference time:      {}\noriginate timestamp: {}\ntransmit timestamp:  {}\n\
+         filter delay: {}\nfilter offset:{}\ndelay {:.5}, dispersion {:.5}, offset {:.6}\n\n",
+        Stratum::from_wire(header.stratum).get(),
+        header.precision,
+        header.leap.to_bits(),
+        refid(header),
+        header.root_delay.to_seconds().get(),
+        header.root_dispersion.to_seconds().get(),
+        server.sent,
+        server.samples.len(),
+        date(header.reference, ""),
+        date(header.receive, ""),
+        date(header.transmit, ""),
+        column(|s| s.delay),
+        column(|s| s.offset),
+        best.delay,
+        choose::distance(server),
+        best.offset,
+    )
+}
+
+fn refid(header: &crate::wire::Header) -> String {
+    if header.stratum <= 1 {
+        return crate::wire::varlist::visible(header.reference_id.text());
+    }
+    header.reference_id.to_ipv4().to_string()
+}

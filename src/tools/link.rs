@@ -1,0 +1,405 @@
+//! A conversation with a server: names to addresses, a socket, requests and answers, time limits.
+
+use crate::units::KeyId;
+use crate::wire::control::ControlError;
+use crate::wire::reply::{Assembly, Query, Refusal, Reply};
+use std::fmt;
+use std::hash::{BuildHasher, Hasher};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// NTP's port.
+pub const PORT: u16 = 123;
+/// How long a name may take to be looked up.
+const LOOKUP_MAX: Duration = Duration::from_secs(5);
+/// Longest datagram looked at.
+const DATAGRAM_MAX: usize = 65_536;
+
+/// Which addresses of a name may be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Family {
+    /// Any.
+    #[default]
+    Any,
+    /// IPv4 only (`-4`).
+    V4,
+    /// IPv6 only (`-6`).
+    V6,
+}
+
+impl Family {
+    /// Whether an address is of it.
+    #[must_use]
+    pub fn admits(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// A host, as it was named, with its addresses in order of preference.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Host {
+    /// As it was written.
+    pub name: String,
+    /// Where it can be asked; at least one.
+    pub addresses: Vec<SocketAddr>,
+}
+
+impl Host {
+    /// Finds the addresses of `name`: a numeric address, `localhost`, or a name for the system's
+    /// resolver, which gets 5 s at most. A port may follow: `192.0.2.1:1123`, `[2001:db8::1]:1123`.
+    ///
+    /// # Errors
+    /// Why there is no address, in words.
+    pub fn find(name: &str, family: Family) -> Result<Self, String> {
+        let (bare, port) = split_port(name);
+        let found = if let Some(numeric) = numeric(bare, port) {
+            vec![numeric]
+        } else if bare == "localhost" {
+            // No resolver is needed to find oneself.
+            let here = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+            here.map(|ip| SocketAddr::new(ip, port)).to_vec()
+        } else {
+            lookup(bare, port)?
+        };
+        let addresses: Vec<_> = found.into_iter().filter(|a| family.admits(a.ip())).collect();
+        if addresses.is_empty() {
+            let version = if family == Family::V4 { "IPv4" } else { "IPv6" };
+            return Err(format!("{name} has no {version} address"));
+        }
+        Ok(Self { name: name.to_owned(), addresses })
+    }
+
+    /// A host whose address is known.
+    #[must_use]
+    pub fn at(address: SocketAddr) -> Self {
+        Self { name: address.ip().to_string(), addresses: vec![address] }
+    }
+}
+
+fn split_port(name: &str) -> (&str, u16) {
+    if let Some((inner, rest)) = name.strip_prefix('[').and_then(|n| n.split_once(']')) {
+        return (inner, rest.strip_prefix(':').and_then(|p| p.parse().ok()).unwrap_or(PORT));
+    }
+    match name.split_once(':') {
+        Some((bare, port)) if !port.contains(':') => match port.parse() {
+            Ok(port) => (bare, port),
+            Err(_) => (name, PORT),
+        },
+        _ => (name, PORT),
+    }
+}
+
+/// A numeric address; with IPv6 a scope may follow, by name or number.
+fn numeric(bare: &str, port: u16) -> Option<SocketAddr> {
+    if let Ok(ip) = bare.parse::<IpAddr>() {
+        return Some(SocketAddr::new(ip, port));
+    }
+    let (address, scope) = bare.split_once('%')?;
+    let ip: Ipv6Addr = address.parse().ok()?;
+    let index = std::fs::read_to_string(format!("/sys/class/net/{scope}/ifindex")).ok();
+    let index = index.as_deref().unwrap_or(scope).trim().parse().ok().filter(|_| !scope.contains('/'))?;
+    Some(std::net::SocketAddrV6::new(ip, port, 0, index).into())
+}
+
+fn lookup(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+    let (tell, told) = mpsc::channel();
+    let asked = name.to_owned();
+    // A resolver that hangs is left behind: it ends with the program.
+    std::thread::spawn(move || {
+        let answer = (asked.as_str(), port).to_socket_addrs().map(|found| found.take(16).collect::<Vec<_>>());
+        let _nobody_waits = tell.send(answer);
+    });
+    match told.recv_timeout(LOOKUP_MAX) {
+        Ok(Ok(found)) if !found.is_empty() => Ok(found),
+        Ok(Ok(_)) => Err(format!("{name} has no address")),
+        Ok(Err(error)) => Err(format!("{name}: {error}")),
+        Err(_) => Err(format!("{name}: the name servers did not answer within 5 s")),
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Nobody listens there.
+    Refused,
+    /// Another error of the socket.
+    Socket(io::Error),
+    /// Nothing came in time.
+    Silent {
+        /// Whom we asked, as named.
+        host: String,
+        /// Whether a part of the answer came.
+        partial: bool,
+    },
+    /// The server answered with an error code.
+    Server(u8),
+    /// We cannot ask, for the reason given.
+    Cannot(String),
+}
+
+impl Trouble {
+    /// Whether the server refused for a name it does not know.
+    #[must_use]
+    pub fn is_unknown_variable(&self) -> bool {
+        matches!(self, Self::Server(code) if *code == ControlError::Variable.code())
+    }
+}
+
+impl fmt::Display for Trouble {
+    /// In ntpq's words, without its line end.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("ntpq: read: Connection refused"),
+            Self::Socket(error) => write!(f, "ntpq: {error}"),
+            Self::Silent { host, partial: false } => {
+                write!(f, "{host}: timed out, nothing received\n***Request timed out")
+            }
+            Self::Silent { host, partial: true } => {
+                write!(f, "{host}: timed out with incomplete data\n***Response from server was incomplete")
+            }
+            Self::Server(code) => f.write_str(match code {
+                1 => "***Permission denied",
+                2 => "***Server reports a bad format request packet",
+                3 => "***Server reports a bad opcode in request",
+                4 => "***Association ID unknown to server",
+                5 => "***A request variable unknown to the server",
+                6 => "***Server indicates a request variable was bad",
+                7 => "***Server disallowed requested operation",
+                _ => "***Server returned an unspecified error",
+            }),
+            Self::Cannot(why) => write!(f, "***{why}"),
+        }
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused => Self::Refused,
+            _ => Self::Socket(error),
+        }
+    }
+}
+
+/// Puts a code behind a request.
+pub trait Sign {
+    /// Signs with the key; whether it could.
+    fn sign(&self, packet: &mut Vec<u8>) -> bool;
+    /// The key's number.
+    fn key(&self) -> KeyId;
+}
+
+/// What is asked.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    /// Operation code, see `wire::control::opcode`.
+    pub opcode: u8,
+    /// The association, 0 for the system.
+    pub association: u16,
+    /// The data.
+    pub data: &'a [u8],
+    /// Who signs, where the request needs it. Such requests are sent once: they may change something.
+    pub sign: Option<&'a dyn Sign>,
+}
+
+impl<'a> Ask<'a> {
+    /// A request that reads.
+    #[must_use]
+    pub const fn new(opcode: u8, association: u16, data: &'a [u8]) -> Self {
+        Self { opcode, association, data, sign: None }
+    }
+}
+
+/// A conversation with one host.
+#[derive(Debug)]
+pub struct Link {
+    host: Host,
+    socket: Option<UdpSocket>,
+    sequence: u16,
+    /// How long to wait for an answer in all, retries included.
+    pub timeout: Duration,
+    /// The protocol version in requests.
+    pub version: u8,
+}
+
+impl Link {
+    /// To `host`; nothing is sent yet.
+    #[must_use]
+    pub fn new(host: Host) -> Self {
+        // Not to be guessed by who does not see our packets, as the port is not.
+        let start = std::hash::RandomState::new().build_hasher().finish() as u16;
+        Self { host, socket: None, sequence: start, timeout: Duration::from_secs(5), version: 2 }
+    }
+
+    /// The host's name, as it was written.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.host.name
+    }
+
+    /// Asks and waits for the whole answer.
+    ///
+    /// # Errors
+    /// [`Trouble`].
+    pub fn ask(&mut self, ask: &Ask<'_>) -> Result<Reply, Trouble> {
+        loop {
+            match self.ask_once(ask) {
+                // The next address of the same name may be the one that is served.
+                Err(Trouble::Refused) if self.host.addresses.len() > 1 => {
+                    self.host.addresses.remove(0);
+                    self.socket = None;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn ask_once(&mut self, ask: &Ask<'_>) -> Result<Reply, Trouble> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let query = Query {
+            version: self.version,
+            opcode: ask.opcode,
+            sequence: self.sequence,
+            association: ask.association,
+            data: ask.data,
+        };
+        let mut packet = query.to_bytes(if ask.sign.is_some() { 8 } else { 4 });
+        if let Some(signer) = ask.sign
+            && !signer.sign(&mut packet)
+        {
+            return Err(Trouble::Cannot(format!("Key {} is not known", signer.key().0)));
+        }
+        let host = self.host.name.clone();
+        let timeout = self.timeout;
+        let socket = self.socket()?;
+        let end = Instant::now() + timeout;
+        // One repetition, for the packet that got lost.
+        let repeat = ask.sign.is_none().then(|| Instant::now() + timeout * 2 / 5);
+        exchange(socket, &query, &packet, end, repeat)?.map_or_else(
+            |partial| Err(Trouble::Silent { host, partial }),
+            |answer| answer.map_err(|Refusal(code)| Trouble::Server(code)),
+        )
+    }
+
+    fn socket(&mut self) -> Result<&UdpSocket, Trouble> {
+        if self.socket.is_none() {
+            let Some(address) = self.host.addresses.first() else {
+                return Err(Trouble::Cannot("No host open, use `host' command".to_owned()));
+            };
+            let socket = UdpSocket::bind(unspecified(*address))?;
+            socket.connect(address)?;
+            self.socket = Some(socket);
+        }
+        self.socket.as_ref().ok_or(Trouble::Refused)
+    }
+}
+
+/// Where to bind for talking to an address.
+#[must_use]
+pub fn unspecified(to: SocketAddr) -> SocketAddr {
+    let any =
+        if to.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+    SocketAddr::new(any, 0)
+}
+
+/// Sends and takes in fragments until the answer is whole. `Err(partial)` inside: the time is over.
+fn exchange(
+    socket: &UdpSocket,
+    query: &Query<'_>,
+    packet: &[u8],
+    end: Instant,
+    mut repeat: Option<Instant>,
+) -> io::Result<Result<Result<Reply, Refusal>, bool>> {
+    let mut assembly = Assembly::new(query);
+    let mut buffer = vec![0; DATAGRAM_MAX];
+    socket.send(packet)?;
+    loop {
+        let now = Instant::now();
+        if now >= end {
+            return Ok(Err(assembly.is_partial()));
+        }
+        if repeat.is_some_and(|at| now >= at) {
+            repeat = None;
+            socket.send(packet)?;
+        }
+        let until = repeat.map_or(end, |at| at.min(end));
+        // Zero would mean for ever.
+        socket.set_read_timeout(Some((until - now).max(Duration::from_millis(1))))?;
+        match socket.recv(&mut buffer) {
+            Ok(length) => match assembly.accept(&buffer[..length]) {
+                Ok(Some(reply)) => return Ok(Ok(Ok(reply))),
+                Ok(None) => {}
+                Err(refusal) => return Ok(Ok(Err(refusal))),
+            },
+            Err(error) if is_wait(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether a receive error only says that nothing came.
+#[must_use]
+pub fn is_wait(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_by_number_need_no_resolver() {
+        let found = |name: &str| Host::find(name, Family::Any).unwrap().addresses[0].to_string();
+        assert_eq!(found("192.0.2.1"), "192.0.2.1:123");
+        assert_eq!(found("192.0.2.1:1123"), "192.0.2.1:1123");
+        assert_eq!(found("2001:db8::1"), "[2001:db8::1]:123");
+        assert_eq!(found("[2001:db8::1]:99"), "[2001:db8::1]:99");
+        assert_eq!(found("fe80::1%7"), "[fe80::1%7]:123");
+        assert_eq!(found("localhost"), "127.0.0.1:123");
+        let v6 = Host::find("localhost", Family::V6).unwrap();
+        assert_eq!(v6.addresses, [SocketAddr::from((Ipv6Addr::LOCALHOST, 123))]);
+        assert!(Host::find("192.0.2.1", Family::V6).unwrap_err().contains("no IPv6"));
+    }
+
+    #[test]
+    fn silence_ends_in_time_and_a_closed_port_at_once() {
+        let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut link = Link::new(Host::at(silent.local_addr().unwrap()));
+        link.timeout = Duration::from_millis(200);
+        let start = Instant::now();
+        let ask = Ask::new(2, 0, b"");
+        assert!(matches!(link.ask(&ask), Err(Trouble::Silent { partial: false, .. })));
+        assert!((150..1000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+        let closed = silent.local_addr().unwrap();
+        drop(silent);
+        let mut link = Link::new(Host::at(closed));
+        assert!(matches!(link.ask(&ask), Err(Trouble::Refused)));
+    }
+
+    #[test]
+    fn a_lost_request_is_sent_again() {
+        let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut link = Link::new(Host::at(server.local_addr().unwrap()));
+        let answering = std::thread::spawn(move || {
+            let mut buffer = [0; 600];
+            server.recv_from(&mut buffer).unwrap();
+            let (length, from) = server.recv_from(&mut buffer).unwrap();
+            let request = crate::wire::control::Request::parse(&buffer[..length]).unwrap().unwrap();
+            for piece in
+                request.respond(crate::units::Leap::None, 0x615, &[b"a=1, ".to_vec(), b"b=2".to_vec()])
+            {
+                server.send_to(&piece, from).unwrap();
+            }
+        });
+        link.timeout = Duration::from_secs(1);
+        let reply = link.ask(&Ask::new(2, 0, b"")).unwrap();
+        assert_eq!((reply.status, reply.data.as_slice()), (0x615, &b"a=1, b=2"[..]));
+        answering.join().unwrap();
+    }
+}

@@ -1,0 +1,118 @@
+//! The command-line companions, in the same file as the daemon: which one runs is told by the name
+//! it is called by (`rsntpq` and `ntpq`, …), or by `rsntpd --tool NAME`.
+//!
+//! They ask a daemon by mode 6 or by time packets, as anybody may: they know nothing of its inside.
+//! Who answers is not trusted: answers are bounded, and escaped for the terminal in `wire::varlist`.
+
+pub mod date;
+pub mod keygen;
+pub mod link;
+mod options;
+pub mod query;
+mod random;
+pub mod stat;
+pub mod time;
+pub mod trace;
+pub mod wait;
+
+use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::path::Path;
+
+/// A companion.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tool {
+    /// `ntpq`: what does a daemon know?
+    Query,
+    /// `ntpstat`: is the clock synchronised?
+    Stat,
+    /// `ntpdate`: set the clock once.
+    Date,
+    /// `ntp-wait`: wait for the daemon.
+    Wait,
+    /// `ntp-keygen`: make keys.
+    Keygen,
+    /// `ntptime`: what does the kernel know?
+    Time,
+    /// `ntptrace`: where does the time come from?
+    Trace,
+}
+
+/// By name, without and with the letters that tell them from the classic ones.
+const NAMES: &[(&str, &str, Tool)] = &[
+    ("rsntpq", "ntpq", Tool::Query),
+    ("rsntpstat", "ntpstat", Tool::Stat),
+    ("rsntpdate", "ntpdate", Tool::Date),
+    ("rsntp-wait", "ntp-wait", Tool::Wait),
+    ("rsntp-keygen", "ntp-keygen", Tool::Keygen),
+    ("rsntptime", "ntptime", Tool::Time),
+    ("rsntptrace", "ntptrace", Tool::Trace),
+];
+
+impl Tool {
+    /// The tool of a name, ours or the classic one.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(ours, classic, _)| name == *ours || name == *classic).map(|(_, _, tool)| *tool)
+    }
+
+    /// Runs it; `args` begin with the program's name. Gives what to exit with.
+    #[must_use]
+    pub fn run(self, args: &[OsString]) -> u8 {
+        match self {
+            Self::Query => query::main(args),
+            Self::Stat => stat::main(args),
+            Self::Date => date::main(args),
+            Self::Wait => wait::main(args),
+            Self::Keygen => keygen::main(args),
+            Self::Time => time::main(args),
+            Self::Trace => trace::main(args),
+        }
+    }
+}
+
+/// The tool that a command line is for, with its own command line; `None`: the daemon's.
+#[must_use]
+pub fn chosen(args: &[OsString]) -> Option<(Tool, Vec<OsString>)> {
+    let name = |word: &OsStr| Path::new(word).file_name().and_then(OsStr::to_str).and_then(Tool::named);
+    if let Some(tool) = args.first().and_then(|first| name(first)) {
+        return Some((tool, args.to_vec()));
+    }
+    match args {
+        [_, option, tool, ..] if option == "--tool" => Some((name(tool)?, args[2..].to_vec())),
+        _ => None,
+    }
+}
+
+/// Prints to standard output. A reader that closed its end early got what it wanted.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _reader_gone = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// Prints to standard error.
+fn complain(text: &str) {
+    let _nowhere_to_tell = std::io::stderr().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pick(words: &[&str]) -> Option<(Tool, usize)> {
+        let args: Vec<OsString> = words.iter().map(OsString::from).collect();
+        chosen(&args).map(|(tool, rest)| (tool, rest.len()))
+    }
+
+    #[test]
+    fn the_name_decides() {
+        assert_eq!(pick(&["/usr/sbin/ntpstat", "-h"]), Some((Tool::Stat, 2)));
+        assert_eq!(pick(&["rsntpstat"]), Some((Tool::Stat, 1)));
+        assert_eq!(pick(&["rsntpd", "--tool", "rsntpstat", "-h"]), Some((Tool::Stat, 2)));
+        for daemon in
+            [&["rsntpd"][..], &["ntpd", "-g"], &["rsntpd", "--tool"], &["rsntpd", "--tool", "x"], &[]]
+        {
+            assert_eq!(pick(daemon), None);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The state that commands share, and carrying out one command line.
+
+use super::commands::{self, Command};
+use super::fetch::Listed;
+use super::names::Names;
+use crate::config::model::{Digest, Key};
+use crate::config::parse_keys;
+use crate::core::auth::Keys;
+use crate::tools::link::{Family, Host, Link, Sign, Trouble};
+use crate::units::{KeyId, NtpTimestamp};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the keys are by default.
+const KEYS_FILE: &str = "/etc/ntp/keys";
+
+/// What the command line asked for.
+#[derive(Clone, Default, Debug)]
+pub struct Settings {
+    /// `-4`, `-6`.
+    pub family: Family,
+    /// `-n`: no names for addresses.
+    pub numeric: bool,
+    /// `-w`: long names stand on a line of their own.
+    pub wide: bool,
+    /// `--json`.
+    pub json: bool,
+    /// `--old-rv`: the status stands in front of named variables, too.
+    pub old_rv: bool,
+    /// `-k`.
+    pub keys_file: Option<PathBuf>,
+    /// `-a`.
+    pub key: Option<KeyId>,
+    /// The time by which ages are told; `None`: the clock's. A capture is told by its own time.
+    pub now: Option<NtpTimestamp>,
+}
+
+/// What a command has to say.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Output {
+    /// A screen.
+    Text(String),
+    /// The same for programs.
+    Data(Value),
+}
+
+/// What carrying out a line led to.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Said {
+    /// For standard output.
+    pub out: String,
+    /// For standard error.
+    pub err: String,
+    /// Whether it failed.
+    pub failed: bool,
+    /// Whether the user wants to leave.
+    pub quit: bool,
+}
+
+/// Everything a command may use.
+#[derive(Debug)]
+pub struct Console {
+    /// The host that is asked.
+    pub link: Option<Link>,
+    /// From the command line, and changed by commands.
+    pub settings: Settings,
+    /// Names of addresses.
+    pub names: Names,
+    /// Width of the column that tells the host, where several are asked; else 0.
+    pub host_column: usize,
+    /// `raw` and `cooked`.
+    pub raw: bool,
+    /// Variables that `addvars` collected: name and, for writing, value.
+    pub variables: Vec<(String, Option<String>)>,
+    /// The associations last listed, for `&1`, `&2`, …
+    pub listed: Vec<Listed>,
+    /// The key to sign with.
+    pub key: Option<KeyId>,
+    /// The digest that `passwd` is for.
+    pub digest: Digest,
+    /// `passwd`.
+    pub secret: Option<Vec<u8>>,
+    /// Asks the user for a line that is not shown, where there is a user.
+    pub ask_secret: Option<fn(&str) -> Option<String>>,
+    /// `timeout`.
+    pub timeout: Duration,
+    /// `ntpversion`.
+    pub version: u8,
+    /// Milliseconds, see command `delay`.
+    pub delay: f64,
+    /// What to put in front of a command's result, on standard error.
+    pub remarks: String,
+}
+
+impl Console {
+    /// Not connected to anybody yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            link: None,
+            names: Names::new(settings.numeric),
+            key: settings.key,
+            settings,
+            host_column: 0,
+            raw: false,
+            variables: Vec::new(),
+            listed: Vec::new(),
+            digest: Digest::Md5,
+            secret: None,
+            ask_secret: None,
+            timeout: Duration::from_secs(5),
+            version: 2,
+            delay: 8.0,
+            remarks: String::new(),
+        }
+    }
+
+    /// Turns to another host.
+    ///
+    /// # Errors
+    /// Why it has no address.
+    pub fn open(&mut self, host: &str) -> Result<(), Trouble> {
+        let host = Host::find(host, self.settings.family).map_err(Trouble::Cannot)?;
+        self.listed.clear();
+        self.link = Some(Link::new(host));
+        Ok(())
+    }
+
+    /// The conversation, with the limits now in force.
+    ///
+    /// # Errors
+    /// Without a host.
+    pub fn link(&mut self) -> Result<&mut Link, Trouble> {
+        let (timeout, version) = (self.timeout, self.version);
+        let link = self
+            .link
+            .as_mut()
+            .ok_or_else(|| Trouble::Cannot("No host open, use `host' command".to_owned()))?;
+        link.timeout = timeout;
+        link.version = version;
+        Ok(link)
+    }
+
+    /// The time by which ages are told.
+    #[must_use]
+    pub fn now(&self) -> NtpTimestamp {
+        self.settings.now.unwrap_or_else(crate::sys::clock::wall)
+    }
+
+    /// The host that is asked.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        self.link.as_ref().map_or("", Link::name)
+    }
+
+    /// Who signs requests: by the key and password given, else by the keys file.
+    ///
+    /// # Errors
+    /// Where there is no such key.
+    pub fn signer(&mut self) -> Result<Signer, Trouble> {
+        let id = match (self.key, self.ask_secret) {
+            (Some(id), _) => id,
+            (None, Some(ask)) => {
+                let word = ask("Keyid: ").unwrap_or_default();
+                let number = word.trim().parse().ok().filter(|id| (1..=65_535).contains(id));
+                KeyId(number.ok_or_else(|| Trouble::Cannot("Invalid key identifier".to_owned()))?)
+            }
+            (None, None) => {
+                return Err(Trouble::Cannot(
+                    "This needs a key: use -a and -k, or `keyid' and `passwd'".to_owned(),
+                ));
+            }
+        };
+        self.key = Some(id);
+        let key = match &self.secret {
+            Some(secret) => Key::new(id, self.digest, secret.clone()),
+            None => self.key_from_file(id)?,
+        };
+        Ok(Signer { keys: Keys::new(std::slice::from_ref(&key), &[id]), id })
+    }
+
+    fn key_from_file(&mut self, id: KeyId) -> Result<Key, Trouble> {
+        let named = self.settings.keys_file.clone();
+        let file = named.clone().unwrap_or_else(|| PathBuf::from(KEYS_FILE));
+        match key_of(&file, id) {
+            Ok(Some(key)) => return Ok(key),
+            Ok(None) | Err(_) if named.is_none() && self.ask_secret.is_some() => {}
+            Ok(None) => return Err(Trouble::Cannot(format!("{} holds no key {}", file.display(), id.0))),
+            Err(why) => return Err(Trouble::Cannot(format!("{}: {why}", file.display()))),
+        }
+        let prompt = format!("{:?} Password: ", self.digest);
+        let secret = self.ask_secret.and_then(|ask| ask(&prompt)).filter(|secret| !secret.is_empty());
+        let secret = secret.ok_or_else(|| Trouble::Cannot("Invalid password".to_owned()))?;
+        self.secret = Some(secret.clone().into_bytes());
+        Ok(Key::new(id, self.digest, secret.into_bytes()))
+    }
+
+    /// Carries out a command line. Lines of another host's text never come here: they are the user's.
+    pub fn run(&mut self, line: &str) -> Said {
+        let line = line.trim();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let Some((first, arguments)) = words.split_first() else { return Said::default() };
+        if ["quit", "exit"].contains(first) {
+            return Said { quit: true, ..Said::default() };
+        }
+        let command = match commands::find(first) {
+            Ok(command) => command,
+            Err(why) => {
+                return Said {
+                    err: format!("***Command `{first}' {why}\n"),
+                    failed: true,
+                    ..Said::default()
+                };
+            }
+        };
+        let rest = line[first.len()..].trim();
+        self.remarks.clear();
+        let result = (command.run)(self, arguments, rest);
+        let mut said = Said { err: std::mem::take(&mut self.remarks), ..Said::default() };
+        match result {
+            Ok(Output::Text(text)) if self.settings.json && command.reads => {
+                // A command that reads but has nothing for programs says what it says.
+                said.out = self.enveloped(command, json!({ "text": text }));
+            }
+            Ok(Output::Text(text)) => said.out = text,
+            Ok(Output::Data(data)) => said.out = self.enveloped(command, data),
+            Err(trouble) => {
+                said.failed = true;
+                said.err.push_str(&format!("{trouble}\n"));
+                if self.settings.json {
+                    said.out = self.enveloped(command, json!({ "error": trouble.to_string() }));
+                }
+            }
+        }
+        said
+    }
+
+    /// One line of JSON: which command, whom it asked, and its data.
+    fn enveloped(&self, command: &Command, mut data: Value) -> String {
+        if let Some(object) = data.as_object_mut() {
+            object.insert("command".to_owned(), json!(command.name));
+            object.insert("host".to_owned(), json!(self.host()));
+        }
+        format!("{data}\n")
+    }
+}
+
+/// A key of a keys file; `None` where the file has no such key.
+///
+/// # Errors
+/// Of reading the file.
+fn key_of(file: &Path, id: KeyId) -> std::io::Result<Option<Key>> {
+    let (keys, _told_by_the_daemon) = parse_keys(file, &std::fs::read(file)?);
+    Ok(keys.into_iter().find(|key| key.id == id))
+}
+
+/// Signs with one key.
+#[derive(Debug)]
+pub struct Signer {
+    keys: Keys,
+    id: KeyId,
+}
+
+impl Sign for Signer {
+    fn sign(&self, packet: &mut Vec<u8>) -> bool {
+        // The counters that it keeps are the daemon's affair.
+        self.keys.clone().sign(self.id, packet)
+    }
+
+    fn key(&self) -> KeyId {
+        self.id
+    }
+}

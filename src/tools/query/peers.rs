@@ -1,0 +1,178 @@
+//! The billboards: a line for each source of time.
+
+use super::commands::Result;
+use super::console::{Console, Output};
+use super::cooked::{cut, interval, iso, millis};
+use super::fetch::{self, Source, is_clock};
+use super::names::clock_name;
+use crate::units::NtpTimestamp;
+use serde_json::json;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+/// Which columns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// `peers`.
+    Usual,
+    /// `opeers`.
+    Old,
+    /// `apeers`.
+    Identified,
+}
+
+/// Columns of the remote host.
+const REMOTE: usize = 15;
+/// What follows a long name that has a line of its own.
+const INDENT: &str = "                 ";
+
+impl Form {
+    const fn head(self) -> &'static str {
+        match self {
+            Self::Usual => "     remote           refid      st t when poll reach   delay   offset  jitter",
+            Self::Old => "     remote           local      st t when poll reach   delay   offset    disp",
+            Self::Identified => {
+                "     remote       refid   assid  st t when poll reach   delay   offset  jitter"
+            }
+        }
+    }
+}
+
+/// `peers`.
+pub(super) fn peers(console: &mut Console, _: &[&str], _: &str) -> Result {
+    show(console, Form::Usual, false)
+}
+
+/// `lpeers`.
+pub(super) fn lpeers(console: &mut Console, _: &[&str], _: &str) -> Result {
+    show(console, Form::Usual, true)
+}
+
+/// `opeers`.
+pub(super) fn opeers(console: &mut Console, _: &[&str], _: &str) -> Result {
+    show(console, Form::Old, false)
+}
+
+/// `lopeers`.
+pub(super) fn lopeers(console: &mut Console, _: &[&str], _: &str) -> Result {
+    show(console, Form::Old, true)
+}
+
+/// `apeers`.
+pub(super) fn apeers(console: &mut Console, _: &[&str], _: &str) -> Result {
+    show(console, Form::Identified, false)
+}
+
+fn show(console: &mut Console, form: Form, all: bool) -> Result {
+    let sources = fetch::sources(console.link()?, all)?;
+    let now = console.now();
+    if console.settings.json {
+        let rows: Vec<_> = sources.iter().map(|source| data(console, source, now)).collect();
+        return Ok(Output::Data(json!({ "peers": rows })));
+    }
+    if sources.is_empty() {
+        let host = console.host().to_owned();
+        console.remarks.push_str(&format!("{host}: No association IDs returned\n"));
+        return Ok(Output::Text(String::new()));
+    }
+    let width = console.host_column;
+    let mut text = String::new();
+    if width > 0 {
+        let _ = write!(text, "{:<width$} ", "server");
+    }
+    let ruler = "=".repeat(78 + if width > 0 { width + 1 } else { 0 });
+    let _ = writeln!(text, "{}\n{ruler}", form.head());
+    for source in &sources {
+        if width > 0 {
+            let _ = write!(text, "{:<width$} ", console.host());
+        }
+        row(&mut text, console, source, form, now);
+    }
+    Ok(Output::Text(text))
+}
+
+fn row(text: &mut String, console: &mut Console, source: &Source, form: Form, now: NtpTimestamp) {
+    let name = remote(console, source);
+    let tally = source.listed.status.tally();
+    if console.settings.wide && name.len() > REMOTE {
+        let _ = write!(text, "{tally}{name}\n{INDENT}");
+    } else {
+        let _ = write!(text, "{tally}{:<REMOTE$} ", cut(&name, REMOTE));
+    }
+    let second = match form {
+        Form::Old => local_address(source),
+        Form::Usual | Form::Identified => refid(&source.refid),
+    };
+    let _ = match form {
+        Form::Identified => write!(text, "{second:<9}{:<6}", source.listed.id),
+        Form::Usual | Form::Old => write!(text, "{second:<15}"),
+    };
+    let last = match form {
+        Form::Old => source.dispersion,
+        Form::Usual | Form::Identified => source.jitter.or(source.dispersion),
+    };
+    let when = interval(source.when(now).unwrap_or(0));
+    let poll = interval(source.poll);
+    let _ = writeln!(
+        text,
+        " {:2} {} {:>4} {:>4}  {:3o}  {:>7} {:>8} {:>7}",
+        source.stratum,
+        source.kind,
+        cut(&when, 4),
+        cut(&poll, 4),
+        source.reach,
+        millis(source.delay),
+        millis(source.offset),
+        millis(last.unwrap_or(0.0)),
+    );
+}
+
+/// The name of a source: that of its address; else the one it was configured by; else its numbers.
+pub(super) fn remote(console: &mut Console, source: &Source) -> String {
+    let Some(address) = source.address else { return source.host.clone().unwrap_or_default() };
+    match &source.host {
+        Some(host) if !console.names.numeric && !is_clock(address) => host.clone(),
+        _ => console.names.of(address),
+    }
+}
+
+/// A reference identifier: four letters between dots, a clock's name, or an address.
+pub(super) fn refid(sent: &str) -> String {
+    match sent.parse::<IpAddr>() {
+        Ok(address) if is_clock(address) => clock_name(address),
+        Ok(address) => address.to_string(),
+        Err(_) if !sent.is_empty() && sent.len() <= 4 => format!(".{sent}."),
+        Err(_) => cut(sent, 15).to_owned(),
+    }
+}
+
+/// The end of our address tells more than its beginning.
+fn local_address(source: &Source) -> String {
+    let text = source.local.map(|address| address.to_string()).unwrap_or_default();
+    text[text.len().saturating_sub(15)..].to_owned()
+}
+
+fn data(console: &mut Console, source: &Source, now: NtpTimestamp) -> serde_json::Value {
+    let status = source.listed.status;
+    json!({
+        "associd": source.listed.id,
+        "tally": status.tally().to_string(),
+        "condition": status.condition(),
+        "configured": status.configured(),
+        "reachable": status.reachable(),
+        "remote": remote(console, source),
+        "address": source.address.map(|a| a.to_string()),
+        "local_address": source.local.map(|a| a.to_string()),
+        "refid": source.refid,
+        "stratum": source.stratum,
+        "type": source.kind.to_string(),
+        "last_heard_utc": iso(source.heard),
+        "when_s": source.when(now),
+        "poll_s": source.poll,
+        "reach": source.reach,
+        "delay_ms": source.delay,
+        "offset_ms": source.offset,
+        "jitter_ms": source.jitter,
+        "dispersion_ms": source.dispersion,
+    })
+}

@@ -1,0 +1,129 @@
+//! Asks the server again and again, in a thread of its own, and sends what it heard.
+
+use super::Event;
+use super::state::{Answers, Client, News, Row};
+use crate::tools::link::{Ask, Link, Sign, Trouble};
+use crate::tools::query::console::Console;
+use crate::tools::query::fetch::{self, Source};
+use crate::tools::query::{mru, ordered, peers};
+use crate::wire::status::SystemStatus;
+use crate::wire::varlist::VarList;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant};
+
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long reading the list of clients may take: then what came is shown.
+const CLIENTS_PATIENCE: Duration = Duration::from_secs(4);
+/// How often that list is read: it may be long.
+const CLIENTS_EVERY: Duration = Duration::from_secs(6);
+/// Clients shown.
+const CLIENTS_MAX: usize = 2000;
+
+/// Whether the list of clients is looked at, and so worth asking for.
+pub(super) struct Wanted(Arc<AtomicBool>);
+
+impl Wanted {
+    /// Says so.
+    pub(super) fn set(&self, wanted: bool) {
+        self.0.store(wanted, Ordering::Relaxed);
+    }
+}
+
+/// Starts the thread, which ends when nobody listens any more.
+pub(super) fn start(console: Console, interval: Duration, tell: Sender<Event>) -> Wanted {
+    let wanted = Arc::new(AtomicBool::new(false));
+    let mut asker = Asker { console, wanted: wanted.clone(), timers: true, clients_read: None };
+    std::thread::spawn(move || {
+        while tell.send(Event::News(Box::new(asker.round()))).is_ok() {
+            let end = Instant::now() + interval;
+            // Who turns to the clients does not wait for a long interval.
+            while Instant::now() < end && !asker.clients_due() {
+                std::thread::sleep(Duration::from_millis(100).min(interval));
+            }
+        }
+    });
+    Wanted(wanted)
+}
+
+struct Asker {
+    console: Console,
+    wanted: Arc<AtomicBool>,
+    /// Whether this server tells when it polls next.
+    timers: bool,
+    clients_read: Option<Instant>,
+}
+
+impl Asker {
+    fn clients_due(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+            && self.clients_read.is_none_or(|read| read.elapsed() >= CLIENTS_EVERY)
+    }
+
+    fn round(&mut self) -> News {
+        self.console.timeout = PATIENCE;
+        let answers = self.ask().map_err(|trouble| {
+            let text = trouble.to_string();
+            text.lines().last().unwrap_or_default().trim_start_matches('*').to_owned()
+        });
+        let clients = (answers.is_ok() && self.clients_due()).then(|| {
+            self.clients_read = Some(Instant::now());
+            self.clients().map_err(|trouble| trouble.to_string().trim_start_matches('*').to_owned())
+        });
+        News { at: Instant::now(), answers, clients }
+    }
+
+    fn ask(&mut self) -> Result<Answers, Trouble> {
+        let now = self.console.now();
+        let system = fetch::variables(self.console.link()?, 0, "")?;
+        let uptime = fetch::variables(self.console.link()?, 0, "ss_uptime");
+        let uptime = uptime.ok().and_then(|found| found.list.number("ss_uptime"));
+        let mut rows = Vec::new();
+        for source in fetch::sources(self.console.link()?, false)? {
+            let next = self.next_poll(&source)?;
+            let name = peers::remote(&mut self.console, &source);
+            rows.push(Row { when: source.when(now), name, next, source });
+        }
+        Ok(Answers { status: SystemStatus(system.status), system: system.list, uptime, rows })
+    }
+
+    /// Seconds to the next poll: as the server tells, or by when the last answer came.
+    fn next_poll(&mut self, source: &Source) -> Result<Option<i64>, Trouble> {
+        if self.timers {
+            match fetch::variables(self.console.link()?, source.listed.id, "timer") {
+                Ok(found) => return Ok(found.list.integer("timer")),
+                Err(Trouble::Server(_)) => self.timers = false,
+                Err(other) => return Err(other),
+            }
+        }
+        let since = source.when(self.console.now());
+        Ok(since.map(|since| source.poll - since).filter(|left| *left >= 0))
+    }
+
+    /// The clients and whether that is all of them; the restrictions where we are told.
+    fn clients(&mut self) -> Result<(Vec<Client>, bool, Option<Vec<super::explain::Entry>>), Trouble> {
+        let end = Instant::now() + CLIENTS_PATIENCE;
+        let table = mru::read(self.console.link()?, "", &|| Instant::now() >= end)?;
+        let now = table.now.unwrap_or_else(|| self.console.now());
+        let clients = table.latest_first().into_iter().take(CLIENTS_MAX);
+        let clients = clients.map(|entry| Client::new(entry, now)).collect();
+        let signer = if self.console.key.is_some() { self.console.signer().ok() } else { None };
+        let entries = restrictions(self.console.link()?, signer.as_ref().map(|s| s as &dyn Sign));
+        Ok((clients, table.now.is_some(), entries))
+    }
+}
+
+/// The access list; servers tell it to few, and not being told is no trouble.
+fn restrictions(link: &mut Link, sign: Option<&dyn Sign>) -> Option<Vec<super::explain::Entry>> {
+    let ask = Ask {
+        opcode: crate::wire::control::opcode::READ_ORDERED_LIST,
+        association: 0,
+        data: b"addr_restrictions",
+        sign,
+    };
+    let reply = link.ask(&ask).ok()?;
+    let rows = ordered::rows(&VarList::parse(&reply.data));
+    Some(rows.into_values().filter_map(|row| super::explain::Entry::new(&row)).collect())
+}

@@ -1,0 +1,151 @@
+//! `rsntpq watch`: a live screen of a daemon's sources and clients, for any terminal of 80 columns and
+//! 24 lines, with or without colours and Unicode.
+//!
+//! | question | file |
+//! |---|---|
+//! | options, keys, when to draw | here |
+//! | what is asked, and how often | `asker.rs` |
+//! | what is remembered: histories, selection | `state.rs` |
+//! | how it looks | `screen.rs`, `clients.rs` |
+//! | what restrictions mean | `explain.rs` |
+//!
+//! One thread asks, one reads keys, and the first draws: a silent server never makes a key wait.
+
+mod asker;
+mod clients;
+mod explain;
+mod screen;
+mod state;
+
+use super::console::{Console, Settings};
+use crate::tools::link::Family;
+use crate::tools::options::{self, flag, valued};
+use crate::units::KeyId;
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use ratatui::Terminal;
+use ratatui::backend::TermionBackend;
+use ratatui::layout::Rect;
+use ratatui::termion::event::Key;
+use ratatui::termion::input::TermRead as _;
+use ratatui::termion::raw::IntoRawMode as _;
+use ratatui::termion::screen::IntoAlternateScreen as _;
+use screen::Style;
+use state::{News, State};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+/// No terminal, no such host, or a mistake on the command line.
+const FAILED: u8 = 1;
+/// How long a picture may stand: countdowns go by seconds.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The command line.
+#[must_use]
+pub fn command() -> Command {
+    options::command("rsntpq watch", "rsntpq watch shows a daemon's sources and clients as they change.")
+        .after_help(
+            "Keys: Tab or Left and Right turn the page, Up and Down select, ? explains, q leaves.
+No colours are used with --no-color, where NO_COLOR is set, and where TERM is dumb.
+
+Exit status: 0, or 1 without a terminal or a host that has an address.",
+        )
+        .arg(flag("ipv4", '4', "use IPv4 only").overrides_with("ipv6"))
+        .arg(flag("ipv6", '6', "use IPv6 only"))
+        .arg(
+            valued("authentication", 'a', "KEY", "sign with this key, to be told the restrictions")
+                .value_parser(value_parser!(u32).range(1..=65_535)),
+        )
+        .arg(
+            valued("interval", 'i', "SECONDS", "ask this often; 2 by default")
+                .value_parser(value_parser!(u64).range(1..=3600)),
+        )
+        .arg(
+            valued("keyfile", 'k', "FILE", "where the key is; /etc/ntp/keys by default")
+                .value_parser(value_parser!(PathBuf)),
+        )
+        .arg(flag("numeric", 'n', "show addresses, not names"))
+        .arg(Arg::new("no-color").long("no-color").action(ArgAction::SetTrue).help("use no colours"))
+        .arg(Arg::new("host").value_name("HOST").help("whom to ask; localhost by default"))
+}
+
+/// Runs it.
+#[must_use]
+pub fn main(args: &[OsString]) -> u8 {
+    let matches = match options::parse(command(), args, FAILED) {
+        Ok(matches) => matches,
+        Err(code) => return code,
+    };
+    match run(&matches) {
+        Ok(()) => 0,
+        Err(why) => {
+            crate::tools::complain(&format!("rsntpq watch: {why}\n"));
+            FAILED
+        }
+    }
+}
+
+/// What wakes the screen.
+enum Event {
+    Key(Key),
+    News(Box<News>),
+}
+
+fn run(matches: &ArgMatches) -> Result<(), String> {
+    if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        return Err("this needs a terminal; rsntpq -p and rsntpq --json do not".to_owned());
+    }
+    let settings = Settings {
+        family: match (matches.get_flag("ipv4"), matches.get_flag("ipv6")) {
+            (true, _) => Family::V4,
+            (_, true) => Family::V6,
+            _ => Family::Any,
+        },
+        numeric: matches.get_flag("numeric"),
+        keys_file: matches.get_one::<PathBuf>("keyfile").cloned(),
+        key: matches.get_one::<u32>("authentication").map(|id| KeyId(*id)),
+        ..Settings::default()
+    };
+    let host = matches.get_one::<String>("host").map_or("localhost", String::as_str);
+    let mut console = Console::new(settings);
+    console.open(host).map_err(|trouble| trouble.to_string())?;
+    let interval = Duration::from_secs(matches.get_one::<u64>("interval").copied().unwrap_or(2));
+    let style = Style::of_environment(matches.get_flag("no-color"));
+    show(console, host, interval, style).map_err(|error| error.to_string())
+}
+
+/// Draws until the user leaves. The terminal is as before when this returns, however it does.
+fn show(console: Console, host: &str, interval: Duration, style: Style) -> io::Result<()> {
+    let (tell, told) = mpsc::channel();
+    let clients = asker::start(console, interval, tell.clone());
+    std::thread::spawn(move || {
+        for key in io::stdin().keys().map_while(Result::ok) {
+            if tell.send(Event::Key(key)).is_err() {
+                break;
+            }
+        }
+    });
+    let writer = io::stdout().into_raw_mode()?.into_alternate_screen()?;
+    let mut terminal = Terminal::new(TermionBackend::new(writer))?;
+    let mut state = State::new(host);
+    loop {
+        terminal.draw(|frame| screen::draw(frame, &state, style))?;
+        match told.recv_timeout(TICK) {
+            Ok(Event::Key(Key::Char('q') | Key::Ctrl('c' | 'd'))) => return Ok(()),
+            // Not `clear`, which asks the terminal where the cursor is: our thread would read its answer.
+            Ok(Event::Key(Key::Ctrl('l'))) => {
+                let size = terminal.size()?;
+                terminal.resize(Rect::new(0, 0, size.width, size.height))?;
+            }
+            Ok(Event::Key(key)) => {
+                state.key(key);
+                clients.set(state.shows_clients());
+            }
+            Ok(Event::News(news)) => state.take(*news),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! The picture: the head with the system, the page of sources, the help. Where the terminal knows
+//! no Unicode, bars are made of ASCII; where there are no colours, nothing is told by colour alone
+//! anyway: tallies, bits and the mark of the selected row are characters.
+
+use super::clients;
+use super::state::{Page, Row, State};
+use crate::tools::query::cooked::{cut, interval, millis};
+use crate::tools::query::peers::refid;
+use crate::wire::status::flash_names;
+use crate::wire::varlist::unquoted;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style as Attributes};
+use ratatui::symbols::bar;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Paragraph, Sparkline};
+
+/// The heads of the columns of sources: what stands in [`cells`].
+const HEAD: &str = "   remote          st poll next reach      offset   delay  jitter ";
+/// Bars of ASCII, from none to full.
+const ASCII: bar::Set<'static> = bar::Set {
+    full: "#",
+    seven_eighths: "#",
+    three_quarters: "%",
+    five_eighths: "*",
+    half: "+",
+    three_eighths: "=",
+    one_quarter: "-",
+    one_eighth: "_",
+    empty: " ",
+};
+/// Heights of a sparkline's bars: the lowest is still seen.
+const BAR: (f64, f64) = (1.0, 7.0);
+
+/// What the terminal can do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Style {
+    pub(super) colours: bool,
+    pub(super) unicode: bool,
+}
+
+impl Style {
+    /// By the environment, as programs agree on it: `NO_COLOR`, `TERM`, and the locale.
+    pub(super) fn of_environment(no_colours: bool) -> Self {
+        let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let dumb = text("TERM").is_none_or(|term| term == "dumb");
+        let locale = text("LC_ALL").or_else(|| text("LC_CTYPE")).or_else(|| text("LANG")).unwrap_or_default();
+        let locale = locale.to_ascii_lowercase();
+        Self {
+            colours: !no_colours && !dumb && text("NO_COLOR").is_none(),
+            unicode: locale.contains("utf-8") || locale.contains("utf8"),
+        }
+    }
+
+    /// Attributes with a colour, where there are colours.
+    pub(super) fn colour(self, colour: Color) -> Attributes {
+        if self.colours { Attributes::default().fg(colour) } else { Attributes::default() }
+    }
+}
+
+/// A line in bold.
+pub(super) fn bold(text: impl Into<String>) -> Line<'static> {
+    Line::styled(text.into(), Attributes::default().add_modifier(Modifier::BOLD))
+}
+
+/// Draws everything.
+pub(super) fn draw(frame: &mut Frame<'_>, state: &State, style: Style) {
+    let [head, body, foot] =
+        Layout::vertical([Constraint::Length(4), Constraint::Min(3), Constraint::Length(1)])
+            .areas(frame.area());
+    frame.render_widget(Paragraph::new(heading(state, style, head.width)), head);
+    match state.page {
+        Page::Sources => sources(frame, body, state, style),
+        Page::Clients => clients::draw(frame, body, state, style),
+        Page::Help => frame.render_widget(Paragraph::new(HELP), body),
+    }
+    let keys = " Tab page   Up Down select   ? explain   q leave";
+    frame.render_widget(Paragraph::new(keys).style(Attributes::default().add_modifier(Modifier::DIM)), foot);
+}
+
+fn heading(state: &State, style: Style, width: u16) -> Vec<Line<'static>> {
+    let mark = |page, name: &str| {
+        if state.page == page { format!("[{name}]") } else { format!(" {name} ") }
+    };
+    let pages = format!("{} {}", mark(Page::Sources, "Sources"), mark(Page::Clients, "Clients"));
+    let left = format!(" rsntpq watch  {}", state.host);
+    let gap = usize::from(width).saturating_sub(left.chars().count() + pages.len() + 1).max(1);
+    let title = Line::styled(
+        format!("{left}{}{pages} ", " ".repeat(gap)),
+        Attributes::default().add_modifier(Modifier::REVERSED),
+    );
+    let mut lines = vec![title];
+    if let Some(answers) = &state.answers {
+        let list = &answers.system;
+        let number = |name: &str| list.number(name).map_or_else(|| "?".to_owned(), |n| format!("{n:+.3}"));
+        let size = |name: &str| list.number(name).map_or_else(|| "?".to_owned(), |n| format!("{n:.3}"));
+        let synchronised = answers.status.leap() != 3;
+        let (word, colour) =
+            if synchronised { ("synchronised", Color::Green) } else { ("NOT SYNCHRONISED", Color::Red) };
+        lines.push(Line::from(vec![
+            Span::raw(" "),
+            Span::styled(word, style.colour(colour).add_modifier(Modifier::BOLD)),
+            Span::raw(format!(
+                " to {}, stratum {}  offset {} ms  freq {} ppm",
+                refid(list.get("refid").unwrap_or("?")),
+                list.get("stratum").unwrap_or("?"),
+                number("offset"),
+                number("frequency"),
+            )),
+        ]));
+        let uptime = answers.uptime.map(|seconds| format!("   up {}", long(seconds))).unwrap_or_default();
+        lines.push(Line::raw(format!(
+            " jitter {} ms   root delay {}   root dispersion {}{uptime}",
+            size("sys_jitter"),
+            size("rootdelay"),
+            size("rootdisp"),
+        )));
+    } else {
+        lines.push(Line::raw(" asking ..."));
+        lines.push(Line::raw(""));
+    }
+    lines.push(match (&state.trouble, &state.answers) {
+        (Some(why), _) => {
+            let age = state.age().map(|age| format!(" (what is below is {age} s old)")).unwrap_or_default();
+            Line::styled(format!(" {why}{age}"), style.colour(Color::Red).add_modifier(Modifier::BOLD))
+        }
+        (None, Some(answers)) => {
+            let version = answers.system.get("version").map_or("", unquoted);
+            Line::styled(format!(" {version}"), Attributes::default().add_modifier(Modifier::DIM))
+        }
+        (None, None) => Line::raw(""),
+    });
+    lines
+}
+
+/// 1 d 02:03:04.
+fn long(seconds: f64) -> String {
+    let all = seconds.max(0.0) as u64;
+    let days = if all >= 86_400 { format!("{} d ", all / 86_400) } else { String::new() };
+    format!("{days}{:02}:{:02}:{:02}", all / 3600 % 24, all / 60 % 60, all % 60)
+}
+
+/// The rows of a list that are seen, so that the selected one is among them.
+pub(super) fn window(length: usize, selected: usize, height: usize) -> std::ops::Range<usize> {
+    let start = selected.saturating_sub(height.saturating_sub(1));
+    start..length.min(start + height)
+}
+
+fn sources(frame: &mut Frame<'_>, area: Rect, state: &State, style: Style) {
+    let [list, detail] = Layout::vertical([Constraint::Min(2), Constraint::Length(6)]).areas(area);
+    let Some(answers) = &state.answers else { return };
+    let chart = "history";
+    frame.render_widget(Paragraph::new(bold(format!("{HEAD}{chart}"))), Rect { height: 1, ..list });
+    let seen = window(answers.rows.len(), state.selected[0], usize::from(list.height.saturating_sub(1)));
+    let (first, age) = (seen.start, state.age().unwrap_or(0));
+    for (index, row) in answers.rows.iter().enumerate().take(seen.end).skip(first) {
+        let line = Rect { y: list.y + 1 + (index - first) as u16, height: 1, ..list };
+        let selected = index == state.selected[0];
+        frame.render_widget(Paragraph::new(cells(row, selected, age, style)), line);
+        let used = (HEAD.len() as u16).min(line.width);
+        let chart = Rect { x: line.x + used, width: line.width - used, ..line };
+        sparkline(frame, chart, state, row, style);
+    }
+    if let Some(row) = answers.rows.get(state.selected[0]) {
+        frame.render_widget(Paragraph::new(described(row, age)), detail);
+    }
+}
+
+fn cells(row: &Row, selected: bool, age: u64, style: Style) -> Line<'static> {
+    let source = &row.source;
+    let colour = match source.listed.status.tally() {
+        '*' | 'o' => style.colour(Color::Green),
+        '+' | '#' => style.colour(Color::Cyan),
+        'x' => style.colour(Color::Red),
+        _ => Attributes::default(),
+    };
+    let attributes = if selected { colour.add_modifier(Modifier::REVERSED) } else { colour };
+    let age = i64::try_from(age).unwrap_or(0);
+    let next = row.next.map_or_else(|| "-".to_owned(), |next| (next - age).max(0).to_string());
+    let name: String = row.name.chars().take(15).collect();
+    Line::styled(
+        format!(
+            "{}{} {name:<15} {:2} {:>4} {next:>4} {} {:>8} {:>7} {:>7} ",
+            if selected { '>' } else { ' ' },
+            source.listed.status.tally(),
+            source.stratum,
+            cut(&interval(source.poll), 4),
+            bits(source.reach),
+            millis(source.offset),
+            millis(source.delay),
+            millis(source.jitter.or(source.dispersion).unwrap_or(0.0)),
+        ),
+        attributes,
+    )
+}
+
+/// The last eight polls, the oldest first: `#` was answered.
+fn bits(reach: u8) -> String {
+    (0..8).rev().map(|bit| if reach >> bit & 1 == 1 { '#' } else { '.' }).collect()
+}
+
+/// Offsets as bars between their least and their greatest.
+fn sparkline(frame: &mut Frame<'_>, area: Rect, state: &State, row: &Row, style: Style) {
+    let Some(history) = state.history.get(&row.source.listed.id) else { return };
+    let recent: Vec<f64> =
+        history.iter().rev().take(usize::from(area.width)).rev().copied().filter(|v| v.is_finite()).collect();
+    let (least, most) = recent.iter().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
+    let height = |value: f64| {
+        let share = if most > least { (value - least) / (most - least) } else { 0.5 };
+        (BAR.0 + share * (BAR.1 - BAR.0)).round() as u64
+    };
+    let set = if style.unicode { bar::NINE_LEVELS } else { ASCII };
+    let bars = recent.into_iter().map(height).collect::<Vec<u64>>();
+    frame.render_widget(Sparkline::default().data(bars).max(8).bar_set(set), area);
+}
+
+/// What the tally means for this source.
+const fn meaning(selection: u16) -> &'static str {
+    match selection {
+        1 => "its time contradicts the majority: not believed",
+        2 => "good, but there are enough better ones",
+        3 => "good, but further from the others than they are from one another",
+        4 => "one of those whose time is combined",
+        5 => "good, and kept in reserve",
+        6 => "the one that the clock follows",
+        7 => "the one that the clock follows, by pulses",
+        _ => "not used: see the flags",
+    }
+}
+
+fn described(row: &Row, age: u64) -> Vec<Line<'static>> {
+    let source = &row.source;
+    let status = source.listed.status;
+    let address = source.address.map_or_else(|| "?".to_owned(), |address| address.to_string());
+    let flags = source.list.integer("flash").and_then(|bits| u64::try_from(bits).ok()).unwrap_or(0);
+    let flags = if flags == 0 { "none".to_owned() } else { flash_names(flags).join(" ") };
+    let dispersion = source.dispersion.map_or_else(|| "?".to_owned(), |ms| format!("{ms:.3} ms"));
+    let age = i64::try_from(age).unwrap_or(0);
+    let heard =
+        row.when.map_or_else(|| "never heard".to_owned(), |when| format!("heard {} s ago", when + age));
+    vec![
+        Line::raw(""),
+        bold(format!(" {}  {address}  {heard}", row.name)),
+        Line::raw(format!(" {}: {}", status.condition(), meaning(status.selection()))),
+        Line::raw(format!(
+            " refid {}   dispersion {dispersion}   authentication {}   association {}",
+            refid(&source.refid),
+            status.authentication(),
+            source.listed.id,
+        )),
+        Line::raw(format!(
+            " flags: {flags}   last event: {} ({})",
+            status.event_name(),
+            status.event_count()
+        )),
+    ]
+}
+
+const HELP: &str = "
+ first column   * followed  + combined  # reserve  - outlier  x contradicts
+ st             stratum; 16 is not synchronised
+ poll next      seconds between polls, and to the next poll
+ reach          the last eight polls, the newest at the right: # was answered
+ offset delay   milliseconds: the source's clock against ours; the round trip
+ jitter         milliseconds: how much the offset varies
+ history        the offsets of the last answers, between least and greatest
+
+ Clients        who asked this server, the latest first; below them, what the
+                selected one is allowed, and by which line of ntp.conf: that,
+                a server tells with its control key only (start with -a KEY)
+
+ Any key goes back.";
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::tests::{news, row};
+    use super::*;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    const PLAIN: Style = Style { colours: false, unicode: false };
+
+    pub(super) fn picture(state: &State, style: Style, width: u16, height: u16) -> Vec<String> {
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, state, style)).unwrap();
+        let buffer = terminal.backend().buffer();
+        let symbol = |x, y| buffer.cell((x, y)).unwrap().symbol();
+        let line = |y| (0..width).map(|x| symbol(x, y)).collect::<String>().trim_end().to_owned();
+        (0..height).map(line).collect()
+    }
+
+    fn state() -> State {
+        let mut state = State::new("192.0.2.9");
+        for (rec, offset) in [(1, 1.0), (2, 3.0), (3, -1.0)] {
+            let list = format!(
+                "srcadr=192.0.2.1, stratum=1, refid=GPS, hmode=3, hpoll=6, reach=0x7, delay=12.5, \
+                 jitter=0.25, dispersion=1.5, flash=0x0, rec=0xeead8c5{rec}.00000000, offset={offset}"
+            );
+            let bad = row(8, 0x801a, "srcadr=2001:db8::1, refid=INIT, stratum=16, reach=0, flash=0x1600");
+            state.take(news(vec![row(7, 0x961a, &list), bad]));
+        }
+        state
+    }
+
+    #[test]
+    fn eighty_columns_and_twenty_four_lines_are_enough() {
+        let lines = picture(&state(), PLAIN, 80, 24);
+        let expected = [
+            " rsntpq watch  192.0.2.9                                    [Sources]  Clients",
+            " synchronised to 192.0.2.1, stratum 2  offset -0.250 ms  freq +12.500 ppm",
+            " jitter 0.100 ms   root delay 1.500   root dispersion 2.250   up 1 d 02:03:04",
+            " rsntpd 0.1.0",
+            "   remote          st poll next reach      offset   delay  jitter history",
+            ">* ntp7.example.ne  1   64    5 .....###   -1.000  12.500   0.250 +#_",
+            "   ntp8.example.ne 16  36h    5 ........    0.000   0.000   0.000",
+        ];
+        for (line, expected) in lines.iter().zip(expected) {
+            assert_eq!(line, expected);
+        }
+        assert_eq!(lines[18], " ntp7.example.net  192.0.2.1  heard 3 s ago");
+        assert_eq!(lines[19], " sys.peer: the one that the clock follows");
+        assert_eq!(lines[23], " Tab page   Up Down select   ? explain   q leave");
+    }
+
+    #[test]
+    fn no_size_is_too_small() {
+        let mut state = state();
+        for (width, height) in [(1, 1), (10, 3), (79, 5), (200, 60)] {
+            for page in [Page::Sources, Page::Clients, Page::Help] {
+                state.page = page;
+                picture(&state, Style { colours: true, unicode: true }, width, height);
+            }
+        }
+    }
+
+    #[test]
+    fn silence_is_told_and_the_old_answers_stay() {
+        let mut state = state();
+        let trouble = Err("Request timed out".to_owned());
+        state.take(super::super::state::News {
+            at: std::time::Instant::now(),
+            answers: trouble,
+            clients: None,
+        });
+        let lines = picture(&state, PLAIN, 80, 24);
+        assert_eq!(lines[3], " Request timed out (what is below is 0 s old)");
+        assert!(lines[5].starts_with(">* ntp7"));
+    }
+
+    #[test]
+    fn the_selected_row_is_in_the_window() {
+        assert_eq!((window(3, 0, 10), window(30, 0, 10), window(30, 15, 10)), (0..3, 0..10, 6..16));
+        assert_eq!(window(0, 0, 0), 0..0);
+    }
+}

@@ -1,0 +1,171 @@
+//! `rsntptime`: the state of the kernel's clock in ntptime's form.
+
+use super::options::{self, flag};
+use super::query::cooked::date;
+use crate::sys::kernel::KernelClock;
+use crate::units::NtpTimestamp;
+use clap::Command;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+
+/// The kernel could not be asked, or a mistake on the command line.
+const FAILED: u8 = 1;
+const STATES: [&str; 6] = ["OK", "INS", "DEL", "OOP", "WAIT", "ERROR"];
+/// Names of the status bits, from the lowest.
+const BITS: [&str; 16] = [
+    "PLL",
+    "PPSFREQ",
+    "PPSTIME",
+    "FLL",
+    "INS",
+    "DEL",
+    "UNSYNC",
+    "FREQHOLD",
+    "PPSSIGNAL",
+    "PPSJITTER",
+    "PPSWANDER",
+    "PPSERROR",
+    "CLOCKERR",
+    "NANO",
+    "MODE",
+    "CLK",
+];
+
+/// The command line.
+#[must_use]
+pub fn command() -> Command {
+    options::command("rsntptime", "rsntptime shows the state of the kernel's clock.")
+        .after_help(
+            "It only reads: the daemon, or adjtimex(8), changes the clock.\n\nExit status: 0, or 1 if the kernel does not tell.",
+        )
+        .arg(flag("raw", 'r', "show times as the kernel has them, too"))
+}
+
+/// Runs it.
+#[must_use]
+pub fn main(args: &[OsString]) -> u8 {
+    let matches = match options::parse(command(), args, FAILED) {
+        Ok(matches) => matches,
+        Err(code) => return code,
+    };
+    match KernelClock::read() {
+        Ok(clock) => {
+            super::say(&tell(&clock, matches.get_flag("raw")));
+            0
+        }
+        Err(error) => {
+            super::complain(&format!("Must be a kernel without adjtimex: {error}\n"));
+            FAILED
+        }
+    }
+}
+
+/// The screen.
+#[must_use]
+pub fn tell(clock: &KernelClock, raw: bool) -> String {
+    let state = usize::try_from(clock.state).ok().and_then(|s| STATES.get(s)).unwrap_or(&"UNKNOWN");
+    let code = format!("{} ({state})", clock.state);
+    let digits = if clock.nano { 9 } else { 6 };
+    let nanos = clock.fraction * if clock.nano { 1 } else { 1000 };
+    let stamp = NtpTimestamp::from_unix(clock.seconds, u32::try_from(nanos).unwrap_or(0));
+    let mut text = String::new();
+    let _ = writeln!(text, "ntp_gettime() returns code {code}");
+    if raw {
+        let _ = writeln!(text, "  raw time {}.{:0digits$}", clock.seconds, clock.fraction);
+    }
+    let _ = writeln!(text, "  time {}, (.{:0digits$}),", date(stamp, ""), clock.fraction);
+    let errors = format!("maximum error {} us, estimated error {} us", clock.max_error, clock.est_error);
+    let _ = writeln!(text, "  {errors}, TAI offset {}", clock.tai);
+    let _ = writeln!(text, "ntp_adjtime() returns code {code}\n  modes 0x0 (),");
+    let _ = writeln!(
+        text,
+        "  offset {:.3} us, frequency {:.3} ppm, interval {} s,\n  {errors},\n  status 0x{:x} ({}),",
+        clock.offset / 1e3,
+        clock.frequency,
+        1u64 << clock.pps.shift.clamp(0, 62),
+        clock.status,
+        bits(clock.status),
+    );
+    let precision = clock.precision as f64 / if clock.nano { 1e3 } else { 1.0 };
+    let _ = writeln!(
+        text,
+        "  time constant {}, precision {precision:.3} us, tolerance {:.0} ppm,",
+        clock.constant, clock.tolerance,
+    );
+    if clock.pps.shift > 0 {
+        let pps = &clock.pps;
+        let _ = writeln!(
+            text,
+            "  pps frequency {:.3} ppm, stability {:.3} ppm, jitter {:.3} us,\n  intervals {}, jitter exceeded {}, \
+             stability exceeded {}, errors {}.",
+            pps.frequency,
+            pps.stability,
+            pps.jitter / 1e3,
+            pps.intervals,
+            pps.jitter_exceeded,
+            pps.stability_exceeded,
+            pps.errors,
+        );
+    }
+    text
+}
+
+fn bits(status: i32) -> String {
+    let set = BITS.iter().enumerate().filter(|(bit, _)| status >> bit & 1 == 1).map(|(_, name)| *name);
+    set.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::kernel::Pps;
+
+    #[test]
+    fn the_screen_of_ntptime() {
+        let pps = Pps {
+            frequency: 0.0,
+            stability: 0.0,
+            jitter: 0.0,
+            shift: 0,
+            intervals: 0,
+            jitter_exceeded: 0,
+            stability_exceeded: 0,
+            errors: 0,
+        };
+        let clock = KernelClock {
+            state: 5,
+            seconds: 1_795_707_856,
+            fraction: 278_000_000,
+            nano: true,
+            offset: -1500.0,
+            frequency: -12.345,
+            max_error: 16_000_000,
+            est_error: 16,
+            status: 0x2041,
+            constant: 7,
+            precision: 1,
+            tolerance: 500.0,
+            tai: 37,
+            pps,
+        };
+        let text = tell(&clock, false);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "ntp_gettime() returns code 5 (ERROR)");
+        assert!(
+            lines[1].starts_with("  time eeb2d250.472b020d  ") && lines[1].ends_with(".278, (.278000000),"),
+            "{text}"
+        );
+        assert_eq!(
+            lines[2..],
+            [
+                "  maximum error 16000000 us, estimated error 16 us, TAI offset 37",
+                "ntp_adjtime() returns code 5 (ERROR)",
+                "  modes 0x0 (),",
+                "  offset -1.500 us, frequency -12.345 ppm, interval 1 s,",
+                "  maximum error 16000000 us, estimated error 16 us,",
+                "  status 0x2041 (PLL,UNSYNC,NANO),",
+                "  time constant 7, precision 0.001 us, tolerance 500 ppm,",
+            ]
+        );
+    }
+}

@@ -1,0 +1,128 @@
+//! `rsntptrace`: from a daemon to the server it follows, and so on up to the reference clock.
+
+use super::link::{Family, Host, Link, Trouble};
+use super::options::{self, flag, valued};
+use super::query::fetch::{self, is_clock};
+use super::query::names::Names;
+use crate::wire::varlist::VarList;
+use clap::{Command, value_parser};
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The first host did not answer, or a mistake on the command line.
+const FAILED: u8 = 1;
+/// How long one host may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The command line.
+#[must_use]
+pub fn command() -> Command {
+    options::command(
+        "rsntptrace",
+        "rsntptrace follows a chain of NTP servers up to where their time comes from.",
+    )
+    .after_help("Exit status: 0, or 1 if the first host does not answer.")
+    .arg(flag("numeric", 'n', "show addresses, not names"))
+    .arg(
+        valued("max-hosts", 'm', "N", "hosts to ask at most; 99 by default")
+            .default_value("99")
+            .hide_default_value(true)
+            .value_parser(value_parser!(u32).range(1..=1000)),
+    )
+    .arg(valued("host", 'r', "HOST", "the first host, as the argument"))
+    .arg(clap::Arg::new("first").value_name("HOST").help("the first host; localhost by default"))
+}
+
+/// Runs it.
+#[must_use]
+pub fn main(args: &[OsString]) -> u8 {
+    let matches = match options::parse(command(), args, FAILED) {
+        Ok(matches) => matches,
+        Err(code) => return code,
+    };
+    let first = matches.get_one::<String>("first").or_else(|| matches.get_one("host"));
+    let first = first.map_or("localhost", String::as_str);
+    let most = matches.get_one::<u32>("max-hosts").copied().unwrap_or(99);
+    let mut names = Names::new(matches.get_flag("numeric"));
+    let host = match Host::find(first, Family::Any) {
+        Ok(host) => host,
+        Err(why) => {
+            super::complain(&format!("rsntptrace: {why}\n"));
+            return FAILED;
+        }
+    };
+    follow(host, most, &mut names)
+}
+
+fn follow(first: Host, most: u32, names: &mut Names) -> u8 {
+    let (mut host, mut shown) = (first.clone(), first.name);
+    let mut asked: Vec<std::net::SocketAddr> = Vec::new();
+    for index in 0..most {
+        asked.extend(host.addresses.iter().copied());
+        let mut link = Link::new(host);
+        link.timeout = PATIENCE;
+        match step(&mut link, &shown) {
+            Ok((line, next)) => {
+                super::say(&line);
+                let Some(next) = next.filter(|a| !is_clock(*a) && !a.is_unspecified()) else { return 0 };
+                host = Host::at(std::net::SocketAddr::new(next, super::link::PORT));
+                // Two servers that follow each other would be followed for ever.
+                if asked.contains(&host.addresses[0]) {
+                    return 0;
+                }
+                shown = names.of(next);
+            }
+            Err(trouble) => {
+                let what = match trouble {
+                    Trouble::Silent { .. } => "timed out, nothing received".to_owned(),
+                    other => other.to_string().trim_start_matches(['*']).to_owned(),
+                };
+                super::say(&format!("{shown}:\t*{what}*\n"));
+                return if index == 0 { FAILED } else { 0 };
+            }
+        }
+    }
+    0
+}
+
+/// The line of a host, and the address that it follows.
+fn step(link: &mut Link, shown: &str) -> Result<(String, Option<IpAddr>), Trouble> {
+    let system = fetch::variables(link, 0, "")?.list;
+    let peer = system.integer("peer").and_then(|id| u16::try_from(id).ok()).filter(|id| *id != 0);
+    let mut next = None;
+    if let Some(peer) = peer {
+        // A server that tells no more has told about itself at least.
+        let told = fetch::variables(link, peer, "srcadr").map(|found| found.list).unwrap_or_default();
+        next = told.get("srcadr").and_then(|address| address.parse().ok());
+    }
+    Ok((line(shown, &system), next))
+}
+
+fn line(shown: &str, system: &VarList) -> String {
+    let seconds = |name| system.number(name).unwrap_or(0.0) / 1e3;
+    let distance = seconds("rootdelay") / 2.0 + seconds("rootdisp");
+    let stratum = system.integer("stratum").unwrap_or(16);
+    let mut text =
+        format!("{shown}: stratum {stratum}, offset {:.6}, synch distance {distance:.6}", seconds("offset"));
+    if stratum == 1 {
+        text.push_str(&format!(", refid '{}'", system.get("refid").unwrap_or_default()));
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_ntptrace() {
+        let list = |text: &[u8]| VarList::parse(text);
+        assert_eq!(
+            line("a", &list(b"stratum=2, offset=-0.5, rootdelay=10.0, rootdisp=20.0, refid=192.0.2.1")),
+            "a: stratum 2, offset -0.000500, synch distance 0.025000\n"
+        );
+        assert!(line("b", &list(b"stratum=1, refid=GPS")).ends_with(", refid 'GPS'\n"));
+    }
+}
