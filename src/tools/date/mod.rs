@@ -15,7 +15,7 @@ use super::query::cooked::date;
 use crate::config::parse_keys;
 use crate::core::auth::Keys;
 use crate::sys::clock;
-use crate::sys::privileges::{Account, drop_root};
+use crate::sys::privileges::{Account, Duty, drop_root};
 use crate::units::{KeyId, Seconds, Stratum};
 use crate::wire::header::Version;
 use ask::{Asking, Server, ask_all};
@@ -148,7 +148,8 @@ impl Run {
             Err(error) => return self.fail(&format!("bind() fails: {error}")),
         };
         if let Some(user) = matches.get_one::<String>("user")
-            && let Err(why) = Account::find(user).and_then(|account| drop_root(Some(&account), None))
+            && let Err(why) =
+                Account::find(user).and_then(|account| drop_root(Duty::Clock, Some(&account), None))
         {
             return self.fail(&why);
         }
