@@ -53,7 +53,7 @@ if [ -x target/static/rsntpd ] && command -v rpmbuild > /dev/null && command -v 
     check "rpm 4.8 can read them" old_rpm
     light() { ls -l target/rpm/*.rpm; [ "$(stat -c %s "$(main)")" -le 1572864 ]; }
     check "the package has at most 1.5 MB" light
-    version() { [ "$(rpm -qp --qf '%{VERSION}' "$(main)")" = "$(target/static/rsntpd --version | grep -o '[0-9][0-9.]*' | head -1)" ] && rpm -qp --changelog "$(main)" | grep ' - Added: '; }
+    version() { [ "$(rpm -qp --qf '%{VERSION}' "$(main)")" = "$(target/static/rsntpd --version | grep -o '[0-9][0-9.]*' | head -1)" ] && rpm -qp --changelog "$(main)" | grep '^- Added: '; }
     check "version and changelog are those of the project" version
     repo() { rpm/build.sh repo && ls target/rpm/repo/repodata && ! ls target/rpm/repo/repodata | grep -E 'zck|zst|xz|sqlite'; }
     check "make repo: metadata that yum 3.2 reads" repo
