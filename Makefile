@@ -10,6 +10,7 @@ CARGO   = cargo
 BINARY  = target/release/rsntpd
 MANUALS = $(wildcard docs/man/*.8)
 SBIN    = $(DESTDIR)$(PREFIX)/sbin
+TOOLS   = rsntpq rsntpstat rsntpdate rsntp-wait rsntp-keygen rsntptime rsntptrace
 MAN8    = $(DESTDIR)$(PREFIX)/share/man/man8
 DOC     = $(DESTDIR)$(PREFIX)/share/doc/rsntpd
 
@@ -54,8 +55,10 @@ install: ## install what `make build' built; DESTDIR= PREFIX=/usr. An ntp.conf t
 	@test -x $(BINARY) || { echo "install: there is no $(BINARY); run 'make build' first"; exit 1; }
 	install -d $(SBIN) $(MAN8) $(DOC)/examples $(DESTDIR)/etc $(DESTDIR)/var/lib/ntp
 	install -m 755 $(BINARY) $(SBIN)/rsntpd
+	for tool in $(TOOLS); do ln -sf rsntpd $(SBIN)/$$tool || exit 1; done
 	install -m 644 $(MANUALS) $(MAN8)
 	install -m 644 README.md CHANGELOG.md LICENSE LICENSE-MIT LICENSE-APACHE docs/differences.md $(DOC)
+	install -m 644 docs/metrics.md docs/rsntpq.schema.json docs/grafana.json $(DOC)
 	install -m 644 conf/*.conf $(DOC)/examples
 	@if [ -e $(DESTDIR)/etc/ntp.conf ]; then echo "$(DESTDIR)/etc/ntp.conf is there already and stays as it is"; \
 	else echo "install -m 644 conf/ntp.conf $(DESTDIR)/etc/ntp.conf"; \
