@@ -79,7 +79,7 @@ fn of_page(page: &str, section: &str) -> Options {
     let text = text(page);
     let heading = |line: &str| line.starts_with(".Sh ") || line.starts_with(".Ss ");
     let lines =
-        text.lines().skip_while(|line| !section.is_empty() && !(heading(line) && line.ends_with(section)));
+        text.lines().skip_while(|line| !(section.is_empty() || heading(line) && line.ends_with(section)));
     let mut begun = section.is_empty();
     lines
         .take_while(|line| {
