@@ -1,5 +1,5 @@
-//! The manual page says what `rsntpd --help` says: the same options with the same values, and the
-//! page is good mdoc (where mandoc is installed; without it that test reports itself ignored).
+//! The manual pages say what `--help` says: the same options with the same values, for the daemon and
+//! the companions and each form of rsntpq, and the pages are good mdoc (where mandoc is installed; without it that test reports itself ignored).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 
@@ -21,8 +21,29 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn page() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man/rsntpd.8")
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man")
+}
+
+/// A page, or the section of one whose heading ends so, and the words that make the program explain it.
+type Part = (&'static str, &'static str, &'static [&'static str]);
+const PARTS: &[Part] = &[
+    ("rsntpd", "", &[]),
+    ("rsntpq", "OPTIONS", &["--tool", "rsntpq"]),
+    ("rsntpq", "rsntpq check", &["--tool", "rsntpq", "check"]),
+    ("rsntpq", "rsntpq metrics", &["--tool", "rsntpq", "metrics"]),
+    ("rsntpq", "rsntpq report", &["--tool", "rsntpq", "report"]),
+    ("rsntpq", "rsntpq watch", &["--tool", "rsntpq", "watch"]),
+    ("rsntpstat", "OPTIONS", &["--tool", "rsntpstat"]),
+    ("rsntpdate", "OPTIONS", &["--tool", "rsntpdate"]),
+    ("rsntp-wait", "OPTIONS", &["--tool", "rsntp-wait"]),
+    ("rsntp-keygen", "OPTIONS", &["--tool", "rsntp-keygen"]),
+    ("rsntptime", "OPTIONS", &["--tool", "rsntptime"]),
+    ("rsntptrace", "OPTIONS", &["--tool", "rsntptrace"]),
+];
+
+fn text(page: &str) -> String {
+    std::fs::read_to_string(folder().join(format!("{page}.8"))).unwrap()
 }
 
 /// The names of values are the words in capitals, whatever brackets or macros stand around them.
@@ -33,10 +54,10 @@ fn values(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The options of `rsntpd --help`: lines of two spaces, `-s, ` or four spaces, `--long VALUES`, and,
+/// The options of `--help`: lines of two spaces, `-s, ` or four spaces, `--long VALUES`, and,
 /// after two more spaces, the explanation.
-fn of_help() -> Options {
-    let output = Command::new(env!("CARGO_BIN_EXE_rsntpd")).arg("--help").output().unwrap();
+fn of_help(words: &[&str]) -> Options {
+    let output = Command::new(env!("CARGO_BIN_EXE_rsntpd")).args(words).arg("--help").output().unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines()
@@ -53,10 +74,19 @@ fn of_help() -> Options {
         .collect()
 }
 
-/// The options of the page: `.It Fl s , Fl -long Ar VALUE`.
-fn of_page() -> Options {
-    let text = std::fs::read_to_string(page()).unwrap();
-    text.lines()
+/// The options of the page, or of its section: `.It Fl s , Fl -long Ar VALUE`.
+fn of_page(page: &str, section: &str) -> Options {
+    let text = text(page);
+    let heading = |line: &str| line.starts_with(".Sh ") || line.starts_with(".Ss ");
+    let lines =
+        text.lines().skip_while(|line| !(section.is_empty() || heading(line) && line.ends_with(section)));
+    let mut begun = section.is_empty();
+    lines
+        .take_while(|line| {
+            let ends = begun && !section.is_empty() && heading(line);
+            begun = true;
+            !ends
+        })
         .filter_map(|line| {
             let words: Vec<&str> = line.strip_prefix(".It Fl ")?.split(' ').collect();
             let (short, rest) = match words[..] {
@@ -70,24 +100,39 @@ fn of_page() -> Options {
 }
 
 fn options_agree() -> Result<(), Failed> {
-    let (help, page) = (of_help(), of_page());
-    assert!(help.len() > 20, "the help text is not understood by this test: {help:?}");
-    let missing: Vec<_> = help.iter().filter(|(name, _)| !page.contains_key(*name)).collect();
-    let invented: Vec<_> = page.iter().filter(|(name, _)| !help.contains_key(*name)).collect();
-    let different: Vec<_> =
-        help.iter().filter_map(|(n, h)| page.get(n).filter(|p| *p != h).map(|p| (n, h, p))).collect();
-    if missing.is_empty() && invented.is_empty() && different.is_empty() {
-        return Ok(());
+    let mut wrong = Vec::new();
+    for (page, section, words) in PARTS {
+        let (help, page_options) = (of_help(words), of_page(page, section));
+        let least = if words.is_empty() { 20 } else { 3 };
+        assert!(help.len() >= least, "the help text is not understood by this test: {help:?}");
+        let place = format!("{page}.8 {section}");
+        for (name, of_help) in &help {
+            match page_options.get(name) {
+                None => wrong.push(format!("{place}: --{name} is missing")),
+                Some(of_page) if of_page != of_help => {
+                    wrong.push(format!("{place}: --{name} has {of_page:?}, --help says {of_help:?}"));
+                }
+                Some(_) => {}
+            }
+        }
+        let invented = page_options.keys().filter(|name| !help.contains_key(*name));
+        wrong.extend(invented.map(|name| format!("{place}: --{name} is invented")));
     }
-    Err(format!("not in the page: {missing:?}\nonly in the page: {invented:?}\ndifferent: {different:?}")
-        .into())
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
 fn synopsis_is_complete() -> Result<(), Failed> {
-    let text = std::fs::read_to_string(page()).unwrap();
+    for (page, _, words) in PARTS.iter().filter(|(_, section, _)| ["", "OPTIONS"].contains(section)) {
+        synopsis_names(page, &of_help(words))?;
+    }
+    Ok(())
+}
+
+fn synopsis_names(page: &str, help: &Options) -> Result<(), Failed> {
+    let text = text(page);
     let synopsis = text.split(".Sh SYNOPSIS").nth(1).unwrap().split(".Sh ").next().unwrap();
     let flags: Vec<&str> = synopsis.lines().filter_map(|l| l.split_once("Fl ").map(|(_, f)| f)).collect();
-    for (name, (short, values)) in of_help() {
+    for (name, (short, values)) in help {
         let named = flags.iter().any(|f| {
             let word = f.split(' ').next().unwrap_or_default();
             let cluster = values.is_empty() && !f.contains(' ');
@@ -98,14 +143,15 @@ fn synopsis_is_complete() -> Result<(), Failed> {
             }
         });
         if !named && !["help", "version"].contains(&name.as_str()) {
-            return Err(format!("--{name} is not in the synopsis").into());
+            return Err(format!("{page}.8: --{name} is not in the synopsis").into());
         }
     }
     Ok(())
 }
 
 fn mandoc_is_content() -> Result<(), Failed> {
-    let output = Command::new("mandoc").args(["-T", "lint"]).arg(page()).output().unwrap();
+    let pages = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let output = Command::new("mandoc").args(["-T", "lint"]).args(pages).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // Whether ntpq's page is installed says nothing about ours.
     let found: Vec<&str> = text.lines().filter(|l| !l.contains("referenced manual not found")).collect();

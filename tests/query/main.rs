@@ -6,6 +6,7 @@
 
 mod capture;
 mod companions;
+mod documents;
 mod replay;
 
 use capture::{Capture, Screen, captures};

@@ -1,4 +1,5 @@
-//! Variables for programs: numbers as numbers, and the unit in the name, as docs/rsntpq.md lists them.
+//! Variables for programs: numbers as numbers, and the unit in the name, as docs/rsntpq.schema.json
+//! lists them.
 
 use super::cooked::iso;
 use crate::wire::varlist::{self, Item, VarList, unquoted};

@@ -44,10 +44,33 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (least - margin, most + margin)
 }
 
-/// A time as its axis has it: hours within two days, else days.
-fn moment(at: f64, span: f64) -> String {
-    let form = if span <= 2.0 * 86_400.0 { "%H:%M" } else { "%d %b" };
-    DateTime::from_timestamp(at as i64, 0).map_or_else(String::new, |time| time.format(form).to_string())
+/// The axis of time counts hours up to three days, then days, from the first midnight on: so its marks
+/// stand at whole ones.
+#[derive(Clone, Copy)]
+struct Axis {
+    midnight: f64,
+    unit: f64,
+}
+
+const HOUR: f64 = 3600.0;
+const DAY: f64 = 86_400.0;
+
+impl Axis {
+    fn of(time: (f64, f64)) -> Self {
+        let unit = if time.1 - time.0 <= 3.0 * DAY { HOUR } else { DAY };
+        Self { midnight: (time.0 / DAY).floor() * DAY, unit }
+    }
+
+    fn place(self, at: f64) -> f64 {
+        (at - self.midnight) / self.unit
+    }
+
+    /// The mark at a place: the time of day; at midnight, and for days, the date.
+    fn mark(self, place: f64) -> String {
+        let at = (self.midnight + place * self.unit).round() as i64;
+        let form = if at.rem_euclid(DAY as i64) == 0 { "%d %b" } else { "%H:%M" };
+        DateTime::from_timestamp(at, 0).map_or_else(String::new, |time| time.format(form).to_string())
+    }
 }
 
 /// Values over time, in a unit; `time` is the whole page's span.
@@ -57,10 +80,12 @@ pub(super) fn over_time(
     unit: Unit,
     height: u32,
 ) -> Result<String, String> {
+    let axis = Axis::of(time);
     let points: Vec<Point> =
-        thinned(points, STRETCHES).into_iter().map(|(at, value)| (at, value * unit.factor)).collect();
+        thinned(points, STRETCHES).into_iter().map(|(at, v)| (axis.place(at), v * unit.factor)).collect();
     let (low, high) = range(points.iter().map(|(_, value)| *value));
-    let span = (time.1 - time.0).max(1.0);
+    let start = axis.place(time.0);
+    let span = (axis.place(time.1) - start).max(1e-3);
     let mut text = String::new();
     let mut draw = || -> Result<(), Box<dyn std::error::Error>> {
         let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
@@ -69,14 +94,14 @@ pub(super) fn over_time(
             .margin_right(20)
             .x_label_area_size(26)
             .y_label_area_size(76)
-            .build_cartesian_2d(time.0..time.0 + span, low..high)?;
+            .build_cartesian_2d(start..start + span, low..high)?;
         chart
             .configure_mesh()
             .light_line_style(WHITE)
             .bold_line_style(GRID)
             .x_labels(9)
             .y_labels(6)
-            .x_label_formatter(&|at| moment(*at, span))
+            .x_label_formatter(&|place| axis.mark(*place))
             .y_label_formatter(&|value| label(*value, high - low))
             .y_desc(unit.name)
             .label_style(("sans-serif", 13))
@@ -150,7 +175,12 @@ mod tests {
             (label(1.5, 100.0), label(1.5, 1.0), label(1.5, 0.01)),
             ("2".into(), "1.50".into(), "1.5000".into())
         );
-        assert_eq!((moment(3600.0, 86_400.0), moment(0.0, 1e6)), ("01:00".to_owned(), "01 Jan".to_owned()));
+        let (hours, days) = (Axis::of((90_000.0, 180_000.0)), Axis::of((90_000.0, 900_000.0)));
+        assert_eq!(
+            (hours.place(90_000.0), hours.mark(1.0), hours.mark(24.0)),
+            (1.0, "01:00".into(), "03 Jan".into())
+        );
+        assert_eq!((days.mark(1.0), days.mark(1.5)), ("03 Jan".to_owned(), "12:00".to_owned()));
     }
 
     #[test]

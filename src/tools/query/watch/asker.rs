@@ -1,7 +1,7 @@
 //! Asks the server again and again, in a thread of its own, and sends what it heard.
 
 use super::Event;
-use super::state::{Answers, Client, News, Row};
+use super::state::{Answers, Client, Clients, News, Row};
 use crate::tools::link::{Ask, Link, Sign, Trouble};
 use crate::tools::query::console::Console;
 use crate::tools::query::fetch::{self, Source};
@@ -103,7 +103,7 @@ impl Asker {
     }
 
     /// The clients and whether that is all of them; the restrictions where we are told.
-    fn clients(&mut self) -> Result<(Vec<Client>, bool, Option<Vec<super::explain::Entry>>), Trouble> {
+    fn clients(&mut self) -> Result<Clients, Trouble> {
         let end = Instant::now() + CLIENTS_PATIENCE;
         let table = mru::read(self.console.link()?, "", &|| Instant::now() >= end)?;
         let now = table.now.unwrap_or_else(|| self.console.now());
