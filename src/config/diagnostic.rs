@@ -43,7 +43,26 @@ pub struct Diagnostic {
     pub include_stack: Vec<(PathBuf, u32)>,
 }
 
+/// Of a line that is longer, this much is shown around the word.
+const SHOWN: usize = 240;
+
 impl Diagnostic {
+    /// Takes the line and the octets it is about; of a long line only what stands around them.
+    pub(super) fn show(&mut self, line: &[u8], span: Range<usize>) {
+        let span = span.start.min(line.len())..span.end.min(line.len());
+        if line.len() <= SHOWN {
+            self.source = line.to_vec();
+            self.span = span;
+            return;
+        }
+        let first = span.start.saturating_sub(SHOWN / 3);
+        let last = line.len().min(first + SHOWN);
+        let (before, after) = (if first > 0 { "… " } else { "" }, if last < line.len() { " …" } else { "" });
+        self.source = [before.as_bytes(), &line[first..last], after.as_bytes()].concat();
+        let moved = |at: usize| at.clamp(first, last) - first + before.len();
+        self.span = moved(span.start)..moved(span.end);
+    }
+
     /// One line for the log: where, what, what was expected, what takes effect.
     #[must_use]
     pub fn log_line(&self) -> String {

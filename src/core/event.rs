@@ -335,19 +335,7 @@ impl Event {
             Self::LeapArmed(leap) => format!("leap second armed: {}", leap_word(*leap)),
             Self::LeapDisarmed => "leap second disarmed: the servers no longer announce it".to_owned(),
             Self::LeapOccurred(leap) => format!("leap second: {}", leap_word(*leap)),
-            Self::LeapFile { tai, last, expires } => {
-                let tai = tai.map_or_else(|| "unknown".to_owned(), |tai| format!("{tai} s"));
-                let expires = expires.map_or_else(|| "never".to_owned(), date_stamp);
-                format!("leap second file: TAI-UTC {tai}, last leap {}, expires {expires}", date_stamp(*last))
-            }
-            Self::LeapFileOld(days) if *days > 0 => {
-                format!("the leap second file expires in {}: get a new one", days_words(*days))
-            }
-            Self::LeapFileOld(days) => format!(
-                "the leap second file expired {} ago: leap seconds are taken from the servers until there is \
-                 a new one",
-                days_words(-days)
-            ),
+            Self::LeapFile { .. } | Self::LeapFileOld(_) => self.leap_file_text(),
             Self::NameResolved { name, address } => format!("{name} is {address}"),
             Self::NameFailed { name, reason, retry } => {
                 format!("cannot resolve {name}: {reason}; trying again in {:.0} s", retry.get())
@@ -378,6 +366,25 @@ impl Event {
             | Self::BecameSystemPeer(_)
             | Self::BadAuth(_)
             | Self::Popcorn(..) => self.peer_text(),
+        }
+    }
+
+    fn leap_file_text(&self) -> String {
+        match self {
+            Self::LeapFile { tai, last, expires } => {
+                let tai = tai.map_or_else(|| "unknown".to_owned(), |tai| format!("{tai} s"));
+                let expires = expires.map_or_else(|| "never".to_owned(), date_stamp);
+                format!("leap second file: TAI-UTC {tai}, last leap {}, expires {expires}", date_stamp(*last))
+            }
+            Self::LeapFileOld(days) if *days > 0 => {
+                format!("the leap second file expires in {}: get a new one", days_words(*days))
+            }
+            Self::LeapFileOld(days) => format!(
+                "the leap second file expired {} ago: leap seconds are taken from the servers until there is \
+                 a new one",
+                days_words(-days)
+            ),
+            _ => String::new(),
         }
     }
 

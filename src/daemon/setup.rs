@@ -4,7 +4,6 @@
 
 mod merge;
 mod sources;
-mod without_effect;
 
 use self::sources::{ReadError, Sources};
 use super::cli::Options;
@@ -119,13 +118,12 @@ fn read(options: &Options, memory: Memory) -> Loaded {
         }
         Err(why) => {
             notices.push(could_not_open(&options.configfile, &why));
-            config::Parsed { config: base, diagnostics: Vec::new() }
+            config::Parsed { config: base, diagnostics: Vec::new(), lints: Vec::new() }
         }
     };
     let mut diagnostics = parsed.diagnostics;
     let mut config = parsed.config;
     merge::finish(options, &mut config, &mut notices);
-    notices.extend(without_effect::notices(&config));
     let keys = read_keys(&config, &mut sources, old_keys, &mut diagnostics, &mut notices);
     // A leap second file that went bad leaves what the good one said.
     let leap_table =

@@ -24,13 +24,13 @@ pub const LAYERS: &[Layer] = &[
     Layer {
         name: "core",
         knows: &["wire", "config::model", "units"],
-        crates: Some(&["rand_chacha", "md5", "sha1", "subtle"]),
+        crates: Some(&["rand_chacha", "aes", "cmac", "md5", "ripemd", "sha1", "sha2", "siphasher", "subtle"]),
     },
     Layer {
         name: "config",
         knows: &["units"],
-        // Parsing, drawing diagnostics, finding the word that was meant.
-        crates: Some(&["nom", "annotate_snippets", "strsim"]),
+        // Parsing, drawing diagnostics, finding the word that was meant, the hash of a leap second file.
+        crates: Some(&["nom", "annotate_snippets", "sha1", "strsim"]),
     },
     Layer { name: "sys", knows: &["units"], crates: None },
     Layer { name: "wire", knows: &["units"], crates: Some(&[]) },
