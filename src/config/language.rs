@@ -5,6 +5,7 @@
 
 mod commands;
 mod foreign;
+pub mod help;
 mod options;
 mod settings;
 
@@ -357,9 +358,40 @@ pub fn everywhere(name: &str) -> impl Iterator<Item = (Context, &'static Row)> {
     })
 }
 
+/// What may stand behind the first argument of a command.
+#[must_use]
+pub fn options_of(command: &str) -> &'static [Context] {
+    match command {
+        "server" | "pool" | "peer" | "broadcast" | "manycastclient" => &[Context::Association],
+        "refclock" => &[Context::Refclock, Context::Fudge, Context::Association],
+        "fudge" => &[Context::Fudge],
+        "restrict" => &[Context::RestrictTarget, Context::Restrict],
+        "discard" => &[Context::Discard],
+        "mru" => &[Context::Mru],
+        "tos" => &[Context::Tos],
+        "tinker" => &[Context::Tinker],
+        "enable" | "disable" => &[Context::Switch],
+        "rlimit" => &[Context::Rlimit],
+        "statistics" => &[Context::Statistics],
+        "filegen" => &[Context::Statistics, Context::Filegen, Context::FilegenType],
+        "interface" | "nic" => &[Context::InterfaceAction, Context::InterfaceMatch],
+        "crypto" => &[Context::Crypto],
+        "trap" => &[Context::Trap],
+        "reset" => &[Context::Reset],
+        "setvar" => &[Context::Setvar],
+        "trustedkey" => &[Context::KeyRange],
+        _ => &[],
+    }
+}
+
+/// All rows.
+pub fn words() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().flat_map(|(_, rows)| rows.iter())
+}
+
 /// Rows that are words of the language, whoever knows them first.
 fn spoken() -> impl Iterator<Item = &'static Row> {
-    TABLE.iter().flat_map(|(_, rows)| rows.iter()).filter(|row| !matches!(row.since, Since::Foreign(_)))
+    words().filter(|row| !matches!(row.since, Since::Foreign(_)))
 }
 
 /// The words of the language, to be found fast.
@@ -429,6 +461,16 @@ mod tests {
                     assert!(!why.is_empty() && !why.ends_with('.'), "{context:?} {name}");
                 }
             }
+        }
+    }
+
+    /// Every word but the commands stands behind some command.
+    #[test]
+    fn each_context_belongs_to_a_command() {
+        for (context, _) in TABLE {
+            let of = rows(Context::Command).iter().filter(|row| options_of(row.name).contains(&context));
+            let first = matches!(context, Context::Command | Context::Foreign);
+            assert_eq!(of.count() == 0, first, "{context:?}");
         }
     }
 

@@ -39,6 +39,26 @@ pub(super) struct Place<'a> {
     pub(super) start: usize,
 }
 
+impl Place<'_> {
+    fn note(&self, line: &[u8], span: Range<usize>) -> Diagnostic {
+        let mut found = Diagnostic {
+            severity: Severity::Note,
+            file: self.file.to_owned(),
+            line: self.number,
+            column: span.start as u32 + 1,
+            source: Vec::new(),
+            span: 0..0,
+            message: String::new(),
+            expected: None,
+            effect: String::new(),
+            suggestion: None,
+            include_stack: self.stack.to_vec(),
+        };
+        found.show(line, span);
+        found
+    }
+}
+
 /// What to say besides the message.
 #[derive(Default)]
 pub(super) struct Advice {
@@ -108,23 +128,24 @@ impl<'a> Line<'a> {
         advice: Advice,
         effect: impl Into<String>,
     ) {
+        let (bytes, place) = (self.bytes, self.place);
         self.findings.push(severity, || {
-            let mut found = Diagnostic {
-                severity,
-                file: self.place.file.to_owned(),
-                line: self.place.number,
-                column: span.start as u32 + 1,
-                source: Vec::new(),
-                span: 0..0,
-                message,
-                expected: advice.expected,
-                effect: effect.into(),
-                suggestion: advice.suggestion,
-                include_stack: self.place.stack.to_vec(),
-            };
-            found.show(self.bytes, span);
+            let mut found = place.note(bytes, span);
+            (found.severity, found.message, found.effect) = (severity, message, effect.into());
+            (found.expected, found.suggestion) = (advice.expected, advice.suggestion);
             found
         });
+    }
+
+    /// From this word to the end of what is no remark.
+    pub(super) fn whole(&self, first: &Token) -> Range<usize> {
+        let code = self.bytes.split(|b| *b == b'#').next().unwrap_or_default();
+        first.span.start..code.trim_ascii_end().len().max(first.span.end)
+    }
+
+    /// A note without words about this place of the line.
+    pub(super) fn mark(&self, span: Range<usize>) -> Diagnostic {
+        self.place.note(self.bytes, span)
     }
 
     /// Where the next word stands.

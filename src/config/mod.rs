@@ -41,4 +41,14 @@ pub struct Parsed {
     pub diagnostics: Vec<Diagnostic>,
     /// What is understood and yet will bite (a warning), or does nothing (a note).
     pub lints: Vec<Diagnostic>,
+    /// Where lines stand that say where something is: the command, and a note without words.
+    pub marks: Vec<(&'static str, Diagnostic)>,
+}
+
+impl Parsed {
+    /// What there is to say about the line of `command`, to be filled in; nothing if no file has such a line.
+    #[must_use]
+    pub fn mark(&self, command: &str) -> Option<&Diagnostic> {
+        self.marks.iter().rev().find(|(name, _)| *name == command).map(|(_, mark)| mark)
+    }
 }

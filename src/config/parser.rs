@@ -1,7 +1,7 @@
 //! The whole file: lines to commands, includefiles, and the order in which commands apply.
 
 use super::Parsed;
-use super::diagnostic::{Severity, quote};
+use super::diagnostic::{Diagnostic, Severity, quote};
 use super::findings::{Findings, Spot, Text};
 use super::language::{self, Context, Keywords, Row, Standing};
 use super::lexer::{Token, TokenKind};
@@ -28,6 +28,9 @@ const INCLUDES_MAX: usize = 1000;
 
 /// Gives the octets of an includefile, or why it cannot be read.
 pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
+
+/// Commands whose files somebody may want to look at, and tell what is wrong with them.
+const MARKED: [&str; 2] = ["driftfile", "keys"];
 
 /// Commands that a running daemon does not take: what they name would be read or overwritten by
 /// whoever holds the control key, not by who holds the machine.
@@ -71,6 +74,7 @@ struct Parser<'r> {
     /// Which servers there are, to find a second line for the same one.
     known: BTreeSet<(u8, String)>,
     texts: Vec<Text>,
+    marks: Vec<(&'static str, Diagnostic)>,
     read: Read<'r>,
     stack: Rc<Vec<(PathBuf, u32)>>,
     included: usize,
@@ -113,6 +117,7 @@ impl<'r> Parser<'r> {
             places: Places::behind(config.servers.len()),
             known: config.servers.iter().filter_map(identity).collect(),
             texts: Vec::new(),
+            marks: Vec::new(),
             read,
             stack: Rc::default(),
             included: 0,
@@ -191,6 +196,10 @@ impl<'r> Parser<'r> {
 
     fn run(&mut self, line: &mut Line<'_>, row: &'static Row, first: &Token) -> Result<(), Dropped> {
         let config = &mut self.config;
+        if MARKED.contains(&row.name) {
+            self.marks.retain(|(name, _)| *name != row.name);
+            self.marks.push((row.name, line.mark(line.whole(first))));
+        }
         match row.name {
             "server" | "pool" | "peer" | "broadcast" | "manycastclient" => {
                 let found = servers::association(line, row.name)?;
@@ -334,7 +343,7 @@ impl<'r> Parser<'r> {
         }
         idle::sort(&mut self.config);
         let lints = lint::lint(&self.config, &self.places, &self.texts);
-        Parsed { config: self.config, diagnostics: self.findings.into_list(), lints }
+        Parsed { config: self.config, diagnostics: self.findings.into_list(), lints, marks: self.marks }
     }
 
     /// Takes back what `unpeer` lines name.

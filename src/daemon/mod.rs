@@ -8,6 +8,7 @@ pub mod files;
 pub mod leapfile;
 pub mod log;
 pub mod perform;
+pub mod print_config;
 pub mod resolver;
 pub mod run;
 pub mod setup;

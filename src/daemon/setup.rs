@@ -2,6 +2,7 @@
 //!
 //! Nothing here stops the daemon: what is missing or not understood becomes a line for the log.
 
+mod doubts;
 mod merge;
 mod sources;
 
@@ -33,6 +34,8 @@ pub struct Loaded {
     pub setup: Setup,
     /// What was noticed in the configuration, keys and drift files, in that order.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is understood and will bite, or does nothing: about the configuration as a whole and the files it names.
+    pub lints: Vec<Diagnostic>,
     /// What else is to be told: missing files, slips on the command line.
     pub notices: Vec<Notice>,
     /// The frequency of the drift file, where there is one that makes sense. Read by [`load`] only.
@@ -47,7 +50,11 @@ impl Loaded {
     /// Everything that is to be told, line by line.
     pub fn log_lines(&self) -> impl Iterator<Item = (Level, String)> {
         let noticed = self.notices.iter().map(|notice| (notice.level, notice.text.clone()));
-        noticed.chain(self.diagnostics.iter().map(|found| (level(found.severity), found.log_line())))
+        // What is merely worth knowing is for those who ask by --check.
+        let lints = self.lints.iter().filter(|found| found.severity != Severity::Note);
+        noticed.chain(
+            self.diagnostics.iter().chain(lints).map(|found| (level(found.severity), found.log_line())),
+        )
     }
 }
 
@@ -118,9 +125,11 @@ fn read(options: &Options, memory: Memory) -> Loaded {
         }
         Err(why) => {
             notices.push(could_not_open(&options.configfile, &why));
-            config::Parsed { config: base, diagnostics: Vec::new(), lints: Vec::new() }
+            config::Parsed { config: base, diagnostics: Vec::new(), lints: Vec::new(), marks: Vec::new() }
         }
     };
+    let mut lints = doubts::look(&parsed, options.user.as_deref());
+    lints.splice(0..0, parsed.lints);
     let mut diagnostics = parsed.diagnostics;
     let mut config = parsed.config;
     merge::finish(options, &mut config, &mut notices);
@@ -145,6 +154,7 @@ fn read(options: &Options, memory: Memory) -> Loaded {
             quit_after_set: options.quit,
         },
         diagnostics,
+        lints,
         notices,
         drift: None,
         unreadable,

@@ -105,15 +105,10 @@ fn shown_of_crypto(word: &str) -> bool {
     language::find(Context::Crypto, word).is_some() && word != "revoke"
 }
 
+/// What stands behind a command, where what it loses by a late word is the rest of the line.
 fn contexts(command: &str) -> &'static [Context] {
-    match command {
-        "server" | "pool" | "peer" | "broadcast" | "manycastclient" => &[Context::Association],
-        "fudge" => &[Context::Fudge],
-        "tos" => &[Context::Tos],
-        "tinker" => &[Context::Tinker],
-        "enable" | "disable" => &[Context::Switch],
-        _ => &[],
-    }
+    // The words of restrict have a rule of their own.
+    if command == "restrict" { &[] } else { language::options_of(command) }
 }
 
 /// A restrict line is read to the first word that is no flag; behind -4 or -6 there is no mask.
