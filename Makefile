@@ -9,8 +9,10 @@ export CARGO_TARGET_DIR := $(CURDIR)/target
 CARGO   = cargo
 BINARY  = target/release/rsntpd
 MANUALS = $(wildcard docs/man/*.8)
+FORMATS = $(wildcard docs/man/*.5)
 SBIN    = $(DESTDIR)$(PREFIX)/sbin
 MAN8    = $(DESTDIR)$(PREFIX)/share/man/man8
+MAN5    = $(DESTDIR)$(PREFIX)/share/man/man5
 DOC     = $(DESTDIR)$(PREFIX)/share/doc/rsntpd
 
 .PHONY: help setup build demo check fmt accuracy bench install clean
@@ -50,9 +52,10 @@ bench: ## run all benchmarks
 
 install: ## install what `make build' built; DESTDIR= PREFIX=/usr. An ntp.conf that is there stays
 	@test -x $(BINARY) || { echo "install: there is no $(BINARY); run 'make build' first"; exit 1; }
-	install -d $(SBIN) $(MAN8) $(DOC)/examples $(DESTDIR)/etc $(DESTDIR)/var/lib/ntp
+	install -d $(SBIN) $(MAN8) $(MAN5) $(DOC)/examples $(DESTDIR)/etc $(DESTDIR)/var/lib/ntp
 	install -m 755 $(BINARY) $(SBIN)/rsntpd
 	install -m 644 $(MANUALS) $(MAN8)
+	install -m 644 $(FORMATS) $(MAN5)
 	install -m 644 README.md CHANGELOG.md LICENSE LICENSE-MIT LICENSE-APACHE docs/differences.md $(DOC)
 	install -m 644 conf/*.conf $(DOC)/examples
 	@if [ -e $(DESTDIR)/etc/ntp.conf ]; then echo "$(DESTDIR)/etc/ntp.conf is there already and stays as it is"; \

@@ -1,7 +1,12 @@
-//! The manual page says what `rsntpd --help` says: the same options with the same values, and the
-//! page is good mdoc (where mandoc is installed; without it that test reports itself ignored).
+//! The manual page says what `rsntpd --help` says: the same options with the same values; the page of the
+//! configuration is made from the table of the language (`UPDATE=1` writes it); and
+//! the pages are good mdoc (where mandoc is installed; without it that test reports itself ignored).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
+#![allow(unreachable_pub)] // the modules of a test have no other readers
+
+#[path = "manual/page.rs"]
+mod page;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::collections::BTreeMap;
@@ -16,6 +21,7 @@ fn main() {
     let trials = vec![
         Trial::test("every_option_of_help_is_in_the_page_and_vice_versa", options_agree),
         Trial::test("the_synopsis_names_every_option", synopsis_is_complete),
+        Trial::test("the_page_of_the_configuration_is_that_of_the_table", configuration_is_current),
         Trial::test("mandoc_finds_nothing_to_say", mandoc_is_content).with_ignored_flag(no_mandoc),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -23,6 +29,23 @@ fn main() {
 
 fn page() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man/rsntpd.8")
+}
+
+fn configuration_page() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man/rsntp.conf.5")
+}
+
+fn configuration_is_current() -> Result<(), Failed> {
+    let made = page::page();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(configuration_page(), &made).unwrap();
+    }
+    let there = std::fs::read_to_string(configuration_page()).unwrap_or_default();
+    if there == made {
+        return Ok(());
+    }
+    Err("docs/man/rsntp.conf.5 is not what the table says: UPDATE=1 cargo test --test manual writes it"
+        .into())
 }
 
 /// The names of values are the words in capitals, whatever brackets or macros stand around them.
@@ -105,7 +128,8 @@ fn synopsis_is_complete() -> Result<(), Failed> {
 }
 
 fn mandoc_is_content() -> Result<(), Failed> {
-    let output = Command::new("mandoc").args(["-T", "lint"]).arg(page()).output().unwrap();
+    let output =
+        Command::new("mandoc").args(["-T", "lint"]).args([page(), configuration_page()]).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     // Whether ntpq's page is installed says nothing about ours.
     let found: Vec<&str> = text.lines().filter(|l| !l.contains("referenced manual not found")).collect();

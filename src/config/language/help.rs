@@ -31,17 +31,20 @@ pub fn list() -> String {
     out + "rsntpd --help-config WORD tells more of a word, and rsntp.conf(5) all of them.\n"
 }
 
-/// The context, as a heading.
-fn heading(context: Context) -> String {
+/// The words of a context, as a heading: `Flags of restrict`.
+#[must_use]
+pub fn heading(context: Context) -> String {
     let place = context.place();
-    let place = place.strip_prefix("a ").or_else(|| place.strip_prefix("an ")).unwrap_or(place);
-    match place {
-        "command" => "Commands".to_owned(),
-        place => {
-            let mut letters = place.chars();
-            letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect()
+    let one = place.strip_prefix("a ").or_else(|| place.strip_prefix("an "));
+    let text = match one.map(|one| one.split_once(' ').unwrap_or((one, ""))) {
+        None => place.to_owned(),
+        Some((kind, rest)) => {
+            let plural = if kind.ends_with("ch") { "es" } else { "s" };
+            format!("{kind}{plural} {rest}").trim_end().to_owned()
         }
-    }
+    };
+    let mut letters = text.chars();
+    letters.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(letters).collect()
 }
 
 fn entry(context: Context, row: &Row) -> String {
