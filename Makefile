@@ -47,8 +47,10 @@ fmt: ## format the source
 accuracy: ## print the accuracy table (simulator); ARGS="lan bad --seeds 3" for a part of it
 	$(CARGO) bench --locked --bench accuracy -- $(ARGS)
 
-bench: ## run all benchmarks
-	$(CARGO) bench --locked --benches
+bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (5 minutes; root); ARGS="--rounds 1" for less
+	tests/peers.sh
+	$(CARGO) bench --locked --bench parts
+	$(CARGO) bench --locked --bench serve -- $(ARGS)
 
 install: ## install what `make build' built; DESTDIR= PREFIX=/usr. An ntp.conf that is there stays
 	@test -x $(BINARY) || { echo "install: there is no $(BINARY); run 'make build' first"; exit 1; }

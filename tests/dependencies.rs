@@ -14,7 +14,8 @@ use std::process::Command;
 const LICENCES: [&str; 4] = ["MIT", "Apache-2.0", "BSD-3-Clause", "Unicode-3.0"];
 
 /// Crates that are there in more than one version: name, the version to be passed over, why.
-const DOUBLES: &[(&str, &str, &str)] = &[];
+const DOUBLES: &[(&str, &str, &str)] =
+    &[("syn", "2.0.119", "the macros of divan (benchmarks only) are still at 2")];
 
 /// Where rsntpd runs: what other platforms would need is not built and not judged.
 const TARGETS: [&str; 3] =
@@ -219,7 +220,7 @@ fn another_deny_toml_is_told() {
     };
     assert_eq!(changed("\"MIT\",", "\"MIT\", \"GPL-3.0-only\","), 1);
     assert_eq!(changed("\"Apache-2.0\",", ""), 1);
-    assert_eq!(changed("skip = []", "skip = [{ crate = \"a@1.0.0\", reason = \"\" }]"), 1);
+    assert_eq!(changed("skip = [", "skip = [{ crate = \"a@1.0.0\", reason = \"\" },"), 1);
     assert_eq!(changed("multiple-versions = \"deny\"", "multiple-versions = \"warn\""), 1);
     assert_eq!(changed("aarch64", "armv7"), 1);
 }

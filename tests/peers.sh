@@ -6,7 +6,9 @@ set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 peers=$top/.peers
 packages=(chrony ntpsec ntpsec-ntpdig ntpstat python3-ntp)
-stamp=$peers/stamp-2
+# OpenNTPD has a program of the same path as NTPsec: it gets a root of its own.
+alone=(openntpd)
+stamp=$peers/stamp-3
 [ -e "$stamp" ] && exit 0
 rm -rf "$peers"; mkdir -p "$peers"/{debs,root,bin}
 
@@ -17,9 +19,14 @@ libraries=(libedit2 libseccomp2 libcap2 libnettle8 libhogweed6 libgnutls30 libto
 missing=()
 for p in "${libraries[@]}"; do dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p"); done
 cd "$peers/debs"
-apt-get download -qq "${packages[@]}" "${missing[@]}" 2>/dev/null ||
-    { apt-get update -qq; apt-get download -qq "${packages[@]}" "${missing[@]}"; }
-for deb in *.deb; do dpkg -x "$deb" "$peers/root"; done
+apt-get download -qq "${packages[@]}" "${alone[@]}" "${missing[@]}" 2>/dev/null ||
+    { apt-get update -qq; apt-get download -qq "${packages[@]}" "${alone[@]}" "${missing[@]}"; }
+for deb in *.deb; do
+    case $deb in
+        openntpd_*) dpkg -x "$deb" "$peers/openntpd" ;;
+        *) dpkg -x "$deb" "$peers/root" ;;
+    esac
+done
 
 root=$peers/root
 # The Python module looks for its library beside itself.
@@ -34,6 +41,7 @@ wrap() { # NAME PROGRAM [ENV]
 wrap chronyd "$root/usr/sbin/chronyd"
 wrap chronyc "$root/usr/bin/chronyc"
 wrap ntpd-ntpsec "$root/usr/sbin/ntpd"
+wrap ntpd-openntpd "$peers/openntpd/usr/sbin/ntpd"
 pypath="export PYTHONPATH=$root/usr/lib/python3/dist-packages PYTHONDONTWRITEBYTECODE=1"
 wrap ntpq "$python $root/usr/bin/ntpq" "$pypath"
 wrap ntpdig "$python $root/usr/bin/ntpdig" "$pypath"

@@ -51,6 +51,11 @@ impl Findings {
         self.worst = Some(self.worst.map_or(severity, |worst| worst.min(severity)));
     }
 
+    /// Whether what is pushed now is only counted, so that its words need not be found.
+    pub(super) fn only_counts(&self) -> bool {
+        self.more > 0
+    }
+
     /// All that was found; the last one tells how many are not listed.
     pub(super) fn into_list(mut self) -> Vec<Diagnostic> {
         if let (Some(mut last), Some(worst)) = (self.last, self.worst) {

@@ -12,7 +12,7 @@ use crate::units::{KeyId, Ppm};
 
 /// Whether the model has a place for this command, though it changes nothing.
 pub(super) fn has_field(name: &str) -> bool {
-    matches!(name, "requestkey" | "controlkey" | "saveconfigdir")
+    name == "requestkey"
 }
 
 /// A command with one value, which the model has a place for. The last one counts.

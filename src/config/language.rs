@@ -301,6 +301,9 @@ impl Row {
 /// A limit that is there only because numbers end somewhere; it is not worth telling.
 const LARGE: f64 = 1e9;
 
+/// Letters of what may be meant to be a word of the language.
+const LONGEST: usize = 40;
+
 /// Every context with its words, in the order in which a manual tells them.
 pub const TABLE: [(Context, &[Row]); 23] = [
     (Context::Command, commands::COMMANDS),
@@ -420,7 +423,8 @@ pub(super) fn is_late(name: &str) -> bool {
 /// The word of `candidates` that was probably meant, if one is near: at most a third of its
 /// letters wrong, swapped or missing.
 pub(super) fn suggest<'a>(text: &[u8], candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let text = std::str::from_utf8(text).ok()?.to_ascii_lowercase();
+    // Nobody mistypes that much, and comparing takes time.
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= LONGEST)?.to_ascii_lowercase();
     candidates
         .map(|c| (strsim::osa_distance(&text, c), c))
         .filter(|(distance, c)| *distance * 3 <= c.len() && *distance <= 2)

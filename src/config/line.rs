@@ -164,6 +164,10 @@ impl<'a> Line<'a> {
 
     /// Says that a word does not belong where it stands. A remark is told as one, to its end.
     pub(super) fn unexpected(&mut self, token: &Token, expected: &str, candidates: &[&str], effect: String) {
+        if self.findings.only_counts() {
+            self.say(Severity::Error, token.span.clone(), String::new(), Advice::default(), effect);
+            return;
+        }
         let suggestion = language::suggest(&token.text, candidates.iter().copied()).map(str::to_owned);
         let word = quote(&token.text);
         let mut span = token.span.clone();

@@ -27,6 +27,8 @@ pub struct Config {
     pub tos: Tos,
     /// `discard`.
     pub discard: Discard,
+    /// `mru`.
+    pub mru: Mru,
     /// `driftfile`; absent or without an argument there is none.
     pub driftfile: Option<PathBuf>,
     /// The second argument of `driftfile`: wander below which the file is not rewritten, ppm.
@@ -45,8 +47,6 @@ pub struct Config {
     pub statistics: Statistics,
     /// `interface` / `nic` rules in order; the last that matches wins.
     pub interfaces: Vec<InterfaceRule>,
-    /// `mru`.
-    pub mru: Mru,
     /// `dscp` (4.2.8): differentiated services code point of what we send, 0..=63; the default is 46.
     pub dscp: Option<u8>,
     /// `setvar NAME = VALUE [default]`: name, value, shown by default.
@@ -273,6 +273,12 @@ impl AccessFlags {
         Self(self.0 | other.0)
     }
 
+    /// This set without the flags of `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
@@ -466,27 +472,32 @@ impl Default for Discard {
     }
 }
 
-/// `mru` (4.2.8): how many clients are remembered for rate limiting.
+/// `mru` (4.2.8): how many clients are remembered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Mru {
-    /// `maxdepth`: most clients (16,384); the later of it and `maxmem` counts.
+    /// `maxdepth`: most clients; the later of it and `maxmem` counts. The default (40,000) fits into 4 MiB.
     pub maxdepth: u32,
+    /// `mindepth`: so many are remembered whatever their age (600).
+    pub mindepth: u32,
+    /// `maxage`: beyond `mindepth`, a client not heard for so long gives its place to a new one,
+    /// seconds. 3600, not the 64 of ntpd: clients poll every 1024 s.
+    pub maxage: u32,
 }
 
 impl Mru {
-    /// What a remembered client costs, octets, about.
-    pub const ENTRY: u32 = 150;
+    /// What a remembered client costs, octets, at most.
+    pub const ENTRY: u32 = 100;
 
     /// The depth that fits into `maxmem` KiB.
     #[must_use]
     pub const fn depth_of(kib: u32) -> u32 {
-        kib.saturating_mul(1024) / Self::ENTRY
+        (kib as u64 * 1024 / Self::ENTRY as u64) as u32
     }
 }
 
 impl Default for Mru {
     fn default() -> Self {
-        Self { maxdepth: 16_384 }
+        Self { maxdepth: 40_000, mindepth: 600, maxage: 3600 }
     }
 }
 

@@ -67,6 +67,8 @@ struct Parser<'r> {
     keywords: Rc<Keywords>,
     switches: Vec<(&'static Row, bool)>,
     fudges: Vec<((u8, u8), Vec<Found>)>,
+    /// The last such line.
+    trusted: Option<Vec<settings::KeyRange>>,
     unpeers: Vec<(Target, Family)>,
     /// The associations of a running daemon.
     running: Option<&'r [Known]>,
@@ -112,6 +114,7 @@ impl<'r> Parser<'r> {
             keywords: Rc::new(Keywords::new()),
             switches: Vec::new(),
             fudges: Vec::new(),
+            trusted: None,
             unpeers: Vec::new(),
             running: None,
             places: Places::behind(config.servers.len()),
@@ -231,7 +234,7 @@ impl<'r> Parser<'r> {
             "interface" | "nic" => statistics::interface(line, config, row.name)?,
             "logconfig" => statistics::logconfig(line, config)?,
             "setvar" => settings::setvar(line, config)?,
-            "trustedkey" => config.auth.trusted = settings::trusted_keys(line)?,
+            "trustedkey" => self.trusted = Some(settings::trusted_keys(line)?),
             "driftfile" => settings::driftfile(line, config),
             "end" => self.ended = true,
             _ if row.standing == Standing::Honoured || idle::has_field(row.name) => {
@@ -327,6 +330,9 @@ impl<'r> Parser<'r> {
             for (switch, on) in self.switches.iter().filter(|(_, on)| *on == wanted) {
                 settings::switch(switch, *on, &mut self.config.enable);
             }
+        }
+        if let Some(trusted) = self.trusted.take() {
+            self.config.auth.trusted = settings::keys_of(trusted);
         }
         self.unpeer();
         for ((kind, unit), factors) in &self.fudges {

@@ -77,7 +77,7 @@ impl Page {
     }
 
     fn files(&mut self, config: &Config) {
-        let threshold = config.drift_threshold.map(|t| rate(t).to_string());
+        let threshold = config.drift_threshold.map(|t| number(rate(t)));
         match (&config.driftfile, threshold) {
             (None, Some(threshold)) => self.say(&format!("nonvolatile {threshold}")),
             (Some(path), Some(threshold)) => {
@@ -134,7 +134,7 @@ impl Page {
     /// The settings that differ from the default.
     fn pairs(&mut self, command: &str, pairs: &[(&str, Option<f64>)]) {
         let words: Vec<String> =
-            pairs.iter().filter_map(|(name, value)| value.map(|v| format!("{name} {v}"))).collect();
+            pairs.iter().filter_map(|(name, value)| value.map(|v| format!("{name} {}", number(v)))).collect();
         if !words.is_empty() {
             self.say(&format!("{command} {}", words.join(" ")));
         }
@@ -181,8 +181,15 @@ impl Page {
                 ("monitor", unless(d.monitor.into(), t.monitor.into())),
             ],
         );
-        let depth = config.mru.maxdepth;
-        self.pairs("mru", &[("maxdepth", unless(Mru::default().maxdepth.into(), depth.into()))]);
+        let (t, d) = (&config.mru, Mru::default());
+        self.pairs(
+            "mru",
+            &[
+                ("maxdepth", unless(d.maxdepth.into(), t.maxdepth.into())),
+                ("maxage", unless(d.maxage.into(), t.maxage.into())),
+                ("mindepth", unless(d.mindepth.into(), t.mindepth.into())),
+            ],
+        );
         if let Some(code) = config.dscp {
             self.say(&format!("dscp {code}"));
         }
@@ -288,7 +295,7 @@ impl Page {
         let mut factors: Vec<Vec<u8>> = Vec::new();
         for (name, value) in [("time1", fudge.time1.get()), ("time2", fudge.time2.get())] {
             if value != 0.0 {
-                factors.push(format!("{name} {value}").into_bytes());
+                factors.push(format!("{name} {}", number(value)).into_bytes());
             }
         }
         if let Some(stratum) = fudge.stratum {
@@ -346,6 +353,16 @@ fn rate(threshold: Ppm) -> f64 {
     let near = threshold.get() / 1e6;
     let candidates = [near, near.next_up(), near.next_down(), near.next_up().next_up()];
     candidates.into_iter().find(|rate| Ppm::from_rate(*rate) == threshold).unwrap_or(near)
+}
+
+/// A number that ntpd 4.2.6 reads, too: with an exponent there must be a point.
+pub(super) fn number(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 || (1e-9..1e15).contains(&size) {
+        return value.to_string();
+    }
+    let text = format!("{value:e}");
+    if text.contains('.') { text } else { text.replace('e', ".0e") }
 }
 
 /// Keys, three and more in a row as a range.

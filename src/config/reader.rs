@@ -30,7 +30,7 @@ impl Value {
     pub(super) fn written(&self) -> Vec<u8> {
         match self {
             Self::Nothing => Vec::new(),
-            Self::Number(value) => value.to_string().into_bytes(),
+            Self::Number(value) => print::number(*value).into_bytes(),
             Self::Boolean(on) => u8::from(*on).to_string().into_bytes(),
             Self::Text(text) => print::word(text),
         }

@@ -7,9 +7,10 @@ use super::line::{Advice, Dropped, Line, to_path};
 use super::model::{Config, Discard, Enable, Idle, Mru, Tinker, Tos};
 use super::reader::{self, Found, Value, choice};
 use crate::units::{KeyId, Ppm, Seconds};
+use std::ops::RangeInclusive;
 
 /// Largest number of a key.
-const KEY_MAX: usize = 65_535;
+const KEY_MAX: i64 = 65_535;
 
 pub(super) fn tinker(line: &mut Line<'_>, into: &mut Tinker) -> Result<(), Dropped> {
     for found in reader::words(line, Context::Tinker, "tinker")? {
@@ -77,6 +78,8 @@ pub(super) fn mru(line: &mut Line<'_>, into: &mut Mru, idle: &mut Vec<Idle>) -> 
     for found in reader::words(line, Context::Mru, "mru")? {
         match found.row.name {
             "maxdepth" => into.maxdepth = found.value.number() as u32,
+            "maxage" => into.maxage = found.value.number() as u32,
+            "mindepth" => into.mindepth = found.value.number() as u32,
             "maxmem" => into.maxdepth = Mru::depth_of(found.value.number() as u32).max(1),
             _ => keep(idle, found.idle("mru")),
         }
@@ -142,29 +145,42 @@ pub(super) fn switch(row: &Row, on: bool, into: &mut Enable) {
     }
 }
 
-/// Key identifiers, single or as `( FIRST ... LAST )`, each once, in ascending order.
-pub(super) fn trusted_keys(line: &mut Line<'_>) -> Result<Vec<KeyId>, Dropped> {
-    let mut trusted = vec![false; KEY_MAX + 1];
+/// Keys from the first to the last number, of which only 1 to 65535 are keys.
+pub(super) type KeyRange = RangeInclusive<i64>;
+
+/// Each key of these ranges once, in ascending order.
+pub(super) fn keys_of(mut ranges: Vec<KeyRange>) -> Vec<KeyId> {
+    ranges.sort_unstable_by_key(|range| *range.start());
+    let mut keys = Vec::new();
+    let mut next = 1;
+    for range in ranges {
+        let (first, last) = ((*range.start()).max(next), (*range.end()).min(KEY_MAX));
+        keys.extend((first..=last).map(|key| KeyId(key as u32)));
+        next = next.max(last + 1);
+    }
+    keys
+}
+
+/// Key identifiers, single or as `( FIRST ... LAST )`.
+pub(super) fn trusted_keys(line: &mut Line<'_>) -> Result<Vec<KeyRange>, Dropped> {
+    let mut trusted = Vec::new();
     let mut any = false;
     while let Some(token) = line.peek().cloned() {
         match token.kind {
             TokenKind::Integer(value) => {
                 line.next();
-                match usize::try_from(value).ok().filter(|k| (1..=KEY_MAX).contains(k)) {
-                    Some(key) => trusted[key] = true,
-                    None => {
-                        let message = format!("key {value} is out of range");
-                        let advice = Advice::expected("a whole number from 1 to 65535");
-                        line.say(Severity::Error, token.span, message, advice, "this key is not trusted");
-                    }
+                if (1..=KEY_MAX).contains(&value) {
+                    trusted.push(value..=value);
+                } else {
+                    let message = format!("key {value} is out of range");
+                    let advice = Advice::expected("a whole number from 1 to 65535");
+                    line.say(Severity::Error, token.span, message, advice, "this key is not trusted");
                 }
             }
             TokenKind::Special(b'(') => {
                 line.next();
-                let (first, last) = key_range(line)?;
-                let bound = |key: i64| usize::try_from(key).unwrap_or(0).min(KEY_MAX);
                 // Nothing is in a range that runs backwards.
-                (bound(first).max(1)..=bound(last)).for_each(|key| trusted[key] = true);
+                trusted.push(key_range(line)?);
             }
             _ => break,
         }
@@ -175,10 +191,10 @@ pub(super) fn trusted_keys(line: &mut Line<'_>) -> Result<Vec<KeyId>, Dropped> {
         return Err(line.bad_argument("trustedkey", found.as_ref(), "key numbers, or ( FIRST ... LAST )"));
     }
     line.done("trustedkey with the numbers before it");
-    Ok((1..=KEY_MAX).filter(|key| trusted[*key]).map(|key| KeyId(key as u32)).collect())
+    Ok(trusted)
 }
 
-fn key_range(line: &mut Line<'_>) -> Result<(i64, i64), Dropped> {
+fn key_range(line: &mut Line<'_>) -> Result<KeyRange, Dropped> {
     let expected = "( FIRST ... LAST ) with blanks around ...";
     let number = |line: &mut Line<'_>| match line.next() {
         Some(Token { kind: TokenKind::Integer(value), .. }) => Ok(value),
@@ -191,7 +207,7 @@ fn key_range(line: &mut Line<'_>) -> Result<(i64, i64), Dropped> {
     }
     let last = number(line)?;
     match line.next() {
-        Some(Token { kind: TokenKind::Special(b')'), .. }) => Ok((first, last)),
+        Some(Token { kind: TokenKind::Special(b')'), .. }) => Ok(first..=last),
         found => Err(line.bad_argument("a key range", found.as_ref(), "a closing )")),
     }
 }

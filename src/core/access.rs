@@ -23,6 +23,8 @@ struct Entry {
     flags: AccessFlags,
     origins: Vec<Origin>,
     kind: EntryKind,
+    /// Packets that it applied to.
+    hits: u64,
 }
 
 /// Where an entry comes from, for those that are replaced as a whole.
@@ -85,6 +87,23 @@ impl OneFamily {
     }
 }
 
+/// An entry, for ntpq's `reslist`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The entry's address.
+    pub address: IpAddr,
+    /// The entry's mask.
+    pub mask: IpAddr,
+    /// Whether it is for packets from port 123 only.
+    pub ntpport: bool,
+    /// Whether the daemon added it for an address of its own.
+    pub own: bool,
+    /// What it forbids.
+    pub flags: AccessFlags,
+    /// Packets that it applied to.
+    pub hits: u64,
+}
+
 /// The entry that applies to a client.
 #[derive(Clone, Copy, Debug)]
 pub struct Match<'a> {
@@ -119,6 +138,7 @@ impl AccessList {
             flags: AccessFlags::NONE,
             origins: Vec::new(),
             kind: EntryKind::Configured,
+            hits: 0,
         };
         let (mut v4, mut v6) = (vec![default.clone()], vec![default]);
         let mut source = None;
@@ -191,6 +211,19 @@ impl AccessList {
         self.find(from).map_or(AccessFlags::NONE, |e| e.flags)
     }
 
+    /// As [`AccessList::lookup`], and counts for ntpq's `reslist`.
+    pub fn admit(&mut self, from: SocketAddr) -> AccessFlags {
+        if from.ip().is_multicast() {
+            return AccessFlags::IGNORE;
+        }
+        let list = if from.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
+        let found = list.index.find(widen(from.ip()), from.port() == NTP_PORT);
+        found.and_then(|at| list.entries.get_mut(at)).map_or(AccessFlags::NONE, |entry| {
+            entry.hits += 1;
+            entry.flags
+        })
+    }
+
     /// The entry for a packet from `from`, with the lines that made it.
     #[must_use]
     pub fn explain(&self, from: SocketAddr) -> Match<'_> {
@@ -213,6 +246,32 @@ impl AccessList {
         )
     }
 
+    /// All entries as they are looked through: IPv4, then IPv6.
+    pub fn list(&self) -> impl Iterator<Item = Listed> {
+        let v4 = self.v4.entries.iter().map(|e| (e, IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        let v6 = self.v6.entries.iter().map(|e| (e, IpAddr::V6(Ipv6Addr::UNSPECIFIED)));
+        v4.chain(v6).map(|(e, family)| Listed {
+            address: narrow(e.address, family),
+            mask: narrow(e.mask, family),
+            ntpport: e.ntpport,
+            own: e.kind == EntryKind::OwnAddress,
+            flags: e.flags,
+            hits: e.hits,
+        })
+    }
+
+    /// Goes on counting where `old`, which this list replaces, had come to.
+    pub fn carry_hits(&mut self, old: &Self) {
+        for (new, old) in [(&mut self.v4, &old.v4), (&mut self.v6, &old.v6)] {
+            for entry in &mut new.entries {
+                let found = old.entries.binary_search_by(|other| entry.rank().cmp(&other.rank()));
+                if let Some(same) = found.ok().and_then(|at| old.entries.get(at)) {
+                    entry.hits = same.hits;
+                }
+            }
+        }
+    }
+
     fn find(&self, from: SocketAddr) -> Option<&Entry> {
         self.family(from.ip()).find(widen(from.ip()), from.port())
     }
@@ -232,6 +291,7 @@ fn configured(address: IpAddr, mask: IpAddr, line: &Restrict) -> Entry {
         flags: line.flags,
         origins: vec![line.origin.clone()],
         kind: EntryKind::Configured,
+        hits: 0,
     }
 }
 
@@ -244,7 +304,7 @@ fn entry(
     kind: EntryKind,
 ) -> Entry {
     let origins = origin.into_iter().collect();
-    Entry { address: widen(address), mask: widen(full_mask(address)), ntpport, flags, origins, kind }
+    Entry { address: widen(address), mask: widen(full_mask(address)), ntpport, flags, origins, kind, hits: 0 }
 }
 
 /// The mask of a single host.

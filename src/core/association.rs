@@ -3,7 +3,7 @@
 use super::discipline::Estimator;
 use super::event::Peer;
 use super::filter::{Filter, PHI};
-use super::reject::flash;
+use super::reject::{Reject, flash};
 use super::select::Selection;
 use crate::config::model::{Server, Target, Tos};
 use crate::units::{AssocId, Leap, MonoTime, NtpTimestamp, PollExponent, RefId, Seconds, Stratum};
@@ -60,6 +60,85 @@ pub struct Pending {
     pub epoch: u32,
 }
 
+/// What came of an association's packets, for ntpq.
+#[derive(Clone, Copy, Debug)]
+pub struct Tally {
+    /// When the association was made.
+    pub made: MonoTime,
+    /// Requests sent.
+    pub sent: u64,
+    /// Packets that came from it.
+    pub received: u64,
+    /// Packets without the right code.
+    pub bad_auth: u64,
+    /// Packets whose origin was not ours.
+    pub bogus: u64,
+    /// Packets that came twice.
+    pub duplicates: u64,
+    /// Packets whose error bounds were too large.
+    pub too_far: u64,
+    /// Packets of a server that is not synchronised.
+    pub broken: u64,
+    /// When it last became reachable.
+    pub reached: Option<MonoTime>,
+    /// How long the last request took from its making to the wire.
+    pub output_delay: Seconds,
+    /// Seconds of headway that our requests have used, when the last one left.
+    headway: f64,
+    /// When that was.
+    headway_at: MonoTime,
+}
+
+impl Tally {
+    const fn new(now: MonoTime) -> Self {
+        Self {
+            made: now,
+            sent: 0,
+            received: 0,
+            bad_auth: 0,
+            bogus: 0,
+            duplicates: 0,
+            too_far: 0,
+            broken: 0,
+            reached: None,
+            output_delay: Seconds::ZERO,
+            headway: 0.0,
+            headway_at: now,
+        }
+    }
+
+    /// A request leaves; `minpoll` is the shortest exponent it may have.
+    pub fn sends(&mut self, now: MonoTime, minpoll: PollExponent) {
+        self.sent += 1;
+        self.headway = self.headway(now) + minpoll.interval().get() - 2.0;
+        self.headway_at = now;
+    }
+
+    /// What our requests have used of the rate a server bears: 2^minpoll − 2 each, one less a second
+    /// (ntpd's `throttle`).
+    #[must_use]
+    pub fn headway(&self, now: MonoTime) -> f64 {
+        (self.headway - now.since(self.headway_at).get().max(0.0)).max(0.0)
+    }
+
+    /// Why a packet was not used.
+    pub fn rejects(&mut self, reason: Reject) {
+        match reason {
+            Reject::Auth => self.bad_auth += 1,
+            Reject::Bogus => self.bogus += 1,
+            Reject::Duplicate => self.duplicates += 1,
+            Reject::Header => self.too_far += 1,
+            Reject::Unsynchronised => self.broken += 1,
+            Reject::Format
+            | Reject::Restricted
+            | Reject::Source
+            | Reject::Limited
+            | Reject::Mode
+            | Reject::Unasked => {}
+        }
+    }
+}
+
 /// An association.
 #[derive(Clone, Debug)]
 pub struct Association {
@@ -113,6 +192,8 @@ pub struct Association {
     pub event_count: u8,
     /// Mode-6 code of the last event.
     pub last_event: u8,
+    /// What came of its packets, for ntpq.
+    pub tally: Tally,
     /// The version it is asked in: ours, lowered for servers that know no better.
     pub version: u8,
 }
@@ -154,6 +235,7 @@ impl Association {
             selection: Selection::Reject,
             event_count: 0,
             last_event: 0,
+            tally: Tally::new(first_poll),
             version,
             config,
         }

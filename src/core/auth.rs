@@ -30,6 +30,28 @@ pub enum Authenticity {
 #[derive(Clone, Debug, Default)]
 pub struct Keys {
     usable: BTreeMap<KeyId, Usable>,
+    uses: Uses,
+}
+
+/// How often keys were used (ntpq's `authinfo`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Uses {
+    /// Keys looked for.
+    pub lookups: u64,
+    /// Keys that were not there, or not trusted.
+    pub not_found: u64,
+    /// Digests made for what we send.
+    pub digests_made: u64,
+    /// CMACs made for what we send.
+    pub cmacs_made: u64,
+    /// Digests computed to check what came.
+    pub digests_checked: u64,
+    /// CMACs computed to check what came.
+    pub cmacs_checked: u64,
+    /// Digests that were wrong.
+    pub digests_wrong: u64,
+    /// CMACs that were wrong.
+    pub cmacs_wrong: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -43,7 +65,39 @@ impl Keys {
     #[must_use]
     pub fn new(keys: &[Key], trusted: &[KeyId]) -> Self {
         let usable = keys.iter().filter(|k| trusted.contains(&k.id));
-        Self { usable: usable.filter_map(|key| Some((key.id, Usable::new(key)?))).collect() }
+        let usable = usable.filter_map(|key| Some((key.id, Usable::new(key)?))).collect();
+        Self { usable, uses: Uses::default() }
+    }
+
+    /// Other keys from now on; the counters go on.
+    pub fn replace(&mut self, keys: &[Key], trusted: &[KeyId]) {
+        self.usable = Self::new(keys, trusted).usable;
+    }
+
+    /// How many keys can be used.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.usable.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.usable.is_empty()
+    }
+
+    /// How often keys were used.
+    #[must_use]
+    pub const fn uses(&self) -> Uses {
+        self.uses
+    }
+
+    /// Looks for a key, and counts that.
+    fn find<'k>(usable: &'k BTreeMap<KeyId, Usable>, uses: &mut Uses, key: KeyId) -> Option<&'k Usable> {
+        let found = usable.get(&key);
+        uses.lookups += 1;
+        uses.not_found += u64::from(found.is_none());
+        found
     }
 
     /// Whether a key can be used.
@@ -52,42 +106,66 @@ impl Keys {
         self.usable.contains_key(&key)
     }
 
+    /// Whether `digest` is the right code of `covered` by this key, which `from` may use.
+    #[must_use]
+    pub fn verify(&mut self, covered: &[u8], key: KeyId, digest: &[u8], from: IpAddr) -> bool {
+        let uses = &mut self.uses;
+        let Some(known) = Self::find(&self.usable, uses, key) else { return false };
+        if !known.key.admits(from) {
+            return false;
+        }
+        let right = known.begun.code(covered).is(digest);
+        let (checked, wrong) = match known.begun {
+            Begun::AesCmac(_) => (&mut uses.cmacs_checked, &mut uses.cmacs_wrong),
+            _ => (&mut uses.digests_checked, &mut uses.digests_wrong),
+        };
+        *checked += 1;
+        *wrong += u64::from(!right);
+        right
+    }
+
+    /// The code of what we send by this key.
+    fn make(&mut self, key: KeyId, packet: &[u8]) -> Option<Code> {
+        let known = Self::find(&self.usable, &mut self.uses, key)?;
+        match known.begun {
+            Begun::AesCmac(_) => self.uses.cmacs_made += 1,
+            _ => self.uses.digests_made += 1,
+        }
+        Some(known.begun.code(packet))
+    }
+
     /// Checks what follows the header of a packet from `from`.
     ///
     /// # Errors
     /// [`BadTrailer`] where it is neither extension fields nor a code.
-    pub fn check(&self, packet: &[u8], from: IpAddr) -> Result<Authenticity, BadTrailer> {
+    pub fn check(&mut self, packet: &[u8], from: IpAddr) -> Result<Authenticity, BadTrailer> {
         Ok(match trailer::parse(packet)? {
             Trailer::None => Authenticity::None,
             Trailer::CryptoNak => Authenticity::Failed,
-            Trailer::Mac { covered, key, digest } => match self.usable.get(&KeyId(key)) {
-                Some(known) if known.key.admits(from) && known.begun.code(&packet[..covered]).is(digest) => {
+            Trailer::Mac { covered, key, digest } => {
+                if self.verify(&packet[..covered], KeyId(key), digest, from) {
                     Authenticity::Verified(KeyId(key))
+                } else {
+                    Authenticity::Failed
                 }
-                _ => Authenticity::Failed,
-            },
+            }
         })
     }
 
     /// Appends the code to a packet of ours, cut to 20 octets; without that key nothing is appended
     /// and the answer is false.
-    pub fn sign(&self, key: KeyId, packet: &mut Vec<u8>) -> bool {
-        let Some(known) = self.usable.get(&key) else { return false };
-        let code = known.begun.code(packet);
+    pub fn sign(&mut self, key: KeyId, packet: &mut Vec<u8>) -> bool {
+        let Some(code) = self.make(key, packet) else { return false };
         packet.extend(key.0.to_be_bytes());
         packet.extend(code.cut());
         true
     }
 
-    /// Writes the code behind the first `len` octets of `reply`, as long as the one of `request`, whose
-    /// sender knows no other; gives the new length.
-    pub fn sign_reply(&self, key: KeyId, request: &[u8], len: usize, reply: &mut [u8]) -> usize {
-        let Some(known) = self.usable.get(&key) else { return len };
-        let code = known.begun.code(&reply[..len]);
-        let code = match trailer::parse(request) {
-            Ok(Trailer::Mac { digest, .. }) if digest.len() == code.length => code.whole(),
-            _ => code.cut(),
-        };
+    /// Writes the code behind the first `len` octets of `reply`, `whole` or cut to 20 octets: as the
+    /// request's, whose sender knows no other. Gives the new length.
+    pub fn sign_into(&mut self, key: KeyId, whole: bool, len: usize, reply: &mut [u8]) -> usize {
+        let Some(code) = self.make(key, &reply[..len]) else { return len };
+        let code = if whole { code.whole() } else { code.cut() };
         reply[len..len + 4].copy_from_slice(&key.0.to_be_bytes());
         reply[len + 4..len + 4 + code.len()].copy_from_slice(code);
         len + 4 + code.len()
@@ -220,13 +298,19 @@ mod tests {
             }
             let mut buffer = [0; 128];
             buffer[..48].fill(7);
-            assert_eq!(keys().sign_reply(id(index), &packet, 48, &mut buffer), packet.len());
+            assert_eq!(
+                keys().sign_into(id(index), trailer::is_whole(&packet), 48, &mut buffer),
+                packet.len()
+            );
             assert_eq!(buffer[..packet.len()], packet);
             let whole = keys().usable[&id(index)].begun.code(&packet[..48]);
             packet.truncate(52);
             packet.extend(whole.whole());
             assert_eq!(keys().check(&packet, ANYBODY), Ok(Authenticity::Verified(id(index))));
-            assert_eq!(keys().sign_reply(id(index), &packet, 48, &mut buffer), packet.len());
+            assert_eq!(
+                keys().sign_into(id(index), trailer::is_whole(&packet), 48, &mut buffer),
+                packet.len()
+            );
             // Cut to less than 20 octets it would be easier to guess.
             packet.truncate(68);
             let short = packet.len() - 52 < whole.cut().len();
@@ -235,7 +319,7 @@ mod tests {
     }
 
     fn code_of(digest: Digest, secret: &[u8]) -> String {
-        let keys = Keys::new(&[Key::new(KeyId(1), digest, secret.to_vec())], &[KeyId(1)]);
+        let mut keys = Keys::new(&[Key::new(KeyId(1), digest, secret.to_vec())], &[KeyId(1)]);
         let mut packet = vec![0; 48];
         keys.sign(KeyId(1), &mut packet);
         assert_eq!(packet[48..52], [0, 0, 0, 1]);
@@ -262,7 +346,7 @@ mod tests {
         assert_eq!(packet.len(), 48);
         let mut key = Key::new(KeyId(1), Digest::Sha1, b"x".to_vec());
         key.hosts = vec![("10.0.0.0".parse().unwrap(), 8)];
-        let keys = Keys::new(&[key], &[KeyId(1)]);
+        let mut keys = Keys::new(&[key], &[KeyId(1)]);
         assert!(keys.sign(KeyId(1), &mut packet));
         assert_eq!(keys.check(&packet, "10.1.2.3".parse().unwrap()), Ok(Authenticity::Verified(KeyId(1))));
         assert_eq!(keys.check(&packet, ANYBODY), Ok(Authenticity::Failed));

@@ -1,5 +1,6 @@
 //! What passes between the engine and whatever drives it: the daemon's event loop or the simulator.
 
+use super::errand::{Brought, Errand, ErrandId};
 use super::event::Event;
 use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
 use crate::units::{Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
@@ -154,6 +155,13 @@ pub enum Input<'a> {
     Reload(Box<Setup>),
     /// The leap second file now says this.
     LeapSeconds(LeapTable),
+    /// What an [`Output::Errand`] brought.
+    Returned {
+        /// Which.
+        id: ErrandId,
+        /// What.
+        result: Brought,
+    },
     /// SIGTERM or SIGINT: save and stop.
     Shutdown,
 }
@@ -178,6 +186,13 @@ pub enum Output {
     SaveDrift(Ppm),
     /// Append a line to a statistics file.
     Stat(StatLine),
+    /// Do what a control request needs of the shell; answered by [`Input::Returned`].
+    Errand {
+        /// For the answer.
+        id: ErrandId,
+        /// What to do.
+        errand: Errand,
+    },
     /// Log an event.
     Event(Event),
     /// End the process.
@@ -204,6 +219,8 @@ pub enum ExitReason {
     ClockSet,
     /// `-q`: no server answered: exit status 1.
     NoServer,
+    /// `-q`: the time is known, but the clock may not be set (no permission, or `disable ntp`): exit status 1.
+    NotSet,
     /// The offset exceeds the panic threshold: exit status 255, as ntpd's exit(-1).
     Panic,
 }

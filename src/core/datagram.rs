@@ -1,12 +1,12 @@
 //! Datagrams that are no client's request: answers of our servers, control requests, the rest.
 
 use super::auth::Authenticity;
-use super::contract::{Now, Output, Rx, Tx};
-use super::control;
+use super::contract::{Now, Rx};
 use super::engine::Engine;
 use super::event::{Event, Kiss};
 use super::receive::Answer;
 use super::reject::Reject;
+use super::server::heard;
 use crate::config::model::AccessFlags;
 use crate::wire::{Header, Mode};
 
@@ -37,13 +37,18 @@ impl Engine {
         }
         let index =
             self.associations.iter().position(|a| a.endpoint() == Some(rx.from)).ok_or(Reject::Unasked)?;
+        self.clients.observe(now, &heard(rx, flags));
         let association = &mut self.associations[index];
         // A wrong code is worse than none, also where none is asked for (RFC 5905 section 9.2).
         let authentic = match association.config.key {
             Some(key) => verified == Some(key),
             None => authenticity != Authenticity::Failed,
         };
+        association.tally.received += 1;
         let answer = association.receive(now, rx, &header, authentic, self.epoch, self.system.precision);
+        if let Err(reason) = answer {
+            association.tally.rejects(reason);
+        }
         if answer == Err(Reject::Auth) {
             if association.last_event != 12 {
                 let peer = association.note_event(12);
@@ -66,6 +71,7 @@ impl Engine {
                 association.unreach = 0;
                 association.take_sample(sample, correction, self.system.floor());
                 if first {
+                    association.tally.reached = Some(now.mono);
                     let peer = association.note_event(4);
                     self.event(Event::Reachable(peer));
                 }
@@ -73,20 +79,6 @@ impl Engine {
                 self.record_peer(now, index);
                 self.update_clock(now);
             }
-        }
-        Ok(())
-    }
-
-    /// A mode-6 request; `noquery` drops it without a word.
-    fn control(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
-        let flags = self.access.lookup(rx.from);
-        if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOQUERY) {
-            return Err(Reject::Restricted);
-        }
-        let view = self.view(now);
-        for data in control::answer(rx.data, &view, flags) {
-            let tx = Tx { data, to: rx.from, socket: Some(rx.socket), from: Some(rx.to), token: None };
-            self.outputs.push_back(Output::Send(tx));
         }
         Ok(())
     }

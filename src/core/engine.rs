@@ -3,32 +3,35 @@
 use super::access::AccessList;
 use super::association::Association;
 use super::auth::Keys;
+use super::clients::ClientTable;
 use super::contract::{
     ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Interface, Machine, Now, Output, Setup,
 };
+use super::control::Desk;
 use super::discipline::Discipline;
 use super::event::Event;
 use super::leap::LeapWatch;
-use super::limit::ClientTable;
 use super::names::Names;
 use super::reject::Counters;
 use super::statistics::Records;
 use super::system::System;
-use crate::units::{MonoTime, Ppm, Seconds};
+use crate::config::model::{Config, Target};
+use crate::units::{AssocId, MonoTime, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::VecDeque;
+use std::net::IpAddr;
 
 /// How often a changed frequency is saved, seconds.
 const DRIFT_INTERVAL: Seconds = Seconds::new(3600.0);
 /// A frequency that changed by less than this is not worth a write, ppm.
 const DRIFT_CHANGE: f64 = 0.01;
 
-/// What [`Engine::serve`] made of a datagram.
+/// What became of a datagram: of [`Engine::answer`], or, with the answer's length, [`Engine::serve`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Served {
-    /// Answer with this many octets of the buffer, from the socket it came to.
-    Reply(usize),
+pub enum Served<R = usize> {
+    /// Answer with what is in the buffer, from the socket it came to.
+    Reply(R),
     /// Dropped, and counted.
     Dropped,
     /// Not a client's request: give it to [`Engine::handle`].
@@ -55,6 +58,7 @@ pub struct Engine {
     /// When it was last told that the leap second file is old.
     pub(super) leap_told: Option<MonoTime>,
     pub(super) counters: Counters,
+    pub(super) desk: Desk,
     pub(super) records: Records,
     /// The moment of the input that is being taken in.
     pub(super) moment: Now,
@@ -76,11 +80,16 @@ impl Engine {
     #[must_use]
     pub fn new(now: Now, machine: &Machine, setup: Setup) -> Self {
         let mut rng = ChaCha12Rng::from_seed(machine.seed);
+        // A stream of its own: what is drawn for the client table moves nothing else.
+        let mut hash_key = [0; 16];
+        let mut other = rng.clone();
+        other.set_stream(1);
+        other.fill_bytes(&mut hash_key);
         let steers = machine.can_steer && setup.config.enable.ntp;
         let mut engine = Self {
             outputs: VecDeque::new(),
             access: AccessList::build(&setup.config.restrict),
-            clients: ClientTable::new(&setup.config.discard, &setup.config.mru),
+            clients: ClientTable::new(&setup.config, hash_key),
             keys: Keys::new(&setup.keys, &setup.config.auth.trusted),
             discipline: Discipline::new(now, machine.drift, steers, setup.allow_panic_once),
             // Identifiers start anywhere, as ntpd's do: they are not to be guessed from outside.
@@ -95,6 +104,7 @@ impl Engine {
             leap: LeapWatch::default(),
             leap_told: None,
             counters: Counters::default(),
+            desk: Desk::new(now.mono, &mut other),
             records: Records::new(now.mono),
             moment: now,
             started: now.mono,
@@ -138,12 +148,12 @@ impl Engine {
         match input {
             Input::Datagram(rx) => self.datagram(now, &rx),
             Input::Sent { token, at } => {
-                if let Some(pending) = self
-                    .associations
-                    .iter_mut()
-                    .filter_map(|a| a.pending.as_mut())
-                    .find(|pending| pending.token == token.0)
+                let sender =
+                    self.associations.iter_mut().find(|a| a.pending.is_some_and(|p| p.token == token.0));
+                if let Some(association) = sender
+                    && let Some(pending) = &mut association.pending
                 {
+                    association.tally.output_delay = (at - pending.sent).to_seconds();
                     pending.sent = at;
                 }
             }
@@ -156,9 +166,21 @@ impl Engine {
                 self.setup.leap_table = Some(table);
                 self.leap_file_read(now);
             }
+            Input::Returned { id, result } => self.errand_done(now, id, result),
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.setup.config
+    }
+
+    /// The associations: identifier, address once known, and what its line says.
+    pub fn sources(&self) -> impl Iterator<Item = (AssocId, Option<IpAddr>, &Target)> {
+        self.associations.iter().map(|a| (a.id, a.address, &a.config.target))
     }
 
     /// The next thing to do; `None` when all is done. Drain it after every [`Engine::handle`].

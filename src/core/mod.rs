@@ -10,24 +10,25 @@
 //! | making, naming and polling associations | `peers.rs`, `names.rs`, `poll.rs`, `association.rs` |
 //! | an answer from a server | `datagram.rs`, `receive.rs`, `filter.rs` |
 //! | whom to believe, what to do about it | `update.rs`, `select.rs`, `discipline/`, `leap.rs`, `system.rs` |
-//! | answering clients | `server.rs`, `access.rs`, `limit.rs`, `auth.rs` |
-//! | ntpq | `control/`, `view.rs` |
+//! | answering clients | `server.rs`, `access.rs`, `clients/`, `auth.rs` |
+//! | ntpq | `control/`, `errand.rs` |
 //! | statistics files, which events are logged | `statistics.rs`, `interest.rs` |
 //! | SIGHUP | `reload.rs` |
 
 pub mod access;
 pub mod association;
 pub mod auth;
+pub mod clients;
 pub mod contract;
 pub mod control;
 mod datagram;
 pub mod discipline;
 mod engine;
+pub mod errand;
 pub mod event;
 pub mod filter;
 pub mod interest;
 pub mod leap;
-pub mod limit;
 pub mod names;
 mod peers;
 mod poll;
@@ -39,6 +40,6 @@ mod server;
 mod statistics;
 pub mod system;
 mod update;
-mod view;
 
 pub use engine::{Engine, Served};
+pub use server::Reply;

@@ -211,6 +211,8 @@ impl Engine {
         self.next_token += 1;
         let request = self.associations[index].request(now, cookie, self.next_token, self.epoch);
         let Some(mut tx) = request else { return };
+        let association = &mut self.associations[index];
+        association.tally.sends(now.mono, association.config.minpoll);
         if let Some(key) = self.associations[index].config.key {
             self.keys.sign(key, &mut tx.data);
         }
@@ -228,6 +230,9 @@ impl Engine {
         association.reach = association.reach << 1 | 1;
         association.last_poll = Some(now.mono);
         association.last_answer = Some(now.mono);
+        association.tally.sent += 1;
+        association.tally.received += 1;
+        association.tally.reached.get_or_insert(now.mono);
         association.received = now.wall;
         association.next_poll = now.mono + LOCAL_POLL;
         let sample = Sample {

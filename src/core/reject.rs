@@ -62,6 +62,14 @@ pub struct Counters {
     pub this_version: u64,
     /// Of versions 1 to 3.
     pub old_version: u64,
+    /// Of version 1.
+    pub version_1: u64,
+    /// Of version 1 in client mode.
+    pub version_1_client: u64,
+    /// Of version 1 with mode 0.
+    pub version_1_zero: u64,
+    /// Of version 1 in symmetric mode.
+    pub version_1_symmetric: u64,
     /// Bad length or format.
     pub bad_format: u64,
     /// Bad authentication.
@@ -79,6 +87,17 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// Counts a packet of version 1 by its mode.
+    pub fn note_version_1(&mut self, data: &[u8]) {
+        self.version_1 += 1;
+        match data.first().map(|first| first & 7) {
+            Some(0) => self.version_1_zero += 1,
+            Some(1 | 2) => self.version_1_symmetric += 1,
+            Some(3) => self.version_1_client += 1,
+            _ => {}
+        }
+    }
+
     /// Counts a rejected datagram.
     pub fn reject(&mut self, reason: Reject) {
         let counter = match reason {

@@ -1,7 +1,6 @@
 //! A new configuration while running: only what differs changes, synchronisation stays.
 
 use super::access::AccessList;
-use super::auth::Keys;
 use super::contract::{Now, Setup};
 use super::engine::Engine;
 use super::event::Event;
@@ -41,9 +40,11 @@ impl Engine {
             }
         }
         self.names.retain(|purpose| matches!(purpose, Purpose::Association(_)));
-        self.access = AccessList::build(&setup.config.restrict);
-        self.keys = Keys::new(&setup.keys, &setup.config.auth.trusted);
-        self.clients.set_limits(&setup.config.discard, &setup.config.mru);
+        let mut access = AccessList::build(&setup.config.restrict);
+        access.carry_hits(&self.access);
+        self.access = access;
+        self.keys.replace(&setup.keys, &setup.config.auth.trusted);
+        self.clients.configure(&setup.config);
         let new_leap_table = self.setup.leap_table != setup.leap_table;
         self.setup = Setup {
             allow_panic_once: self.setup.allow_panic_once,

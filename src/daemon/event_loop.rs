@@ -1,16 +1,18 @@
 //! The one loop: datagrams, signals, lookups, interface changes and deadlines, one at a time.
 
 use super::cli::Options;
+use super::errands;
+use super::gather::Gather;
 use super::perform::{Shell, now};
 use super::setup::{self, Memory};
 use super::sockets::PORT;
-use crate::core::contract::{ExitReason, Input, Rx};
+use crate::core::Engine;
+use crate::core::contract::{ExitReason, Input};
+use crate::core::errand::{Brought, Errand};
 use crate::core::event::Level;
-use crate::core::{Engine, Served};
 use crate::sys::clock;
 use crate::sys::interfaces::{self, ChangeWatch};
 use crate::sys::signals::Signals;
-use crate::sys::socket::ReceiveBuffer;
 use crate::units::{MonoTime, Seconds};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -21,8 +23,8 @@ const SIGNAL: Token = Token(0);
 const RESOLVER: Token = Token(1);
 const INTERFACES: Token = Token(2);
 
-/// Datagrams taken from one socket before others and deadlines get their turn.
-const DRAIN: usize = 64;
+/// Batches taken from one socket before others and deadlines get their turn: half a millisecond.
+const DRAIN: usize = 4;
 /// Pause before addresses are looked at again after a change: new IPv6 addresses cannot be bound
 /// while the kernel tries them out.
 const SETTLE: Seconds = Seconds::new(2.0);
@@ -39,11 +41,11 @@ pub struct EventLoop {
     changes: Option<ChangeWatch>,
     options: Options,
     memory: Memory,
-    buffer: ReceiveBuffer,
     /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
     unread: Vec<usize>,
     next_scan: Option<MonoTime>,
     next_leap_look: MonoTime,
+    gather: Gather,
 }
 
 impl EventLoop {
@@ -77,10 +79,10 @@ impl EventLoop {
             changes,
             options,
             memory,
-            buffer: ReceiveBuffer::default(),
             unread,
             next_scan: None,
             next_leap_look: clock::mono() + LEAP_LOOK,
+            gather: Gather::new(clock::mono()),
         };
         this.plan_scan();
         Ok(this)
@@ -102,23 +104,78 @@ impl EventLoop {
         let mut serving = Some(serving);
         let mut events = Events::with_capacity(128);
         loop {
-            if let Some(reason) = self.shell.drain(&mut self.engine) {
+            if let Some(reason) = self.perform() {
                 self.shell.log.flush();
                 return Ok(reason);
             }
             if let Some(serving) = serving.take() {
                 serving();
             }
-            match self.poll.poll(&mut events, self.patience()) {
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                other => other?,
-            }
+            let (before, after) = self.sleep(&mut events)?;
             for event in &events {
+                // Before anything is received: an answer is judged by when its request left.
+                if event.is_error() {
+                    self.departed(event.token());
+                }
                 self.ready(event.token())?;
             }
-            self.receive_all();
+            let taken = self.receive_all();
+            self.gather.turned(before, after, taken);
+            self.shell.wakeups.0 += 1;
+            self.shell.wakeups.1 += u64::from(taken > 0);
             self.timers()?;
         }
+    }
+
+    /// Does all that the engine wants done, and what control requests want of the shell.
+    fn perform(&mut self) -> Option<ExitReason> {
+        loop {
+            let exit = self.shell.drain(&mut self.engine);
+            if exit.is_some() || self.shell.errands.is_empty() {
+                return exit;
+            }
+            for (id, errand) in std::mem::take(&mut self.shell.errands) {
+                let result = self.run_errand(errand);
+                self.handle(Input::Returned { id, result });
+            }
+        }
+    }
+
+    fn run_errand(&mut self, errand: Errand) -> Brought {
+        match errand {
+            Errand::Survey => Brought::Survey(Box::new(self.shell.survey())),
+            Errand::Save { name, from } => {
+                let text = self.memory.saved_text(self.engine.config());
+                self.shell.save(self.engine.config(), &name, from, &text)
+            }
+            Errand::Configure { text, from } => {
+                let known = errands::known(&self.engine);
+                let running = self.engine.config();
+                let done = setup::configure(&self.options, &mut self.memory, running, &known, from, &text);
+                self.shell.log.write_all(done.lines);
+                if let Some(setup) = &done.setup {
+                    self.shell.take_over(&setup.config);
+                    self.next_scan = Some(clock::mono());
+                }
+                Brought::Configured { reply: done.reply, setup: done.setup.map(Box::new) }
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do; from when to when.
+    fn sleep(&mut self, events: &mut Events) -> io::Result<(MonoTime, MonoTime)> {
+        let patience = self.patience();
+        let before = clock::mono();
+        if let Some(pause) = self.gather.pause()
+            && patience.is_none_or(|patience| patience > pause)
+        {
+            std::thread::sleep(pause);
+        }
+        match self.poll.poll(events, patience) {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => other?,
+        }
+        Ok((before, clock::mono()))
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -160,6 +217,13 @@ impl EventLoop {
         Ok(())
     }
 
+    fn departed(&mut self, token: Token) {
+        if let Some(open) = self.shell.sockets.of_token(token).and_then(|index| self.shell.sockets.get(index))
+        {
+            self.shell.traffic.take_departures(&mut self.engine, open);
+        }
+    }
+
     fn signalled(&mut self) {
         let requests = self.signals.take();
         if requests.terminate {
@@ -173,9 +237,7 @@ impl EventLoop {
     fn reload(&mut self) {
         match setup::reload(&self.options, &self.memory) {
             Ok(loaded) => {
-                for (level, line) in loaded.log_lines() {
-                    self.shell.log.write(level, &line);
-                }
+                self.shell.log.write_all(loaded.log_lines());
                 self.memory = loaded.memory;
                 self.shell.take_over(&loaded.setup.config);
                 // The rules of the new configuration count from the next look at the interfaces: now.
@@ -183,55 +245,31 @@ impl EventLoop {
                 self.handle(Input::Reload(Box::new(loaded.setup)));
             }
             Err(refused) => {
-                for (level, line) in refused.lines {
-                    self.shell.log.write(level, &line);
-                }
+                self.shell.log.write_all(refused.lines);
                 // Log rotation sends the signal whatever the configuration looks like.
                 self.shell.statistics.close();
             }
         }
     }
 
-    /// Takes a bounded number of datagrams from every socket that may have some.
-    fn receive_all(&mut self) {
-        let sockets = std::mem::take(&mut self.unread);
-        for index in sockets {
-            let more = (0..DRAIN).all(|_| self.receive(index));
+    /// Takes a bounded number of datagrams from every socket that may have some; gives how many.
+    fn receive_all(&mut self) -> usize {
+        let (mut taken, mut at) = (0, 0);
+        while let Some(open) = self.unread.get(at).map(|index| self.shell.sockets.get(*index)) {
+            let more = open.is_some_and(|open| {
+                (0..DRAIN).all(|_| {
+                    let (count, more) = self.shell.traffic.turn(&mut self.engine, &self.shell.sockets, open);
+                    taken += count;
+                    more
+                })
+            });
             if more {
-                self.unread.push(index);
+                at += 1;
+            } else {
+                self.unread.swap_remove(at);
             }
         }
-    }
-
-    /// Takes one datagram; false if there is none.
-    fn receive(&mut self, index: usize) -> bool {
-        let Some(open) = self.shell.sockets.get(index) else { return false };
-        let received = match open.socket.receive(&mut self.buffer) {
-            Ok(Some(received)) => received,
-            Ok(None) => return false,
-            // An ICMP error of an earlier datagram: reported once, then over.
-            Err(_) => return true,
-        };
-        let now = now();
-        let to = received.to.unwrap_or(open.ip);
-        // A broadcast asks nobody in particular, and what is too long is no NTP.
-        if received.oversize || !received.unicast || !self.shell.sockets.is_for_us(open, received.data) {
-            return true;
-        }
-        let stamp = received.received.unwrap_or(now.wall);
-        let rx = Rx { data: received.data, from: received.from, to, socket: open.id, received: stamp };
-        let mut reply = [0; Engine::REPLY_MAX];
-        match self.engine.serve(now, &rx, &mut clock::wall, &mut reply) {
-            Served::Reply(length) => {
-                let source = Some(to).filter(|_| open.ip.is_unspecified());
-                if open.socket.send(&reply[..length], rx.from, source).is_err() {
-                    self.shell.unsent += 1;
-                }
-            }
-            Served::Dropped => {}
-            Served::NotARequest => self.engine.handle(now, Input::Datagram(rx)),
-        }
-        true
+        taken
     }
 
     fn timers(&mut self) -> io::Result<()> {

@@ -88,6 +88,13 @@ impl Log {
         }
     }
 
+    /// Writes several lines.
+    pub fn write_all(&mut self, lines: impl IntoIterator<Item = (Level, String)>) {
+        for (level, text) in lines {
+            self.write(level, &text);
+        }
+    }
+
     /// Writes a line. Control characters are escaped, long lines are cut, repeats are counted instead of
     /// written.
     pub fn write(&mut self, level: Level, text: &str) {

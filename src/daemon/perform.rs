@@ -1,14 +1,17 @@
 //! Performing the engine's outputs: datagrams, clock commands, lookups, files, log lines.
 
+use super::departures::Left;
 use super::files;
 use super::leapfile::LeapFile;
 use super::log::Log;
 use super::resolver::Resolver;
 use super::sockets::Sockets;
 use super::statistics::StatFiles;
+use super::traffic::Traffic;
 use crate::config::model::Config;
 use crate::core::Engine;
 use crate::core::contract::{ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Now, Output, Tx};
+use crate::core::errand::{Errand, ErrandId};
 use crate::core::event::Level;
 use crate::core::interest::Interest;
 use crate::sys::clock;
@@ -34,8 +37,12 @@ pub struct Shell {
     pub started: MonoTime,
     /// The leap second file.
     pub leapfile: LeapFile,
-    /// Datagrams that could not be sent.
-    pub unsent: u64,
+    /// Times that the loop woke, and times of them with a datagram.
+    pub wakeups: (u64, u64),
+    /// What control requests need, to be done by the event loop.
+    pub errands: Vec<(ErrandId, Errand)>,
+    /// Datagrams in both directions.
+    pub traffic: Traffic,
 }
 
 /// Both clocks now.
@@ -80,6 +87,7 @@ impl Shell {
                         self.log.write(event.level(), &event.text());
                     }
                 }
+                Output::Errand { id, errand } => self.errands.push((id, errand)),
                 Output::Exit(reason) => exit = Some(reason),
             }
         }
@@ -87,18 +95,19 @@ impl Shell {
     }
 
     fn send(&mut self, engine: &mut Engine, tx: &Tx) {
-        let Some(open) = self.sockets.to_send(tx.socket, tx.to) else {
-            self.unsent += 1;
-            return;
-        };
+        let Some(open) = self.sockets.to_send(tx.socket, tx.to) else { return };
         let source = tx.from.filter(|_| open.ip.is_unspecified());
         let at = clock::wall();
-        if open.socket.send(&tx.data, tx.to, source).is_err() {
+        let sent = open.socket.send(&tx.data, tx.to, source, tx.token.is_some()).is_ok();
+        open.counts.left(usize::from(sent), usize::from(!sent));
+        if !sent {
             // Unreachable for now, perhaps: the poll process notices by itself.
-            self.unsent += 1;
             return;
         }
         if let Some(token) = tx.token {
+            if open.socket.can_stamp() {
+                self.traffic.departures.expect(Left::Request(token), &tx.data);
+            }
             engine.handle(now(), Input::Sent { token, at });
         }
     }

@@ -11,10 +11,12 @@ use super::resolver::Resolver;
 use super::setup::{self, Loaded};
 use super::sockets::{PORT, Sockets, Wanted};
 use super::statistics::StatFiles;
+use super::traffic::Traffic;
 use crate::core::Engine;
 use crate::core::contract::{ExitReason, Machine};
 use crate::core::event::Level;
 use crate::core::interest::Interest;
+use crate::sys::batch::Calls;
 use crate::sys::privileges::{self, Account};
 use crate::sys::signals::Signals;
 use crate::sys::{clock, interfaces};
@@ -224,6 +226,7 @@ fn serve_until_end(
 }
 
 fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::io::Result<EventLoop> {
+    privileges::set_sharp_timers();
     let signals = Signals::install()?;
     let poll = Poll::new()?;
     let waker = Waker::new(poll.registry(), EventLoop::resolver_token())?;
@@ -251,8 +254,20 @@ fn build(options: Options, log: Log, loaded: Loaded, sockets: Sockets) -> std::i
     let statistics = StatFiles::new(&config.statistics);
     let started = clock::mono();
     let engine = Engine::new(now(), &machine, loaded.setup);
-    let shell =
-        Shell { sockets, log, resolver, driftfile, interest, statistics, started, leapfile, unsent: 0 };
+    let traffic = Traffic::new(Calls::probe());
+    let shell = Shell {
+        sockets,
+        log,
+        resolver,
+        driftfile,
+        interest,
+        statistics,
+        started,
+        leapfile,
+        traffic,
+        wakeups: (0, 0),
+        errands: Vec::new(),
+    };
     EventLoop::new(poll, engine, shell, signals, options, loaded.memory)
 }
 
@@ -274,7 +289,7 @@ fn seed() -> std::io::Result<[u8; 32]> {
 const fn exit_status(reason: ExitReason) -> u8 {
     match reason {
         ExitReason::Shutdown | ExitReason::ClockSet => 0,
-        ExitReason::NoServer => 1,
+        ExitReason::NoServer | ExitReason::NotSet => 1,
         ExitReason::Panic => FAILED,
     }
 }

@@ -4,8 +4,10 @@
 
 mod doubts;
 mod merge;
+mod runtime;
 mod sources;
 
+pub use self::runtime::{Configured, configure};
 use self::sources::{ReadError, Sources};
 use super::cli::Options;
 use super::{files, leapfile};
@@ -68,6 +70,17 @@ pub struct Memory {
     /// What the leap second file said last.
     pub(super) leap_table: Option<LeapTable>,
     errors: ErrorCounts,
+    /// What ntpq's `:config` has added since and who did it, as remarks.
+    added: String,
+}
+
+impl Memory {
+    /// The configuration in force as a file, as --print-config prints it; before it, as remarks, what was
+    /// added at run time.
+    #[must_use]
+    pub fn saved_text(&self, running: &Config) -> Vec<u8> {
+        [self.added.as_bytes(), &config::print(running)].concat()
+    }
 }
 
 /// Why the old configuration stays in force.
@@ -145,7 +158,13 @@ fn read(options: &Options, memory: Memory) -> Loaded {
     );
     let errors = count_errors(&diagnostics);
     Loaded {
-        memory: Memory { sources, keys: keys.clone(), leap_table: leap_table.clone(), errors },
+        memory: Memory {
+            sources,
+            keys: keys.clone(),
+            leap_table: leap_table.clone(),
+            errors,
+            added: String::new(),
+        },
         setup: Setup {
             config,
             keys,

@@ -6,11 +6,15 @@
 
 use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule, in_prefix};
 use crate::core::contract::{Interface, SocketId};
+use crate::core::errand::{Endpoint, Traffic};
+use crate::sys::clock;
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::socket::UdpSocket;
+use crate::units::MonoTime;
 use crate::wire::Mode;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -97,6 +101,48 @@ pub struct Open {
     name: String,
     /// The socket.
     pub socket: UdpSocket,
+    /// Its datagrams.
+    pub counts: Counts,
+}
+
+/// Datagrams of a socket, since it was opened.
+#[derive(Debug)]
+pub struct Counts {
+    since: MonoTime,
+    received: Cell<u64>,
+    dropped: Cell<u64>,
+    ignored: Cell<u64>,
+    sent: Cell<u64>,
+    not_sent: Cell<u64>,
+}
+
+fn bump(counter: &Cell<u64>) {
+    counter.set(counter.get() + 1);
+}
+
+impl Counts {
+    fn new() -> Self {
+        let zero = Cell::default;
+        let since = clock::mono();
+        Self { since, received: zero(), dropped: zero(), ignored: zero(), sent: zero(), not_sent: zero() }
+    }
+
+    /// A datagram arrived; `usable` unless it is too long, `for_us` unless it asks nobody in particular
+    /// or an address that is not served.
+    pub fn arrived(&self, usable: bool, for_us: bool) {
+        bump(&self.received);
+        if !usable {
+            bump(&self.dropped);
+        } else if !for_us {
+            bump(&self.ignored);
+        }
+    }
+
+    /// So many datagrams were sent, and so many were not.
+    pub fn left(&self, sent: usize, not_sent: usize) {
+        self.sent.set(self.sent.get() + sent as u64);
+        self.not_sent.set(self.not_sent.get() + not_sent as u64);
+    }
 }
 
 /// All open sockets.
@@ -105,6 +151,27 @@ pub struct Sockets {
     open: Vec<Open>,
     next_id: u32,
     wanted: Wanted,
+    closed: Closed,
+}
+
+/// Datagrams of the sockets that are closed by now.
+#[derive(Clone, Copy, Debug, Default)]
+struct Closed {
+    received: u64,
+    dropped: u64,
+    ignored: u64,
+    sent: u64,
+    not_sent: u64,
+}
+
+impl Closed {
+    fn add(&mut self, counts: &Counts) {
+        self.received += counts.received.get();
+        self.dropped += counts.dropped.get();
+        self.ignored += counts.ignored.get();
+        self.sent += counts.sent.get();
+        self.not_sent += counts.not_sent.get();
+    }
 }
 
 impl Sockets {
@@ -114,7 +181,7 @@ impl Sockets {
     /// When port 123 is taken, with the socket that could not be bound. A family or an address that
     /// the machine lacks is left out.
     pub fn open(wanted: Wanted, locals: &[LocalAddress]) -> io::Result<Self> {
-        let mut sockets = Self { open: Vec::new(), next_id: 0, wanted };
+        let mut sockets = Self { open: Vec::new(), next_id: 0, wanted, closed: Closed::default() };
         let wildcards = [
             (sockets.wanted.v4, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             (sockets.wanted.v6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
@@ -150,6 +217,7 @@ impl Sockets {
                 continue;
             }
             let gone = self.open.swap_remove(index);
+            self.closed.add(&gone.counts);
             if let Some(registry) = registry {
                 let _closed_anyway = registry.deregister(&mut SourceFd(&gone.socket.raw_fd()));
             }
@@ -192,7 +260,14 @@ impl Sockets {
             // Without the mark the time is served all the same.
             let _unmarked = socket.set_dscp(code);
         }
-        self.open.push(Open { id, ip: bound.ip(), bound, name: name.to_owned(), socket });
+        self.open.push(Open {
+            id,
+            ip: bound.ip(),
+            bound,
+            name: name.to_owned(),
+            socket,
+            counts: Counts::new(),
+        });
     }
 
     /// Watches all sockets for datagrams.
@@ -243,6 +318,28 @@ impl Sockets {
     pub fn interfaces(&self) -> Vec<Interface> {
         let specific = self.open.iter().filter(|o| !o.ip.is_unspecified());
         specific.map(|o| Interface { name: o.name.clone(), address: o.ip }).collect()
+    }
+
+    /// The counters of all sockets, for ntpq.
+    #[must_use]
+    pub fn survey(&self) -> (Traffic, Vec<Endpoint>) {
+        let mut all = self.closed;
+        let mut endpoints = Vec::with_capacity(self.open.len());
+        for open in &self.open {
+            let counts = &open.counts;
+            all.add(counts);
+            endpoints.push(Endpoint {
+                name: open.name.clone(),
+                address: open.ip,
+                serves: !open.ip.is_unspecified() || self.wanted.answers_on_wildcard(),
+                received: counts.received.get(),
+                sent: counts.sent.get(),
+                not_sent: counts.not_sent.get(),
+                uptime: clock::mono().since(counts.since).get() as u64,
+            });
+        }
+        let Closed { received, dropped, ignored, sent, not_sent } = all;
+        (Traffic { received, dropped, ignored, sent, not_sent, ..Traffic::default() }, endpoints)
     }
 
     /// Lines for the log: what is listened on.

@@ -1,63 +1,31 @@
 //! UDP sockets with kernel receive timestamps and destination addresses.
 
-use crate::units::NtpTimestamp;
+use super::ancillary::{self, Control, REPORT_STAMPS, SEND_SPACE};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn,
-    SockaddrIn6, SockaddrLike, SockaddrStorage, bind, connect, getsockname, recvmsg, sendmsg, sendto,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, connect, getsockname,
+    sendto, setsockopt, socket, sockopt,
 };
-use std::io::{self, IoSlice, IoSliceMut};
+use std::cell::Cell;
+use std::io;
+use std::mem;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-/// Longest datagram that is looked at, octets.
-pub const DATAGRAM_MAX: usize = 2048;
 /// DSCP of what we send without `dscp`: expedited forwarding.
 const DSCP: u8 = 46;
 /// Receive queue asked for, octets: room for a burst of some thousand requests, used only then.
 const RECEIVE_QUEUE: usize = 2 << 20;
-
-/// Where datagrams are received into; made once, used for every one.
-#[derive(Debug)]
-pub struct ReceiveBuffer {
-    data: Box<[u8; DATAGRAM_MAX]>,
-    control: Vec<u8>,
-}
-
-impl Default for ReceiveBuffer {
-    fn default() -> Self {
-        Self {
-            data: Box::new([0; DATAGRAM_MAX]),
-            // Either stamp, and either kind of packet information.
-            control: nix::cmsg_space!(libc::timespec, libc::timeval, libc::in_pktinfo, libc::in6_pktinfo),
-        }
-    }
-}
-
-/// A datagram that was received.
-#[derive(Clone, Copy, Debug)]
-pub struct Received<'a> {
-    /// The octets; cut where `oversize`.
-    pub data: &'a [u8],
-    /// Whether there was more of it than [`DATAGRAM_MAX`].
-    pub oversize: bool,
-    /// Who sent it.
-    pub from: SocketAddr,
-    /// The address it was sent to; `None` where the socket is bound to one.
-    pub to: Option<IpAddr>,
-    /// Whether it was sent to this machine alone, not broadcast or multicast.
-    pub unicast: bool,
-    /// When it arrived, by the kernel's stamp; `None` where the kernel gave none.
-    pub received: Option<NtpTimestamp>,
-}
 
 /// A UDP socket.
 #[derive(Debug)]
 pub struct UdpSocket {
     fd: OwnedFd,
     v6: bool,
+    /// Whether the kernel can be asked when a datagram left: unknown until the first wish, since
+    /// every datagram that is received costs more from then on.
+    stamps: Cell<Option<bool>>,
 }
 
 impl UdpSocket {
@@ -74,7 +42,7 @@ impl UdpSocket {
         let family = if v6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(family, SockType::Datagram, flags, None)?;
-        let this = Self { fd, v6 };
+        let this = Self { fd, v6, stamps: Cell::new(None) };
         if v6 {
             setsockopt(&this.fd, sockopt::Ipv6V6Only, &true)?;
         }
@@ -131,78 +99,85 @@ impl UdpSocket {
         self.fd.as_raw_fd()
     }
 
-    /// Takes the next datagram; `None` when there is none. Allocates nothing.
-    ///
-    /// # Errors
-    /// Of recvmsg; such an error is over once it was reported.
-    pub fn receive<'a>(&self, buffer: &'a mut ReceiveBuffer) -> io::Result<Option<Received<'a>>> {
-        let ReceiveBuffer { data, control } = buffer;
-        let (length, flags, from, stamps) = {
-            let mut parts = [IoSliceMut::new(data.as_mut_slice())];
-            let fd = self.fd.as_raw_fd();
-            let message = match recvmsg::<SockaddrStorage>(fd, &mut parts, Some(control), MsgFlags::empty()) {
-                Ok(message) => message,
-                Err(Errno::EAGAIN) => return Ok(None),
-                Err(e) => return Err(e.into()),
-            };
-            let mut ancillary = Ancillary::default();
-            for part in message.cmsgs()? {
-                ancillary.take(&part);
-            }
-            (message.bytes, message.flags, message.address, ancillary)
+    /// Lets stamps of datagrams that leave come back on the error queue, for those that ask for one.
+    #[allow(unsafe_code)] // nix does not set this option to these flags
+    fn report_stamps(&self) -> io::Result<()> {
+        let flags = REPORT_STAMPS;
+        // SAFETY: the option's value is these four octets, which outlive the call.
+        let result = unsafe {
+            libc::setsockopt(
+                self.raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_TIMESTAMPING,
+                (&raw const flags).cast(),
+                size_of_val(&flags) as u32,
+            )
         };
-        let Some(from) = from.as_ref().and_then(socket_addr) else {
-            return Err(Errno::EAFNOSUPPORT.into());
-        };
-        Ok(Some(Received {
-            data: &data[..length.min(DATAGRAM_MAX)],
-            oversize: flags.contains(MsgFlags::MSG_TRUNC),
-            from,
-            to: stamps.to,
-            unicast: !stamps.many,
-            received: stamps.received,
-        }))
+        Ok(Errno::result(result).map(drop)?)
     }
 
-    /// Sends a datagram, from `source` where the socket is a wildcard and the source matters.
-    /// Without a source it allocates nothing.
+    /// Whether a datagram that leaves can be stamped by the kernel, as far as is known. The first
+    /// question switches reporting on.
+    #[must_use]
+    pub fn can_stamp(&self) -> bool {
+        self.stamps.get().unwrap_or_else(|| {
+            let can = self.report_stamps().is_ok();
+            self.stamps.set(Some(can));
+            can
+        })
+    }
+
+    /// The kernel has refused a wish for a stamp: it will refuse every one.
+    pub(super) fn cannot_stamp(&self) {
+        self.stamps.set(Some(false));
+    }
+
+    /// Sends a datagram, from `source` where the socket is a wildcard and the source matters. With
+    /// `stamp`, the kernel is asked when it left; that may come on the error queue. Allocates nothing.
     ///
     /// # Errors
     /// Of sendto and sendmsg.
-    pub fn send(&self, data: &[u8], to: SocketAddr, source: Option<IpAddr>) -> io::Result<()> {
-        let fd = self.fd.as_raw_fd();
-        match (source, to) {
-            (Some(IpAddr::V4(source)), SocketAddr::V4(to)) => {
-                let info = libc::in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr { s_addr: u32::from(source).to_be() },
-                    ipi_addr: libc::in_addr { s_addr: 0 },
-                };
-                let control = [ControlMessage::Ipv4PacketInfo(&info)];
-                sendmsg(fd, &[IoSlice::new(data)], &control, MsgFlags::empty(), Some(&SockaddrIn::from(to)))?;
-            }
-            (Some(IpAddr::V6(source)), SocketAddr::V6(to)) => {
-                let info = libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr { s6_addr: source.octets() },
-                    ipi6_ifindex: 0,
-                };
-                let control = [ControlMessage::Ipv6PacketInfo(&info)];
-                sendmsg(
-                    fd,
-                    &[IoSlice::new(data)],
-                    &control,
-                    MsgFlags::empty(),
-                    Some(&SockaddrIn6::from(to)),
-                )?;
-            }
-            (_, SocketAddr::V4(to)) => {
-                sendto(fd, data, &SockaddrIn::from(to), MsgFlags::empty())?;
-            }
-            (_, SocketAddr::V6(to)) => {
-                sendto(fd, data, &SockaddrIn6::from(to), MsgFlags::empty())?;
-            }
+    pub fn send(&self, data: &[u8], to: SocketAddr, source: Option<IpAddr>, stamp: bool) -> io::Result<()> {
+        let name = SockaddrStorage::from(to);
+        let stamp = stamp && self.can_stamp();
+        if source.is_none() && !stamp {
+            sendto(self.fd.as_raw_fd(), data, &name, MsgFlags::empty())?;
+            return Ok(());
         }
-        Ok(())
+        match self.send_beside(data, &name, source, stamp) {
+            // Kernels before 4.6 do not know the wish for a stamp.
+            Err(Errno::EINVAL) if stamp => {
+                self.cannot_stamp();
+                Ok(self.send_beside(data, &name, source, false)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    #[allow(unsafe_code)] // nix does not know the wish for a stamp
+    fn send_beside(
+        &self,
+        data: &[u8],
+        name: &SockaddrStorage,
+        source: Option<IpAddr>,
+        stamp: bool,
+    ) -> nix::Result<()> {
+        let mut control = Control([0; SEND_SPACE]);
+        let used = ancillary::write(&mut control, source, stamp);
+        let mut part = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
+        // SAFETY: a plain C structure, for which zeros are a valid value.
+        let mut header: libc::msghdr = unsafe { mem::zeroed() };
+        header.msg_name = name.as_ptr().cast_mut().cast();
+        header.msg_namelen = name.len();
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        if used > 0 {
+            header.msg_control = control.0.as_mut_ptr().cast();
+            header.msg_controllen = used as _;
+        }
+        // SAFETY: name, part and control messages have the lengths that the header says and outlive
+        // the call; the kernel only reads them.
+        Errno::result(unsafe { libc::sendmsg(self.raw_fd(), &raw const header, 0) }).map(drop)
     }
 }
 
@@ -218,41 +193,7 @@ pub fn source_for(to: SocketAddr) -> io::Result<IpAddr> {
     socket_addr(&own).map(|a| a.ip()).ok_or_else(|| Errno::EAFNOSUPPORT.into())
 }
 
-/// What the kernel says beside a datagram.
-#[derive(Default)]
-struct Ancillary {
-    to: Option<IpAddr>,
-    many: bool,
-    received: Option<NtpTimestamp>,
-}
-
-impl Ancillary {
-    fn take(&mut self, part: &ControlMessageOwned) {
-        match part {
-            ControlMessageOwned::ScmTimestampns(t) => {
-                self.received = Some(NtpTimestamp::from_unix(t.tv_sec(), t.tv_nsec() as u32));
-            }
-            ControlMessageOwned::ScmTimestamp(t) => {
-                self.received = Some(NtpTimestamp::from_unix(t.tv_sec(), t.tv_usec() as u32 * 1000));
-            }
-            ControlMessageOwned::Ipv4PacketInfo(info) => {
-                let to = u32::from_be(info.ipi_addr.s_addr);
-                self.to = Some(IpAddr::V4(to.into()));
-                // The kernel's local address for the packet is the destination itself only
-                // where it was meant for one machine.
-                self.many = info.ipi_addr.s_addr != info.ipi_spec_dst.s_addr;
-            }
-            ControlMessageOwned::Ipv6PacketInfo(info) => {
-                let to = std::net::Ipv6Addr::from(info.ipi6_addr.s6_addr);
-                self.to = Some(IpAddr::V6(to));
-                self.many = to.is_multicast();
-            }
-            _ => {}
-        }
-    }
-}
-
-fn socket_addr(storage: &SockaddrStorage) -> Option<SocketAddr> {
+pub(super) fn socket_addr(storage: &SockaddrStorage) -> Option<SocketAddr> {
     if storage.family() == Some(AddressFamily::Inet6) {
         storage
             .as_sockaddr_in6()
@@ -265,18 +206,27 @@ fn socket_addr(storage: &SockaddrStorage) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::batch::{BATCH, Calls, DATAGRAM_MAX, Inbox, Outbox};
     use std::time::{Duration, Instant};
 
-    fn receive_soon(socket: &UdpSocket, buffer: &mut ReceiveBuffer) -> (Vec<u8>, Option<IpAddr>, bool, bool) {
+    /// Receives until so many datagrams have come; length, destination, oversize, unicast of each.
+    fn receive_soon(
+        socket: &UdpSocket,
+        inbox: &mut Inbox,
+        wanted: usize,
+    ) -> Vec<(Vec<u8>, Option<IpAddr>, bool, bool)> {
         let end = Instant::now() + Duration::from_secs(5);
-        loop {
-            if let Some(got) = socket.receive(buffer).unwrap() {
+        let mut all = Vec::new();
+        while all.len() < wanted {
+            for i in 0..inbox.fill(socket).unwrap() {
+                let got = inbox.get(i).unwrap();
                 assert!(got.received.is_some());
-                return (got.data.to_vec(), got.to, got.oversize, got.unicast);
+                all.push((got.data.to_vec(), got.to, got.oversize, got.unicast));
             }
             assert!(Instant::now() < end, "nothing arrived");
             std::thread::sleep(Duration::from_millis(1));
         }
+        all
     }
 
     fn port_of(socket: &UdpSocket) -> u16 {
@@ -306,13 +256,10 @@ mod tests {
             let local: IpAddr = local.parse().unwrap();
             let Ok(client) = std::net::UdpSocket::bind((local, 0)) else { continue };
             client.send_to(b"hello", (local, port_of(&server))).unwrap();
-            let mut buffer = ReceiveBuffer::default();
-            let (data, to, oversize, unicast) = receive_soon(&server, &mut buffer);
-            assert_eq!(
-                (data.as_slice(), to, oversize, unicast),
-                (b"hello".as_slice(), Some(local), false, true)
-            );
-            server.send(b"back", client.local_addr().unwrap(), Some(local)).unwrap();
+            let mut inbox = Inbox::new(Calls::probe());
+            let got = receive_soon(&server, &mut inbox, 1);
+            assert_eq!(got, [(b"hello".to_vec(), Some(local), false, true)]);
+            server.send(b"back", client.local_addr().unwrap(), Some(local), false).unwrap();
             let mut back = [0; 16];
             let (length, from) = client.recv_from(&mut back).unwrap();
             assert_eq!((&back[..length], from.ip()), (b"back".as_slice(), local));
@@ -320,16 +267,67 @@ mod tests {
     }
 
     #[test]
-    fn a_long_datagram_is_marked() {
-        let server = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), true).unwrap();
-        let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let mut buffer = ReceiveBuffer::default();
-        for (length, long) in [(DATAGRAM_MAX, false), (DATAGRAM_MAX + 1, true), (0, false)] {
-            client.send_to(&vec![7; length], ("127.0.0.1", port_of(&server))).unwrap();
-            let (data, to, oversize, _) = receive_soon(&server, &mut buffer);
-            assert_eq!((data.len(), to, oversize), (length.min(DATAGRAM_MAX), None, long));
+    fn long_and_empty_datagrams_are_taken_as_they_are_in_both_ways() {
+        for calls in [Calls::Many, Calls::One] {
+            let server = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), true).unwrap();
+            let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let mut inbox = Inbox::new(calls);
+            let lengths = [DATAGRAM_MAX, DATAGRAM_MAX + 1, 0, 65_000];
+            for length in lengths {
+                client.send_to(&vec![7; length], ("127.0.0.1", port_of(&server))).unwrap();
+            }
+            let got = receive_soon(&server, &mut inbox, 4);
+            for (length, (data, to, oversize, _)) in lengths.into_iter().zip(got) {
+                assert_eq!(
+                    (data.len(), to, oversize),
+                    (length.min(DATAGRAM_MAX), None, length > DATAGRAM_MAX)
+                );
+            }
+            assert_eq!(inbox.fill(&server).unwrap(), 0);
         }
-        assert!(server.receive(&mut buffer).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_sent_together_arrives_in_order_in_both_ways() {
+        for calls in [Calls::Many, Calls::One] {
+            let server = UdpSocket::bind("0.0.0.0:0".parse().unwrap(), false).unwrap();
+            let client = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+            let (mut inbox, mut outbox) = (Inbox::new(calls), Outbox::new(calls));
+            let to = SocketAddr::from(([127, 0, 0, 1], port_of(&client)));
+            for round in 0..3u8 {
+                for i in 0..BATCH as u8 {
+                    outbox.draft().unwrap()[..2].copy_from_slice(&[round, i]);
+                    // The one in the middle cannot be sent, and holds nothing up.
+                    let port = if i == 7 { 0 } else { to.port() };
+                    outbox.add(SocketAddr::new(to.ip(), port), Some([127, 0, 0, 9].into()), false);
+                    outbox.seal(usize::from(i), |_| 2);
+                }
+                assert!(outbox.draft().is_none());
+                assert_eq!(outbox.send(&server), 1);
+                let got: Vec<Vec<u8>> =
+                    receive_soon(&client, &mut inbox, BATCH - 1).into_iter().map(|g| g.0).collect();
+                let wanted: Vec<Vec<u8>> =
+                    (0..BATCH as u8).filter(|i| *i != 7).map(|i| vec![round, i]).collect();
+                assert_eq!(got, wanted);
+                assert_eq!(inbox.get(0).unwrap().from.ip(), IpAddr::from([127, 0, 0, 9]));
+            }
+        }
+    }
+
+    #[test]
+    fn the_kernel_tells_when_a_datagram_left_or_nothing() {
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let other = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let mut inbox = Inbox::new(Calls::probe());
+        let before = crate::sys::clock::wall();
+        socket.send(b"a request", ([127, 0, 0, 1], port_of(&other)).into(), None, true).unwrap();
+        if socket.can_stamp() && inbox.take_sent(&socket).unwrap() {
+            let (octets, at) = inbox.sent();
+            assert!(octets.ends_with(b"a request"));
+            let late = (at.unwrap() - before).to_seconds().get();
+            assert!((0.0..1.0).contains(&late), "{late}");
+        }
+        assert!(!inbox.take_sent(&other).unwrap());
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub mod opcode {
     pub const CONFIGURE: u8 = 8;
     /// Writes the configuration to a file; needs authentication.
     pub const SAVE_CONFIG: u8 = 9;
+    /// The clients heard of late, oldest first; needs a nonce.
+    pub const READ_MRU: u8 = 10;
+    /// Lists in a fixed order: local addresses, access list; needs authentication.
+    pub const READ_ORDERED_LIST: u8 = 11;
+    /// A nonce, which shows that its bearer receives what is sent to its address.
+    pub const REQUEST_NONCE: u8 = 12;
     /// Removes a trap.
     pub const UNSET_TRAP: u8 = 31;
 }
@@ -32,6 +38,8 @@ pub mod opcode {
 /// Error codes of a response (RFC 9327 section 2, status word of errors).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ControlError {
+    /// 0: unspecified.
+    Unspecified,
     /// 1: authentication failure, no permission.
     Permission,
     /// 2: invalid message length or format.
@@ -42,6 +50,10 @@ pub enum ControlError {
     Association,
     /// 5: unknown variable name.
     Variable,
+    /// 6: bad variable value.
+    Value,
+    /// 7: administratively prohibited: `nomodify`, `nomrulist`.
+    Prohibited,
 }
 
 impl ControlError {
@@ -49,19 +61,39 @@ impl ControlError {
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
+            Self::Unspecified => 0,
             Self::Permission => 1,
             Self::Format => 2,
             Self::Opcode => 3,
             Self::Association => 4,
             Self::Variable => 5,
+            Self::Value => 6,
+            Self::Prohibited => 7,
         }
     }
+}
+
+/// A message authentication code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Code<'a> {
+    /// What it is the code of.
+    pub covered: &'a [u8],
+    /// The key identifier.
+    pub key: u32,
+    /// The digest, perhaps cut.
+    pub digest: &'a [u8],
+}
+
+/// Lengthens a response to where its code begins: a multiple of eight octets, as ntpd and its ntpq
+/// have it.
+pub fn pad_for_code(datagram: &mut Vec<u8>) {
+    datagram.resize(datagram.len().next_multiple_of(8), 0);
 }
 
 /// A request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Request<'a> {
-    /// Protocol version, 1..=7: echoed.
+    /// Protocol version, 1..=4: echoed.
     pub version: u8,
     /// Operation, 0..=31.
     pub opcode: u8,
@@ -74,21 +106,23 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Reads a request. `Ok(None)` for what is no request (too short, another mode, a response or
-    /// a fragment): it deserves no answer.
+    /// Reads a request. `Ok(None)` for what is no request (too short, another mode, an unknown version,
+    /// a response or a fragment): it deserves no answer.
     ///
     /// # Errors
     /// The request with [`ControlError::Format`] where its count is past its end.
     pub fn parse(packet: &'a [u8]) -> Result<Option<Self>, (Self, ControlError)> {
         let Some(header) = packet.first_chunk::<HEADER_LEN>() else { return Ok(None) };
         let word = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-        let no_request = header[0] & 7 != 6 || header[1] & 0xe0 != 0 || word(8) != 0;
+        let version = (header[0] >> 3) & 7;
+        let no_request =
+            header[0] & 7 != 6 || !(1..=4).contains(&version) || header[1] & 0xe0 != 0 || word(8) != 0;
         if no_request {
             return Ok(None);
         }
         let count = usize::from(word(10));
         let request = Self {
-            version: (header[0] >> 3) & 7,
+            version,
             opcode: header[1] & 0x1f,
             sequence: word(2),
             association: word(6),
@@ -100,6 +134,21 @@ impl<'a> Request<'a> {
         } else {
             Ok(Some(request))
         }
+    }
+
+    /// What may be the message authentication codes of `packet`, of which this is the request: behind the
+    /// data padded to eight octets (ntpd and its ntpq) or to four (RFC 9327 section 2). Of whole codes
+    /// only: the zeros that ntpstat sends behind its request are too many.
+    pub fn codes<'p>(&self, packet: &'p [u8]) -> impl Iterator<Item = Code<'p>> {
+        let end = HEADER_LEN + self.data.len();
+        let starts = [end.next_multiple_of(8), end.next_multiple_of(4)];
+        let both = starts[0] != starts[1];
+        starts.into_iter().take(if both { 2 } else { 1 }).filter_map(|at| {
+            let (covered, rest) = packet.split_at_checked(at)?;
+            let (key, digest) = rest.split_first_chunk::<4>()?;
+            let whole = matches!(digest.len(), 16 | 20 | 32 | 48 | 64);
+            whole.then(|| Code { covered, key: u32::from_be_bytes(*key), digest })
+        })
     }
 
     /// The datagrams of a successful response, at most [`DATA_MAX`] octets of data each, cut where
@@ -157,6 +206,28 @@ mod tests {
     }
 
     #[test]
+    fn codes_are_looked_for_behind_both_paddings() {
+        let with = |data: &[u8], pad: usize, code: &[u8]| {
+            let mut packet = vec![0x16, 8, 0, 1, 0, 0, 0, 0, 0, 0, 0, data.len() as u8];
+            packet.extend(data);
+            packet.resize(packet.len().next_multiple_of(pad), 0);
+            let covered = packet.len();
+            packet.extend([0, 0, 0, 9]);
+            packet.extend(code);
+            (packet, covered)
+        };
+        for pad in [4, 8] {
+            for (data, digest) in [(&b"abc"[..], 16), (b"abcdefgh", 20), (b"", 64)] {
+                let (packet, covered) = with(data, pad, &vec![7; digest]);
+                let request = Request::parse(&packet).unwrap().unwrap();
+                assert!(request.codes(&packet).any(|c| c.covered.len() == covered && c.key == 9));
+            }
+        }
+        let (plain, _) = with(b"abc", 8, &[0; 552]);
+        assert_eq!(Request::parse(&plain).unwrap().unwrap().codes(&plain).count(), 0);
+    }
+
+    #[test]
     fn responses_and_fragments_are_no_requests() {
         let request = |first, second, offset| [first, second, 0, 1, 0, 0, 0, 0, 0, offset, 0, 0];
         assert!(Request::parse(&request(0x16, 2, 0)).unwrap().is_some());
@@ -164,6 +235,7 @@ mod tests {
         {
             assert_eq!(Request::parse(&bad), Ok(None));
         }
+        assert_eq!(Request::parse(&request(0x2e, 2, 0)), Ok(None), "version 5");
         let short = [0x16, 2, 0, 1, 0, 0, 0, 0, 0, 0, 0, 4, b'a'];
         assert_eq!(Request::parse(&short).unwrap_err().1, ControlError::Format);
     }

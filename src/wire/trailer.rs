@@ -72,6 +72,12 @@ fn is_long_mac(rest: &[u8]) -> bool {
     LONG_MACS.contains(&rest.len()) && rest.starts_with(&[0, 0])
 }
 
+/// Whether a packet's code has a digest longer than the 20 octets to which version 4 cuts it.
+#[must_use]
+pub fn is_whole(packet: &[u8]) -> bool {
+    matches!(parse(packet), Ok(Trailer::Mac { digest, .. }) if digest.len() > DIGEST_CUT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -150,6 +150,12 @@ fn q_sets_the_clock_once_and_leaves() {
     silent.run(100.0, |_, _| None);
     assert!(silent.others.contains(&Output::Exit(ExitReason::NoServer)));
     assert!(silent.time <= 100.0);
+    let forbidden = Setup { quit_after_set: true, ..setup(vec![server("192.0.2.1")]) };
+    let mut forbidden = Bench::on(forbidden, false);
+    forbidden.behind = 0.05;
+    forbidden.run_served(30.0);
+    assert!(forbidden.others.contains(&Output::Exit(ExitReason::NotSet)), "{:?}", forbidden.others);
+    assert!(forbidden.commands.is_empty() && !forbidden.others.contains(&Output::Exit(ExitReason::ClockSet)));
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn no_mac_where_one_is_needed_2015_1798_and_wrong_key_2015_7974() {
     let mut setup = Setup { keys: keys.clone(), ..setup(vec![signed]) };
     setup.config.auth.trusted = vec![KeyId(1), KeyId(2)];
     let mut bench = Bench::new(setup);
-    let signer = rsntpd::core::auth::Keys::new(&keys, &[KeyId(1), KeyId(2)]);
+    let mut signer = rsntpd::core::auth::Keys::new(&keys, &[KeyId(1), KeyId(2)]);
     bench.advance(1.0);
     let tx = bench.sent.remove(0);
     assert!(matches!(
@@ -156,7 +156,7 @@ fn no_mac_where_one_is_needed_2015_1798_and_wrong_key_2015_7974() {
     ));
     let open = Header::parse(&tx.data).unwrap();
     let plain = bench.reply(&open, 1).to_bytes().to_vec();
-    let with_key = |id| {
+    let mut with_key = |id| {
         let mut data = plain.clone();
         signer.sign(KeyId(id), &mut data);
         data

@@ -7,5 +7,7 @@
 mod bench;
 mod client;
 mod effects;
+mod floods;
 mod hostile;
+mod interleaved;
 mod server;

@@ -119,7 +119,7 @@ fn signed_requests_get_signed_answers_and_bad_ones_a_crypto_nak() {
     config.auth.trusted = vec![KeyId(5)];
     let mut bench = Bench::new(Setup { config, keys: vec![key.clone()], ..Setup::default() });
     bench.advance(1.0);
-    let keys = rsntpd::core::auth::Keys::new(&[key], &[KeyId(5)]);
+    let mut keys = rsntpd::core::auth::Keys::new(&[key], &[KeyId(5)]);
     let mut asked = request(4, Mode::Client).to_bytes().to_vec();
     assert!(keys.sign(KeyId(5), &mut asked));
     let reply = bench.ask(&asked, from("10.0.0.1:4000")).unwrap();
@@ -142,7 +142,7 @@ fn a_key_with_addresses_is_good_for_those_only_and_notrust_wants_one() {
     config.restrict = vec![restricted(RestrictTarget::Default(Family::Any), AccessFlags::NOTRUST)];
     let mut bench = Bench::new(Setup { config, keys: vec![key.clone()], ..Setup::default() });
     bench.advance(1.0);
-    let keys = rsntpd::core::auth::Keys::new(&[key], &[KeyId(5)]);
+    let mut keys = rsntpd::core::auth::Keys::new(&[key], &[KeyId(5)]);
     let mut asked = request(4, Mode::Client).to_bytes().to_vec();
     assert_eq!(bench.ask(&asked, from("10.0.0.1:4000")), None, "notrust without a code");
     assert!(keys.sign(KeyId(5), &mut asked));

@@ -154,9 +154,8 @@ int clock_settime(clockid_t id, const struct timespec *t) {
 int adjtimex(struct timex *t) {
     begin();
     unsigned m = t->modes;
-    double left = shot + shooting;
     if (m == ADJ_OFFSET_SINGLESHOT) { long old = lrint(shot / 1e3); shot = t->offset * 1e3; t->offset = old; return TIME_OK; }
-    if (m == ADJ_OFFSET_SS_READ) { t->offset = lrint(shot / 1e3); (void)left; return TIME_OK; }
+    if (m == ADJ_OFFSET_SS_READ) { t->offset = lrint(shot / 1e3); return TIME_OK; }
     if (m & ADJ_FREQUENCY) adjusted = fmax(-500, fmin(500, t->freq / 65536.0)) * 1e-6;
     if (m & ADJ_TICK) { kept.tick = t->tick; ticked = (t->tick - 10000) / 10000.0; }
     if (m & ADJ_STATUS) kept.status = t->status;
@@ -222,7 +221,7 @@ ssize_t sendto(int fd, const void *b, size_t n, int flags, const struct sockaddr
 }
 ssize_t recvmsg(int fd, struct msghdr *m, int flags) {
     REAL(recvmsg);
-    int i = first(fd);
+    int i = flags & MSG_ERRQUEUE ? -1 : first(fd);
     if (i < 0 || queue[i].at > truth) return real(fd, m, flags);
     memcpy(m->msg_iov->iov_base, queue[i].data, 48);
     if (m->msg_name) { memcpy(m->msg_name, &queue[i].from, sizeof queue[i].from); m->msg_namelen = sizeof queue[i].from; }
@@ -248,4 +247,27 @@ ssize_t recvmsg(int fd, struct msghdr *m, int flags) {
     m->msg_controllen = used;
     queue[i] = queue[--waiting];
     return 48;
+}
+/* Many at once, as the kernel does it: one by one until one fails. With FAKE_OLD the kernel has neither call. */
+int recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags, struct timespec *t) {
+    REAL(recvmmsg);
+    if (setting("FAKE_OLD", 0) != 0) { errno = ENOSYS; return -1; }
+    if (fd < 0) return real(fd, m, n, flags, t);
+    for (unsigned i = 0; i < n; i++) {
+        ssize_t length = recvmsg(fd, &m[i].msg_hdr, flags);
+        if (length < 0) return i > 0 ? (int)i : -1;
+        m[i].msg_len = length;
+    }
+    return n;
+}
+int sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags) {
+    REAL(sendmmsg);
+    if (setting("FAKE_OLD", 0) != 0) { errno = ENOSYS; return -1; }
+    if (fd < 0) return real(fd, m, n, flags);
+    for (unsigned i = 0; i < n; i++) {
+        ssize_t length = sendmsg(fd, &m[i].msg_hdr, flags);
+        if (length < 0) return i > 0 ? (int)i : -1;
+        m[i].msg_len = length;
+    }
+    return n;
 }

@@ -172,7 +172,8 @@ impl World {
                 Output::Exit(reason) => host.exit = Some(reason),
                 Output::SaveDrift(ppm) => host.saved = Some(ppm),
                 Output::Stat(line) => host.stats.push(line),
-                Output::Resolve { .. } => {}
+                // Nobody here has a resolver, or asks with ntpq.
+                Output::Resolve { .. } | Output::Errand { .. } => {}
             }
         }
     }

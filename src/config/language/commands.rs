@@ -48,9 +48,9 @@ pub(super) const COMMANDS: &[Row] = &[
         "keys that may be used; the last line counts",
     )
     .default("none"),
-    row("controlkey", Takes::Integer, "the key for ntpq's changes")
+    row("controlkey", Takes::Integer, "the key for ntpq's changes; it must be trusted as well")
         .only(1.0, 65_535.0)
-        .idle("ntpq may read, and change nothing"),
+        .default("none: ntpq changes nothing"),
     row("requestkey", Takes::Integer, "the key for ntpdc's changes")
         .only(1.0, 65_535.0)
         .idle("ntpdc's requests (mode 7) are not served: they were an amplifier"),
@@ -93,7 +93,7 @@ pub(super) const COMMANDS: &[Row] = &[
     row("nic", Takes::Words("ACTION WHICH"), "the same as interface"),
     row("setvar", Takes::TextAndWords("NAME = VALUE [default]"), "a variable that ntpq can read"),
     row("saveconfigdir", Takes::Text("DIR"), "where ntpq may save the configuration")
-        .idle("ntpq may read, and save nothing"),
+        .default("none: ntpq saves nothing"),
     row("dscp", Takes::Integer, "the service class in the packets sent")
         .held(0.0, 63.0)
         .default("46")

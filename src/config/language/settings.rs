@@ -24,19 +24,21 @@ pub(super) const DISCARD: &[Row] = &[
 pub(super) const MRU: &[Row] = &[
     row("maxdepth", Takes::Integer, "most clients that are remembered; the later of it and maxmem counts")
         .held(1.0, 1e7)
-        .default("16384")
+        .default("40000")
         .since(Since::V428),
     row("maxmem", Takes::Integer, "the same as maxdepth, by memory")
         .held(1.0, 2e6)
         .unit("KiB")
         .since(Since::V428),
-    row("maxage", Takes::Integer, "age at which a client may be forgotten")
+    row("maxage", Takes::Integer, "age at which a client may be forgotten; ntpd's default is 64")
+        .held(0.0, 4e9)
+        .default("3600")
         .unit("seconds")
-        .since(Since::V428)
-        .idle(MEMORY),
+        .since(Since::V428),
     row("mindepth", Takes::Integer, "clients that are remembered whatever their age")
-        .since(Since::V428)
-        .idle(MEMORY),
+        .held(0.0, 1e7)
+        .default("600")
+        .since(Since::V428),
     row("minage", Takes::Integer, "age below which a client is not forgotten")
         .unit("seconds")
         .since(Since::NtpSec)

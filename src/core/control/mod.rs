@@ -1,156 +1,256 @@
-//! Mode 6, reading: what ntpq and ntpstat ask, answered as ntpd 4.2.6p5 answers.
+//! Mode 6, the control protocol of ntpq and ntpstat (RFC 9327): reading, and with the control key
+//! writing and configuring, answered as ntpd 4.2.6p5 answers and, where that knows no answer, 4.2.8.
+//!
+//! | question | file |
+//! |---|---|
+//! | who may ask, what of the shell it needs, sending | `mod.rs`, `bound.rs` |
+//! | status words and variables | `read.rs`; `system.rs`, `counters.rs`, `peer.rs` in the form of `table.rs` |
+//! | `mrulist` | `mru.rs`, `nonce.rs` |
+//! | `ifstats`, `reslist` | `lists.rs` |
+//! | `:config`, `saveconfig`, writing variables | `write.rs` |
+//! | number formats, lines, fragments | `text.rs` |
 
+mod bound;
+mod counters;
+mod lists;
+mod mru;
+mod nonce;
+mod peer;
+mod read;
+mod system;
+mod table;
 mod text;
+mod write;
 
-pub use text::Var;
+pub use bound::{BURST, RATE};
 
+use self::bound::Bound;
+use self::nonce::Nonces;
+use super::contract::{Now, Output, Rx, SocketId, Tx};
+use super::engine::Engine;
+use super::errand::{Brought, Errand, ErrandId, Survey};
+use super::reject::Reject;
+use super::server::heard;
 use crate::config::model::AccessFlags;
-use crate::units::{AssocId, Leap};
-use crate::wire::control::{ControlError, Request, opcode};
+use crate::units::{KeyId, MonoTime};
+use crate::wire::control::{self, ControlError, Request, opcode};
+use rand_chacha::rand_core::Rng;
+use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 
-/// All that can be asked for, made when a request comes.
-#[derive(Clone, Debug, Default)]
-pub struct View {
-    /// Leap bits, for the header of the answer.
-    pub leap: Leap,
-    /// System status word.
-    pub status: u16,
-    /// System variables, in ntpd's order.
-    pub system: Vec<Var>,
-    /// The associations, in the order of their configuration.
-    pub peers: Vec<PeerView>,
-    /// Variables of the local clock, where there is one.
-    pub clock: Option<(AssocId, Vec<Var>)>,
-}
+/// Most requests that wait for the shell, which brings what is asked for at once.
+const PARKED_MAX: usize = 16;
 
-/// What can be asked of an association.
+/// What mode 6 remembers.
 #[derive(Clone, Debug)]
-pub struct PeerView {
-    /// Its identifier.
-    pub id: AssocId,
-    /// Peer status word.
-    pub status: u16,
-    /// Its variables, in ntpd's order.
-    pub vars: Vec<Var>,
+pub(super) struct Desk {
+    nonces: Nonces,
+    bound: Bound,
+    parked: VecDeque<Parked>,
+    errands: u64,
+    /// Requests so far (`ss_numctlreq`).
+    pub(super) requests: u64,
+    /// The file that `saveconfig` wrote last (`savedconfig`).
+    pub(super) saved: Option<String>,
 }
 
-/// The response to a request: the datagrams to send, none for what is no request.
-#[must_use]
-pub fn answer(packet: &[u8], view: &View, _flags: AccessFlags) -> Vec<Vec<u8>> {
-    let (request, result) = match Request::parse(packet) {
-        Ok(None) => return Vec::new(),
-        Ok(Some(request)) => (request, read(&request, view)),
-        Err((request, error)) => (request, Err(error)),
-    };
-    match result {
-        Ok((status, pieces)) => request.respond(view.leap, status, &pieces),
-        Err(error) => vec![request.refuse(view.leap, error)],
-    }
-}
-
-type Answer = Result<(u16, Vec<Vec<u8>>), ControlError>;
-
-fn read(request: &Request<'_>, view: &View) -> Answer {
-    match request.opcode {
-        opcode::READ_STATUS if request.association == 0 => Ok((view.status, status_pairs(view))),
-        opcode::READ_STATUS | opcode::READ_VARIABLES if request.association != 0 => {
-            let peer =
-                view.peers.iter().find(|p| p.id.0 == request.association).ok_or(ControlError::Association)?;
-            Ok((peer.status, text::pack(&text::choose(&peer.vars, request.data)?)))
-        }
-        opcode::READ_VARIABLES => Ok((view.status, text::pack(&text::choose(&view.system, request.data)?))),
-        opcode::READ_CLOCK => {
-            let clock =
-                view.clock.as_ref().filter(|(id, _)| request.association == 0 || request.association == id.0);
-            let (_, vars) = clock.ok_or(ControlError::Association)?;
-            Ok((0, text::pack(&text::choose(vars, request.data)?)))
-        }
-        // They change state, which nobody may yet.
-        opcode::WRITE_VARIABLES
-        | opcode::WRITE_CLOCK
-        | opcode::CONFIGURE
-        | opcode::SAVE_CONFIG
-        | opcode::SET_TRAP
-        | opcode::UNSET_TRAP => Err(ControlError::Permission),
-        _ => Err(ControlError::Opcode),
-    }
-}
-
-/// Association identifiers with their status words, four octets each.
-fn status_pairs(view: &View) -> Vec<Vec<u8>> {
-    let octets: Vec<u8> = view
-        .peers
-        .iter()
-        .flat_map(|p| p.id.0.to_be_bytes().into_iter().chain(p.status.to_be_bytes()))
-        .collect();
-    octets.chunks(crate::wire::control::DATA_MAX).map(<[u8]>::to_vec).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn view() -> View {
-        View {
-            status: 0x0615,
-            system: vec![Var::integer("stratum", 3), Var::seconds("rootdelay", 0.0123)],
-            peers: vec![PeerView { id: AssocId(513), status: 0x963a, vars: vec![Var::hex("flash", 0x400)] }],
-            clock: Some((AssocId(600), vec![Var::text("device", "Undisciplined local clock")])),
-            ..View::default()
+impl Desk {
+    /// Nothing asked yet.
+    pub(super) fn new(now: MonoTime, rng: &mut impl Rng) -> Self {
+        let mut secret = [0; 16];
+        rng.fill_bytes(&mut secret);
+        Self {
+            nonces: Nonces::new(secret),
+            bound: Bound::new(now),
+            parked: VecDeque::new(),
+            errands: 0,
+            requests: 0,
+            saved: None,
         }
     }
+}
 
-    fn ask(opcode: u8, association: u16, data: &str) -> Vec<u8> {
-        let mut packet = vec![0x16, opcode, 0, 9, 0, 0];
-        packet.extend(association.to_be_bytes());
-        packet.extend([0, 0]);
-        packet.extend((data.len() as u16).to_be_bytes());
-        packet.extend(data.as_bytes());
-        packet
+/// A request that waits for what the shell brings.
+#[derive(Clone, Debug)]
+struct Parked {
+    id: ErrandId,
+    asker: Asker,
+    packet: Vec<u8>,
+}
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+struct Asker {
+    from: SocketAddr,
+    to: IpAddr,
+    socket: SocketId,
+    flags: AccessFlags,
+    /// The key that the request is signed with, if it is right.
+    key: Option<KeyId>,
+    /// Whether the source address is not forged.
+    proven: bool,
+}
+
+/// The text of an answer.
+struct Reply {
+    status: u16,
+    pieces: Vec<Vec<u8>>,
+}
+
+impl Reply {
+    const fn new(status: u16, pieces: Vec<Vec<u8>>) -> Self {
+        Self { status, pieces }
+    }
+}
+
+/// What becomes of a request.
+enum Answer {
+    Reply(Reply),
+    /// The shell must be asked first.
+    Errand(Errand),
+    /// It deserves no answer.
+    Silence,
+}
+
+impl Engine {
+    /// A mode-6 request; `noquery` drops it without a word.
+    pub(super) fn control(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
+        let flags = self.access.admit(rx.from);
+        if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOQUERY) {
+            return Err(Reject::Restricted);
+        }
+        self.clients.observe(now, &heard(rx, flags));
+        self.desk.requests += 1;
+        let (request, problem) = match Request::parse(rx.data) {
+            Ok(Some(request)) => (request, None),
+            Ok(None) => return Err(Reject::Format),
+            Err((request, error)) => (request, Some(error)),
+        };
+        let key = self.signer(&request, rx);
+        let proven = key.is_some() || rx.from.ip().is_loopback() || self.has_nonce(now, &request, rx.from);
+        if !proven && !self.desk.bound.is_open(now.mono) {
+            return Err(Reject::Limited);
+        }
+        let asker = Asker { from: rx.from, to: rx.to, socket: rx.socket, flags, key, proven };
+        let result = match problem {
+            Some(error) => Err(error),
+            None => self.perform(now, &request, &asker, None),
+        };
+        self.conclude(&request, asker, rx.data, result);
+        Ok(())
     }
 
-    fn text(packet: &[u8]) -> String {
-        let [answer] = &answer(packet, &view(), AccessFlags::NONE)[..] else { panic!("one datagram") };
-        assert_eq!(answer[1] & 0xc0, 0x80, "{answer:02x?}");
-        let count = usize::from(u16::from_be_bytes([answer[10], answer[11]]));
-        String::from_utf8_lossy(&answer[12..12 + count]).into_owned()
+    /// The key of a right code.
+    fn signer(&mut self, request: &Request<'_>, rx: &Rx<'_>) -> Option<KeyId> {
+        request
+            .codes(rx.data)
+            .find(|code| self.keys.verify(code.covered, KeyId(code.key), code.digest, rx.from.ip()))
+            .map(|code| KeyId(code.key))
     }
 
-    fn error(packet: &[u8]) -> u8 {
-        let [answer] = &answer(packet, &view(), AccessFlags::NONE)[..] else { panic!("one datagram") };
-        assert_eq!(answer[1] & 0xc0, 0xc0);
-        answer[4]
-    }
-
-    #[test]
-    fn variables_are_read_by_name_or_all() {
-        assert_eq!(text(&ask(2, 0, "")), "stratum=3, rootdelay=12.300\r\n");
-        assert_eq!(text(&ask(2, 0, "rootdelay, stratum")), "rootdelay=12.300, stratum=3\r\n");
-        assert_eq!(text(&ask(2, 513, "")), "flash=0x400\r\n");
-        assert_eq!(text(&ask(4, 0, "")), "device=\"Undisciplined local clock\"\r\n");
-        let pairs = &answer(&ask(1, 0, ""), &view(), AccessFlags::NONE)[0];
-        assert_eq!(pairs[4..], [6, 0x15, 0, 0, 0, 0, 0, 4, 2, 1, 0x96, 0x3a]);
-    }
-
-    #[test]
-    fn errors_have_the_numbers_of_the_rfc() {
-        assert_eq!(error(&ask(2, 0, "nonsense")), 5);
-        assert_eq!(error(&ask(2, 99, "")), 4);
-        assert_eq!(error(&ask(12, 0, "")), 3);
-        assert_eq!(error(&ask(8, 0, "server 192.0.2.1")), 1);
-        assert_eq!(error(&ask(3, 0, "a=b")), 1);
-        let mut cut = ask(2, 0, "stratum");
-        cut.pop();
-        assert_eq!(error(&cut), 2);
-    }
-
-    proptest! {
-        #[test]
-        fn any_octets_get_a_bounded_answer(packet in prop::collection::vec(any::<u8>(), 0..600)) {
-            for datagram in answer(&packet, &view(), AccessFlags::NONE) {
-                prop_assert!(datagram.len() <= 480 && datagram.len() % 4 == 0);
+    /// What the shell brought for a parked request.
+    pub(super) fn errand_done(&mut self, now: Now, id: ErrandId, brought: Brought) {
+        let Some(index) = self.desk.parked.iter().position(|p| p.id == id) else { return };
+        let Some(Parked { asker, packet, .. }) = self.desk.parked.remove(index) else { return };
+        let Ok(Some(request)) = Request::parse(&packet) else { return };
+        let result = match brought {
+            Brought::Survey(survey) => self.perform(now, &request, &asker, Some(&survey)),
+            Brought::Configured { reply, setup } => {
+                if let Some(setup) = setup {
+                    self.reload(now, *setup);
+                }
+                Ok(self.text_reply(&reply))
             }
+            Brought::Saved { reply, file } => {
+                self.desk.saved = file.or(self.desk.saved.take());
+                Ok(self.text_reply(&reply))
+            }
+        };
+        self.conclude(&request, asker, &packet, result);
+    }
+
+    fn text_reply(&self, reply: &str) -> Answer {
+        Answer::Reply(Reply::new(self.system.status(), text::plain(reply)))
+    }
+
+    fn perform(
+        &mut self,
+        now: Now,
+        request: &Request<'_>,
+        asker: &Asker,
+        survey: Option<&Survey>,
+    ) -> Result<Answer, ControlError> {
+        match request.opcode {
+            0 => self
+                .status_of(request.association)
+                .map(|status| Answer::Reply(Reply::new(status, Vec::new()))),
+            opcode::READ_STATUS | opcode::READ_VARIABLES | opcode::READ_CLOCK => {
+                self.read(now, request, asker, survey)
+            }
+            opcode::REQUEST_NONCE => {
+                let nonce = format!("nonce={}", self.desk.nonces.make(now.mono, asker.from));
+                Ok(Answer::Reply(Reply::new(0, text::pack(&[nonce]))))
+            }
+            opcode::READ_MRU if asker.flags.contains(AccessFlags::NOMRULIST) => {
+                self.counters.restricted += 1;
+                Err(ControlError::Prohibited)
+            }
+            opcode::READ_MRU => self.mru_list(now, asker, request),
+            opcode::READ_ORDERED_LIST => {
+                self.require_control_key(asker)?;
+                self.ordered_list(request.data, survey)
+            }
+            opcode::WRITE_VARIABLES | opcode::WRITE_CLOCK | opcode::CONFIGURE | opcode::SAVE_CONFIG => {
+                self.require_control_key(asker)?;
+                self.write(request, asker)
+            }
+            // Traps are not supported: nobody has set one for decades, and they are a reflector.
+            _ => Err(ControlError::Opcode),
         }
+    }
+
+    /// Only the control key opens this; without `controlkey` nothing does.
+    fn require_control_key(&self, asker: &Asker) -> Result<(), ControlError> {
+        let wanted = self.setup.config.auth.control;
+        if wanted.is_some() && asker.key == wanted { Ok(()) } else { Err(ControlError::Permission) }
+    }
+
+    /// Sends the answer, or parks the request.
+    fn conclude(
+        &mut self,
+        request: &Request<'_>,
+        asker: Asker,
+        packet: &[u8],
+        result: Result<Answer, ControlError>,
+    ) {
+        let leap = self.system.leap;
+        let datagrams = match result {
+            Ok(Answer::Reply(reply)) => request.respond(leap, reply.status, &reply.pieces),
+            Err(error) => vec![request.refuse(leap, error)],
+            Ok(Answer::Errand(errand)) => return self.park(errand, asker, packet),
+            Ok(Answer::Silence) => return,
+        };
+        if !asker.proven {
+            self.desk.bound.take(datagrams.len());
+        }
+        for mut data in datagrams {
+            if let Some(key) = asker.key.filter(|key| self.keys.contains(*key)) {
+                control::pad_for_code(&mut data);
+                self.keys.sign(key, &mut data);
+            }
+            let tx =
+                Tx { data, to: asker.from, socket: Some(asker.socket), from: Some(asker.to), token: None };
+            self.outputs.push_back(Output::Send(tx));
+        }
+    }
+
+    fn park(&mut self, errand: Errand, asker: Asker, packet: &[u8]) {
+        if self.desk.parked.len() >= PARKED_MAX {
+            self.desk.parked.pop_front();
+        }
+        self.desk.errands += 1;
+        let id = ErrandId(self.desk.errands);
+        self.desk.parked.push_back(Parked { id, asker, packet: packet.to_vec() });
+        self.outputs.push_back(Output::Errand { id, errand });
     }
 }

@@ -1,171 +1,179 @@
-//! The text of mode 6: `name=value` items with ntpd's number formats, its lines and its fragments.
+//! The text of mode 6: values with ntpd's number formats, `name=value` items, lines and fragments.
 
-use crate::units::NtpTimestamp;
+use crate::units::{NtpTimestamp, Ppm, Seconds};
 use crate::wire::control::{ControlError, DATA_MAX};
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 /// Columns after which a line of the answer ends.
 const LINE: usize = 72;
 /// Octets kept free at the end of a fragment for a comma and a line end.
 const SLACK: usize = 3;
+/// Most names in a request; a longer list is not worth the work.
+const NAMES_MAX: usize = 256;
 
-/// A variable with its text.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Var {
-    name: String,
-    value: String,
-    /// Shown only when asked for by name.
-    hidden: bool,
+/// Seconds, shown in milliseconds with three decimals.
+pub(super) fn millis(value: Seconds) -> String {
+    decimal(value.get() * 1e3)
 }
 
-impl Var {
-    fn new(name: &str, value: String) -> Self {
-        Self { name: name.to_owned(), value, hidden: false }
-    }
+/// A number with three decimals.
+pub(super) fn decimal(value: f64) -> String {
+    // A rounded zero has no sign.
+    let value = if value.abs() < 0.0005 { 0.0 } else { value };
+    format!("{value:.3}")
+}
 
-    /// An integer.
-    #[must_use]
-    pub fn integer(name: &str, value: i64) -> Self {
-        Self::new(name, value.to_string())
-    }
+/// Parts per million with three decimals.
+pub(super) fn ppm(value: Ppm) -> String {
+    decimal(value.get())
+}
 
-    /// A hexadecimal number with `0x`.
-    #[must_use]
-    pub fn hex(name: &str, value: u64) -> Self {
-        Self::new(name, format!("0x{value:x}"))
+/// A number with six significant digits, as printf's `%g` has it.
+pub(super) fn general(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return "0".to_owned();
     }
-
-    /// Seconds, shown in milliseconds with three decimals.
-    #[must_use]
-    pub fn seconds(name: &str, value: f64) -> Self {
-        Self::number(name, value * 1e3)
-    }
-
-    /// A number with three decimals.
-    #[must_use]
-    pub fn number(name: &str, value: f64) -> Self {
-        // A rounded zero has no sign.
-        let value = if value.abs() < 0.0005 { 0.0 } else { value };
-        Self::new(name, format!("{value:.3}"))
-    }
-
-    /// A timestamp, `0xSSSSSSSS.FFFFFFFF`.
-    #[must_use]
-    pub fn timestamp(name: &str, value: NtpTimestamp) -> Self {
-        Self::new(name, value.to_string())
-    }
-
-    /// An address without a port.
-    #[must_use]
-    pub fn address(name: &str, value: IpAddr) -> Self {
-        Self::new(name, value.to_string())
-    }
-
-    /// A word without quotes; characters that would end it are left out.
-    #[must_use]
-    pub fn word(name: &str, value: &[u8]) -> Self {
-        let plain = value.iter().filter(|b| b.is_ascii_graphic() && !b",\"=".contains(*b));
-        Self::new(name, plain.map(|b| char::from(*b)).collect())
-    }
-
-    /// What an administrator set: as it stands, as ntpd does, where that is one word, else quoted.
-    #[must_use]
-    pub fn given(name: &str, value: &str) -> Self {
-        let plain = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !b",\"=".contains(&b));
-        let safe: Vec<u8> = name.bytes().filter(|b| b.is_ascii_graphic() && !b",\"=".contains(b)).collect();
-        let name = String::from_utf8_lossy(&safe);
-        if plain { Self::new(&name, value.to_owned()) } else { Self::text(&name, value) }
-    }
-
-    /// A quoted string; quotes and unprintable characters in it become `_`.
-    #[must_use]
-    pub fn text(name: &str, value: &str) -> Self {
-        let safe = |c: char| if (c.is_ascii_graphic() || c == ' ') && c != '"' { c } else { '_' };
-        Self::new(name, format!("\"{}\"", value.chars().map(safe).collect::<String>()))
-    }
-
-    /// The eight stages of the clock filter, newest first, seconds shown in milliseconds.
-    #[must_use]
-    pub fn stages(name: &str, seconds: [f64; 8]) -> Self {
-        let mut value = String::new();
-        for s in seconds {
-            let millis = if (s * 1e3).abs() < 0.005 { 0.0 } else { s * 1e3 };
-            let _ = write!(value, " {millis:.2}");
+    // Rounded first: the exponent is that of what is shown.
+    let scientific = format!("{value:.5e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed = |text: &str| -> String {
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
         }
-        Self::new(name, value)
-    }
-
-    /// The same variable, shown only when asked for by name.
-    #[must_use]
-    pub fn hidden(mut self) -> Self {
-        self.hidden = true;
-        self
-    }
-
-    fn item(&self) -> String {
-        format!("{}={}", self.name, self.value)
+    };
+    if (-4..6).contains(&exponent) {
+        trimmed(&format!("{value:.*}", (5 - exponent).unsigned_abs() as usize))
+    } else {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        format!("{}e{sign}{:02}", trimmed(digits), exponent.abs())
     }
 }
 
-/// The items that a request's data asks for: all for an empty list, else those named, in the
-/// order of the request.
+/// A hexadecimal number with `0x`.
+pub(super) fn hex(value: u64) -> String {
+    format!("0x{value:x}")
+}
+
+/// A timestamp, `0xSSSSSSSS.FFFFFFFF`.
+pub(super) fn stamp(value: NtpTimestamp) -> String {
+    value.to_string()
+}
+
+/// A word without quotes; characters that would end it are left out.
+pub(super) fn word(value: &[u8]) -> String {
+    value.iter().filter(|b| b.is_ascii_graphic() && !b",\"=".contains(*b)).map(|b| char::from(*b)).collect()
+}
+
+/// A quoted string; quotes and unprintable characters in it become `_`.
+pub(super) fn quoted(value: &str) -> String {
+    let safe = |c: char| if (c.is_ascii_graphic() || c == ' ') && c != '"' { c } else { '_' };
+    format!("\"{}\"", value.chars().map(safe).collect::<String>())
+}
+
+/// The value of a variable that somebody else named: unquoted where that is no risk.
+pub(super) fn given(value: &str) -> String {
+    let plain = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !b",\"=".contains(&b));
+    if plain { value.to_owned() } else { quoted(value) }
+}
+
+/// The eight stages of the clock filter, newest first, seconds shown in milliseconds.
+pub(super) fn stages(seconds: [f64; 8]) -> String {
+    let mut value = String::new();
+    for s in seconds {
+        let millis = if (s * 1e3).abs() < 0.005 { 0.0 } else { s * 1e3 };
+        let _ = write!(value, " {millis:.2}");
+    }
+    value
+}
+
+/// The `name` or `name=value` items of a request, in its order.
 ///
 /// # Errors
-/// [`ControlError::Variable`] for a name that there is not.
-pub(super) fn choose(vars: &[Var], wanted: &[u8]) -> Result<Vec<String>, ControlError> {
-    let list = String::from_utf8_lossy(wanted);
-    let names: Vec<&str> = list
+/// [`ControlError::Format`] for more items than any sensible request has.
+pub(super) fn items(data: &[u8]) -> Result<Vec<(String, Option<String>)>, ControlError> {
+    let text = String::from_utf8_lossy(data);
+    let trimmed = |part: &str| part.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned();
+    let items: Vec<_> = text
         .split(',')
-        .map(|item| {
-            item.split('=').next().unwrap_or(item).trim_matches(|c: char| c.is_whitespace() || c == '\0')
+        .map(|item| match item.split_once('=') {
+            Some((name, value)) => (trimmed(name), Some(trimmed(value))),
+            None => (trimmed(item), None),
         })
-        .filter(|name| !name.is_empty())
+        .filter(|(name, _)| !name.is_empty())
+        .take(NAMES_MAX + 1)
         .collect();
-    if names.is_empty() {
-        return Ok(vars.iter().filter(|v| !v.hidden).map(Var::item).collect());
-    }
-    // As many as fit any sensible request: a longer list is not worth more work.
-    names
-        .into_iter()
-        .take(128)
-        .map(|name| vars.iter().find(|v| v.name == name).map(Var::item).ok_or(ControlError::Variable))
-        .collect()
+    if items.len() > NAMES_MAX { Err(ControlError::Format) } else { Ok(items) }
 }
 
-/// Items joined by commas into lines of 72 columns, cut into fragments between items where one
-/// is full. The last fragment ends with a line end.
-pub(super) fn pack(items: &[String]) -> Vec<Vec<u8>> {
-    let mut fragments = vec![Vec::new()];
-    let mut column = 0;
-    for (index, item) in items.iter().enumerate() {
-        let mut current = fragments.pop().unwrap_or_default();
-        if index > 0 {
-            current.push(b',');
-            if item.len() + column + 2 >= LINE {
-                current.extend(b"\r\n");
-                column = 0;
+/// Items joined by commas into lines of 72 columns, cut into fragments between items where one is full.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Packer {
+    full: Vec<Vec<u8>>,
+    current: Vec<u8>,
+    column: usize,
+    any: bool,
+}
+
+impl Packer {
+    /// Adds an item.
+    pub(super) fn push(&mut self, item: &str) {
+        if self.any {
+            self.current.push(b',');
+            if item.len() + self.column + 2 >= LINE {
+                self.current.extend(b"\r\n");
+                self.column = 0;
             } else {
-                current.push(b' ');
-                column += 2;
+                self.current.push(b' ');
+                self.column += 2;
             }
         }
-        let full = !current.is_empty() && current.len() + item.len() + SLACK > DATA_MAX;
-        let rest = if full { Vec::new() } else { std::mem::take(&mut current) };
-        if full {
-            fragments.push(current);
+        self.any = true;
+        if !self.current.is_empty() && self.current.len() + item.len() + SLACK > DATA_MAX {
+            self.full.push(std::mem::take(&mut self.current));
         }
-        let mut next = rest;
-        next.extend(item.bytes().take(DATA_MAX - SLACK));
-        column += item.len();
-        fragments.push(next);
+        self.current.extend(item.bytes().take(DATA_MAX - SLACK));
+        self.column += item.len();
     }
-    if let Some(last) = fragments.last_mut()
-        && !last.is_empty()
-    {
-        last.extend(b"\r\n");
+
+    /// Adds all the items, or none if they and `ending` more octets do not fit into `fragments`.
+    pub(super) fn push_within(&mut self, items: &[String], fragments: usize, ending: usize) -> bool {
+        let before = (self.full.len(), self.current.clone(), self.column, self.any);
+        items.iter().for_each(|item| self.push(item));
+        // Full fragments count as what they could hold.
+        let octets = self.full.len() * DATA_MAX + self.current.len();
+        let fits = octets + ending <= fragments * DATA_MAX;
+        if !fits {
+            self.full.truncate(before.0);
+            (self.current, self.column, self.any) = (before.1, before.2, before.3);
+        }
+        fits
     }
-    fragments
+
+    /// The fragments; the last ends with a line end.
+    pub(super) fn finish(mut self) -> Vec<Vec<u8>> {
+        if !self.current.is_empty() {
+            self.current.extend(b"\r\n");
+        }
+        if !self.current.is_empty() || self.full.is_empty() {
+            self.full.push(self.current);
+        }
+        self.full
+    }
+}
+
+/// All items at once.
+pub(super) fn pack(items: &[String]) -> Vec<Vec<u8>> {
+    let mut packer = Packer::default();
+    items.iter().for_each(|item| packer.push(item));
+    packer.finish()
+}
+
+/// Free text, cut into fragments.
+pub(super) fn plain(text: &str) -> Vec<Vec<u8>> {
+    text.as_bytes().chunks(DATA_MAX).map(<[u8]>::to_vec).collect()
 }
 
 #[cfg(test)]
@@ -187,8 +195,25 @@ mod tests {
 
     #[test]
     fn values_cannot_break_out_of_their_quotes() {
-        assert_eq!(Var::text("a", "x\", b=\"y\n").item(), "a=\"x_, b=_y_\"");
-        assert_eq!(Var::word("refid", b"G,P\0").item(), "refid=GP");
-        assert_eq!(Var::seconds("offset", -1e-9).item(), "offset=0.000");
+        assert_eq!(quoted("x\", b=\"y\n"), "\"x_, b=_y_\"");
+        assert_eq!(word(b"G,P\0"), "GP");
+        assert_eq!(millis(Seconds::new(-1e-9)), "0.000");
+        assert_eq!((given("a.b"), given("a b")), ("a.b".to_owned(), "\"a b\"".to_owned()));
+    }
+
+    #[test]
+    fn general_numbers_are_those_of_printf() {
+        let shown =
+            [0.0, 1e-6, 500.0, 16.0, 0.001, -12.3456789, 1234567.0, 999999.96, 0.00001234].map(general);
+        let printf = ["0", "1e-06", "500", "16", "0.001", "-12.3457", "1.23457e+06", "1e+06", "1.234e-05"];
+        assert_eq!(shown, printf);
+    }
+
+    #[test]
+    fn requests_are_lists_of_names_or_settings() {
+        let item = |name: &str, value: Option<&str>| (name.to_owned(), value.map(str::to_owned));
+        let expected = vec![item("a", None), item("b", Some("1 2")), item("c", Some(""))];
+        assert_eq!(items(b" a,, b = 1 2 ,c=\0").unwrap(), expected);
+        assert_eq!(items(&b"a,".repeat(257)), Err(ControlError::Format));
     }
 }

@@ -53,6 +53,11 @@ pub(super) fn finish(options: &Options, config: &mut Config, notices: &mut Vec<N
         }
         config.interfaces = options.interfaces.iter().map(|name| listen(name)).collect();
     }
+    keep_families(options, config, notices);
+}
+
+/// `-4` and `-6`.
+pub(super) fn keep_families(options: &Options, config: &mut Config, notices: &mut Vec<Notice>) {
     if options.ipv4_only {
         keep_family(Family::V4, "-4", config, notices);
     } else if options.ipv6_only {

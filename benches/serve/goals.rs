@@ -1,0 +1,176 @@
+//! The figures, their medians and ratios, and the goals they are held against.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// The value below which `part` of the values lie; NaN without values.
+pub fn quantile(values: &[f64], part: f64) -> f64 {
+    let mut sorted: Vec<f64> = values.iter().copied().filter(|v| !v.is_nan()).collect();
+    sorted.sort_by(f64::total_cmp);
+    let last = sorted.len().saturating_sub(1);
+    sorted.get((last as f64 * part).round() as usize).copied().unwrap_or(f64::NAN)
+}
+
+/// All that was measured: by daemon and by what.
+#[derive(Debug, Default)]
+pub struct Sheet(BTreeMap<(String, String), Vec<f64>>);
+
+/// Columns of the first table: what, heading, decimals.
+const COLUMNS: [(&str, &str, usize); 14] = [
+    ("closed loop", "closed/s", 0),
+    ("open loop at 250000", "open 250k", 0),
+    ("cost saturated", "us sat.", 2),
+    ("cost at 50000", "us 50k", 2),
+    ("cost at 1000", "us 1k", 1),
+    ("cost at 4", "us 4/s", 1),
+    ("turnaround at 50000", "rtt 50k", 1),
+    ("turnaround at 1000", "rtt 1k", 1),
+    ("lost of 4096", "lost 4096", 0),
+    ("offset", "off us", 2),
+    ("offset p99", "p99", 2),
+    ("offset at 50000", "off 50k", 2),
+    ("offset p99 at 50000", "p99 50k", 2),
+    ("memory", "RSS kB", 0),
+];
+
+struct Goal {
+    what: String,
+    measured: f64,
+    limit: f64,
+    /// Whether larger is better.
+    more: bool,
+}
+
+fn goal(what: &str, measured: f64, limit: f64, more: bool) -> Goal {
+    Goal { what: what.to_owned(), measured, limit, more }
+}
+
+fn ratio(what: &str, ours: f64, theirs: f64, limit: f64) -> Goal {
+    goal(what, ours / theirs, limit, false)
+}
+
+fn most(what: &str, measured: f64, limit: f64) -> Goal {
+    goal(what, measured, limit, false)
+}
+
+fn least(what: &str, measured: f64, limit: f64) -> Goal {
+    goal(what, measured, limit, true)
+}
+
+impl Sheet {
+    pub fn add(&mut self, daemon: &str, what: &str, value: f64) {
+        self.0.entry((daemon.to_owned(), what.to_owned())).or_default().push(value);
+    }
+
+    fn median(&self, daemon: &str, what: &str) -> f64 {
+        let values = self.0.get(&(daemon.to_owned(), what.to_owned()));
+        values.map_or(f64::NAN, |v| quantile(v, 0.5))
+    }
+
+    fn daemons(&self) -> Vec<&str> {
+        ["rsntpd", "chronyd", "ntpsec", "openntpd"]
+            .into_iter()
+            .filter(|d| !self.median(d, "closed loop").is_nan())
+            .collect()
+    }
+
+    /// The best peer's figure, least or most.
+    fn best(&self, what: &str) -> f64 {
+        let peers = self.daemons().into_iter().filter(|d| *d != "rsntpd");
+        peers.map(|d| self.median(d, what)).fold(f64::NAN, f64::min)
+    }
+
+    fn goals(&self) -> Vec<Goal> {
+        let us = |what: &str| self.median("rsntpd", what);
+        let chrony = |what: &str| self.median("chronyd", what);
+        let rate = |what: &str| us(&format!("rate {what}")) / us("rate plain");
+        vec![
+            ratio(
+                "us/reply saturated / best peer's",
+                us("cost saturated"),
+                self.best("cost saturated"),
+                0.85,
+            ),
+            ratio("us/reply at 50,000/s / best peer's", us("cost at 50000"), self.best("cost at 50000"), 0.5),
+            most(
+                "median added turnaround at 50,000/s, us",
+                us("turnaround at 50000") - us("turnaround at 1000"),
+                100.0,
+            ),
+            most(
+                "offset at a client at 50,000/s: change, us",
+                (us("offset at 50000") - us("offset")).abs(),
+                1.0,
+            ),
+            ratio("us/reply at 1,000/s / chronyd's", us("cost at 1000"), chrony("cost at 1000"), 1.0),
+            ratio("us/reply at 4/s / chronyd's", us("cost at 4"), chrony("cost at 4"), 1.0),
+            most("wake-ups a second when idle", us("idle wake-ups"), 1.2),
+            most("lost of a burst of 4,096", us("lost of 4096"), 0.0),
+            least("signed with MD5 / unsigned rate", rate("md5"), 0.7),
+            least("signed with SHA1 / unsigned rate", rate("sha1"), 0.7),
+            least("10,000 restrict entries / 10: rate", rate("10000 entries"), 0.95),
+            least("1,000,000 sources / 10,000: rate", rate("1000000 sources"), 0.9),
+            most(
+                "RSS with 1,000,000 sources beyond idle, kB",
+                us("memory 1000000 sources") - us("memory"),
+                4096.0,
+            ),
+            most("RSS idle, kB", us("memory"), 4096.0),
+            most("start to first answer, ms", us("first answer"), 20.0),
+            ratio("offset idle, median / chronyd's", us("offset"), chrony("offset"), 1.0),
+            ratio("offset idle, p99 / chronyd's", us("offset p99"), chrony("offset p99"), 0.8),
+            ratio(
+                "offset at 50,000/s, median / chronyd's",
+                us("offset at 50000"),
+                chrony("offset at 50000"),
+                1.0,
+            ),
+            ratio(
+                "offset at 50,000/s, p99 / chronyd's",
+                us("offset p99 at 50000"),
+                chrony("offset p99 at 50000"),
+                0.8,
+            ),
+        ]
+    }
+
+    pub fn print(&self) {
+        print!("{:<9}", "");
+        for (_, heading, _) in COLUMNS {
+            print!(" {heading:>9}");
+        }
+        println!();
+        for daemon in self.daemons() {
+            print!("{daemon:<9}");
+            for (what, _, decimals) in COLUMNS {
+                print!(" {:>9.decimals$}", self.median(daemon, what));
+            }
+            println!();
+        }
+        println!("\n{:<46} {:>9} {:>9}  met", "goal", "measured", "limit");
+        for goal in self.goals() {
+            let met = if goal.more { goal.measured >= goal.limit } else { goal.measured <= goal.limit };
+            let (sign, met) = (if goal.more { ">=" } else { "<=" }, if met { "yes" } else { "NO" });
+            println!("{:<46} {:>9.2} {sign}{:>7.2}  {met}", goal.what, goal.measured, goal.limit);
+        }
+    }
+
+    /// Every value of every figure.
+    pub fn json(&self) -> String {
+        let mut text = String::from("[\n");
+        for (index, ((daemon, what), values)) in self.0.iter().enumerate() {
+            let numbers: Vec<String> = values
+                .iter()
+                .map(|v| if v.is_finite() { v.to_string() } else { "null".to_owned() })
+                .collect();
+            let comma = if index + 1 < self.0.len() { "," } else { "" };
+            // Writing to a string cannot fail.
+            let _ = writeln!(
+                text,
+                "  {{\"daemon\": \"{daemon}\", \"figure\": \"{what}\", \"values\": [{}]}}{comma}",
+                numbers.join(", ")
+            );
+        }
+        text + "]\n"
+    }
+}

@@ -1,0 +1,242 @@
+//! How fast we serve, beside the peers that Debian packages (`tests/peers.sh`), measured in one run:
+//! the goals of the project, met or not. Needs root and two processors; takes under five minutes.
+//!
+//! Arguments: `--rounds N` (5); `--peers NAME,…`; names of daemons are rsntpd, chronyd, ntpsec, openntpd.
+//! Writes `target/serve.json`. `load KEY=VALUE…` is the generator alone.
+
+#![allow(unreachable_pub)] // the modules of a benchmark have no other readers
+
+mod daemons;
+mod goals;
+mod load;
+
+use daemons::{Daemon, Loaded};
+use goals::Sheet;
+use rsntpd::config::model::{Digest, Key};
+use rsntpd::core::auth::Keys;
+use rsntpd::units::{KeyId, NtpTimestamp};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
+    if arguments.first().is_some_and(|a| a == "load") {
+        return generate(&arguments[1..]);
+    }
+    let value = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1);
+    let rounds = value("--rounds").and_then(|v| v.parse().ok()).unwrap_or(5);
+    let wanted = value("--peers").map(|v| v.split(',').map(str::to_owned).collect::<Vec<_>>());
+    if let Some(reason) = missing() {
+        println!("serve: skipped: {reason}");
+        return ExitCode::SUCCESS;
+    }
+    // Before what other sessions do here, too, where the kernel shares processors by session.
+    let _no_groups = std::fs::write("/proc/self/autogroup", "-20");
+    let result = std::fs::create_dir_all(daemons::work())
+        .map_err(|e| e.to_string())
+        .and_then(|()| compare(rounds, wanted.as_deref()));
+    let _left = std::fs::remove_dir_all(daemons::work());
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("serve: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What this machine lacks.
+fn missing() -> Option<&'static str> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some("not root");
+    }
+    let there = |path: &str| std::path::Path::new(path).exists();
+    if std::thread::available_parallelism().is_ok_and(|n| n.get() < 2) {
+        return Some("one processor only");
+    }
+    if !there("target/release/rsntpd") {
+        return Some("no target/release/rsntpd (make build)");
+    }
+    (!there(".peers/bin/chronyd")).then_some("no peers (tests/peers.sh)")
+}
+
+fn generate(arguments: &[String]) -> ExitCode {
+    let value = |name: &str| arguments.iter().find_map(|a| a.strip_prefix(name)?.strip_prefix('='));
+    let number = |name: &str, otherwise: f64| value(name).and_then(|v| v.parse().ok()).unwrap_or(otherwise);
+    let key = value("key").map(|digest| {
+        let digest = if digest == "sha1" { Digest::Sha1 } else { Digest::Md5 };
+        let id = KeyId(if digest == Digest::Sha1 { 2 } else { 1 });
+        (id, Keys::new(&[Key::new(id, digest, b"benchmark".to_vec())], &[id]))
+    });
+    let mut plan = load::Plan {
+        server: value("server").and_then(|v| v.parse().ok()).unwrap_or(daemons::SERVER),
+        seconds: number("seconds", 1.0),
+        rate: number("rate", 0.0),
+        window: number("window", 64.0) as u64,
+        burst: number("burst", 0.0) as u64,
+        sources: number("sources", 10_000.0).max(1.0) as u32,
+        measure: number("measure", 0.0),
+        until_first: number("first", 0.0) > 0.0,
+        key,
+    };
+    match load::run(&mut plan) {
+        Ok(outcome) => {
+            let micros = |values: &[f64], part: f64| goals::quantile(values, part) * 1e6;
+            let sizes: Vec<f64> = outcome.offsets.iter().map(|o| o.abs()).collect();
+            println!(
+                "sent={} received={} seconds={} turnaround={} offset={} offset99={} first={}",
+                outcome.sent,
+                outcome.received,
+                outcome.seconds,
+                micros(&outcome.turnarounds, 0.5),
+                micros(&sizes, 0.5),
+                micros(&sizes, 0.99),
+                outcome.first.map_or(f64::NAN, unix)
+            );
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("load: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn unix(at: NtpTimestamp) -> f64 {
+    let (seconds, nanos) = at.to_unix(1_780_272_000);
+    seconds as f64 + f64::from(nanos) * 1e-9
+}
+
+/// With the access list, the client table and rate limits at work, but nobody limited.
+const OURS: &str = "server 127.127.1.0\nfudge 127.127.1.0 stratum 10\ndiscard average 0 minimum 0\n\
+    restrict default limited kod nomodify notrap nopeer noquery\nrestrict 127.0.0.1\n\
+    restrict 192.0.2.0 mask 255.255.255.0 ignore\n";
+
+fn ours(more: &str, name: &str) -> Result<Daemon, String> {
+    let program = format!("{}/target/release/rsntpd -n -c {{conf}} -l /dev/null", here());
+    Daemon::start(name, &program, &format!("{OURS}{more}"))
+}
+
+fn here() -> String {
+    std::env::current_dir().map(|d| d.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn start(name: &str) -> Result<Daemon, String> {
+    let peers = format!("{}/.peers/bin", here());
+    match name {
+        "rsntpd" => ours("", name),
+        "chronyd" => Daemon::start(
+            name,
+            &format!("{peers}/chronyd -x -d -u root -f {{conf}}"),
+            "local stratum 1\nallow\ncmdport 0\npidfile /run/chronyd.pid\n",
+        ),
+        "ntpsec" => Daemon::start(
+            name,
+            &format!("{peers}/ntpd-ntpsec -n -c {{conf}}"),
+            "disable ntp\nserver 127.127.1.0\nfudge 127.127.1.0 stratum 10\nrestrict default nomodify nopeer noquery\n",
+        ),
+        "openntpd" => Daemon::start(name, &format!("{peers}/ntpd-openntpd -d -f {{conf}}"), "listen on *\n"),
+        other => Err(format!("there is no {other}")),
+    }
+}
+
+fn compare(rounds: usize, wanted: Option<&[String]>) -> Result<(), String> {
+    let users = std::fs::read_to_string("/etc/passwd").map_err(|e| e.to_string())?;
+    let users = format!("{users}ntpd:x:64321:64321::/var/lib/openntpd:/bin/false\n");
+    std::fs::write(daemons::work().join("passwd"), users).map_err(|e| e.to_string())?;
+    let mut sheet = Sheet::default();
+    let mut running = Vec::new();
+    for name in ["rsntpd", "chronyd", "ntpsec", "openntpd"] {
+        if wanted.is_some_and(|w| !w.iter().any(|n| n == name)) {
+            continue;
+        }
+        match start(name) {
+            Ok(daemon) => {
+                sheet.add(name, "first answer", daemon.first_answer * 1e3);
+                running.push(daemon);
+            }
+            Err(why) => println!("serve: {name} left out: {why}"),
+        }
+    }
+    println!("# {rounds} rounds, each daemon in its turn; server on processor 0, generator on processor 1");
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    for daemon in &running {
+        sheet.add(&daemon.name, "memory", daemon.memory() as f64);
+        idle(daemon, &mut sheet);
+    }
+    for _ in 0..rounds {
+        for daemon in &running {
+            round(daemon, &mut sheet)?;
+        }
+    }
+    for daemon in &running {
+        sheet.add(&daemon.name, "memory after", daemon.memory() as f64);
+    }
+    drop(running);
+    alone(rounds, &mut sheet)?;
+    sheet.print();
+    let file = "target/serve.json";
+    std::fs::write(file, sheet.json()).map_err(|e| format!("{file}: {e}"))?;
+    println!("# all of it: {file}");
+    Ok(())
+}
+
+/// What it does when nobody asks.
+fn idle(daemon: &Daemon, sheet: &mut Sheet) {
+    let before = daemon.wake_ups();
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    sheet.add(&daemon.name, "idle wake-ups", (daemon.wake_ups() - before) as f64 / 4.0);
+}
+
+fn round(daemon: &Daemon, sheet: &mut Sheet) -> Result<(), String> {
+    let name = daemon.name.as_str();
+    let mut add = |what: &str, value: f64| sheet.add(name, what, value);
+    let closed = daemon.load("seconds=0.8")?;
+    add("closed loop", closed.per_second());
+    add("cost saturated", closed.cost());
+    let medium = daemon.load("rate=50000 seconds=0.8")?;
+    add("cost at 50000", medium.cost());
+    add("turnaround at 50000", medium.turnaround);
+    add("lost at 50000", medium.lost());
+    let low = daemon.load("rate=1000 seconds=0.6")?;
+    add("cost at 1000", low.cost());
+    add("turnaround at 1000", low.turnaround);
+    let one = daemon.load("rate=4 seconds=1.3")?;
+    add("cost at 4", one.cost());
+    let burst = daemon.load("burst=4096 seconds=0.3")?;
+    add("lost of 4096", burst.lost());
+    let open = daemon.load("rate=250000 seconds=0.6")?;
+    add("open loop at 250000", open.per_second());
+    let quiet = daemon.load_outside("rate=1 measure=400 seconds=0.6 sources=1")?;
+    add("offset", quiet.offset);
+    add("offset p99", quiet.offset_worst);
+    let busy = daemon.load("rate=50000 measure=400 seconds=0.6")?;
+    add("offset at 50000", busy.offset);
+    add("offset p99 at 50000", busy.offset_worst);
+    Ok(())
+}
+
+/// What is compared with ourselves.
+fn alone(rounds: usize, sheet: &mut Sheet) -> Result<(), String> {
+    let keys = daemons::work().join("keys");
+    std::fs::write(&keys, "1 M benchmark\n2 SHA1 benchmark\n").map_err(|e| e.to_string())?;
+    let lines: String = (0..10_000)
+        .map(|i| format!("restrict 10.{}.{}.0 mask 255.255.255.0 nomodify\n", i / 250, i % 250))
+        .collect();
+    let plain = ours(&format!("keys {}\ntrustedkey 1 2\n", keys.display()), "plain")?;
+    let listed = ours(&lines, "listed")?;
+    for _ in 0..rounds {
+        let mut add = |what: &str, run: Result<Loaded, String>| -> Result<(), String> {
+            let run = run?;
+            sheet.add("rsntpd", &format!("rate {what}"), run.per_second());
+            sheet.add("rsntpd", &format!("cost {what}"), run.cost());
+            Ok(())
+        };
+        add("plain", plain.load("seconds=0.6"))?;
+        add("md5", plain.load("seconds=0.6 key=md5"))?;
+        add("sha1", plain.load("seconds=0.6 key=sha1"))?;
+        add("10000 entries", listed.load("seconds=0.6"))?;
+        add("1000000 sources", plain.load("seconds=0.6 sources=1000000"))?;
+    }
+    sheet.add("rsntpd", "memory 1000000 sources", plain.memory() as f64);
+    Ok(())
+}

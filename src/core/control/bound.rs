@@ -1,0 +1,58 @@
+//! How many datagrams mode 6 sends to sources that have shown nothing: a bucket that all of them
+//! share, so that forged requests cannot make this machine a reflector.
+//!
+//! Whoever signs a request, sends back a nonce of ours or asks from the machine itself does not
+//! draw on the bucket: their addresses are not forged.
+
+use crate::units::MonoTime;
+
+/// Datagrams a second, in the long run.
+pub const RATE: f64 = 100.0;
+/// Datagrams at once after a quiet time: some hundred associations read with two datagrams each.
+pub const BURST: f64 = 300.0;
+
+/// The bucket.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bound {
+    level: f64,
+    at: MonoTime,
+}
+
+impl Bound {
+    /// A full bucket.
+    pub(super) const fn new(now: MonoTime) -> Self {
+        Self { level: BURST, at: now }
+    }
+
+    /// Whether a request may be looked at.
+    pub(super) fn is_open(&mut self, now: MonoTime) -> bool {
+        self.level = (self.level + now.since(self.at).get().max(0.0) * RATE).min(BURST);
+        self.at = now;
+        self.level >= 1.0
+    }
+
+    /// Datagrams were sent. More than there was is paid off before the next.
+    pub(super) fn take(&mut self, datagrams: usize) {
+        self.level -= datagrams as f64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Seconds;
+
+    #[test]
+    fn what_is_sent_in_the_long_run_does_not_depend_on_what_is_asked() {
+        let mut bound = Bound::new(MonoTime::ZERO);
+        let mut sent = 0;
+        for request in 0..100_000 {
+            let now = MonoTime::ZERO + Seconds::new(f64::from(request) * 1e-4);
+            if bound.is_open(now) {
+                bound.take(3);
+                sent += 3;
+            }
+        }
+        assert!((1290..=1310).contains(&sent), "{sent}: 300 at once and 100 a second for 10 s");
+    }
+}

@@ -1,0 +1,205 @@
+//! Counters and figures that ntpq asks for by name: `monstats`, `sysstats`, `authinfo`, `kerninfo`,
+//! `iostats`, `timerstats`. What ntpd counts and has no meaning here is 0.
+
+use super::super::errand::{KernelClock, Pps, Traffic};
+use super::table::{Row, Scene, SystemRow};
+use super::text;
+use crate::units::Seconds;
+
+fn zero(_: &Scene<'_>) -> Option<String> {
+    Some("0".to_owned())
+}
+
+/// Octets in KiB, rounded.
+fn kib(octets: usize) -> String {
+    ((octets + 512) / 1024).to_string()
+}
+
+fn uptime(s: &Scene<'_>) -> Option<String> {
+    Some((s.now.mono.since(s.engine.started).get() as u64).to_string())
+}
+
+/// The client table (`monstats`). Names that only NTPsec's ntpq asks for are among them.
+pub(super) const MONITOR: [SystemRow; 16] = [
+    Row::new("mru_enabled", |s| Some(text::hex(u64::from(s.engine.clients.is_on())))),
+    Row::new("mru_depth", |s| Some(s.engine.clients.len().to_string())),
+    Row::new("mru_deepest", |s| Some(s.engine.clients.tally().deepest.to_string())),
+    Row::new("mru_mindepth", |s| Some(s.engine.clients.mru().mindepth.to_string())),
+    Row::new("mru_maxage", |s| Some(s.engine.clients.mru().maxage.to_string())),
+    Row::new("mru_maxdepth", |s| Some(s.engine.clients.depth().to_string())),
+    Row::new("mru_mem", |s| {
+        let clients = &s.engine.clients;
+        Some(kib(clients.memory_bound() / clients.depth().max(1) * clients.len()))
+    }),
+    Row::new("mru_maxmem", |s| Some(kib(s.engine.clients.memory_bound()))),
+    Row::new("mru_hashslots", |s| Some(s.engine.clients.len().to_string())),
+    Row::new("mru_minage", |s| Some(s.engine.setup.config.discard.monitor.to_string())),
+    Row::new("mru_exists", |s| Some(s.engine.clients.tally().known.to_string())),
+    Row::new("mru_new", |s| Some(s.engine.clients.tally().new.to_string())),
+    Row::new("mru_recycleold", |s| Some(s.engine.clients.tally().replaced_aged.to_string())),
+    Row::new("mru_recyclefull", |s| Some(s.engine.clients.tally().replaced_full.to_string())),
+    Row::new("mru_none", |s| Some(s.engine.clients.tally().refused.to_string())),
+    Row::new("mru_oldest_age", |s| {
+        let oldest = s.engine.clients.oldest_first().next();
+        let age = oldest.map_or(Seconds::ZERO, |client| s.now.mono.since(client.heard));
+        Some((age.get().max(0.0) as u64).to_string())
+    }),
+];
+
+/// A counter of packets under its name and under the one by which NTPsec's ntpq asks for what was
+/// counted since the last reset: we count no other.
+macro_rules! packets {
+    ($($name:literal => $field:ident),+ $(,)?) => {
+        [
+            Row::new("ss_uptime", uptime),
+            Row::new("ss_reset", since_reset),
+            Row::new("ss_reset_r", since_reset),
+        $(
+            Row::new($name, |s: &Scene<'_>| Some(s.engine.counters.$field.to_string())),
+            Row::new(concat!($name, "_r"), |s: &Scene<'_>| Some(s.engine.counters.$field.to_string())),
+        )+
+            Row::new("ss_numctlreq", |s| Some(s.engine.desk.requests.to_string())),
+            Row::new("ss_lamport", zero),
+            Row::new("ss_tsrounding", zero),
+        ]
+    };
+}
+
+fn since_reset(s: &Scene<'_>) -> Option<String> {
+    Some(s.engine.records.since_reset(s.now.mono).to_string())
+}
+
+/// Packets (`sysstats`).
+pub(super) const PACKETS: [SystemRow; 34] = packets![
+    "ss_received" => received,
+    "ss_thisver" => this_version,
+    "ss_oldver" => old_version,
+    "ss_badformat" => bad_format,
+    "ss_badauth" => bad_auth,
+    "ss_declined" => declined,
+    "ss_restricted" => restricted,
+    "ss_limited" => limited,
+    "ss_kodsent" => kod_sent,
+    "ss_processed" => processed,
+    "ss_ver1" => version_1,
+    "ss_ver1client" => version_1_client,
+    "ss_ver1zero" => version_1_zero,
+    "ss_ver1symm" => version_1_symmetric,
+];
+
+/// Symmetric keys (`authinfo`).
+pub(super) const KEYS: [SystemRow; 15] = [
+    Row::new("authkeys", |s| Some(s.engine.keys.len().to_string())),
+    Row::new("authfreek", zero),
+    Row::new("authklookups", |s| Some(s.engine.keys.uses().lookups.to_string())),
+    Row::new("authknotfound", |s| Some(s.engine.keys.uses().not_found.to_string())),
+    Row::new("authkuncached", zero),
+    Row::new("authkexpired", zero),
+    Row::new("authencrypts", |s| {
+        let uses = s.engine.keys.uses();
+        Some((uses.digests_made + uses.cmacs_made).to_string())
+    }),
+    Row::new("authdecrypts", |s| {
+        let uses = s.engine.keys.uses();
+        Some((uses.digests_checked + uses.cmacs_checked).to_string())
+    }),
+    Row::new("authreset", uptime),
+    Row::new("authdigestencrypts", |s| Some(s.engine.keys.uses().digests_made.to_string())),
+    Row::new("authcmacencrypts", |s| Some(s.engine.keys.uses().cmacs_made.to_string())),
+    Row::new("authdigestdecrypts", |s| Some(s.engine.keys.uses().digests_checked.to_string())),
+    Row::new("authdigestfails", |s| Some(s.engine.keys.uses().digests_wrong.to_string())),
+    Row::new("authcmacdecrypts", |s| Some(s.engine.keys.uses().cmacs_checked.to_string())),
+    Row::new("authcmacfails", |s| Some(s.engine.keys.uses().cmacs_wrong.to_string())),
+];
+
+fn kernel(s: &Scene<'_>, value: fn(&KernelClock) -> String) -> Option<String> {
+    Some(s.survey?.kernel.as_ref().map_or_else(|| "0".to_owned(), value))
+}
+
+/// A figure of a pulse-per-second line; 0 without one.
+fn pps(s: &Scene<'_>, value: fn(&Pps) -> String) -> Option<String> {
+    let line = s.survey?.kernel.as_ref().and_then(|k| k.pps);
+    Some(line.map_or_else(|| "0".to_owned(), |line| value(&line)))
+}
+
+/// Seconds in milliseconds with six significant digits.
+fn short_millis(value: Seconds) -> String {
+    text::general(value.get() * 1e3)
+}
+
+/// The kernel's clock (`kerninfo`): times in milliseconds, frequencies in ppm.
+pub(super) const KERNEL: [SystemRow; 16] = [
+    Row::surveyed("koffset", |s| kernel(s, |k| short_millis(k.offset))),
+    Row::surveyed("kfreq", |s| kernel(s, |k| text::general(k.frequency.get()))),
+    Row::surveyed("kmaxerr", |s| kernel(s, |k| short_millis(k.max_error))),
+    Row::surveyed("kesterr", |s| kernel(s, |k| short_millis(k.est_error))),
+    Row::surveyed("kstflags", |s| {
+        let flags = s.survey?.kernel.as_ref().map_or_else(String::new, |k| k.flags.join(" "));
+        Some(text::quoted(&flags))
+    }),
+    Row::surveyed("ktimeconst", |s| kernel(s, |k| k.time_constant.to_string())),
+    Row::surveyed("kprecis", |s| kernel(s, |k| short_millis(k.precision))),
+    Row::surveyed("kfreqtol", |s| kernel(s, |k| text::general(k.tolerance.get()))),
+    Row::surveyed("kppsfreq", |s| pps(s, |p| text::general(p.frequency.get()))),
+    Row::surveyed("kppsstab", |s| pps(s, |p| text::general(p.stability.get()))),
+    Row::surveyed("kppsjitter", |s| pps(s, |p| text::millis(p.jitter))),
+    Row::surveyed("kppscalibdur", |s| pps(s, |p| p.interval.to_string())),
+    Row::surveyed("kppscalibs", |s| pps(s, |p| p.calibrations.to_string())),
+    Row::surveyed("kppscaliberrs", |s| pps(s, |p| p.errors.to_string())),
+    Row::surveyed("kppsjitexc", |s| pps(s, |p| p.jitter_exceeded.to_string())),
+    Row::surveyed("kppsstbexc", |s| pps(s, |p| p.stability_exceeded.to_string())),
+];
+
+fn traffic(s: &Scene<'_>, value: fn(&Traffic) -> u64) -> Option<String> {
+    Some(value(&s.survey?.traffic).to_string())
+}
+
+/// Datagrams (`iostats`). There is one receive buffer, which is never kept.
+pub(super) const TRAFFIC: [SystemRow; 12] = [
+    Row::new("iostats_reset", uptime),
+    Row::new("total_rbuf", |_| Some("1".to_owned())),
+    Row::new("free_rbuf", |_| Some("1".to_owned())),
+    Row::new("used_rbuf", zero),
+    Row::new("rbuf_lowater", zero),
+    Row::surveyed("io_dropped", |s| traffic(s, |t| t.dropped)),
+    Row::surveyed("io_ignored", |s| traffic(s, |t| t.ignored)),
+    Row::surveyed("io_received", |s| traffic(s, |t| t.received)),
+    Row::surveyed("io_sent", |s| traffic(s, |t| t.sent)),
+    Row::surveyed("io_sendfailed", |s| traffic(s, |t| t.not_sent)),
+    Row::surveyed("io_wakeups", |s| traffic(s, |t| t.wakeups)),
+    Row::surveyed("io_goodwakeups", |s| traffic(s, |t| t.useful_wakeups)),
+];
+
+/// Timers (`timerstats`): there are deadlines, which do not overrun.
+pub(super) const TIMER: [SystemRow; 3] = [
+    Row::new("timerstats_reset", uptime),
+    Row::new("timer_overruns", zero),
+    Row::new("timer_xmts", |s| Some(s.engine.next_token.to_string())),
+];
+
+macro_rules! zeros {
+    ($($name:literal),+ $(,)?) => {
+        [$(Row::new($name, zero)),+]
+    };
+}
+
+/// Network Time Security (`ntsinfo`, which only NTPsec's ntpq knows): there is none.
+pub(super) const SECURITY: [SystemRow; 17] = zeros![
+    "nts_client_send",
+    "nts_client_recv_good",
+    "nts_client_recv_bad",
+    "nts_server_recv_good",
+    "nts_server_recv_bad",
+    "nts_server_send",
+    "nts_cookie_make",
+    "nts_cookie_decode",
+    "nts_cookie_decode_old",
+    "nts_cookie_decode_old2",
+    "nts_cookie_decode_older",
+    "nts_cookie_decode_too_old",
+    "nts_cookie_decode_error",
+    "nts_ke_probes_good",
+    "nts_ke_probes_bad",
+    "nts_ke_serves_good",
+    "nts_ke_serves_bad",
+];

@@ -1,0 +1,199 @@
+//! The variables of associations and of the local clock, by the names, units and precision of ntpd
+//! 4.2.6p5; those it does not have by 4.2.8's.
+
+use super::super::association::Association;
+use super::super::contract::Now;
+use super::super::filter::{MAX_DISPERSION, PHI, Stage};
+use super::super::reject::flash;
+use super::system::refid;
+use super::table::{self, Row};
+use super::text;
+use crate::config::model::Target;
+use crate::units::{MonoTime, Seconds};
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Association modes as ntpq numbers them.
+const MODE_CLIENT: u8 = 3;
+const MODE_SERVER: u8 = 4;
+
+/// What an association's variables are read from.
+#[derive(Clone, Copy)]
+pub(super) struct PeerScene<'a> {
+    pub(super) a: &'a Association,
+    pub(super) now: Now,
+    /// Our own precision: ntpd shows it until it has heard the peer's.
+    pub(super) precision: i8,
+}
+
+pub(super) type PeerRow = Row<fn(&PeerScene<'_>) -> Option<String>>;
+
+/// What is shown without being asked for, in the order of 4.2.6p5.
+pub(super) const SHOWN: [&str; 31] = [
+    "srcadr",
+    "srcport",
+    "dstadr",
+    "dstport",
+    "leap",
+    "stratum",
+    "precision",
+    "rootdelay",
+    "rootdisp",
+    "refid",
+    "reftime",
+    "rec",
+    "reach",
+    "unreach",
+    "hmode",
+    "pmode",
+    "hpoll",
+    "ppoll",
+    "headway",
+    "flash",
+    "keyid",
+    "ttl",
+    "offset",
+    "delay",
+    "dispersion",
+    "jitter",
+    "xleave",
+    "bias",
+    "filtdelay",
+    "filtoffset",
+    "filtdisp",
+];
+
+/// All of them, in ntpd's order.
+pub(super) const TABLES: [&[PeerRow]; 2] = [&IDENTITY, &MEASURED];
+
+const IDENTITY: [PeerRow; 20] = [
+    Row::new("config", |_| Some("1".to_owned())),
+    Row::new("authenable", |s| Some(u8::from(s.a.config.key.is_some()).to_string())),
+    Row::new("authentic", |s| Some(u8::from(s.a.config.key.is_some() && s.a.reach != 0).to_string())),
+    Row::new("srcadr", |s| Some(s.a.shown_address().to_string())),
+    Row::new("srcport", |_| Some("123".to_owned())),
+    Row::new("dstadr", |s| Some(s.a.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_string())),
+    Row::new("dstport", |_| Some("123".to_owned())),
+    Row::new("leap", |s| Some(s.a.header.leap.to_bits().to_string())),
+    Row::new("hmode", |_| Some(MODE_CLIENT.to_string())),
+    Row::new("stratum", |s| Some(s.a.header.stratum.get().to_string())),
+    Row::new("ppoll", |s| {
+        Some(if unheard(s) { s.a.config.maxpoll.get() } else { peer_poll(s.a) }.to_string())
+    }),
+    Row::new("hpoll", |s| Some(s.a.poll.get().to_string())),
+    Row::new("precision", |s| Some(if unheard(s) { s.precision } else { s.a.header.precision }.to_string())),
+    Row::new("rootdelay", |s| Some(text::millis(s.a.header.root_delay))),
+    Row::new("rootdisp", |s| Some(text::millis(s.a.header.root_dispersion))),
+    Row::new("refid", |s| {
+        let stratum = s.a.header.stratum.get();
+        Some(refid(s.a.header.refid, stratum > 1 && stratum < 16 && !s.a.is_local_clock()))
+    }),
+    Row::new("reftime", |s| Some(text::stamp(s.a.header.reftime))),
+    // What we sent was a random number, not a time.
+    Row::new("org", |s| Some(text::stamp(s.a.last_transmit))),
+    Row::new("rec", |s| Some(text::stamp(s.a.received))),
+    Row::new("xleave", |s| Some(s.a.tally.output_delay).filter(|d| *d > Seconds::ZERO).map(text::millis)),
+];
+
+const MEASURED: [PeerRow; 31] = [
+    Row::new("reach", |s| Some(text::hex(u64::from(s.a.reach)))),
+    Row::new("unreach", |s| Some(s.a.unreach.to_string())),
+    Row::new("timer", |s| Some((s.a.next_poll.since(s.now.mono).get().max(0.0) as u64).to_string())),
+    Row::new("delay", |s| Some(text::millis(s.a.filter.best().map_or(Seconds::ZERO, |b| b.delay)))),
+    Row::new("offset", |s| Some(text::millis(s.a.filter.best().map_or(Seconds::ZERO, |b| b.offset)))),
+    Row::new("jitter", |s| Some(text::millis(s.a.filter.jitter()))),
+    Row::new("dispersion", |s| Some(text::millis(s.a.filter.dispersion()))),
+    Row::new("keyid", |s| Some(s.a.config.key.map_or(0, |k| k.0).to_string())),
+    Row::new("filtdelay", |s| Some(stages(s, |stage, _| stage.delay.get(), 0.0))),
+    Row::new("filtoffset", |s| Some(stages(s, |stage, _| stage.offset.get(), 0.0))),
+    Row::new("pmode", |s| Some(if unheard(s) { 0 } else { MODE_SERVER }.to_string())),
+    Row::new("received", |s| Some(s.a.tally.received.to_string())),
+    Row::new("sent", |s| Some(s.a.tally.sent.to_string())),
+    Row::new("filtdisp", |s| {
+        let aged =
+            |stage: &Stage, now: MonoTime| stage.dispersion.get() + PHI * now.since(stage.at).get().max(0.0);
+        Some(stages(s, aged, MAX_DISPERSION))
+    }),
+    Row::new("flash", |s| {
+        let hidden = if s.a.is_local_clock() { flash::PEER_DISTANCE } else { 0 };
+        Some(text::hex(u64::from(s.a.flash & !hidden)))
+    }),
+    // Multicast hops and the bias of 4.2.6's options: shown where set, which they never are.
+    Row::new("ttl", |_| None),
+    Row::new("peer_var_list", |_| {
+        Some(table::names(TABLES.iter().flat_map(|table| table.iter()).map(|row| row.name)))
+    }),
+    Row::new("in", |_| None),
+    Row::new("out", |_| None),
+    Row::new("headway", |s| Some((s.a.tally.headway(s.now.mono) as u64).to_string())),
+    Row::new("bias", |_| None),
+    Row::new("srchost", |s| match &s.a.config.target {
+        Target::Name(name) => Some(text::quoted(name)),
+        Target::Address(_) | Target::LocalClock { .. } | Target::RefClock { .. } => None,
+    }),
+    Row::new("timerec", |s| Some(seconds_since(s, s.a.last_answer))),
+    Row::new("timereach", |s| Some(seconds_since(s, s.a.tally.reached))),
+    Row::new("badauth", |s| Some(s.a.tally.bad_auth.to_string())),
+    Row::new("bogusorg", |s| Some(s.a.tally.bogus.to_string())),
+    Row::new("oldpkt", |s| Some(s.a.tally.duplicates.to_string())),
+    Row::new("seldisp", |s| Some(s.a.tally.too_far.to_string())),
+    Row::new("selbroken", |s| Some(s.a.tally.broken.to_string())),
+    // NTPsec's ntpq asks for it.
+    Row::new("ntscookies", |_| Some("0".to_owned())),
+    Row::new("candidate", |s| Some((s.a.selection as u16).to_string())),
+];
+
+/// What is shown of the local clock.
+pub(super) const CLOCK_SHOWN: [&str; 11] = [
+    "device",
+    "timecode",
+    "poll",
+    "noreply",
+    "badformat",
+    "baddata",
+    "fudgetime1",
+    "fudgetime2",
+    "stratum",
+    "refid",
+    "flags",
+];
+
+/// The variables of the local clock.
+pub(super) const CLOCK: [PeerRow; 13] = [
+    Row::new("type", |_| Some("1".to_owned())),
+    Row::new("timecode", |_| Some(String::new())),
+    Row::new("poll", |s| Some(s.a.tally.sent.to_string())),
+    Row::new("noreply", |_| Some("0".to_owned())),
+    Row::new("badformat", |_| Some("0".to_owned())),
+    Row::new("baddata", |_| Some("0".to_owned())),
+    Row::new("fudgetime1", |s| Some(text::millis(s.a.config.fudge.time1))),
+    Row::new("fudgetime2", |s| {
+        Some(s.a.config.fudge.time2).filter(|time| *time != Seconds::ZERO).map(text::millis)
+    }),
+    Row::new("stratum", |s| Some(s.a.header.stratum.get().to_string())),
+    Row::new("refid", |s| Some(refid(s.a.header.refid, true))),
+    Row::new("flags", |s| {
+        let flags = s.a.config.fudge.flags.iter().enumerate();
+        Some(flags.fold(0, |sum, (bit, set)| sum | u8::from(*set) << bit).to_string())
+    }),
+    Row::new("device", |_| Some(text::quoted("Undisciplined local clock"))),
+    Row::new("clock_var_list", |_| Some(table::names(CLOCK.iter().map(|row| row.name)))),
+];
+
+fn unheard(s: &PeerScene<'_>) -> bool {
+    s.a.last_answer.is_none()
+}
+
+/// The poll exponent the peer said, never below ours: ntpq shows the smaller of both as `poll`.
+fn peer_poll(a: &Association) -> u8 {
+    (a.header.poll.clamp(0, 17) as u8).max(a.config.minpoll.get())
+}
+
+fn stages(s: &PeerScene<'_>, value: fn(&Stage, MonoTime) -> f64, empty: f64) -> String {
+    text::stages(s.a.filter.stages().map(|stage| stage.map_or(empty, |stage| value(&stage, s.now.mono))))
+}
+
+/// Whole seconds since then; since ever where it never was, as ntpd counts from its start.
+fn seconds_since(s: &PeerScene<'_>, then: Option<MonoTime>) -> String {
+    let age = s.now.mono.since(then.unwrap_or(s.a.tally.made)).get();
+    (age.max(0.0) as u64).to_string()
+}

@@ -1,0 +1,106 @@
+//! Reading: status words, and the variables of the system, of associations and of the local clock.
+
+use super::super::association::Association;
+use super::super::contract::Now;
+use super::super::engine::Engine;
+use super::super::errand::{Errand, Survey};
+use super::peer::{self, PeerRow, PeerScene};
+use super::system;
+use super::table::{Scene, choose};
+use super::text;
+use super::{Answer, Asker, Reply};
+use crate::units::AssocId;
+use crate::wire::control::{ControlError, DATA_MAX, Request, opcode};
+
+impl Engine {
+    /// The status word of the system (association 0) or of an association.
+    pub(super) fn status_of(&self, association: u16) -> Result<u16, ControlError> {
+        if association == 0 { Ok(self.system.status()) } else { Ok(self.peer(association)?.status()) }
+    }
+
+    fn peer(&self, id: u16) -> Result<&Association, ControlError> {
+        self.associations.iter().find(|a| a.id == AssocId(id)).ok_or(ControlError::Association)
+    }
+
+    pub(super) fn read(
+        &mut self,
+        now: Now,
+        request: &Request<'_>,
+        asker: &Asker,
+        survey: Option<&Survey>,
+    ) -> Result<Answer, ControlError> {
+        let id = request.association;
+        if request.opcode == opcode::READ_CLOCK {
+            let clock = self.associations.iter().find(|a| a.is_local_clock() && (id == 0 || a.id.0 == id));
+            let clock = clock.ok_or(ControlError::Association)?;
+            let pieces = self.peer_text(now, clock, &[&peer::CLOCK], &peer::CLOCK_SHOWN, request.data)?;
+            // Clocks have status words of their own; this one never has anything to tell.
+            return Ok(Answer::Reply(Reply::new(0, pieces)));
+        }
+        let status = self.status_of(id)?;
+        let answer = if id != 0 {
+            // Which variables of one association READ_STATUS shows is not for the asker to choose.
+            let names = if request.opcode == opcode::READ_STATUS { &[][..] } else { request.data };
+            let pieces = self.peer_text(now, self.peer(id)?, &peer::TABLES, &peer::SHOWN, names)?;
+            Answer::Reply(Reply::new(status, pieces))
+        } else if request.opcode == opcode::READ_STATUS {
+            Answer::Reply(Reply::new(status, self.status_pairs()))
+        } else {
+            self.system_text(now, status, request.data, survey)?
+        };
+        // As with ntpd, somebody with a key who has looked has seen the events.
+        if asker.key.is_some() && matches!(answer, Answer::Reply(_)) {
+            match self.associations.iter_mut().find(|a| a.id.0 == id) {
+                Some(association) => association.event_count = 0,
+                None if request.opcode == opcode::READ_VARIABLES => self.system.event_count = 0,
+                None => {}
+            }
+        }
+        Ok(answer)
+    }
+
+    fn system_text(
+        &self,
+        now: Now,
+        status: u16,
+        data: &[u8],
+        survey: Option<&Survey>,
+    ) -> Result<Answer, ControlError> {
+        let extras = system::extras(&self.setup.config.setvar);
+        let chosen = choose(&system::TABLES, &system::SHOWN, extras, data)?;
+        if survey.is_none() && chosen.rows.iter().any(|row| row.survey) {
+            return Ok(Answer::Errand(Errand::Survey));
+        }
+        let scene = Scene { engine: self, now, survey };
+        let items =
+            chosen.rows.iter().filter_map(|row| Some(format!("{}={}", row.name, (row.value)(&scene)?)));
+        let added = chosen.extras.iter().map(|e| format!("{}={}", e.name, e.value));
+        let items: Vec<String> = items.chain(added).collect();
+        Ok(Answer::Reply(Reply::new(status, text::pack(&items))))
+    }
+
+    fn peer_text(
+        &self,
+        now: Now,
+        a: &Association,
+        tables: &[&[PeerRow]],
+        shown: &[&str],
+        data: &[u8],
+    ) -> Result<Vec<Vec<u8>>, ControlError> {
+        let chosen = choose(tables, shown, Vec::new(), data)?;
+        let scene = PeerScene { a, now, precision: self.system.precision };
+        let items =
+            chosen.rows.iter().filter_map(|row| Some(format!("{}={}", row.name, (row.value)(&scene)?)));
+        Ok(text::pack(&items.collect::<Vec<_>>()))
+    }
+
+    /// Association identifiers with their status words, four octets each.
+    fn status_pairs(&self) -> Vec<Vec<u8>> {
+        let octets: Vec<u8> = self
+            .associations
+            .iter()
+            .flat_map(|a| a.id.0.to_be_bytes().into_iter().chain(a.status().to_be_bytes()))
+            .collect();
+        octets.chunks(DATA_MAX).map(<[u8]>::to_vec).collect()
+    }
+}

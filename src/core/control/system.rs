@@ -1,0 +1,145 @@
+//! The system variables, by the names, units and precision of ntpd 4.2.6p5; those it does not have by
+//! 4.2.8's.
+
+use super::super::association::Association;
+use super::super::leap::{PIVOT, date_stamp};
+use super::counters;
+use super::table::{self, Extra, Row, Scene, SystemRow};
+use super::text;
+use crate::units::{Ppm, RefId, Seconds};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// Shortest poll exponent of the discipline, shown as `mintc`.
+const MIN_POLL: u8 = 3;
+/// ntpd's default of `clk_wander_threshold`, ppm.
+const WANDER_THRESHOLD: f64 = 1e-7;
+
+/// What is shown without being asked for, in the order of 4.2.6p5: ntpstat needs `tc` before `mintc`
+/// and both in the first datagram.
+pub(super) const SHOWN: [&str; 22] = [
+    "version",
+    "processor",
+    "system",
+    "leap",
+    "stratum",
+    "precision",
+    "rootdelay",
+    "rootdisp",
+    "refid",
+    "reftime",
+    "clock",
+    "peer",
+    "tc",
+    "mintc",
+    "offset",
+    "frequency",
+    "sys_jitter",
+    "clk_jitter",
+    "clk_wander",
+    "tai",
+    "leapsec",
+    "expire",
+];
+
+/// All of them, in ntpd's order.
+pub(super) const TABLES: [&[SystemRow]; 10] = [
+    &SYSTEM,
+    &counters::MONITOR,
+    &counters::PACKETS,
+    &PEER,
+    &counters::KEYS,
+    &counters::KERNEL,
+    &counters::TRAFFIC,
+    &counters::TIMER,
+    &LATER,
+    &counters::SECURITY,
+];
+
+const SYSTEM: [SystemRow; 23] = [
+    Row::new("leap", |s| Some(s.engine.system.leap.to_bits().to_string())),
+    Row::new("stratum", |s| Some(s.engine.system.stratum.get().to_string())),
+    Row::new("precision", |s| Some(s.engine.system.precision.to_string())),
+    Row::new("rootdelay", |s| Some(text::millis(s.engine.system.root_delay))),
+    Row::new("rootdisp", |s| Some(text::millis(s.engine.system.root_dispersion_at(s.now.mono)))),
+    Row::new("refid", |s| {
+        let stratum = s.engine.system.stratum.get();
+        Some(refid(s.engine.system.refid, stratum > 1 && stratum < 16))
+    }),
+    Row::new("reftime", |s| Some(text::stamp(s.engine.system.reftime))),
+    Row::new("tc", |s| Some(s.engine.system_poll(s.now.mono).get().to_string())),
+    Row::new("peer", |s| Some(s.engine.system.peer.map_or(0, |id| id.0).to_string())),
+    Row::new("offset", |s| Some(text::millis(s.engine.discipline.offset(s.now.mono)))),
+    Row::new("frequency", |s| Some(text::ppm(s.engine.discipline.frequency()))),
+    Row::new("sys_jitter", |s| Some(text::millis(s.engine.system.jitter))),
+    Row::new("clk_jitter", |s| Some(text::millis(s.engine.discipline.jitter()))),
+    Row::new("clock", |s| Some(text::stamp(s.now.wall))),
+    Row::new("processor", |s| Some(text::quoted(&s.engine.machine.processor))),
+    Row::new("system", |s| Some(text::quoted(&s.engine.machine.system))),
+    Row::new("version", |_| Some(text::quoted(concat!("rsntpd ", env!("CARGO_PKG_VERSION"))))),
+    Row::new("clk_wander", |s| Some(text::ppm(s.engine.discipline.wander()))),
+    Row::new("sys_var_list", |_| {
+        Some(table::names(TABLES.iter().flat_map(|table| table.iter()).map(|row| row.name)))
+    }),
+    Row::new("tai", |s| s.engine.tai(s.now.wall).map(|tai| tai.to_string())),
+    Row::new("leapsec", |s| leap_second(s).map(date_stamp)),
+    Row::new("expire", |s| s.engine.setup.leap_table.as_ref()?.expires.map(date_stamp)),
+    Row::new("mintc", |_| Some(MIN_POLL.to_string())),
+];
+
+const PEER: [SystemRow; 5] = [
+    Row::new("peeradr", |s| Some(peer_address(s).to_string())),
+    Row::new("peermode", |s| Some(if peer(s).is_some() { "3" } else { "0" }.to_owned())),
+    Row::new("bcastdelay", |_| Some(text::millis(Seconds::ZERO))),
+    Row::new("authdelay", |_| Some(text::millis(Seconds::ZERO))),
+    Row::new("rootdist", |s| {
+        let system = &s.engine.system;
+        Some(text::millis(system.root_delay * 0.5 + system.root_dispersion_at(s.now.mono)))
+    }),
+];
+
+/// What 4.2.8 added at the end of its table.
+const LATER: [SystemRow; 5] = [
+    Row::new("fuzz", |s| Some(text::millis(s.engine.system.floor()))),
+    Row::new("clk_wander_threshold", |s| {
+        let threshold = s.engine.setup.config.drift_threshold.map_or(WANDER_THRESHOLD, Ppm::get);
+        Some(text::general(threshold))
+    }),
+    // Without smearing there is nothing to show, as with ntpd.
+    Row::new("leapsmearinterval", |_| None),
+    Row::new("leapsmearoffset", |_| None),
+    Row::new("savedconfig", |s| s.engine.desk.saved.as_deref().map(text::given)),
+];
+
+fn peer<'a>(s: &Scene<'a>) -> Option<&'a Association> {
+    s.engine.associations.iter().find(|a| Some(a.id) == s.engine.system.peer)
+}
+
+fn peer_address(s: &Scene<'_>) -> SocketAddr {
+    peer(s).map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |a| SocketAddr::new(a.shown_address(), 123))
+}
+
+/// The next leap second, else the last one that the file knows of.
+fn leap_second(s: &Scene<'_>) -> Option<i64> {
+    let unix = s.now.wall.to_unix(PIVOT).0;
+    let table = s.engine.setup.leap_table.as_ref();
+    let in_file = table.and_then(|t| t.next(unix).or(t.entries.last().copied())).map(|(at, _)| at);
+    s.engine.leap.armed_for().or(in_file)
+}
+
+/// A reference identifier: an address, or text.
+pub(super) fn refid(refid: RefId, as_address: bool) -> String {
+    if as_address { IpAddr::V4(refid.to_ipv4()).to_string() } else { text::word(refid.text()) }
+}
+
+/// `setvar`, `--var` and `--dvar`: as with ntpd a later one of the same name takes the place of an
+/// earlier one.
+pub(super) fn extras(added: &[(String, String, bool)]) -> Vec<Extra> {
+    let is_last = |index: usize| added[index + 1..].iter().all(|later| later.0 != added[index].0);
+    let kept = added.iter().enumerate().filter(|(index, _)| is_last(*index)).map(|(_, added)| added);
+    kept.map(|(name, value, shown)| Extra {
+        name: text::word(name.as_bytes()),
+        value: text::given(value),
+        shown: *shown,
+    })
+    .collect()
+}

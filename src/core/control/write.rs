@@ -1,0 +1,56 @@
+//! What changes something: variables, configuration, the saved configuration. The control key has been
+//! shown; `nomodify` still forbids it.
+
+use super::super::engine::Engine;
+use super::super::errand::Errand;
+use super::system;
+use super::table::choose;
+use super::text;
+use super::{Answer, Asker, Reply};
+use crate::config::model::AccessFlags;
+use crate::wire::control::{ControlError, Request, opcode};
+
+impl Engine {
+    pub(super) fn write(&mut self, request: &Request<'_>, asker: &Asker) -> Result<Answer, ControlError> {
+        if asker.flags.contains(AccessFlags::NOMODIFY) {
+            self.counters.restricted += 1;
+            return Err(ControlError::Prohibited);
+        }
+        let from = asker.from.ip();
+        match request.opcode {
+            opcode::WRITE_VARIABLES => self.write_variables(request),
+            // Fudge factors are set by configuration.
+            opcode::WRITE_CLOCK => Err(ControlError::Permission),
+            // There is one configuration, not one an association.
+            _ if request.association != 0 => Err(ControlError::Value),
+            opcode::CONFIGURE => Ok(Answer::Errand(Errand::Configure { text: request.data.to_vec(), from })),
+            _ => {
+                let name = request.data.split(|octet| *octet == 0).next().unwrap_or_default();
+                if name.is_empty() {
+                    return Err(ControlError::Format);
+                }
+                Ok(Answer::Errand(Errand::Save { name: name.to_vec(), from }))
+            }
+        }
+    }
+
+    /// Only variables that `setvar` made can be written, as with ntpd: all or none of a request.
+    fn write_variables(&mut self, request: &Request<'_>) -> Result<Answer, ControlError> {
+        if request.association != 0 {
+            return Err(ControlError::Permission);
+        }
+        let wanted = text::items(request.data)?;
+        let mut added = self.setup.config.setvar.clone();
+        for (name, value) in wanted {
+            let own = choose(&system::TABLES, &[], Vec::new(), name.as_bytes()).is_ok();
+            if own {
+                return Err(ControlError::Permission);
+            }
+            let variable =
+                added.iter_mut().rev().find(|(other, ..)| *other == name).ok_or(ControlError::Variable)?;
+            variable.1 = value.ok_or(ControlError::Format)?;
+        }
+        self.setup.config.setvar = added;
+        Ok(Answer::Reply(Reply::new(self.system.status(), Vec::new())))
+    }
+}

@@ -1,0 +1,79 @@
+//! Datagrams that were sent with the wish to be told when they left. The kernel gives such a
+//! datagram back with its stamp; it is known again by its octets.
+
+use crate::core::Reply;
+use crate::core::contract::SendToken;
+
+/// Most datagrams waited for; the one sent longest ago is given up first.
+const WAITING: usize = 32;
+/// Octets of a datagram by which it is known: a header with its random or unique timestamps, and
+/// the beginning of a code.
+const KNOWN_BY: usize = 64;
+
+/// What left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// A request of ours.
+    Request(SendToken),
+    /// An answer in interleaved mode.
+    Answer(Reply),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    left: Left,
+    octets: [u8; KNOWN_BY],
+    kept: usize,
+    length: usize,
+}
+
+/// The datagrams waited for.
+#[derive(Debug, Default)]
+pub struct Departures {
+    waiting: [Option<Waiting>; WAITING],
+    next: usize,
+}
+
+impl Departures {
+    /// This datagram is about to be sent.
+    pub fn expect(&mut self, left: Left, datagram: &[u8]) {
+        let kept = datagram.len().min(KNOWN_BY);
+        let mut octets = [0; KNOWN_BY];
+        octets[..kept].copy_from_slice(&datagram[..kept]);
+        self.waiting[self.next] = Some(Waiting { left, octets, kept, length: datagram.len() });
+        self.next = (self.next + 1) % WAITING;
+    }
+
+    /// What it was that left, by the octets that came back: headers and the datagram. It is then no
+    /// longer waited for.
+    pub fn find(&mut self, octets: &[u8]) -> Option<Left> {
+        let found = self.waiting.iter_mut().find(|slot| {
+            slot.as_ref().is_some_and(|w| {
+                let start = octets.len().checked_sub(w.length);
+                start.is_some_and(|start| octets[start..].starts_with(&w.octets[..w.kept]))
+            })
+        })?;
+        found.take().map(|w| w.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_datagram_is_known_again_behind_its_headers_once() {
+        let mut departures = Departures::default();
+        let (one, other) = ([1u8; 48], [2u8; 68]);
+        departures.expect(Left::Request(SendToken(1)), &one);
+        departures.expect(Left::Request(SendToken(2)), &other);
+        let framed = [&[9; 42][..], &other].concat();
+        assert_eq!(departures.find(&framed), Some(Left::Request(SendToken(2))));
+        assert_eq!(departures.find(&framed), None);
+        assert_eq!(departures.find(&[]), None);
+        for i in 0..40 {
+            departures.expect(Left::Request(SendToken(i)), &[9; 48]);
+        }
+        assert_eq!(departures.find(&one), None, "given up");
+    }
+}

@@ -1,0 +1,59 @@
+//! What control requests need of the shell: counters of the sockets and the kernel, a file written.
+
+use super::perform::Shell;
+use super::saveconfig;
+use crate::config::Known;
+use crate::config::model::Config;
+use crate::core::Engine;
+use crate::core::errand::{Brought, KernelClock, Pps, Survey, Traffic};
+use crate::core::event::Level;
+use crate::sys::clock::{self, KernelState};
+use std::net::IpAddr;
+
+/// The associations that `unpeer` may name.
+pub(super) fn known(engine: &Engine) -> Vec<Known> {
+    let sources = engine.sources();
+    sources.map(|(id, address, target)| Known { id, address, target: target.clone() }).collect()
+}
+
+impl Shell {
+    /// The counters of the kernel and of the sockets.
+    pub(super) fn survey(&self) -> Survey {
+        let (traffic, endpoints) = self.sockets.survey();
+        let (wakeups, useful_wakeups) = self.wakeups;
+        // A system-call filter may forbid to look; then there are zeros to show.
+        let kernel = clock::state().ok().map(kernel_clock);
+        Survey { kernel, traffic: Traffic { wakeups, useful_wakeups, ..traffic }, endpoints }
+    }
+
+    /// Writes the configuration to a new file and logs it.
+    pub(super) fn save(&mut self, config: &Config, name: &[u8], from: IpAddr, text: &[u8]) -> Brought {
+        let saved = saveconfig::save(config.saveconfigdir.as_deref(), name, text);
+        let level = if saved.file.is_some() { Level::Notice } else { Level::Warning };
+        self.log.write(level, &format!("saveconfig from {from}: {}", saved.reply));
+        Brought::Saved { reply: saved.reply, file: saved.file }
+    }
+}
+
+fn kernel_clock(state: KernelState) -> KernelClock {
+    KernelClock {
+        offset: state.offset,
+        frequency: state.frequency,
+        max_error: state.max_error,
+        est_error: state.est_error,
+        flags: state.flags,
+        time_constant: state.time_constant,
+        precision: state.precision,
+        tolerance: state.tolerance,
+        pps: state.pps.map(|pps| Pps {
+            frequency: pps.frequency,
+            stability: pps.stability,
+            jitter: pps.jitter,
+            interval: pps.interval,
+            calibrations: pps.calibrations,
+            errors: pps.errors,
+            jitter_exceeded: pps.jitter_exceeded,
+            stability_exceeded: pps.stability_exceeded,
+        }),
+    }
+}

@@ -1,0 +1,120 @@
+//! ntpq's `saveconfig NAME`: the configuration in force in a new file of `saveconfigdir`, and nowhere
+//! else. The name may hold conversions of strftime, as with ntpd: `ntp-%Y%m%d-%H%M.conf`.
+
+use super::files;
+use chrono::Local;
+use nix::fcntl::OFlag;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+/// Longest name, octets, as with ntpd.
+const NAME_MAX: usize = 127;
+
+/// What became of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Saved {
+    /// For the sender, in ntpd's words.
+    pub reply: String,
+    /// The file's name, if it was written.
+    pub file: Option<String>,
+}
+
+/// Writes `text` to a new file in `directory`. An existing file, a link or a path is refused.
+#[must_use]
+pub fn save(directory: Option<&Path>, name: &[u8], text: &[u8]) -> Saved {
+    match try_save(directory, name, text) {
+        Ok(file) => Saved { reply: format!("Configuration saved to '{file}'"), file: Some(file) },
+        Err(reply) => Saved { reply, file: None },
+    }
+}
+
+fn try_save(directory: Option<&Path>, name: &[u8], text: &[u8]) -> Result<String, String> {
+    let directory = directory.ok_or("saveconfig prohibited, no saveconfigdir configured")?;
+    let name = expand(name)?;
+    let path = directory.join(&name);
+    // create_new is O_EXCL: what is there already stays as it is, links are not followed.
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_NOFOLLOW.bits())
+        .open(&path)
+        .map_err(|why| format!("Unable to save configuration to file '{name}': {}", files::words(&why)))?;
+    let written = file.write_all(text).and_then(|()| file.sync_all());
+    written.map_err(|why| {
+        // Half a configuration is worse than none; if it cannot be removed, nothing more can be done.
+        let _ = std::fs::remove_file(&path);
+        format!("Unable to save configuration to file '{name}': {}", files::words(&why))
+    })?;
+    Ok(name)
+}
+
+/// The name with its conversions replaced by the local time.
+fn expand(spec: &[u8]) -> Result<String, String> {
+    if spec.len() > NAME_MAX {
+        return Err(format!("saveconfig exceeded maximum raw name length ({})", NAME_MAX + 1));
+    }
+    let spec = std::str::from_utf8(spec).map_err(|_| "saveconfig rejects unsafe file name".to_owned())?;
+    let mut name = String::new();
+    // Only a conversion that there is not can fail.
+    let known = write!(name, "{}", Local::now().format(spec)).is_ok();
+    let shown = if known { name.as_str() } else { spec };
+    if known && is_safe(&name) {
+        Ok(name)
+    } else {
+        Err(format!("saveconfig rejects unsafe file name '{shown}'"))
+    }
+}
+
+/// A letter, a digit or `_`, then these and `-.+`: neither a path nor hidden nor an option.
+fn is_safe(name: &str) -> bool {
+    let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'_';
+    name.len() <= NAME_MAX
+        && name.bytes().next().is_some_and(plain)
+        && name.bytes().all(|octet| plain(octet) || b"-.+".contains(&octet))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::files::scratch;
+
+    #[test]
+    fn new_plain_files_only() {
+        let dir = scratch("saveconfig");
+        let save = |name: &str| save(Some(dir.path()), name.as_bytes(), b"server 192.0.2.1\n");
+        let saved = save("ntp-%Y%m%d.conf");
+        let name = saved.file.unwrap();
+        assert_eq!(name.len(), "ntp-20260101.conf".len());
+        assert_eq!(saved.reply, format!("Configuration saved to '{name}'"));
+        let path = dir.path().join(&name);
+        assert_eq!(std::fs::read(&path).unwrap(), b"server 192.0.2.1\n");
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(save(&name).reply.ends_with("File exists"));
+        let victim = dir.path().join("victim");
+        std::os::unix::fs::symlink(&victim, dir.path().join("link")).unwrap();
+        assert!(save("link").file.is_none() && !victim.exists());
+    }
+
+    #[test]
+    fn saveconfig_escapes_its_directory_2015_7976() {
+        let dir = scratch("saveconfig-escape");
+        std::fs::create_dir(dir.path().join("in")).unwrap();
+        let unsafe_names = [
+            "../x", "/etc/x", ".x", "-x", "a/b", "a\\b", "x y", "x\n", "%D", "%c", "%Q", "%", "", "%R",
+            "\u{e4}",
+        ];
+        for name in unsafe_names {
+            let saved = save(Some(&dir.path().join("in")), name.as_bytes(), b"x");
+            assert!(saved.file.is_none(), "{name}");
+            assert!(saved.reply.starts_with("saveconfig rejects unsafe"), "{}", saved.reply);
+        }
+        assert!(save(Some(dir.path()), &[b'a'; 128], b"x").reply.contains("length"));
+        assert!(save(None, b"x", b"x").reply.contains("no saveconfigdir"));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
