@@ -30,6 +30,7 @@ fn main() {
     }
     let trials = vec![
         trial("seed_file_yields_what_the_walk_needs", seed),
+        trial("what_is_said_about_the_seed_file", seed_diagnostics),
         trial("every_file_is_read_and_mistakes_are_told", every_file),
         trial("all_but_the_listed_agree_with_4_2_6p5", agreement),
         trial("each_rule_of_the_comparison_is_told", rules_are_entries),
@@ -85,6 +86,22 @@ fn seed(shared: &Path) -> Result<(), Failed> {
     assert_eq!(config.driftfile.as_deref(), Some(Path::new("/var/lib/ntp/drift")));
     assert!(parsed.diagnostics.iter().any(|d| d.log_line().contains("/etc/ntp/crypto/pw")));
     Ok(())
+}
+
+/// What is said about the seed file, to be read by people; `UPDATE=1` writes it.
+fn seed_diagnostics(shared: &Path) -> Result<(), Failed> {
+    let parsed = read(Path::new("ntp.conf"), &fs::read(shared.join("seed/ntp.conf")).unwrap());
+    let findings = parsed.diagnostics.iter().chain(&parsed.lints);
+    let shown: Vec<String> = findings.map(|d| d.render(false).trim_end().to_owned()).collect();
+    let made = shown.join("\n\n") + "\n";
+    let snapshot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/seed.txt");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&snapshot, &made).unwrap();
+    }
+    if fs::read_to_string(&snapshot).unwrap_or_default() == made {
+        return Ok(());
+    }
+    Err(format!("not as in tests/corpus/seed.txt (UPDATE=1 writes it):\n{made}").into())
 }
 
 /// No file panics; a file that 4.2.6p5 complained about gets a diagnostic from us as well.

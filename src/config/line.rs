@@ -11,6 +11,19 @@ use std::path::{Path, PathBuf};
 /// So many words in a row that nobody knows are a remark.
 const REMARK: usize = 3;
 
+/// Quotation marks that mean nothing here, in UTF-8.
+const CURLY: [&[u8]; 7] = [
+    "\u{201c}".as_bytes(),
+    "\u{201d}".as_bytes(),
+    "\u{201e}".as_bytes(),
+    "\u{2018}".as_bytes(),
+    "\u{2019}".as_bytes(),
+    "\u{ab}".as_bytes(),
+    "\u{bb}".as_bytes(),
+];
+/// The same in the code page of Western Windows.
+const CURLY_OCTETS: [&[u8]; 5] = [b"\x93", b"\x94", b"\x84", b"\x91", b"\x92"];
+
 /// The command is lost; what is wrong has been said.
 #[derive(Debug)]
 pub(super) struct Dropped;
@@ -199,16 +212,17 @@ impl<'a> Line<'a> {
     /// Where a remark that begins with `first` ends; its words are then read over. A remark has letters
     /// that no word of the language has, or several words that nobody knows.
     fn remark(&mut self, first: &Token, candidates: &[&str]) -> Option<usize> {
-        let strange = |token: &Token| {
-            token.kind == TokenKind::Text
-                && language::suggest(&token.text, candidates.iter().copied()).is_none()
-                && elsewhere(token).is_none()
+        // A word of the language that does not belong here does not end a remark, but begins none.
+        let strange = |token: &Token| match token.kind {
+            TokenKind::Text => language::suggest(&token.text, candidates.iter().copied()).is_none(),
+            TokenKind::Keyword(word) => !candidates.contains(&word),
+            _ => false,
         };
-        if !strange(first) {
+        if first.kind != TokenKind::Text || !strange(first) {
             return None;
         }
-        let mut ahead = self.lexer.clone();
         let mut peeked = self.peek().cloned();
+        let mut ahead = self.lexer.clone();
         let (mut words, mut end) = (1, first.span.end);
         let mut foreign = first.text.iter().any(|b| *b >= 0x80);
         while let Some(token) = peeked.filter(strange) {
@@ -239,10 +253,25 @@ impl<'a> Line<'a> {
 
     pub(super) fn text(&mut self, of: &str, expected: &str) -> Result<Vec<u8>, Dropped> {
         match self.next() {
-            Some(Token { kind: TokenKind::Text, text, .. }) => Ok(text),
+            Some(Token { kind: TokenKind::Text, text, span }) => {
+                self.tell_curly(&text, span);
+                Ok(text)
+            }
             // To ntpd 4.2.6 it is a name like any other.
             Some(Token { kind: TokenKind::Keyword(word), text, .. }) if language::is_late(word) => Ok(text),
             other => Err(self.bad_argument(of, other.as_ref(), expected)),
+        }
+    }
+
+    /// Tells that a name begins or ends with the quotation marks of a word processor, in UTF-8 or one octet.
+    fn tell_curly(&mut self, text: &[u8], span: Range<usize>) {
+        let marked = |mark: &&[u8]| text.starts_with(mark) || text.ends_with(mark);
+        if CURLY.iter().any(marked) && std::str::from_utf8(text).is_ok()
+            || CURLY_OCTETS.iter().any(marked) && std::str::from_utf8(text).is_err()
+        {
+            let message = "the quotation marks of a word processor are part of the name".to_owned();
+            let effect = "the name is taken as written, as ntpd does";
+            self.say(Severity::Warning, span, message, Advice::expected("no quotation marks, or \""), effect);
         }
     }
 

@@ -22,12 +22,21 @@ pub(super) struct Places {
     /// The server lines, in the order of the others.
     pub(super) servers: Vec<Spot>,
     monitor: Option<Spot>,
+    /// `fudge` lines whose clock no server line has.
+    no_clock: Vec<((u8, u8), Spot)>,
 }
 
 impl Places {
     /// The places of a file, behind so many servers that come from elsewhere.
     pub(super) fn behind(skip: usize) -> Self {
         Self { skip, ..Self::default() }
+    }
+
+    /// Remembers a `fudge` line for a clock that is not there.
+    pub(super) fn no_clock(&mut self, clock: (u8, u8), spot: Spot) {
+        if self.no_clock.len() < SERVERS {
+            self.no_clock.push((clock, spot));
+        }
     }
 
     /// Remembers where `disable monitor` stands.
@@ -62,6 +71,11 @@ pub(super) fn lint(config: &Config, places: &Places, texts: &[Text]) -> Vec<Diag
         lint.access(server, spot);
         lint.key(server, spot);
         lint.local(server, spot);
+    }
+    for ((kind, unit), spot) in &places.no_clock {
+        let message = format!("there is no line server 127.127.{kind}.{unit}");
+        let effect = "the factors have nothing to apply to: add the server line, or drop this one".to_owned();
+        lint.say(Severity::Note, spot, message, effect);
     }
     lint.pool();
     lint.few();

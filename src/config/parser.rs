@@ -66,7 +66,7 @@ struct Parser<'r> {
     findings: Findings,
     keywords: Rc<Keywords>,
     switches: Vec<(&'static Row, bool)>,
-    fudges: Vec<((u8, u8), Vec<Found>)>,
+    fudges: Vec<((u8, u8), Vec<Found>, Spot)>,
     /// The last such line.
     trusted: Option<Vec<settings::KeyRange>>,
     unpeers: Vec<(Target, Family)>,
@@ -212,7 +212,11 @@ impl<'r> Parser<'r> {
                 let found = servers::refclock(line)?;
                 self.add_server(line, found);
             }
-            "fudge" => self.fudges.push(servers::fudge(line)?),
+            "fudge" => {
+                let spot = line.spot(line.whole(first));
+                let (clock, factors) = servers::fudge(line)?;
+                self.fudges.push((clock, factors, spot));
+            }
             "unpeer" | "unconfig" => match self.running {
                 Some(known) => self.unpeer_now(line, row.name, known)?,
                 None => self.unpeers.extend(servers::unpeer(line, row.name)?),
@@ -335,21 +339,31 @@ impl<'r> Parser<'r> {
             self.config.auth.trusted = settings::keys_of(trusted);
         }
         self.unpeer();
-        for ((kind, unit), factors) in &self.fudges {
+        self.fudge();
+        idle::sort(&mut self.config);
+        let lints = lint::lint(&self.config, &self.places, &self.texts);
+        Parsed { config: self.config, diagnostics: self.findings.into_list(), lints, marks: self.marks }
+    }
+
+    /// Gives the factors of `fudge` lines to their clocks.
+    fn fudge(&mut self) {
+        for ((kind, unit), factors, spot) in std::mem::take(&mut self.fudges) {
+            let mut any = false;
             for server in &mut self.config.servers {
                 let clock = match server.target {
                     Target::LocalClock { unit } => Some((1, unit)),
                     Target::RefClock { kind, unit } => Some((kind, unit)),
                     Target::Address(_) | Target::Name(_) => None,
                 };
-                if clock == Some((*kind, *unit)) {
+                if clock == Some((kind, unit)) {
+                    any = true;
                     factors.iter().for_each(|factor| servers::apply(factor, &mut server.fudge));
                 }
             }
+            if !any {
+                self.places.no_clock((kind, unit), spot);
+            }
         }
-        idle::sort(&mut self.config);
-        let lints = lint::lint(&self.config, &self.places, &self.texts);
-        Parsed { config: self.config, diagnostics: self.findings.into_list(), lints, marks: self.marks }
     }
 
     /// Takes back what `unpeer` lines name.

@@ -72,7 +72,13 @@ pub(super) fn list(
         let Some(row) = row_of(&token, contexts) else {
             let names: Vec<&str> = contexts.iter().flat_map(|c| language::names(*c)).collect();
             let rest = if line.peek().is_some() { "it and what follows it" } else { "it" };
-            line.unexpected(&token, &choice(&names), &names, effect.replace("{rest}", rest));
+            // Whoever writes an address behind an address means another server.
+            let expected = if contexts == [Context::Association] && token.text.contains(&b'.') {
+                "an option such as iburst; another server needs a line of its own".to_owned()
+            } else {
+                choice(&names)
+            };
+            line.unexpected(&token, &expected, &names, effect.replace("{rest}", rest));
             break;
         };
         found.extend(argument(line, row, &token)?);
@@ -137,8 +143,18 @@ fn in_range(line: &mut Line<'_>, row: &Row, value: Value, at: std::ops::Range<us
         }
         Beyond::Ignored => (Severity::Error, format!("{} is as without it: {default}", row.name), None),
     };
-    line.say(severity, at, message, Advice::expected(&row.expects()), effect);
+    let expected = Some(row.expects());
+    let advice = Advice { expected, suggestion: exponent(row, *number) };
+    line.say(severity, at, message, advice, effect);
     value
+}
+
+/// The exponent that was probably meant by someone who wrote seconds.
+fn exponent(row: &Row, seconds: f64) -> Option<String> {
+    let (low, high) = row.range.filter(|_| row.unit == "log2 s")?;
+    let exponent = seconds.log2().round();
+    let exact = seconds > high && exponent.exp2() == seconds;
+    (exact && (low..=high).contains(&exponent)).then(|| format!("{exponent}, which is {} s", exponent.exp2()))
 }
 
 /// Tells what becomes of a word that is not honoured.

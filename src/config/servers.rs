@@ -133,7 +133,7 @@ fn options(
     server.maxpoll = maxpoll.unwrap_or_else(|| default_maxpoll(server));
     if server.minpoll > server.maxpoll {
         let effect = format!("minpoll {} is used, as ntpd does", server.maxpoll.get());
-        let message = format!("minpoll {} is above maxpoll", server.minpoll.get());
+        let message = format!("minpoll {} is above maxpoll {}", server.minpoll.get(), server.maxpoll.get());
         line.say(Severity::Warning, at.clone(), message, Advice::default(), effect);
         server.minpoll = server.maxpoll;
     }
@@ -170,6 +170,12 @@ fn check_target(line: &mut Line<'_>, at: Range<usize>, server: &Server, name: &s
         let message = format!("{} {what}", quote(text));
         line.say(Severity::Error, at, message, Advice::expected(expected), "the line is ignored");
         return false;
+    }
+    if matches!(&server.target, Target::Name(name) if name.ends_with(',')) {
+        let message = "the comma is part of the name".to_owned();
+        let advice = Advice::expected("blanks between words, and a line for each server");
+        let effect = format!("{} is looked up, and will not be found", quote(text));
+        line.say(Severity::Warning, at.clone(), message, advice, effect);
     }
     let unsupported = match (&server.kind, &server.target) {
         (Kind::Peer, _) => "symmetric peers are not yet supported by rsntpd",
