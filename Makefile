@@ -3,6 +3,7 @@
 PREFIX  = /usr
 DESTDIR =
 ARGS    =
+FUZZ    = config
 
 # The scripts look for the programs here, whatever the environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -15,7 +16,7 @@ MAN8    = $(DESTDIR)$(PREFIX)/share/man/man8
 MAN5    = $(DESTDIR)$(PREFIX)/share/man/man5
 DOC     = $(DESTDIR)$(PREFIX)/share/doc/rsntpd
 
-.PHONY: help setup build demo check fmt accuracy bench install clean
+.PHONY: help setup build demo check fmt accuracy bench fuzz install clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -51,6 +52,10 @@ bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (5 minute
 	tests/peers.sh
 	$(CARGO) bench --locked --bench parts
 	$(CARGO) bench --locked --bench serve -- $(ARGS)
+
+fuzz: ## fuzz the parser for ten minutes (cargo-fuzz and nightly Rust); FUZZ=control for mode 6
+	@mkdir -p fuzz/corpus/$(FUZZ)
+	$(CARGO) +nightly fuzz run $(FUZZ) fuzz/corpus/$(FUZZ) $(wildcard fuzz/seeds/$(FUZZ)) -- -max_total_time=600
 
 install: ## install what `make build' built; DESTDIR= PREFIX=/usr. An ntp.conf that is there stays
 	@test -x $(BINARY) || { echo "install: there is no $(BINARY); run 'make build' first"; exit 1; }
