@@ -3,6 +3,7 @@
 PREFIX  = /usr
 DESTDIR =
 ARGS    =
+FUZZ    = config
 
 # The scripts look for the programs here, whatever the environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -17,7 +18,7 @@ UNITS   = $(DESTDIR)$(PREFIX)/lib/systemd/system
 MAN     = $(DESTDIR)$(PREFIX)/share/man
 DOC     = $(DESTDIR)$(PREFIX)/share/doc/rsntpd
 
-.PHONY: help setup build demo check fmt accuracy bench static rpm srpm repo install install-redhat clean
+.PHONY: help setup build demo check fmt accuracy bench fuzz static rpm srpm repo install install-redhat clean
 
 help: ## list these targets
 	@echo "usage: make TARGET"
@@ -54,6 +55,10 @@ bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (5 minute
 	tests/peers.sh
 	$(CARGO) bench --locked --bench parts
 	$(CARGO) bench --locked --bench serve -- $(ARGS)
+
+fuzz: ## fuzz the parser for ten minutes (cargo-fuzz and nightly Rust); FUZZ=control for mode 6
+	@mkdir -p fuzz/corpus/$(FUZZ)
+	$(CARGO) +nightly fuzz run $(FUZZ) fuzz/corpus/$(FUZZ) $(wildcard fuzz/seeds/$(FUZZ)) -- -max_total_time=600
 
 static: ## build the static program for all Linux since 2.6.32: target/static/rsntpd (Debian 12; root for apt-get)
 	rpm/static.sh

@@ -66,7 +66,7 @@ fn client_table(bencher: Bencher<'_, '_>, sources: u64) {
     });
 }
 
-#[divan::bench(args = [10, 10_000])]
+#[divan::bench(args = [10, 10_000, 100_000])]
 fn access_list(bencher: Bencher<'_, '_>, entries: u32) {
     let list = AccessList::build(&lines(entries));
     let mut step = 0;

@@ -1,7 +1,7 @@
 //! The rsntpd daemon, and its companions under their own names.
 
 use rsntpd::daemon::cli::{self, Command};
-use rsntpd::daemon::{check, explain, run};
+use rsntpd::daemon::{check, explain, print_config, run};
 use rsntpd::tools;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -12,8 +12,11 @@ fn main() -> ExitCode {
         return ExitCode::from(tool.run(&args));
     }
     ExitCode::from(match cli::parse(args) {
-        Ok(Command::Check { file }) => check::print(&file),
+        Ok(Command::Check(request)) => check::print(&request),
         Ok(Command::Explain { address, file }) => explain::print(address, &file),
+        Ok(Command::PrintConfig { file }) => print_config::print(&file),
+        Ok(Command::SaveConfig { file, to }) => print_config::save(&file, &to),
+        Ok(Command::HelpConfig { word }) => print_config::help(word.as_deref()),
         Ok(Command::Run(options)) => run::run(*options),
         Err(error) => error.print(),
     })

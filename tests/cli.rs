@@ -102,7 +102,7 @@ fn the_environment_presets_options() {
 
 #[test]
 fn check_says_what_is_not_understood_and_what_is_in_effect() {
-    let clean = Conf::new("clean", b"server 192.0.2.1 iburst\nrestrict default nomodify\n");
+    let clean = Conf::new("clean", b"pool ntp.example iburst\nrestrict default nomodify\n");
     let ended = rsntpd(&["--check", &clean.file]);
     assert_eq!((ended.status, ended.err.as_str()), (0, ""), "{}", ended.out);
     let expected = format!(
@@ -120,6 +120,58 @@ fn check_says_what_is_not_understood_and_what_is_in_effect() {
         assert!(ended.out.contains(word), "{word}: {}", ended.out);
     }
     assert!(!ended.out.contains('\u{1b}'), "no colours unless on a terminal");
+}
+
+#[test]
+fn check_tells_programs_the_same_as_one_object() {
+    let conf = Conf::new("json", b"\nserver 192.0.2.1 perfer \xff\xfe\nrestrict default ignore\n");
+    let ended = rsntpd(&["--check", &conf.file, "--json"]);
+    assert_eq!((ended.status, ended.err.as_str()), (1, ""));
+    let told: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(told["errors"], 1);
+    let first = &told["findings"][0];
+    assert_eq!((&first["line"], &first["column"], &first["end_column"]), (&2.into(), &18.into(), &24.into()));
+    assert_eq!((first["suggestion"].as_str(), first["lint"].as_bool()), (Some("prefer"), Some(false)));
+    let deaf = told["findings"].as_array().unwrap().iter().find(|f| f["lint"] == true).unwrap();
+    assert!(deaf["message"].as_str().unwrap().contains("dropped by restrict of line 3"), "{deaf}");
+    let clean = Conf::new("json-clean", b"pool ntp.example\n");
+    let told: serde_json::Value =
+        serde_json::from_str(&rsntpd(&["--check", &clean.file, "--json"]).out).unwrap();
+    assert_eq!(told["findings"], serde_json::json!([]));
+}
+
+#[test]
+fn what_is_in_effect_is_printed_and_reads_as_the_same() {
+    let text = b"server 192.0.2.1 perfer\ndisable ntp\nenable ntp\nrestrict default nomodify # remark\nkeys /a\nkeys /b\n";
+    let conf = Conf::new("print", text);
+    let ended = rsntpd(&["--print-config", &conf.file]);
+    assert_eq!(ended.status, 1);
+    assert_eq!(ended.out, "keys /b\ndisable ntp\nrestrict default nomodify\nserver 192.0.2.1\n");
+    assert!(ended.err.contains("line 1 column 18") && ended.err.lines().count() == 1, "{}", ended.err);
+    let again = Conf::new("print-again", ended.out.as_bytes());
+    let second = rsntpd(&["--print-config", &again.file]);
+    assert_eq!((second.status, second.out, second.err.as_str()), (0, ended.out.clone(), ""));
+    let saved = conf.dir().join("saved");
+    let ended_saving = rsntpd(&["-c", &conf.file, "--saveconfigquit", saved.to_str().unwrap()]);
+    assert_eq!(ended_saving.status, 0);
+    assert_eq!(fs::read_to_string(saved).unwrap(), ended.out);
+    assert_eq!(rsntpd(&["--print-config", "/nonexistent/ntp.conf"]).status, 2);
+}
+
+#[test]
+fn a_word_of_the_configuration_is_explained() {
+    let ended = rsntpd(&["--help-config", "minpoll"]);
+    assert_eq!((ended.status, ended.err.as_str()), (0, ""));
+    assert!(
+        ended.out.starts_with("minpoll INTEGER\n") && ended.out.contains("3 to 17, log2 s"),
+        "{}",
+        ended.out
+    );
+    let all = rsntpd(&["--help-config"]);
+    assert!(all.status == 0 && all.out.contains("\n  restrict "), "{}", all.out);
+    let wrong = rsntpd(&["--help-config", "minpol"]);
+    assert_eq!((wrong.status, wrong.out.as_str()), (1, ""));
+    assert!(wrong.err.contains("did you mean minpoll?"), "{}", wrong.err);
 }
 
 #[test]

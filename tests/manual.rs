@@ -1,7 +1,13 @@
 //! The manual pages say what `--help` says: the same options with the same values, for the daemon and
-//! the companions and each form of rsntpq, and the pages are good mdoc (where mandoc is installed; without it that test reports itself ignored).
+//! the companions and each form of rsntpq; the page of the configuration is made from the table of the
+//! language (`UPDATE=1` writes it); and the pages are good mdoc (where mandoc is installed; without it
+//! that test reports itself ignored).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
+#![allow(unreachable_pub)] // the modules of a test have no other readers
+
+#[path = "manual/page.rs"]
+mod page;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::collections::BTreeMap;
@@ -16,6 +22,7 @@ fn main() {
     let trials = vec![
         Trial::test("every_option_of_help_is_in_the_page_and_vice_versa", options_agree),
         Trial::test("the_synopsis_names_every_option", synopsis_is_complete),
+        Trial::test("the_page_of_the_configuration_is_that_of_the_table", configuration_is_current),
         Trial::test("mandoc_finds_nothing_to_say", mandoc_is_content).with_ignored_flag(no_mandoc),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -44,6 +51,23 @@ const PARTS: &[Part] = &[
 
 fn text(page: &str) -> String {
     std::fs::read_to_string(folder().join(format!("{page}.8"))).unwrap()
+}
+
+fn configuration_page() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man/rsntp.conf.5")
+}
+
+fn configuration_is_current() -> Result<(), Failed> {
+    let made = page::page();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(configuration_page(), &made).unwrap();
+    }
+    let there = std::fs::read_to_string(configuration_page()).unwrap_or_default();
+    if there == made {
+        return Ok(());
+    }
+    Err("docs/man/rsntp.conf.5 is not what the table says: UPDATE=1 cargo test --test manual writes it"
+        .into())
 }
 
 /// The names of values are the words in capitals, whatever brackets or macros stand around them.

@@ -31,7 +31,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// Folders with files of ours.
-const FOLDERS: [&str; 9] = [".cargo", ".ci", "src", "tests", "benches", "conf", "rpm", "init.d", "fuzz"];
+const FOLDERS: [&str; 9] =
+    [".cargo", ".ci", "src", "tests", "benches", "conf", "rpm", "init.d", "fuzz/fuzz_targets"];
 
 fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

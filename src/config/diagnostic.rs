@@ -43,7 +43,26 @@ pub struct Diagnostic {
     pub include_stack: Vec<(PathBuf, u32)>,
 }
 
+/// Of a line that is longer, this much is shown around the word.
+const SHOWN: usize = 240;
+
 impl Diagnostic {
+    /// Takes the line and the octets it is about; of a long line only what stands around them.
+    pub(super) fn show(&mut self, line: &[u8], span: Range<usize>) {
+        let span = span.start.min(line.len())..span.end.min(line.len());
+        if line.len() <= SHOWN {
+            self.source = line.to_vec();
+            self.span = span;
+            return;
+        }
+        let first = span.start.saturating_sub(SHOWN / 3);
+        let last = line.len().min(first + SHOWN);
+        let (before, after) = (if first > 0 { "… " } else { "" }, if last < line.len() { " …" } else { "" });
+        self.source = [before.as_bytes(), &line[first..last], after.as_bytes()].concat();
+        let moved = |at: usize| at.clamp(first, last) - first + before.len();
+        self.span = moved(span.start)..moved(span.end);
+    }
+
     /// One line for the log: where, what, what was expected, what takes effect.
     #[must_use]
     pub fn log_line(&self) -> String {
@@ -55,7 +74,7 @@ impl Diagnostic {
             let _ = write!(out, ", expected {expected}");
         }
         let _ = write!(out, "; {}", self.effect);
-        out
+        safe(&out)
     }
 
     /// Several lines for a person: the line with the word marked, what was expected, a suggestion,
@@ -63,7 +82,7 @@ impl Diagnostic {
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         let (source, span) = printable(&self.source, &self.span);
-        let path = self.file.display().to_string();
+        let path = safe(&self.file.display().to_string());
         let level = match self.severity {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
@@ -77,14 +96,14 @@ impl Diagnostic {
         let snippet = Snippet::source(source)
             .line_start(self.line as usize)
             .path(path)
-            .annotation(AnnotationKind::Primary.span(span).label(label));
+            .annotation(AnnotationKind::Primary.span(span).label(safe(&label)));
         let mut group = level
-            .primary_title(self.message.clone())
+            .primary_title(safe(&self.message))
             .element(snippet)
-            .element(Level::NOTE.message(&self.effect));
+            .element(Level::NOTE.message(safe(&self.effect)));
         for (file, line) in self.include_stack.iter().rev() {
             let text = format!("included from {} line {line}", file.display());
-            group = group.element(Level::NOTE.message(text));
+            group = group.element(Level::NOTE.message(safe(&text)));
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[group]).clone()
@@ -101,10 +120,8 @@ fn printable(source: &[u8], span: &Range<usize>) -> (String, Range<usize>) {
             mark(&mut moved, span, at, out.len());
             if c == '\t' {
                 out.push(' ');
-            } else if c.is_control() {
-                let _ = write!(out, "\\x{:02x}", c as u32);
             } else {
-                out.push(c);
+                show(&mut out, c);
             }
             at += c.len_utf8();
         }
@@ -117,6 +134,26 @@ fn printable(source: &[u8], span: &Range<usize>) -> (String, Range<usize>) {
     let end = out.len();
     let start = moved.start.unwrap_or(end);
     (out, start..moved.end.unwrap_or(end).max(start))
+}
+
+/// What a terminal would obey, or what turns the order of letters round so that a line reads as what it is
+/// not, is shown by its number.
+fn show(out: &mut String, c: char) {
+    let turning = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if c.is_control() {
+        let _ = write!(out, "\\x{:02x}", c as u32);
+    } else if turning {
+        let _ = write!(out, "\\u{{{:x}}}", c as u32);
+    } else {
+        out.push(c);
+    }
+}
+
+/// Text that may hold names from the file.
+fn safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    text.chars().for_each(|c| show(&mut out, c));
+    out
 }
 
 /// Notes in the shown line where the span begins and ends in the source.
@@ -177,6 +214,13 @@ mod tests {
         assert_eq!(lines[at].find("perfer"), lines[at + 1].find('^'), "{rendered}");
         let odd = diagnostic("# \u{8bbe}\x01 x".as_bytes(), 0..1);
         assert!(odd.render(false).contains("\\x01"), "{}", odd.render(false));
+        let turned = diagnostic("a \u{202e}b perfer".as_bytes(), 0..1);
+        assert!(turned.render(false).contains("a \\u{202e}b"), "{}", turned.render(false));
+        let mut named = diagnostic(b"x", 0..1);
+        named.effect = "server \x1b[31m is used".to_owned();
+        assert!(
+            !named.render(false).contains('\x1b') && named.log_line().ends_with("server \\x1b[31m is used")
+        );
         let invalid = diagnostic(b"a\xe9b perfer", 4..10).render(false);
         assert!(invalid.contains("a\\xe9b perfer"), "{invalid}");
     }

@@ -3,7 +3,7 @@
 //! A word's meaning depends on the one before it ("string mode": after `server` the next word is a
 //! string, even if it reads `123` or `prefer`), so words are cut one at a time, by the grammar.
 
-use super::words::{self, Follow};
+use super::language::{Follow, Keywords};
 use nom::bytes::complete::{is_not, take_till, take_while};
 use nom::character::complete::char as octet;
 use nom::combinator::{opt, recognize};
@@ -47,6 +47,7 @@ pub(super) enum TokenKind {
 #[derive(Clone, Debug)]
 pub(super) struct Lexer<'a> {
     line: &'a [u8],
+    keywords: &'a Keywords,
     at: usize,
     mode: Follow,
 }
@@ -68,8 +69,8 @@ fn quoted(input: &[u8]) -> IResult<&[u8], &[u8]> {
 }
 
 impl<'a> Lexer<'a> {
-    pub(super) fn new(line: &'a [u8]) -> Self {
-        Self { line, at: 0, mode: Follow::Normal }
+    pub(super) const fn new(line: &'a [u8], keywords: &'a Keywords) -> Self {
+        Self { line, keywords, at: 0, mode: Follow::Normal }
     }
 
     /// The next word; `None` at the end of the line or before a comment.
@@ -140,12 +141,17 @@ impl<'a> Lexer<'a> {
         if let b"-4" | b"-6" = text {
             return TokenKind::Family(text[1] - b'0');
         }
-        if let Some(word) = words::find(text) {
-            self.mode = word.follow;
-            return TokenKind::Keyword(word.name);
+        if let Some((name, follow)) = self.keywords.find(text) {
+            self.mode = follow;
+            return TokenKind::Keyword(name);
         }
         number(text).unwrap_or(TokenKind::Text)
     }
+}
+
+/// Whether it would be read as a number.
+pub(super) fn is_number(text: &[u8]) -> bool {
+    number(text).is_some()
 }
 
 /// In string mode a word that begins with `-4` or `-6` is the address family.
@@ -189,7 +195,8 @@ mod tests {
     use super::*;
 
     fn words(line: &[u8]) -> Vec<String> {
-        let mut lexer = Lexer::new(line);
+        let keywords = Keywords::new();
+        let mut lexer = Lexer::new(line, &keywords);
         let mut out = Vec::new();
         while let Some(token) = lexer.next() {
             let text = String::from_utf8_lossy(&token.text).into_owned();

@@ -1,11 +1,28 @@
 //! One line while it is read: its words, and the means to complain about them.
 
 use super::diagnostic::{Diagnostic, Severity, quote};
+use super::findings::{Findings, Spot};
+use super::language::{self, Context, Keywords, Row};
 use super::lexer::{Lexer, Token, TokenKind, WORD_MAX};
 use super::model::Origin;
-use super::words;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+/// So many words in a row that nobody knows are a remark.
+const REMARK: usize = 3;
+
+/// Quotation marks that mean nothing here, in UTF-8.
+const CURLY: [&[u8]; 7] = [
+    "\u{201c}".as_bytes(),
+    "\u{201d}".as_bytes(),
+    "\u{201e}".as_bytes(),
+    "\u{2018}".as_bytes(),
+    "\u{2019}".as_bytes(),
+    "\u{ab}".as_bytes(),
+    "\u{bb}".as_bytes(),
+];
+/// The same in the code page of Western Windows.
+const CURLY_OCTETS: [&[u8]; 5] = [b"\x93", b"\x94", b"\x84", b"\x91", b"\x92"];
 
 /// The command is lost; what is wrong has been said.
 #[derive(Debug)]
@@ -16,10 +33,43 @@ pub(super) struct Line<'a> {
     lexer: Lexer<'a>,
     peeked: Option<Option<Token>>,
     bytes: &'a [u8],
+    place: Place<'a>,
+    findings: &'a mut Findings,
+}
+
+/// Where a line stands.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
     pub(super) file: &'a Path,
+    /// The line, from 1.
     pub(super) number: u32,
-    stack: &'a [(PathBuf, u32)],
-    pub(super) diagnostics: &'a mut Vec<Diagnostic>,
+    /// The includefile lines that led here, outermost first.
+    pub(super) stack: &'a [(PathBuf, u32)],
+    /// The words of the language.
+    pub(super) keywords: &'a Keywords,
+    /// The number of the text among those read, and where the line begins in it.
+    pub(super) text: usize,
+    pub(super) start: usize,
+}
+
+impl Place<'_> {
+    fn note(&self, line: &[u8], span: Range<usize>) -> Diagnostic {
+        let mut found = Diagnostic {
+            severity: Severity::Note,
+            file: self.file.to_owned(),
+            line: self.number,
+            column: span.start as u32 + 1,
+            source: Vec::new(),
+            span: 0..0,
+            message: String::new(),
+            expected: None,
+            effect: String::new(),
+            suggestion: None,
+            include_stack: self.stack.to_vec(),
+        };
+        found.show(line, span);
+        found
+    }
 }
 
 /// What to say besides the message.
@@ -36,18 +86,17 @@ impl Advice {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn new(
-        bytes: &'a [u8],
-        file: &'a Path,
-        number: u32,
-        stack: &'a [(PathBuf, u32)],
-        diagnostics: &'a mut Vec<Diagnostic>,
-    ) -> Self {
-        Self { lexer: Lexer::new(bytes), peeked: None, bytes, file, number, stack, diagnostics }
+    pub(super) fn new(bytes: &'a [u8], place: Place<'a>, findings: &'a mut Findings) -> Self {
+        Self { lexer: Lexer::new(bytes, place.keywords), peeked: None, bytes, place, findings }
     }
 
     pub(super) fn origin(&self) -> Origin {
-        Origin { file: self.file.to_owned(), line: self.number }
+        Origin { file: self.place.file.to_owned(), line: self.place.number }
+    }
+
+    /// The place of these octets, to come back to when the file has been read.
+    pub(super) fn spot(&self, span: Range<usize>) -> Spot {
+        Spot { text: self.place.text, line: self.place.number, start: self.place.start, span }
     }
 
     pub(super) fn peek(&mut self) -> Option<&Token> {
@@ -92,19 +141,24 @@ impl<'a> Line<'a> {
         advice: Advice,
         effect: impl Into<String>,
     ) {
-        self.diagnostics.push(Diagnostic {
-            severity,
-            file: self.file.to_owned(),
-            line: self.number,
-            column: span.start as u32 + 1,
-            source: self.bytes.to_vec(),
-            span,
-            message,
-            expected: advice.expected,
-            effect: effect.into(),
-            suggestion: advice.suggestion,
-            include_stack: self.stack.to_vec(),
+        let (bytes, place) = (self.bytes, self.place);
+        self.findings.push(severity, || {
+            let mut found = place.note(bytes, span);
+            (found.severity, found.message, found.effect) = (severity, message, effect.into());
+            (found.expected, found.suggestion) = (advice.expected, advice.suggestion);
+            found
         });
+    }
+
+    /// From this word to the end of what is no remark.
+    pub(super) fn whole(&self, first: &Token) -> Range<usize> {
+        let code = self.bytes.split(|b| *b == b'#').next().unwrap_or_default();
+        first.span.start..code.trim_ascii_end().len().max(first.span.end)
+    }
+
+    /// A note without words about this place of the line.
+    pub(super) fn mark(&self, span: Range<usize>) -> Diagnostic {
+        self.place.note(self.bytes, span)
     }
 
     /// Where the next word stands.
@@ -121,21 +175,69 @@ impl<'a> Line<'a> {
         end..end
     }
 
-    /// Says that a word does not belong where it stands.
+    /// Says that a word does not belong where it stands. A remark is told as one, to its end.
     pub(super) fn unexpected(&mut self, token: &Token, expected: &str, candidates: &[&str], effect: String) {
-        let suggestion = words::suggest(&token.text, candidates.iter().copied()).map(str::to_owned);
-        let remark = suggestion.is_none() && token.text.iter().any(|b| *b >= 0x80);
+        if self.findings.only_counts() {
+            self.say(Severity::Error, token.span.clone(), String::new(), Advice::default(), effect);
+            return;
+        }
+        let suggestion = language::suggest(&token.text, candidates.iter().copied()).map(str::to_owned);
+        let word = quote(&token.text);
+        let mut span = token.span.clone();
         let (message, advice) = if token.kind == TokenKind::TooLong {
             (format!("a word of more than {WORD_MAX} characters"), Advice::expected(expected))
-        } else if remark {
-            let message = format!("{} is not understood: it reads like a remark", quote(&token.text));
-            (message, Advice::expected("# before a remark"))
-        } else {
-            let what = if matches!(token.kind, TokenKind::Keyword(_)) { "misplaced" } else { "unknown" };
+        } else if suggestion.is_some() {
             let advice = Advice { expected: Some(expected.to_owned()), suggestion };
-            (format!("{what} word {}", quote(&token.text)), advice)
+            (format!("unknown word {word}"), advice)
+        } else if let Some(end) = self.remark(token, candidates) {
+            span.end = end;
+            (
+                "this is not understood: it reads like a remark".to_owned(),
+                Advice::expected("# before a remark"),
+            )
+        } else if let Some((context, row)) = elsewhere(token) {
+            let name = row.name;
+            let expected = if expected.is_empty() { String::new() } else { format!("{expected}; ") };
+            let advice = format!("{expected}{name} is {}", context.place());
+            (format!("{name} does not belong here"), Advice::expected(&advice))
+        } else if token.kind == TokenKind::Special(b',') {
+            ("a comma does not belong here".to_owned(), Advice::expected("blanks between words"))
+        } else {
+            let what = if matches!(token.kind, TokenKind::Special(_)) { "misplaced" } else { "unknown word" };
+            (format!("{what} {word}"), Advice::expected(expected))
         };
-        self.say(Severity::Error, token.span.clone(), message, advice, effect);
+        self.say(Severity::Error, span, message, advice, effect);
+    }
+
+    /// Where a remark that begins with `first` ends; its words are then read over. A remark has letters
+    /// that no word of the language has, or several words that nobody knows.
+    fn remark(&mut self, first: &Token, candidates: &[&str]) -> Option<usize> {
+        // A word of the language that does not belong here does not end a remark, but begins none.
+        let strange = |token: &Token| match token.kind {
+            TokenKind::Text => language::suggest(&token.text, candidates.iter().copied()).is_none(),
+            TokenKind::Keyword(word) => !candidates.contains(&word),
+            _ => false,
+        };
+        if first.kind != TokenKind::Text || !strange(first) {
+            return None;
+        }
+        let mut peeked = self.peek().cloned();
+        let mut ahead = self.lexer.clone();
+        let (mut words, mut end) = (1, first.span.end);
+        let mut foreign = first.text.iter().any(|b| *b >= 0x80);
+        while let Some(token) = peeked.filter(strange) {
+            words += 1;
+            end = token.span.end;
+            foreign |= token.text.iter().any(|b| *b >= 0x80);
+            peeked = ahead.next();
+        }
+        if !foreign && words < REMARK {
+            return None;
+        }
+        for _ in 1..words {
+            self.next();
+        }
+        Some(end)
     }
 
     /// The argument of a word is missing or of the wrong kind: the whole command is lost.
@@ -151,23 +253,57 @@ impl<'a> Line<'a> {
 
     pub(super) fn text(&mut self, of: &str, expected: &str) -> Result<Vec<u8>, Dropped> {
         match self.next() {
-            Some(Token { kind: TokenKind::Text, text, .. }) => Ok(text),
+            Some(Token { kind: TokenKind::Text, text, span }) => {
+                self.tell_curly(&text, span);
+                Ok(text)
+            }
+            // To ntpd 4.2.6 it is a name like any other.
+            Some(Token { kind: TokenKind::Keyword(word), text, .. }) if language::is_late(word) => Ok(text),
             other => Err(self.bad_argument(of, other.as_ref(), expected)),
         }
     }
 
-    pub(super) fn integer(&mut self, of: &str) -> Result<i64, Dropped> {
-        match self.next() {
-            Some(Token { kind: TokenKind::Integer(value), .. }) => Ok(value),
-            other => Err(self.bad_argument(of, other.as_ref(), "a whole number")),
+    /// Tells that a name begins or ends with the quotation marks of a word processor, in UTF-8 or one octet.
+    fn tell_curly(&mut self, text: &[u8], span: Range<usize>) {
+        let marked = |mark: &&[u8]| text.starts_with(mark) || text.ends_with(mark);
+        if CURLY.iter().any(marked) && std::str::from_utf8(text).is_ok()
+            || CURLY_OCTETS.iter().any(marked) && std::str::from_utf8(text).is_err()
+        {
+            let message = "the quotation marks of a word processor are part of the name".to_owned();
+            let effect = "the name is taken as written, as ntpd does";
+            self.say(Severity::Warning, span, message, Advice::expected("no quotation marks, or \""), effect);
         }
     }
 
-    pub(super) fn number(&mut self, of: &str) -> Result<f64, Dropped> {
+    /// As [`Line::text`], for what the program shows or looks up as text: octets that are no UTF-8 become
+    /// U+FFFD, and this is told.
+    pub(super) fn name(&mut self, of: &str, expected: &str) -> Result<String, Dropped> {
+        let span = self.next_span();
+        let text = self.text(of, expected)?;
+        Ok(match String::from_utf8(text) {
+            Ok(text) => text,
+            Err(error) => {
+                let shown = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let message = format!("{of} has octets that are no UTF-8");
+                let effect = "each of them counts as the character U+FFFD";
+                self.say(Severity::Warning, span, message, Advice::default(), effect);
+                shown
+            }
+        })
+    }
+
+    pub(super) fn integer(&mut self, row: &Row) -> Result<i64, Dropped> {
+        match self.next() {
+            Some(Token { kind: TokenKind::Integer(value), .. }) => Ok(value),
+            other => Err(self.bad_argument(row.name, other.as_ref(), &row.expects())),
+        }
+    }
+
+    pub(super) fn number(&mut self, row: &Row) -> Result<f64, Dropped> {
         match self.next() {
             Some(Token { kind: TokenKind::Integer(value), .. }) => Ok(value as f64),
             Some(Token { kind: TokenKind::Double(value), .. }) => Ok(value),
-            other => Err(self.bad_argument(of, other.as_ref(), "a number")),
+            other => Err(self.bad_argument(row.name, other.as_ref(), &row.expects())),
         }
     }
 
@@ -188,6 +324,12 @@ impl<'a> Line<'a> {
     pub(super) fn skip(&mut self) {
         while self.next().is_some() {}
     }
+}
+
+/// Where else the word may stand.
+fn elsewhere(token: &Token) -> Option<(Context, &'static Row)> {
+    let TokenKind::Keyword(word) = token.kind else { return None };
+    language::everywhere(word).next()
 }
 
 /// The octets as a path.

@@ -1,27 +1,36 @@
 //! ntp.conf, the keys file, the drift file and the leap second file: octets to checked values with diagnostics.
 //!
-//! `lexer.rs` cuts a line into words, `words.rs` knows the language, `parser.rs` runs commands
-//! (`servers.rs`, `restrict.rs`, `settings.rs`) and keeps their order of application. Nothing here
-//! opens a file: an include reader is passed in.
+//! `language.rs` has a row for each word. `lexer.rs` cuts a line into words, `reader.rs` reads words with
+//! their arguments as their rows say, `parser.rs` runs commands (`servers.rs`, `restrict.rs`,
+//! `settings.rs`, `statistics.rs`, `idle.rs`) and keeps their order of application; `lint.rs` looks at
+//! the whole, `print.rs` writes it down again. Nothing here opens a file: an include reader is passed in.
 
+mod address;
 mod diagnostic;
+mod findings;
+mod idle;
 mod keys;
+pub mod language;
 mod leapfile;
 mod lexer;
 mod line;
+mod lint;
 pub mod model;
 mod parser;
+mod print;
+mod reader;
 mod restrict;
 mod servers;
 mod settings;
-mod words;
+mod statistics;
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use keys::{parse_drift, parse_keys};
 #[cfg(test)]
 pub(crate) use leapfile::leapfile_check;
 pub use leapfile::parse_leapfile;
-pub use parser::{Known, parse, parse_at_run_time, parse_onto};
+pub use parser::{Known, Read, parse, parse_at_run_time, parse_onto};
+pub use print::print;
 
 /// A configuration and all that was found wrong with its text.
 #[derive(Clone, Debug)]
@@ -30,4 +39,16 @@ pub struct Parsed {
     pub config: model::Config,
     /// What was found, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is understood and yet will bite (a warning), or does nothing (a note).
+    pub lints: Vec<Diagnostic>,
+    /// Where lines stand that say where something is: the command, and a note without words.
+    pub marks: Vec<(&'static str, Diagnostic)>,
+}
+
+impl Parsed {
+    /// What there is to say about the line of `command`, to be filled in; nothing if no file has such a line.
+    #[must_use]
+    pub fn mark(&self, command: &str) -> Option<&Diagnostic> {
+        self.marks.iter().rev().find(|(name, _)| *name == command).map(|(_, mark)| mark)
+    }
 }

@@ -51,6 +51,20 @@ pub struct Config {
     pub dscp: Option<u8>,
     /// `setvar NAME = VALUE [default]`: name, value, shown by default.
     pub setvar: Vec<(String, String, bool)>,
+    /// Commands that are understood and change nothing, so that nothing is lost when the configuration
+    /// is printed.
+    pub idle: Vec<Idle>,
+}
+
+/// A command, or an option of one, that is understood and changes nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Idle {
+    /// The command.
+    pub command: &'static str,
+    /// The option; empty where the command has none.
+    pub option: &'static str,
+    /// What it says, as it is written in a configuration; empty for a flag.
+    pub value: Vec<u8>,
 }
 
 /// What kind of association a line asks for.
@@ -146,6 +160,8 @@ pub struct Server {
     pub version: u8,
     /// `fudge` values, where the target is a clock.
     pub fudge: Fudge,
+    /// Options that are understood and change nothing.
+    pub idle: Vec<Idle>,
 }
 
 impl Server {
@@ -168,6 +184,7 @@ impl Server {
             key: None,
             version: 4,
             fudge: Fudge::default(),
+            idle: Vec::new(),
         }
     }
 }

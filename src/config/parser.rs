@@ -2,105 +2,35 @@
 
 use super::Parsed;
 use super::diagnostic::{Diagnostic, Severity, quote};
+use super::findings::{Findings, Spot, Text};
+use super::language::{self, Context, Keywords, Row, Standing};
 use super::lexer::{Token, TokenKind};
-use super::line::{Advice, Dropped, Line};
-use super::model::{Config, Server, Target};
-use super::servers::{FudgeFactor, Unpeer};
-use super::{restrict, servers, settings};
+use super::line::{Advice, Dropped, Line, Place};
+use super::lint::{self, Places};
+use super::model::{Config, Family, Kind, Server, Target};
+use super::reader::{self, Found};
+use super::servers::Whom;
+use super::{address, idle, restrict, servers, settings, statistics};
 use crate::units::AssocId;
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// Levels of includefiles below the main file.
 const INCLUDE_DEPTH: usize = 5;
+/// Octets of all includefiles together. Without a limit, files that include each other several times
+/// would be read for hours.
+const INCLUDED_MAX: usize = 4 << 20;
+/// And how many of them.
+const INCLUDES_MAX: usize = 1000;
 
-/// Commands that begin a line.
-const COMMANDS: [&str; 56] = [
-    "automax",
-    "broadcast",
-    "broadcastclient",
-    "broadcastdelay",
-    "calldelay",
-    "controlkey",
-    "crypto",
-    "disable",
-    "discard",
-    "driftfile",
-    "dscp",
-    "enable",
-    "end",
-    "filegen",
-    "fudge",
-    "ident",
-    "includefile",
-    "interface",
-    "keys",
-    "keysdir",
-    "leapfile",
-    "leapsmearinterval",
-    "logconfig",
-    "logfile",
-    "manycastclient",
-    "manycastserver",
-    "mdnstries",
-    "mru",
-    "multicastclient",
-    "nic",
-    "nonvolatile",
-    "ntpsigndsocket",
-    "peer",
-    "phone",
-    "pidfile",
-    "pool",
-    "qos",
-    "refclock",
-    "requestkey",
-    "reset",
-    "restrict",
-    "revoke",
-    "rlimit",
-    "saveconfigdir",
-    "server",
-    "setvar",
-    "simulate",
-    "statistics",
-    "statsdir",
-    "tick",
-    "tinker",
-    "tos",
-    "trap",
-    "trustedkey",
-    "ttl",
-    "unpeer",
-];
+/// Gives the octets of an includefile, or why it cannot be read.
+pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
 
-/// Commands that are read and have no effect: why.
-const WITHOUT_EFFECT: [(&str, &str); 24] = [
-    ("automax", "Autokey is not supported"),
-    ("broadcastclient", "broadcast is not yet supported by rsntpd"),
-    ("broadcastdelay", "broadcast is not yet supported by rsntpd"),
-    ("calldelay", "dial-up modems are not supported"),
-    ("crypto", "Autokey is not supported: it is broken by design and was never safe"),
-    ("dscp", "rsntpd marks its packets as ntpd does by default"),
-    ("ident", "Autokey is not supported"),
-    ("keysdir", "Autokey is not supported"),
-    ("leapsmearinterval", "leap smearing is not supported"),
-    ("manycastserver", "manycast is not yet supported by rsntpd"),
-    ("mdnstries", "rsntpd does not announce itself by mDNS"),
-    ("mru", "the client table of rsntpd has a fixed bound"),
-    ("multicastclient", "multicast is not yet supported by rsntpd"),
-    ("nonvolatile", "rsntpd writes the drift file hourly when it changed"),
-    ("ntpsigndsocket", "MS-SNTP signing is not supported"),
-    ("phone", "dial-up modems are not supported"),
-    ("qos", "ntpd reads it and never uses it"),
-    ("refclock", "reference clocks other than LOCAL are not yet supported by rsntpd"),
-    ("reset", "it clears counters of a running daemon"),
-    ("revoke", "Autokey is not supported"),
-    ("rlimit", "rsntpd needs no such limits"),
-    ("tick", "rsntpd measures the clock's tick itself"),
-    ("trap", "traps are not supported"),
-    ("ttl", "multicast is not yet supported by rsntpd"),
-];
+/// Commands whose files somebody may want to look at, and tell what is wrong with them.
+const MARKED: [&str; 2] = ["driftfile", "keys"];
 
 /// Commands that a running daemon does not take: what they name would be read or overwritten by
 /// whoever holds the control key, not by who holds the machine.
@@ -131,19 +61,26 @@ pub struct Known {
     pub target: Target,
 }
 
-type Read<'r> = &'r mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
-
-/// What has been read so far.
 struct Parser<'r> {
     config: Config,
-    diagnostics: Vec<Diagnostic>,
-    switches: Vec<(settings::Set, bool)>,
-    fudges: Vec<(Ipv4Addr, Vec<FudgeFactor>)>,
-    read: Read<'r>,
-    stack: Vec<(PathBuf, u32)>,
-    ended: bool,
+    findings: Findings,
+    keywords: Rc<Keywords>,
+    switches: Vec<(&'static Row, bool)>,
+    fudges: Vec<((u8, u8), Vec<Found>, Spot)>,
+    /// The last such line.
+    trusted: Option<Vec<settings::KeyRange>>,
+    unpeers: Vec<(Target, Family)>,
     /// The associations of a running daemon.
     running: Option<&'r [Known]>,
+    places: Places,
+    /// Which servers there are, to find a second line for the same one.
+    known: BTreeSet<(u8, String)>,
+    texts: Vec<Text>,
+    marks: Vec<(&'static str, Diagnostic)>,
+    read: Read<'r>,
+    stack: Rc<Vec<(PathBuf, u32)>>,
+    included: usize,
+    ended: bool,
 }
 
 /// Reads a configuration. Nothing in it is ever an error to the caller: what was not understood
@@ -173,25 +110,41 @@ pub fn parse_at_run_time(running: Config, text: &[u8], known: &[Known]) -> Parse
 impl<'r> Parser<'r> {
     fn new(config: Config, read: Read<'r>) -> Self {
         Self {
-            config,
-            diagnostics: Vec::new(),
+            findings: Findings::default(),
+            keywords: Rc::new(Keywords::new()),
             switches: Vec::new(),
             fudges: Vec::new(),
-            read,
-            stack: Vec::new(),
-            ended: false,
+            trusted: None,
+            unpeers: Vec::new(),
             running: None,
+            places: Places::behind(config.servers.len()),
+            known: config.servers.iter().filter_map(identity).collect(),
+            texts: Vec::new(),
+            marks: Vec::new(),
+            read,
+            stack: Rc::default(),
+            included: 0,
+            ended: false,
+            config,
         }
     }
 
     fn file(&mut self, file: &Path, text: &[u8]) {
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let mut lines = text.split(|b| *b == b'\n').zip(1u32..);
-        while let Some((bytes, number)) = lines.next() {
+        let number = self.texts.len();
+        let stack = Rc::clone(&self.stack);
+        self.texts.push(Text { file: file.to_owned(), octets: text.to_vec(), stack: stack.to_vec() });
+        let code = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let mut start = text.len() - code.len();
+        let mut lines = code.split(|b| *b == b'\n').zip(1u32..).map(|(line, number)| {
+            let at = start;
+            start += line.len() + 1;
+            (line, number, at)
+        });
+        while let Some((bytes, line, start)) = lines.next() {
             if self.ended {
                 return;
             }
-            let opens = self.line(file, bytes, number);
+            let opens = self.line(file, bytes, line, (number, start));
             if opens {
                 skip_block(&mut lines, bytes);
             }
@@ -199,10 +152,12 @@ impl<'r> Parser<'r> {
     }
 
     /// Reads a line; true if it opens a block to be skipped (`simulate`).
-    fn line(&mut self, file: &Path, bytes: &[u8], number: u32) -> bool {
-        let mut diagnostics = std::mem::take(&mut self.diagnostics);
-        let stack = self.stack.clone();
-        let mut line = Line::new(bytes, file, number, &stack, &mut diagnostics);
+    fn line(&mut self, file: &Path, bytes: &[u8], number: u32, (text, start): (usize, usize)) -> bool {
+        let mut findings = std::mem::take(&mut self.findings);
+        let keywords = Rc::clone(&self.keywords);
+        let stack = Rc::clone(&self.stack);
+        let place = Place { file, number, stack: &stack, keywords: &keywords, text, start };
+        let mut line = Line::new(bytes, place, &mut findings);
         let mut include = None;
         let mut block = false;
         if let Some(first) = line.next() {
@@ -214,135 +169,138 @@ impl<'r> Parser<'r> {
                 TokenKind::Keyword("includefile") => include = self.include(&mut line),
                 TokenKind::Keyword("simulate") => {
                     block = true;
-                    let message = "simulate is for ntpdsim".to_owned();
-                    line.say(
-                        Severity::Warning,
-                        first.span,
-                        message,
-                        Advice::default(),
-                        "the block is skipped",
-                    );
+                    tell(&mut line, "simulate", &first);
                 }
                 _ => self.command(&mut line, &first),
             }
         }
-        self.diagnostics = diagnostics;
+        self.findings = findings;
         if let Some((path, span)) = include {
-            self.include_file(file, bytes, number, &path, span);
+            let problem = self.include_file(file, number, &path);
+            if let Err(message) = problem {
+                let mut line = Line::new(bytes, place, &mut self.findings);
+                line.say(Severity::Warning, span, message, Advice::default(), "it is skipped");
+            }
         }
         block
     }
 
     fn command(&mut self, line: &mut Line<'_>, first: &Token) {
-        let word = match first.kind {
-            TokenKind::Keyword(word) if COMMANDS.contains(&word) || word == "unconfig" => word,
-            _ => {
-                line.unexpected(
-                    first,
-                    "a command such as server or restrict",
-                    &COMMANDS,
-                    "the line is ignored".to_owned(),
-                );
-                return;
-            }
+        let row = match first.kind {
+            TokenKind::Keyword(word) => language::find(Context::Command, word),
+            _ => None,
         };
-        // A command that is dropped has said why.
-        let _ = self.run(line, word, first);
+        match row {
+            // A command that is dropped has said why.
+            Some(row) => drop(self.run(line, row, first)),
+            None => unknown_command(line, first),
+        }
     }
 
-    fn run(&mut self, line: &mut Line<'_>, word: &'static str, first: &Token) -> Result<(), Dropped> {
+    fn run(&mut self, line: &mut Line<'_>, row: &'static Row, first: &Token) -> Result<(), Dropped> {
         let config = &mut self.config;
-        match word {
+        if MARKED.contains(&row.name) {
+            self.marks.retain(|(name, _)| *name != row.name);
+            self.marks.push((row.name, line.mark(line.whole(first))));
+        }
+        match row.name {
             "server" | "pool" | "peer" | "broadcast" | "manycastclient" => {
-                if let Some(server) = servers::association(line, word)? {
-                    self.add_server(line, server);
-                }
+                let found = servers::association(line, row.name)?;
+                self.add_server(line, found);
             }
-            "restrict" => config.restrict.push(restrict::restrict(line)?),
+            "refclock" => {
+                let found = servers::refclock(line)?;
+                self.add_server(line, found);
+            }
             "fudge" => {
-                let fudge = servers::fudge(line)?;
-                self.fudges.push(fudge);
+                let spot = line.spot(line.whole(first));
+                let (clock, factors) = servers::fudge(line)?;
+                self.fudges.push((clock, factors, spot));
             }
-            "tinker" => settings::tinker(line, config)?,
-            "tos" => settings::tos(line, config)?,
-            "discard" => settings::discard(line, config)?,
+            "unpeer" | "unconfig" => match self.running {
+                Some(known) => self.unpeer_now(line, row.name, known)?,
+                None => self.unpeers.extend(servers::unpeer(line, row.name)?),
+            },
+            "restrict" => config.restrict.push(restrict::restrict(line)?),
+            "tinker" => settings::tinker(line, &mut config.tinker)?,
+            "tos" => settings::tos(line, &mut config.tos)?,
+            "discard" => settings::discard(line, &mut config.discard)?,
+            "mru" => settings::mru(line, &mut config.mru, &mut config.idle)?,
             "enable" | "disable" => {
-                let on = word == "enable";
-                let found = settings::switches(line, word)?;
-                self.switches.extend(found.into_iter().map(|set| (set, on)));
+                let on = row.name == "enable";
+                let spot = line.spot(first.span.clone());
+                let found = settings::switches(line, row.name)?;
+                self.places.monitor_off(&found, on, spot);
+                self.switches.extend(found.into_iter().map(|switch| (switch, on)));
             }
-            "statistics" => settings::statistics(line, config)?,
-            "filegen" => settings::filegen(line, config)?,
-            "interface" | "nic" => settings::interface(line, config, word)?,
-            "logconfig" => settings::logconfig(line, config)?,
+            "statistics" => statistics::statistics(line, &mut config.statistics)?,
+            "filegen" => statistics::filegen(line, &mut config.statistics)?,
+            "interface" | "nic" => statistics::interface(line, config, row.name)?,
+            "logconfig" => statistics::logconfig(line, config)?,
             "setvar" => settings::setvar(line, config)?,
-            "trustedkey" => config.auth.trusted = settings::trusted_keys(line)?,
-            "requestkey" => config.auth.request = settings::one_key(line, word)?,
-            "controlkey" => config.auth.control = settings::one_key(line, word)?,
+            "trustedkey" => self.trusted = Some(settings::trusted_keys(line)?),
             "driftfile" => settings::driftfile(line, config),
-            "keys" | "logfile" | "pidfile" | "leapfile" | "saveconfigdir" | "statsdir" => {
-                let path = line.path(word)?;
-                self.set_path(word, path);
-                line.done(word);
-            }
             "end" => self.ended = true,
-            "unpeer" | "unconfig" if self.running.is_some() => self.unpeer(line)?,
-            _ => without_effect(line, word, first),
+            _ if row.standing == Standing::Honoured || idle::has_field(row.name) => {
+                idle::set(line, row, first, config)?;
+            }
+            _ => idle::keep_command(line, row, first, &mut config.idle)?,
         }
         Ok(())
     }
 
-    fn set_path(&mut self, word: &str, path: PathBuf) {
-        let config = &mut self.config;
-        *match word {
-            "keys" => &mut config.auth.keys,
-            "logfile" => &mut config.logfile,
-            "pidfile" => &mut config.pidfile,
-            "leapfile" => &mut config.leapfile,
-            "saveconfigdir" => &mut config.saveconfigdir,
-            _ => &mut config.statistics.dir,
-        } = Some(path);
-    }
-
     /// A second line for the same address and kind is dropped, as ntpd does.
-    fn add_server(&mut self, line: &mut Line<'_>, server: Server) {
-        let same = |s: &Server| (s.kind, &s.target, s.family) == (server.kind, &server.target, server.family);
-        let numeric = !matches!(server.target, Target::Name(_));
-        if numeric && self.config.servers.iter().any(same) {
+    fn add_server(&mut self, line: &mut Line<'_>, found: Option<(Server, Spot)>) {
+        let Some((server, spot)) = found else { return };
+        if let Some(identity) = identity(&server)
+            && !self.known.insert(identity)
+        {
             let message = "this server has a line already".to_owned();
-            line.say(Severity::Note, line.end(), message, Advice::default(), "the first line counts");
+            line.say(Severity::Note, spot.span, message, Advice::default(), "the first line counts");
             return;
         }
+        self.places.servers.push(spot);
         self.config.servers.push(server);
     }
 
     /// `unpeer ADDRESS`, `unpeer NAME` or `unpeer ID`, at run time: its line is taken out.
-    fn unpeer(&mut self, line: &mut Line<'_>) -> Result<(), Dropped> {
+    fn unpeer_now(&mut self, line: &mut Line<'_>, command: &str, known: &[Known]) -> Result<(), Dropped> {
+        let family = address::take_family(line);
         let span = line.next_span();
-        let target = servers::unpeer(line)?;
-        let known = self.running.unwrap_or_default();
-        let by_id = |id: &u16| known.iter().find(|k| k.id.0 == *id).map(|k| k.target.clone());
-        let by_address = |address: &IpAddr| {
-            let resolved = known.iter().find(|k| k.address == Some(*address));
-            resolved.map_or(Target::Address(*address), |k| k.target.clone())
+        let target = match servers::whom(line, command)? {
+            Whom::Id(id) => known.iter().find(|k| k.id.0 == id).map(|k| k.target.clone()),
+            Whom::Target(Target::Address(address)) => {
+                let resolved = known.iter().find(|k| k.address == Some(address));
+                Some(resolved.map_or(Target::Address(address), |k| k.target.clone()))
+            }
+            Whom::Target(target) => Some(target),
         };
-        let target = match &target {
-            Unpeer::Id(id) => by_id(id),
-            Unpeer::Target(Target::Address(address)) => Some(by_address(address)),
-            Unpeer::Target(target) => Some(target.clone()),
+        let gone = |server: &Server| {
+            Some(&server.target) == target.as_ref() && (family == Family::Any || family == server.family)
         };
         let before = self.config.servers.len();
-        self.config.servers.retain(|server| Some(&server.target) != target.as_ref());
+        self.drop_servers(gone);
         if self.config.servers.len() == before {
             let message = "there is no such association".to_owned();
             line.say(Severity::Error, span, message, Advice::default(), "the line is ignored");
         }
-        line.done("unpeer");
+        line.done(command);
         Ok(())
     }
 
+    /// Takes out servers, and forgets where their lines were.
+    fn drop_servers(&mut self, gone: impl Fn(&Server) -> bool) {
+        let keep: Vec<bool> = self.config.servers.iter().map(|server| !gone(server)).collect();
+        let mut kept = keep.iter().copied();
+        self.config.servers.retain(|_| kept.next().unwrap_or(true));
+        let mut kept = keep.iter().copied().skip(self.places.skip);
+        self.places.servers.retain(|_| kept.next().unwrap_or(true));
+        self.places.skip = keep.iter().take(self.places.skip).filter(|kept| **kept).count();
+        self.known = self.config.servers.iter().filter_map(identity).collect();
+    }
+
     /// `includefile PATH [COMMAND]`: the rest of the line is a command that runs first.
-    fn include(&mut self, line: &mut Line<'_>) -> Option<(PathBuf, std::ops::Range<usize>)> {
+    fn include(&mut self, line: &mut Line<'_>) -> Option<(PathBuf, Range<usize>)> {
         let span = line.next_span();
         let path = line.path("includefile").ok()?;
         if let Some(first) = line.next() {
@@ -351,75 +309,115 @@ impl<'r> Parser<'r> {
         Some((path, span))
     }
 
-    fn include_file(
-        &mut self,
-        file: &Path,
-        bytes: &[u8],
-        number: u32,
-        path: &Path,
-        span: std::ops::Range<usize>,
-    ) {
-        let problem = if self.stack.len() >= INCLUDE_DEPTH {
-            Err(format!("includefiles are nested more than {INCLUDE_DEPTH} deep"))
-        } else {
-            (self.read)(path).map_err(|why| format!("cannot open {}: {why}", path.display()))
-        };
-        match problem {
-            Ok(text) => {
-                self.stack.push((file.to_owned(), number));
-                self.file(path, &text);
-                self.stack.pop();
-            }
-            Err(message) => {
-                let stack = self.stack.clone();
-                let mut line = Line::new(bytes, file, number, &stack, &mut self.diagnostics);
-                line.say(Severity::Warning, span, message, Advice::default(), "it is skipped");
-            }
+    fn include_file(&mut self, file: &Path, line: u32, path: &Path) -> Result<(), String> {
+        if self.stack.len() >= INCLUDE_DEPTH {
+            return Err(format!("includefiles are nested more than {INCLUDE_DEPTH} deep"));
         }
+        if self.included >= INCLUDED_MAX || self.texts.len() > INCLUDES_MAX {
+            return Err("too much has been included already; do files include each other?".to_owned());
+        }
+        let text = (self.read)(path).map_err(|why| format!("cannot open {}: {why}", path.display()))?;
+        self.included += text.len();
+        let outer = Rc::clone(&self.stack);
+        let mut stack = outer.to_vec();
+        stack.push((file.to_owned(), line));
+        self.stack = Rc::new(stack);
+        self.file(path, &text);
+        self.stack = outer;
+        Ok(())
     }
 
     /// What applies at the end, whatever the order of lines: all enables before all disables,
-    /// fudge factors to their clocks.
+    /// `unpeer` after the servers, fudge factors to their clocks.
     fn finish(mut self) -> Parsed {
         for wanted in [true, false] {
-            for (set, on) in self.switches.iter().filter(|(_, on)| *on == wanted) {
-                set(&mut self.config.enable, *on);
+            for (switch, on) in self.switches.iter().filter(|(_, on)| *on == wanted) {
+                settings::switch(switch, *on, &mut self.config.enable);
             }
         }
-        for (clock, factors) in &self.fudges {
-            let [_, _, t, u] = clock.octets();
+        if let Some(trusted) = self.trusted.take() {
+            self.config.auth.trusted = settings::keys_of(trusted);
+        }
+        self.unpeer();
+        self.fudge();
+        idle::sort(&mut self.config);
+        let lints = lint::lint(&self.config, &self.places, &self.texts);
+        Parsed { config: self.config, diagnostics: self.findings.into_list(), lints, marks: self.marks }
+    }
+
+    /// Gives the factors of `fudge` lines to their clocks.
+    fn fudge(&mut self) {
+        for ((kind, unit), factors, spot) in std::mem::take(&mut self.fudges) {
+            let mut any = false;
             for server in &mut self.config.servers {
-                let matches = match server.target {
-                    Target::LocalClock { unit } => t == 1 && u == unit,
-                    Target::RefClock { kind, unit } => (kind, unit) == (t, u),
-                    Target::Address(_) | Target::Name(_) => false,
+                let clock = match server.target {
+                    Target::LocalClock { unit } => Some((1, unit)),
+                    Target::RefClock { kind, unit } => Some((kind, unit)),
+                    Target::Address(_) | Target::Name(_) => None,
                 };
-                if matches {
-                    factors.iter().for_each(|f| f.apply(&mut server.fudge));
+                if clock == Some((kind, unit)) {
+                    any = true;
+                    factors.iter().for_each(|factor| servers::apply(factor, &mut server.fudge));
                 }
             }
+            if !any {
+                self.places.no_clock((kind, unit), spot);
+            }
         }
-        Parsed { config: self.config, diagnostics: self.diagnostics }
+    }
+
+    /// Takes back what `unpeer` lines name.
+    fn unpeer(&mut self) {
+        if self.unpeers.is_empty() {
+            return;
+        }
+        let unpeers = std::mem::take(&mut self.unpeers);
+        let gone = |server: &Server| {
+            unpeers.iter().any(|(target, family)| {
+                let family = *family == Family::Any || *family == server.family;
+                *target == server.target && family && server.kind != Kind::Broadcast
+            })
+        };
+        self.drop_servers(gone);
     }
 }
 
-fn without_effect(line: &mut Line<'_>, word: &str, first: &Token) {
-    line.skip();
-    let why = WITHOUT_EFFECT
-        .iter()
-        .find(|(name, _)| *name == word)
-        .map_or("it is for a running daemon", |(_, why)| *why);
-    let message = format!("{} has no effect", quote(word.as_bytes()));
-    line.say(Severity::Warning, first.span.clone(), message, Advice::default(), why);
+/// What makes two lines the same server; a name may stand for several.
+fn identity(server: &Server) -> Option<(u8, String)> {
+    let named = matches!(server.target, Target::Name(_));
+    (!named).then(|| (server.kind as u8, format!("{:?}", server.target)))
+}
+
+/// Tells what becomes of a command that is not honoured.
+fn tell(line: &mut Line<'_>, name: &str, first: &Token) {
+    if let Some(row) = language::find(Context::Command, name) {
+        reader::tell(line, row, &reader::Value::Nothing, first);
+    }
+}
+
+fn unknown_command(line: &mut Line<'_>, first: &Token) {
+    let word = String::from_utf8_lossy(&first.text).into_owned();
+    let foreign = language::rows(Context::Foreign).iter().find(|row| word == row.name);
+    if let Some(Row {
+        since: language::Since::Foreign(program), standing: Standing::Refused(instead), ..
+    }) = foreign
+    {
+        let message = format!("{} is a word of {program}", quote(&first.text));
+        let effect = format!("the line is ignored: {instead}");
+        line.say(Severity::Error, first.span.clone(), message, Advice::default(), effect);
+        return;
+    }
+    let names = language::names(Context::Command);
+    line.unexpected(first, "a command such as server or restrict", &names, "the line is ignored".to_owned());
 }
 
 /// Skips the lines of a `{ … }` block whose first line this is.
-fn skip_block<'a>(lines: &mut impl Iterator<Item = (&'a [u8], u32)>, first: &'a [u8]) {
+fn skip_block<'a>(lines: &mut impl Iterator<Item = (&'a [u8], u32, usize)>, first: &'a [u8]) {
     let count = |bytes: &[u8], c: u8| bytes.iter().filter(|b| **b == c).count();
     let mut depth = count(first, b'{').saturating_sub(count(first, b'}'));
     let mut opened = count(first, b'{') > 0;
     while !opened || depth > 0 {
-        let Some((bytes, _)) = lines.next() else { return };
+        let Some((bytes, ..)) = lines.next() else { return };
         opened |= count(bytes, b'{') > 0;
         depth = (depth + count(bytes, b'{')).saturating_sub(count(bytes, b'}'));
         if !opened && !bytes.trim_ascii().is_empty() {

@@ -1,190 +1,181 @@
-//! Associations: `server`, `pool`, `peer`, `broadcast`, `manycastclient`, and `fudge`.
+//! Associations: `server`, `pool`, `peer`, `broadcast`, `manycastclient`, NTPsec's `refclock`; and
+//! `fudge`, `unpeer`.
 
+use super::address::{address, is_hopeless, take_family, told_address};
 use super::diagnostic::{Severity, quote};
-use super::lexer::{Token, TokenKind};
+use super::findings::Spot;
+use super::language::{self, Context};
 use super::line::{Advice, Dropped, Line};
 use super::model::{Family, Fudge, Kind, Server, Target};
+use super::reader::{self, Found, Value};
 use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Range;
 
-/// What an option takes.
-#[derive(Clone, Copy)]
-enum Argument {
-    Flag(fn(&mut Server)),
-    Integer(fn(&mut Line<'_>, &mut Server, i64)),
-    /// Read, but without effect here.
-    Ignored(&'static str),
-    IgnoredInteger(&'static str),
-    IgnoredNumber(&'static str),
-    IgnoredText(&'static str),
-}
-
-/// The options, one row each.
-const OPTIONS: &[(&str, Argument)] = &[
-    ("autokey", Argument::Ignored("Autokey is not supported: it is broken by design and was never safe")),
-    ("bias", Argument::IgnoredNumber("ntpd reads it and never uses it")),
-    ("burst", Argument::Flag(|s| s.burst = true)),
-    ("iburst", Argument::Flag(|s| s.iburst = true)),
-    ("ident", Argument::IgnoredText("it belongs to Autokey, which is not supported")),
-    ("key", Argument::Integer(set_key)),
-    ("maxpoll", Argument::Integer(set_maxpoll)),
-    ("minpoll", Argument::Integer(set_minpoll)),
-    ("mode", Argument::IgnoredInteger("it is for reference clocks, which are not yet supported")),
-    ("noselect", Argument::Flag(|s| s.noselect = true)),
-    ("preempt", Argument::Flag(|s| s.preempt = true)),
-    ("prefer", Argument::Flag(|s| s.prefer = true)),
-    ("true", Argument::Flag(|s| s.truechimer = true)),
-    ("ttl", Argument::IgnoredInteger("it is for broadcast, which is not yet supported")),
-    ("version", Argument::Integer(set_version)),
-    ("xleave", Argument::Flag(|s| s.xleave = true)),
+/// NTPsec's names of clock drivers, and their types.
+const DRIVERS: [(&str, u8); 15] = [
+    ("arbiter", 11),
+    ("generic", 8),
+    ("gpsd", 46),
+    ("hpgps", 26),
+    ("jjy", 40),
+    ("local", 1),
+    ("modem", 18),
+    ("neoclock", 44),
+    ("nmea", 20),
+    ("oncore", 30),
+    ("pps", 22),
+    ("shm", 28),
+    ("spectracom", 4),
+    ("trimble", 29),
+    ("truetime", 5),
 ];
 
-fn set_key(line: &mut Line<'_>, server: &mut Server, value: i64) {
-    match u32::try_from(value).ok().filter(|k| (1..=65_535).contains(k)) {
-        Some(key) => server.key = Some(KeyId(key)),
-        None => {
-            let message = format!("key {value} is out of range");
-            let advice = Advice::expected("1 to 65535");
-            line.say(Severity::Error, line.end(), message, advice, "the server is used without a key");
-        }
-    }
-}
+/// What is said of a word that ends a list of options.
+pub(super) const REST_IS_LOST: &str = "what stands before it takes effect, it and what follows do not";
 
-fn clamp_poll(line: &mut Line<'_>, word: &str, value: i64) -> PollExponent {
-    let clamped = PollExponent::new(value.clamp(0, 17) as u8);
-    if i64::from(clamped.get()) != value {
-        let message = format!("{word} {value} is out of range");
-        let effect = format!("{word} {} is used", clamped.get());
-        line.say(
-            Severity::Warning,
-            line.end(),
-            message,
-            Advice::expected("3 to 17, the power of two in seconds"),
-            effect,
-        );
-    }
-    clamped
-}
-
-fn set_minpoll(line: &mut Line<'_>, server: &mut Server, value: i64) {
-    server.minpoll = clamp_poll(line, "minpoll", value);
-}
-
-fn set_maxpoll(line: &mut Line<'_>, server: &mut Server, value: i64) {
-    server.maxpoll = clamp_poll(line, "maxpoll", value);
-}
-
-fn set_version(line: &mut Line<'_>, server: &mut Server, value: i64) {
-    match u8::try_from(value).ok().filter(|v| (1..=4).contains(v)) {
-        Some(version) => server.version = version,
-        None => {
-            let message = format!("there is no NTP version {value}");
-            line.say(Severity::Warning, line.end(), message, Advice::expected("1 to 4"), "version 4 is used");
-        }
-    }
-}
-
-/// An association line; `word` is its command.
-pub(super) fn association(line: &mut Line<'_>, word: &'static str) -> Result<Option<Server>, Dropped> {
-    let kind = match word {
-        "pool" => Kind::Pool,
-        "peer" => Kind::Peer,
-        "broadcast" => Kind::Broadcast,
-        "manycastclient" => Kind::ManycastClient,
+/// The kind of association that a command makes.
+const fn kind_of(command: &str) -> Kind {
+    match command.as_bytes() {
+        b"pool" => Kind::Pool,
+        b"peer" => Kind::Peer,
+        b"broadcast" => Kind::Broadcast,
+        b"manycastclient" => Kind::ManycastClient,
         _ => Kind::Server,
-    };
+    }
+}
+
+/// An association line; `command` is its command. Nothing if it was understood and cannot be used.
+pub(super) fn association(
+    line: &mut Line<'_>,
+    command: &'static str,
+) -> Result<Option<(Server, Spot)>, Dropped> {
     let family = take_family(line);
     let at = line.next_span();
-    let text = line.text(word, "an address or a host name")?;
-    let mut server = Server::new(kind, target(&text));
+    let text = line.text(command, "an address or a host name")?;
+    let mut server = Server::new(kind_of(command), target(line, &text, at.clone()));
     server.family = family;
-    let name = format!("{word} {}", String::from_utf8_lossy(&text));
-    options(line, &mut server, &name)?;
-    if server.minpoll > server.maxpoll {
-        let effect = format!("minpoll {} is used, as ntpd does", server.maxpoll.get());
-        line.say(
-            Severity::Warning,
-            at.clone(),
-            "minpoll is above maxpoll".to_owned(),
-            Advice::default(),
-            effect,
-        );
-        server.minpoll = server.maxpoll;
-    }
-    Ok(check_target(line, at, &server, &name).then_some(server))
+    let name = format!("{command} {}", String::from_utf8_lossy(&text));
+    let effect = format!("{name} is used without {{rest}}");
+    let found = reader::list(line, &[Context::Association], command, &effect)?;
+    options(line, command, &mut server, found, &at);
+    let usable = check_target(line, at.clone(), &server, &name, &text);
+    Ok(usable.then(|| (server, line.spot(at))))
 }
 
-/// Whom `unpeer` names.
-pub(super) enum Unpeer {
-    /// An association's identifier.
-    Id(u16),
-    /// Whom its line is about.
-    Target(Target),
+/// NTPsec's `refclock DRIVER [OPTION …]`, which is a `server` line and a `fudge` line in one.
+pub(super) fn refclock(line: &mut Line<'_>) -> Result<Option<(Server, Spot)>, Dropped> {
+    let at = line.next_span();
+    let text = line.text("refclock", "the name of a driver, such as shm")?;
+    let Some((driver, kind)) = DRIVERS.iter().find(|(name, _)| name.as_bytes() == text) else {
+        let message = format!("no clock driver {}", quote(&text));
+        let names: Vec<&str> = DRIVERS.iter().map(|(name, _)| *name).collect();
+        let suggestion = language::suggest(&text, names.iter().copied()).map(str::to_owned);
+        let advice = Advice { expected: Some(reader::choice(&names)), suggestion };
+        line.say(Severity::Error, at, message, advice, "the whole line is ignored");
+        return Err(Dropped);
+    };
+    let contexts = [Context::Refclock, Context::Fudge, Context::Association];
+    let effect = format!("the clock {driver} is used without {{rest}}");
+    let found = reader::list(line, &contexts, "refclock", &effect)?;
+    let unit = found.iter().rev().find(|f| f.row.name == "unit").map_or(0, |f| f.value.number() as u8);
+    let target =
+        if *kind == 1 { Target::LocalClock { unit } } else { Target::RefClock { kind: *kind, unit } };
+    let mut server = Server::new(Kind::Server, target);
+    let (factors, others): (Vec<Found>, Vec<Found>) =
+        found.into_iter().partition(|f| language::find(Context::Fudge, f.row.name).is_some());
+    factors.iter().for_each(|f| apply(f, &mut server.fudge));
+    let others = others.into_iter().filter(|f| f.row.name != "unit").collect();
+    options(line, "server", &mut server, others, &at);
+    let name = format!("refclock {driver}");
+    let usable = check_target(line, at.clone(), &server, &name, &text);
+    Ok(usable.then(|| (server, line.spot(at))))
 }
 
-/// The argument of `unpeer`: all digits are an identifier.
-pub(super) fn unpeer(line: &mut Line<'_>) -> Result<Unpeer, Dropped> {
-    take_family(line);
-    let text = line.text("unpeer", "an address, a host name or an association's identifier")?;
-    let id = std::str::from_utf8(&text).ok().and_then(|digits| digits.parse().ok());
-    Ok(id.map_or_else(|| Unpeer::Target(target(&text)), Unpeer::Id))
-}
-
-fn options(line: &mut Line<'_>, server: &mut Server, name: &str) -> Result<(), Dropped> {
-    while let Some(token) = line.next() {
-        let option = match token.kind {
-            TokenKind::Keyword(word) => OPTIONS.iter().find(|(option, _)| *option == word),
-            _ => None,
-        };
-        let Some((word, argument)) = option else {
-            let candidates: Vec<&str> = OPTIONS.iter().map(|(w, _)| *w).collect();
-            let rest = if line.peek().is_some() { "this word and what follows it" } else { "it" };
-            let expected = "an option such as iburst, prefer, minpoll, maxpoll, key or version";
-            line.unexpected(&token, expected, &candidates, format!("{name} is used without {rest}"));
-            break;
-        };
-        let ignored = |line: &mut Line<'_>, why: &str| {
-            let message = format!("{word} has no effect");
-            line.say(Severity::Warning, token.span.clone(), message, Advice::default(), why.to_owned());
-        };
-        match argument {
-            Argument::Flag(set) => set(server),
-            Argument::Integer(set) => {
-                let value = line.integer(word)?;
-                set(line, server, value);
+/// Sets the options of a server.
+fn options(
+    line: &mut Line<'_>,
+    command: &'static str,
+    server: &mut Server,
+    found: Vec<Found>,
+    at: &Range<usize>,
+) {
+    let is_clock = matches!(server.target, Target::LocalClock { .. } | Target::RefClock { .. });
+    let mut maxpoll = None;
+    for option in found {
+        let number = option.value.number();
+        match option.row.name {
+            "iburst" => server.iburst = true,
+            "burst" => server.burst = true,
+            "prefer" => server.prefer = true,
+            "noselect" => server.noselect = true,
+            "true" => server.truechimer = true,
+            "preempt" => server.preempt = true,
+            "xleave" => server.xleave = true,
+            "minpoll" => server.minpoll = PollExponent::new(number as u8),
+            "maxpoll" => maxpoll = Some(PollExponent::new(number as u8)),
+            "key" => server.key = Some(KeyId(number as u32)),
+            "version" => server.version = number as u8,
+            // ntpd keeps both in one place, as 32 bits with a sign.
+            "mode" | "ttl" => {
+                let mut idle = option.idle(command);
+                idle.option = if is_clock { "mode" } else { "ttl" };
+                idle.value = (number as i64 as i32).to_string().into_bytes();
+                server.idle.retain(|i| i.option != idle.option);
+                server.idle.push(idle);
             }
-            Argument::Ignored(why) => ignored(line, why),
-            Argument::IgnoredInteger(why) => {
-                line.integer(word)?;
-                ignored(line, why);
-            }
-            Argument::IgnoredNumber(why) => {
-                line.number(word)?;
-                ignored(line, why);
-            }
-            Argument::IgnoredText(why) => {
-                line.text(word, "a name")?;
-                ignored(line, why);
+            _ => {
+                server.idle.retain(|i| i.option != option.row.name);
+                server.idle.push(option.idle(command));
             }
         }
     }
-    Ok(())
+    server.maxpoll = maxpoll.unwrap_or_else(|| default_maxpoll(server));
+    if server.minpoll > server.maxpoll {
+        let effect = format!("minpoll {} is used, as ntpd does", server.maxpoll.get());
+        let message = format!("minpoll {} is above maxpoll {}", server.minpoll.get(), server.maxpoll.get());
+        line.say(Severity::Warning, at.clone(), message, Advice::default(), effect);
+        server.minpoll = server.maxpoll;
+    }
+}
+
+/// A clock is polled at one interval, unless it is given two.
+pub(super) const fn default_maxpoll(server: &Server) -> PollExponent {
+    match server.target {
+        Target::LocalClock { .. } | Target::RefClock { .. } => server.minpoll,
+        Target::Address(_) | Target::Name(_) => PollExponent::DEFAULT_MAX,
+    }
 }
 
 /// Says what will not work with this target; false if the line cannot be used at all.
-fn check_target(line: &mut Line<'_>, at: std::ops::Range<usize>, server: &Server, name: &str) -> bool {
+fn check_target(line: &mut Line<'_>, at: Range<usize>, server: &Server, name: &str, text: &[u8]) -> bool {
     let multicast = matches!(server.target, Target::Address(a) if a.is_multicast());
     let wrong = match server.kind {
         Kind::Server | Kind::Peer | Kind::Pool => multicast,
         Kind::ManycastClient => matches!(server.target, Target::Address(_)) && !multicast,
         Kind::Broadcast => false,
     };
-    if wrong {
-        let message = format!("{name}: invalid address for this kind of association");
-        let advice =
-            Advice::expected(if multicast { "the address of one host" } else { "a multicast address" });
-        line.say(Severity::Error, at, message, advice, "the line is ignored");
+    let problem = match &server.target {
+        _ if wrong && multicast => Some(("is a multicast address", "the address of one host")),
+        _ if wrong => Some(("is the address of one host", "a multicast address")),
+        Target::Address(a) if !server.family.admits(*a) => {
+            Some(("is not of the family that the line asks for", "another address, or no -4 or -6"))
+        }
+        Target::Name(name) if is_hopeless(name.as_bytes()) => {
+            Some(("is no address", "an address without a port, or a host name"))
+        }
+        _ => None,
+    };
+    if let Some((what, expected)) = problem {
+        let message = format!("{} {what}", quote(text));
+        line.say(Severity::Error, at, message, Advice::expected(expected), "the line is ignored");
         return false;
+    }
+    if matches!(&server.target, Target::Name(name) if name.ends_with(',')) {
+        let message = "the comma is part of the name".to_owned();
+        let advice = Advice::expected("blanks between words, and a line for each server");
+        let effect = format!("{} is looked up, and will not be found", quote(text));
+        line.say(Severity::Warning, at.clone(), message, advice, effect);
     }
     let unsupported = match (&server.kind, &server.target) {
         (Kind::Peer, _) => "symmetric peers are not yet supported by rsntpd",
@@ -193,147 +184,91 @@ fn check_target(line: &mut Line<'_>, at: std::ops::Range<usize>, server: &Server
         (_, Target::RefClock { .. }) => "reference clocks other than LOCAL are not yet supported by rsntpd",
         _ => return true,
     };
-    line.say(Severity::Warning, at, unsupported.to_owned(), Advice::default(), format!("{name} is ignored"));
+    line.say(Severity::Warning, at, unsupported.to_owned(), Advice::default(), format!("{name} is not used"));
     true
 }
 
-pub(super) fn take_family(line: &mut Line<'_>) -> Family {
-    match line.take_family() {
-        Some(4) => Family::V4,
-        Some(6) => Family::V6,
-        _ => Family::Any,
-    }
+fn clock(address: Ipv4Addr) -> Option<(u8, u8)> {
+    let [a, b, kind, unit] = address.octets();
+    (a == 127 && b == 127).then_some((kind, unit))
 }
 
-/// A numeric address, with or without the brackets and the scope of IPv6.
-pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(text).ok()?;
-    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-    bare.split('%').next().unwrap_or(bare).parse().ok()
-}
-
-fn target(text: &[u8]) -> Target {
-    match address(text) {
-        Some(IpAddr::V4(v4)) if v4.octets()[..2] == [127, 127] => {
-            let [_, _, kind, unit] = v4.octets();
-            if kind == 1 { Target::LocalClock { unit } } else { Target::RefClock { kind, unit } }
-        }
+fn target(line: &mut Line<'_>, text: &[u8], at: Range<usize>) -> Target {
+    match told_address(line, text, at) {
+        Some(IpAddr::V4(v4)) if clock(v4).is_some() => match clock(v4) {
+            Some((kind, unit)) if kind != 1 => Target::RefClock { kind, unit },
+            _ => Target::LocalClock { unit: v4.octets()[3] },
+        },
         Some(address) => Target::Address(address),
         None => Target::Name(String::from_utf8_lossy(text).into_owned()),
     }
 }
 
-/// A `fudge` line: the clock's address and its factors.
-pub(super) fn fudge(line: &mut Line<'_>) -> Result<(Ipv4Addr, Vec<FudgeFactor>), Dropped> {
+/// A `fudge` line: the clock's type and unit, and its factors.
+pub(super) fn fudge(line: &mut Line<'_>) -> Result<((u8, u8), Vec<Found>), Dropped> {
     let at = line.next_span();
-    let text = line.text("fudge", "the address of a clock, 127.127.T.U")?;
-    let mut factors = Vec::new();
-    while let Some(token) = line.next() {
-        match factor(line, &token)? {
-            Some(factor) => factors.push(factor),
-            None => break,
-        }
-    }
-    if factors.is_empty() {
-        return Err(line.bad_argument("fudge", None, "a factor such as stratum or refid"));
-    }
-    match address(&text) {
-        Some(IpAddr::V4(clock)) if clock.octets()[..2] == [127, 127] => Ok((clock, factors)),
-        _ => {
-            let message = format!("{} is no clock", quote(&text));
-            line.say(Severity::Error, at, message, Advice::expected("127.127.T.U"), "the line is ignored");
-            Err(Dropped)
-        }
-    }
-}
-
-/// One factor of a `fudge` line.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum FudgeFactor {
-    Time1(f64),
-    Time2(f64),
-    Stratum(Stratum),
-    RefId(RefId),
-    Flag(usize, bool),
-    Nothing,
-}
-
-impl FudgeFactor {
-    pub(super) fn apply(self, fudge: &mut Fudge) {
-        match self {
-            Self::Time1(value) => fudge.time1 = Seconds::new(value),
-            Self::Time2(value) => fudge.time2 = Seconds::new(value),
-            Self::Stratum(value) => fudge.stratum = Some(value),
-            Self::RefId(value) => fudge.refid = Some(value),
-            Self::Flag(index, set) => fudge.flags[index] = set,
-            Self::Nothing => {}
-        }
-    }
-}
-
-const FACTORS: [&str; 9] =
-    ["time1", "time2", "stratum", "refid", "flag1", "flag2", "flag3", "flag4", "abbrev"];
-
-fn factor(line: &mut Line<'_>, token: &Token) -> Result<Option<FudgeFactor>, Dropped> {
-    let TokenKind::Keyword(word) = token.kind else {
-        line.unexpected(
-            token,
-            "a factor such as stratum or refid",
-            &FACTORS,
-            "the factors before it take effect".into(),
-        );
-        return Ok(None);
+    let text = line.text("fudge", "the address of a clock, 127.127.TYPE.UNIT")?;
+    let factors = reader::words(line, Context::Fudge, "fudge")?;
+    let clock = match address(&text) {
+        Some(IpAddr::V4(v4)) => clock(v4),
+        _ => None,
     };
-    Ok(Some(match word {
-        "time1" => FudgeFactor::Time1(line.number(word)?),
-        "time2" => FudgeFactor::Time2(line.number(word)?),
-        "stratum" => {
-            let value = line.integer(word)?;
-            match u8::try_from(value).ok().filter(|v| *v <= 16) {
-                Some(stratum) => FudgeFactor::Stratum(Stratum::new(stratum)),
-                None => {
-                    let message = format!("stratum {value} is out of range");
-                    line.say(
-                        Severity::Error,
-                        token.span.clone(),
-                        message,
-                        Advice::expected("0 to 16"),
-                        "the clock's default is used",
-                    );
-                    FudgeFactor::Nothing
-                }
-            }
-        }
-        "refid" => FudgeFactor::RefId(RefId::from_text(&line.text(word, "up to four characters")?)),
-        "flag1" | "flag2" | "flag3" | "flag4" => {
-            let index = usize::from(word.as_bytes()[4] - b'1');
-            FudgeFactor::Flag(index, boolean(line, word)?)
-        }
-        "abbrev" => {
-            line.text(word, "a name")?;
-            FudgeFactor::Nothing
-        }
-        _ => {
-            line.unexpected(
-                token,
-                "a factor such as stratum or refid",
-                &FACTORS,
-                "the factors before it take effect".into(),
-            );
-            return Ok(None);
-        }
-    }))
+    let Some(clock) = clock else {
+        let message = format!("{} is no clock", quote(&text));
+        let advice = Advice::expected("127.127.TYPE.UNIT, as on the server line");
+        line.say(Severity::Error, at, message, advice, "the line is ignored");
+        return Err(Dropped);
+    };
+    Ok((clock, factors))
 }
 
-/// `0`, `1` or `true`; another number is taken as 1, as ntpd does.
-pub(super) fn boolean(line: &mut Line<'_>, of: &str) -> Result<bool, Dropped> {
-    if line.take_keyword("true") {
-        return Ok(true);
+/// Applies a factor.
+pub(super) fn apply(factor: &Found, fudge: &mut Fudge) {
+    match (factor.row.name, &factor.value) {
+        ("time1", value) => fudge.time1 = Seconds::new(value.number()),
+        ("time2", value) => fudge.time2 = Seconds::new(value.number()),
+        ("stratum", value) => fudge.stratum = Some(Stratum::new(value.number() as u8)),
+        ("refid", Value::Text(text)) => fudge.refid = Some(RefId::from_text(text)),
+        ("flag1", value) => fudge.flags[0] = value.number() != 0.0,
+        ("flag2", value) => fudge.flags[1] = value.number() != 0.0,
+        ("flag3", value) => fudge.flags[2] = value.number() != 0.0,
+        ("flag4", value) => fudge.flags[3] = value.number() != 0.0,
+        _ => {}
     }
-    let value = line.integer(of)?;
-    if !(0..=1).contains(&value) {
-        let message = format!("{of} {value} is neither 0 nor 1");
-        line.say(Severity::Warning, line.end(), message, Advice::expected("0 or 1"), "1 is used");
-    }
-    Ok(value != 0)
+}
+
+/// Whom `unpeer` names.
+pub(super) enum Whom {
+    /// An association's identifier.
+    Id(u16),
+    /// Whom its line is about.
+    Target(Target),
+}
+
+/// The argument of `unpeer`: all digits are an identifier, if they fit one.
+pub(super) fn whom(line: &mut Line<'_>, command: &str) -> Result<Whom, Dropped> {
+    let at = line.next_span();
+    let text = line.text(command, "an address, a host name or an association's identifier")?;
+    let id = text.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(&text).ok()?.parse().ok());
+    Ok(match id.flatten() {
+        Some(id) => Whom::Id(id),
+        None => Whom::Target(target(line, &text, at)),
+    })
+}
+
+/// Whom an `unpeer` line of a file is about; nothing for an identifier, as there are no associations yet.
+pub(super) fn unpeer(line: &mut Line<'_>, command: &str) -> Result<Option<(Target, Family)>, Dropped> {
+    let family = take_family(line);
+    let at = line.next_span();
+    let target = match whom(line, command)? {
+        Whom::Target(target) => Some((target, family)),
+        Whom::Id(_) => {
+            let message = "there are no associations with numbers yet".to_owned();
+            let advice = Advice::expected("the address of a server line");
+            line.say(Severity::Note, at, message, advice, "it is ignored");
+            None
+        }
+    };
+    line.done(command);
+    Ok(target)
 }

@@ -3,6 +3,7 @@
 mod arguments;
 
 use self::arguments::{BARE, command};
+use super::check::Request;
 use crate::units::{KeyId, Seconds};
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -20,9 +21,23 @@ pub enum Command {
     /// Be the daemon (or, with `-q`, set the clock once).
     Run(Box<Options>),
     /// `--check`: tell how the file is understood.
-    Check {
+    Check(Request),
+    /// `--print-config`: print what is in effect.
+    PrintConfig {
         /// The file; by default that of `-c`.
         file: PathBuf,
+    },
+    /// `--saveconfigquit`: the same, to a file.
+    SaveConfig {
+        /// The configuration, as `-c` says.
+        file: PathBuf,
+        /// Where it is written.
+        to: PathBuf,
+    },
+    /// `--help-config`: tell what a word of ntp.conf means.
+    HelpConfig {
+        /// The word; by default all of them, in short.
+        word: Option<String>,
     },
     /// `--explain`: tell what a client may do.
     Explain {
@@ -176,16 +191,24 @@ pub fn parse<I: IntoIterator<Item = OsString>>(args: I) -> Result<Command, CliEr
     }
     let configfile = path(&matches, "configfile").unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
     if matches.contains_id("check") {
-        return Ok(Command::Check { file: path(&matches, "check").unwrap_or(configfile) });
+        let file = path(&matches, "check").unwrap_or(configfile);
+        let user = matches.get_one::<String>("user").cloned();
+        return Ok(Command::Check(Request { file, user, json: matches.get_flag("json") }));
+    }
+    if matches.contains_id("print-config") {
+        let file = path(&matches, "print-config").unwrap_or(configfile);
+        return Ok(Command::PrintConfig { file });
+    }
+    if matches.contains_id("help-config") {
+        return Ok(Command::HelpConfig { word: matches.get_one::<String>("help-config").cloned() });
     }
     if let Some(mut values) = matches.get_many::<OsString>("explain") {
         let address = explained(&values.next().map(|a| a.to_string_lossy()).unwrap_or_default())?;
         return Ok(Command::Explain { address, file: values.next().map_or(configfile, PathBuf::from) });
     }
     if matches.contains_id("saveconfigquit") {
-        return Err(CliError::usage(
-            "--saveconfigquit is not supported; 'rsntpd --check FILE' tells how a file is understood",
-        ));
+        let to = path(&matches, "saveconfigquit").unwrap_or_default();
+        return Ok(Command::SaveConfig { file: configfile, to });
     }
     options(&matches, configfile).map(|options| Command::Run(Box::new(options)))
 }

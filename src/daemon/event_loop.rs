@@ -151,7 +151,7 @@ impl EventLoop {
         match errand {
             Errand::Survey => Brought::Survey(Box::new(self.shell.survey())),
             Errand::Save { name, from } => {
-                let text = self.memory.saved_text(&self.options);
+                let text = self.memory.saved_text(self.engine.config());
                 self.shell.save(self.engine.config(), &name, from, &text)
             }
             Errand::Configure { text, from } => {

@@ -12,6 +12,7 @@ pub mod leapfile;
 pub mod log;
 pub mod pace;
 pub mod perform;
+pub mod print_config;
 pub mod resolver;
 pub mod run;
 pub mod saveconfig;

@@ -2,10 +2,10 @@
 //!
 //! Nothing here stops the daemon: what is missing or not understood becomes a line for the log.
 
+mod doubts;
 mod merge;
 mod runtime;
 mod sources;
-mod without_effect;
 
 pub use self::runtime::{Configured, configure};
 use self::sources::{ReadError, Sources};
@@ -36,6 +36,8 @@ pub struct Loaded {
     pub setup: Setup,
     /// What was noticed in the configuration, keys and drift files, in that order.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is understood and will bite, or does nothing: about the configuration as a whole and the files it names.
+    pub lints: Vec<Diagnostic>,
     /// What else is to be told: missing files, slips on the command line.
     pub notices: Vec<Notice>,
     /// The frequency of the drift file, where there is one that makes sense. Read by [`load`] only.
@@ -50,7 +52,11 @@ impl Loaded {
     /// Everything that is to be told, line by line.
     pub fn log_lines(&self) -> impl Iterator<Item = (Level, String)> {
         let noticed = self.notices.iter().map(|notice| (notice.level, notice.text.clone()));
-        noticed.chain(self.diagnostics.iter().map(|found| (level(found.severity), found.log_line())))
+        // What is merely worth knowing is for those who ask by --check.
+        let lints = self.lints.iter().filter(|found| found.severity != Severity::Note);
+        noticed.chain(
+            self.diagnostics.iter().chain(lints).map(|found| (level(found.severity), found.log_line())),
+        )
     }
 }
 
@@ -64,21 +70,16 @@ pub struct Memory {
     /// What the leap second file said last.
     pub(super) leap_table: Option<LeapTable>,
     errors: ErrorCounts,
-    /// What ntpq's `:config` has added since, with a comment that says who and when.
+    /// What ntpq's `:config` has added since and who did it, as remarks.
     added: String,
 }
 
 impl Memory {
-    /// The configuration in force as a file: the configuration file as it was read, and what was added
-    /// at run time.
+    /// The configuration in force as a file, as --print-config prints it; before it, as remarks, what was
+    /// added at run time.
     #[must_use]
-    pub fn saved_text(&self, options: &Options) -> Vec<u8> {
-        let mut text = self.sources.text_of(&options.configfile).unwrap_or_default().to_vec();
-        if text.last().is_some_and(|last| *last != b'\n') {
-            text.push(b'\n');
-        }
-        text.extend(self.added.as_bytes());
-        text
+    pub fn saved_text(&self, running: &Config) -> Vec<u8> {
+        [self.added.as_bytes(), &config::print(running)].concat()
     }
 }
 
@@ -137,13 +138,14 @@ fn read(options: &Options, memory: Memory) -> Loaded {
         }
         Err(why) => {
             notices.push(could_not_open(&options.configfile, &why));
-            config::Parsed { config: base, diagnostics: Vec::new() }
+            config::Parsed { config: base, diagnostics: Vec::new(), lints: Vec::new(), marks: Vec::new() }
         }
     };
+    let mut lints = doubts::look(&parsed, options.user.as_deref());
+    lints.splice(0..0, parsed.lints);
     let mut diagnostics = parsed.diagnostics;
     let mut config = parsed.config;
     merge::finish(options, &mut config, &mut notices);
-    notices.extend(without_effect::notices(&config));
     let keys = read_keys(&config, &mut sources, old_keys, &mut diagnostics, &mut notices);
     // A leap second file that went bad leaves what the good one said.
     let leap_table =
@@ -171,6 +173,7 @@ fn read(options: &Options, memory: Memory) -> Loaded {
             quit_after_set: options.quit,
         },
         diagnostics,
+        lints,
         notices,
         drift: None,
         unreadable,

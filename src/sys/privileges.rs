@@ -48,6 +48,25 @@ impl Account {
     }
 }
 
+impl Account {
+    /// Whether the account may make and replace files in a directory with this owner, group and mode.
+    #[must_use]
+    pub fn may_change(&self, owner: u32, group: u32, mode: u32) -> bool {
+        const WRITE_AND_ENTER: u32 = 0o3;
+        let uid = self.uid.as_raw();
+        let member = self.gid.as_raw() == group || self.groups.iter().any(|gid| gid.as_raw() == group);
+        // As the kernel does: the first class that fits counts, and no other.
+        let class = if uid == owner {
+            mode >> 6
+        } else if member {
+            mode >> 3
+        } else {
+            mode
+        };
+        uid == 0 || class & WRITE_AND_ENTER == WRITE_AND_ENTER
+    }
+}
+
 fn find_user(user: &str) -> Result<Option<User>, String> {
     let found = match user.parse() {
         Ok(uid) => User::from_uid(Uid::from_raw(uid)),

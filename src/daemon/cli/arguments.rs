@@ -12,8 +12,10 @@ const ABOUT: &str = "rsntpd keeps the clock of this machine right by NTP and ser
 It takes the command line, the ntp.conf and the place of ntpd 4.2.6p5.";
 
 const USAGE: &str = "rsntpd [OPTION]...
-       rsntpd --check [FILE]
-       rsntpd --explain ADDRESS [FILE]";
+       rsntpd --check [FILE] [--json]
+       rsntpd --explain ADDRESS [FILE]
+       rsntpd --print-config [FILE]
+       rsntpd --help-config [WORD]";
 
 const AFTER: &str =
     "Long names may be shortened while they stay unambiguous, and --configfile=FILE works as well as
@@ -21,7 +23,8 @@ const AFTER: &str =
 name) presets an option. Options marked * may be repeated. Where ntp.conf says something else than an
 option, ntp.conf wins.
 
-Exit status of --check: 0 all understood, 1 something was not, 2 the file cannot be read.";
+Exit status of --check and --print-config: 0 all understood, 1 something was not, 2 the file cannot be
+read.";
 
 /// ntpd prints its version and then the line of its build; scripts look at the first two words.
 const VERSION: &str = concat!(
@@ -92,12 +95,37 @@ fn looking() -> Vec<Arg> {
             .value_parser(value_parser!(PathBuf))
             .conflicts_with("explain")
             .help("Tell what in FILE is not understood and what takes effect instead"),
+        Arg::new("json")
+            .long("json")
+            .requires("check")
+            .action(ArgAction::SetTrue)
+            .help("With --check: print one JSON object for programs"),
         Arg::new("explain")
             .long("explain")
             .value_names(["ADDRESS", "FILE"])
             .num_args(1..=2)
             .value_parser(value_parser!(OsString))
             .help("Tell what the client ADDRESS may do, by which restrict lines of FILE"),
+        Arg::new("print-config")
+            .long("print-config")
+            .value_name("FILE")
+            .num_args(0..=1)
+            .value_parser(value_parser!(PathBuf))
+            .conflicts_with_all(["check", "explain"])
+            .help("Print what of FILE is in effect, in the words of ntp.conf"),
+        preset(
+            Arg::new("saveconfigquit")
+                .long("saveconfigquit")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Write the same to FILE and exit, as ntpd does"),
+        ),
+        Arg::new("help-config")
+            .long("help-config")
+            .value_name("WORD")
+            .num_args(0..=1)
+            .conflicts_with_all(["check", "explain", "print-config"])
+            .help("Tell what WORD means in ntp.conf, or list all words"),
         Arg::new("help")
             .short('?')
             .long("help")
@@ -218,13 +246,5 @@ fn without_effect() -> Vec<Arg> {
     vec![
         flag('b', "bcastsync", "Accept broadcasts (not supported: servers are asked, never overheard)"),
         value('r', "propagationdelay", "SECONDS", "The delay of broadcasts (not supported)"),
-        // Refused with a word on what to use instead; it must not start a daemon.
-        preset(
-            Arg::new("saveconfigquit")
-                .long("saveconfigquit")
-                .value_name("FILE")
-                .value_parser(value_parser!(PathBuf))
-                .hide(true),
-        ),
     ]
 }

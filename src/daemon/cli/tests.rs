@@ -105,7 +105,6 @@ fn what_is_no_option_is_refused() {
     assert_eq!(refused("-46"), "rsntpd: --ipv4 and --ipv6 exclude each other");
     assert!(refused("-c").starts_with("rsntpd: --configfile needs a value"), "{}", refused("-c"));
     assert!(refused("-U x").starts_with("rsntpd: --updateinterval: x is not"), "{}", refused("-U x"));
-    assert!(refused("--saveconfigquit /x").contains("--check"));
 }
 
 #[test]
@@ -149,11 +148,14 @@ fn every_visible_option_has_one_line_of_help_that_fits() {
 
 #[test]
 fn check_and_explain() {
-    let check = |file: &str| Command::Check { file: file.into() };
+    let check = |file: &str| Command::Check(Request { file: file.into(), user: None, json: false });
     assert_eq!(parsed("--check"), Ok(check("/etc/ntp.conf")));
     assert_eq!(parsed("--check /x"), Ok(check("/x")));
     assert_eq!(parsed("--check=/x"), Ok(check("/x")));
     assert_eq!(parsed("-g -c /y --check"), Ok(check("/y")));
+    let full = Request { file: "/x".into(), user: Some("ntp".to_owned()), json: true };
+    assert_eq!(parsed("--check /x --json -u ntp"), Ok(Command::Check(full)));
+    refused("--json");
     let explain =
         |address: &str, file: &str| Command::Explain { address: address.parse().unwrap(), file: file.into() };
     assert_eq!(parsed("--explain 192.0.2.1"), Ok(explain("192.0.2.1", "/etc/ntp.conf")));
@@ -175,4 +177,16 @@ fn processes_that_only_answer() {
     assert!(refused("--server-only -q").contains("exclude each other"));
     assert!(refused("--server-only --workers 65").contains("65"));
     assert!(refused("--server-only --workers 0").contains('0'));
+}
+
+#[test]
+fn print_and_help() {
+    let print = |file: &str| Command::PrintConfig { file: file.into() };
+    assert_eq!(parsed("--print-config"), Ok(print("/etc/ntp.conf")));
+    assert_eq!(parsed("--print-config /x"), Ok(print("/x")));
+    let save = Command::SaveConfig { file: "/y".into(), to: "/x".into() };
+    assert_eq!(parsed("-c /y --saveconfigquit /x"), Ok(save));
+    assert_eq!(parsed("--help-config"), Ok(Command::HelpConfig { word: None }));
+    assert_eq!(parsed("--help-config tos"), Ok(Command::HelpConfig { word: Some("tos".to_owned()) }));
+    refused("--check --print-config");
 }

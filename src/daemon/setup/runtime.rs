@@ -54,7 +54,8 @@ pub fn configure(
     lines.extend(notices.into_iter().map(|notice| (notice.level, notice.text)));
     lines.extend(parsed.diagnostics.iter().map(|found| (level(found.severity), found.log_line())));
     if config != *running {
-        let _ = write!(memory.added, "# set at run time by {from}\n{shown}\n");
+        let _ =
+            writeln!(memory.added, "# set at run time by {from}\n# {}", shown.replace(['\r', '\n'], "\n# "));
     }
     let setup = Setup {
         config,
@@ -174,9 +175,16 @@ mod tests {
     #[test]
     fn what_was_added_is_saved_with_its_author() {
         let mut memory = Memory::default();
-        let _ = configure(&options(), &mut memory, &running(""), &[], FROM, b"server 192.0.2.5");
-        let _ = configure(&options(), &mut memory, &running(""), &[], FROM, b"nonsense");
-        let text = String::from_utf8(memory.saved_text(&options())).unwrap();
-        assert_eq!(text, "# set at run time by 127.0.0.1\nserver 192.0.2.5\n");
+        let set = b"server 192.0.2.5\nrestrict default nomodify";
+        let done = configure(&options(), &mut memory, &running(""), &[], FROM, set);
+        let after = done.setup.unwrap().config;
+        let _ = configure(&options(), &mut memory, &after, &[], FROM, b"nonsense");
+        let text = String::from_utf8(memory.saved_text(&after)).unwrap();
+        assert_eq!(
+            text,
+            "# set at run time by 127.0.0.1\n# server 192.0.2.5\n# restrict default nomodify\n\
+             restrict default nomodify\nserver 192.0.2.5\n"
+        );
+        assert_eq!(running(&text).servers, after.servers);
     }
 }

@@ -47,11 +47,6 @@ impl Sources {
         }
     }
 
-    /// The file as it was last read.
-    pub(super) fn text_of(&self, path: &Path) -> Option<&[u8]> {
-        self.read.get(path).map(Vec::as_slice)
-    }
-
     /// Which files were given as they had been, since this was last asked.
     pub(super) fn take_stale(&mut self) -> Vec<PathBuf> {
         std::mem::take(&mut self.stale)

@@ -5,6 +5,7 @@ use crate::daemon::files::{Scratch, scratch};
 use crate::units::{KeyId, Seconds};
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 /// The options of a command line whose configuration file is `text`.
 fn options(dir: &Scratch, text: &str, line: &str) -> Options {
@@ -97,6 +98,7 @@ fn keys_and_drift_are_read() {
     let dir = scratch("setup-keys");
     let (keys, drift) = (dir.path().join("keys"), dir.path().join("drift"));
     fs::write(&keys, "4 M secret\n8 SHA1 other\n").unwrap();
+    fs::set_permissions(&keys, fs::Permissions::from_mode(0o640)).unwrap();
     fs::write(&drift, "-12.345\n").unwrap();
     let text = format!("keys {}\ndriftfile {}\n", keys.display(), drift.display());
     let options = options(&dir, &text, "");

@@ -1,0 +1,511 @@
+//! The words of ntp.conf, one row each: what a word takes, where it may stand, what becomes of it.
+//!
+//! The scanner, the parser, the diagnostics, `--help-config` and the manual page rsntp.conf(5) all
+//! read these rows: what is not here is not understood, and what is here is documented.
+
+mod commands;
+mod foreign;
+pub mod help;
+mod options;
+mod settings;
+
+/// What a word takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Takes {
+    /// Nothing: it is a flag.
+    Nothing,
+    /// A whole number.
+    Integer,
+    /// A number, with or without a fraction.
+    Number,
+    /// `0`, `1` or `true`.
+    Boolean,
+    /// One word, of any characters; the label says what it stands for.
+    Text(&'static str),
+    /// One word that is no word of the language, unless in quotes.
+    Word(&'static str),
+    /// Words of any characters, to the end of the line.
+    Texts(&'static str),
+    /// What the label shows, in the words of the language.
+    Words(&'static str),
+    /// What the label shows; its first word is of any characters.
+    TextAndWords(&'static str),
+}
+
+/// How the words behind a keyword are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Follow {
+    /// As what they are.
+    Normal,
+    /// The next one is a string.
+    OneString,
+    /// All to the end of the line are strings.
+    AllStrings,
+}
+
+/// What becomes of a word that is understood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It does what it says.
+    Honoured,
+    /// It is accepted and changes nothing, which is harmless; why.
+    Idle(&'static str),
+    /// It is accepted and what it asks for is not there; why.
+    Missing(&'static str),
+    /// It is refused; why, and what to do instead.
+    Refused(&'static str),
+    /// What becomes of its command becomes of it.
+    AsItsCommand,
+}
+
+/// Which program knows a word first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Since {
+    /// ntpd 4.2.6.
+    V426,
+    /// ntpd 4.2.8.
+    V428,
+    /// ntpd 4.2.8 from the named patch level on.
+    V428P(u8),
+    /// NTPsec's ntpd.
+    NtpSec,
+    /// Another program, or an ntpd of old: never a word of this language.
+    Foreign(&'static str),
+}
+
+/// What is done with a number that is out of range.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Beyond {
+    /// The nearest value in range is used.
+    Held,
+    /// The word is ignored.
+    Ignored,
+}
+
+/// Where a word may stand.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Context {
+    /// At the beginning of a line.
+    Command,
+    /// Behind the address of `server`, `pool`, `peer`, `broadcast` and `manycastclient`.
+    Association,
+    /// Behind the driver of `refclock`.
+    Refclock,
+    /// Behind the clock of `fudge`.
+    Fudge,
+    /// Behind `restrict`, instead of an address.
+    RestrictTarget,
+    /// Behind the address of `restrict`.
+    Restrict,
+    /// Behind `tos`.
+    Tos,
+    /// Behind `tinker`.
+    Tinker,
+    /// Behind `discard`.
+    Discard,
+    /// Behind `mru`.
+    Mru,
+    /// Behind `rlimit`.
+    Rlimit,
+    /// Behind `enable` and `disable`.
+    Switch,
+    /// Behind `statistics` and `filegen`.
+    Statistics,
+    /// Behind the kind of `filegen`.
+    Filegen,
+    /// Behind `type` of `filegen`.
+    FilegenType,
+    /// Behind `interface` and `nic`.
+    InterfaceAction,
+    /// Behind the action of `interface`.
+    InterfaceMatch,
+    /// Behind `crypto`.
+    Crypto,
+    /// Behind the address of `trap`.
+    Trap,
+    /// Behind `reset`.
+    Reset,
+    /// Behind the value of `setvar`.
+    Setvar,
+    /// Between the first and the last key of a range of `trustedkey`.
+    KeyRange,
+    /// At the beginning of a line, for people who come from elsewhere.
+    Foreign,
+}
+
+impl Context {
+    /// Where such a word stands, in words.
+    #[must_use]
+    pub const fn place(self) -> &'static str {
+        match self {
+            Self::Command => "a command",
+            Self::Association => "an option of server, pool, peer, broadcast and manycastclient",
+            Self::Refclock => "an option of refclock",
+            Self::Fudge => "a factor of fudge",
+            Self::RestrictTarget => "a word behind restrict",
+            Self::Restrict => "a flag of restrict",
+            Self::Tos => "a setting of tos",
+            Self::Tinker => "a setting of tinker",
+            Self::Discard => "a setting of discard",
+            Self::Mru => "a setting of mru",
+            Self::Rlimit => "a setting of rlimit",
+            Self::Switch => "a switch of enable and disable",
+            Self::Statistics => "a kind of statistics and filegen",
+            Self::Filegen => "an option of filegen",
+            Self::FilegenType => "a type of filegen",
+            Self::InterfaceAction => "an action of interface",
+            Self::InterfaceMatch => "what an interface rule is about",
+            Self::Crypto => "an option of crypto",
+            Self::Trap => "an option of trap",
+            Self::Reset => "a word behind reset",
+            Self::Setvar => "an option of setvar",
+            Self::KeyRange => "a part of a key range",
+            Self::Foreign => "a word of another program",
+        }
+    }
+}
+
+/// A word of the language.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The word.
+    pub name: &'static str,
+    /// What it takes.
+    pub takes: Takes,
+    /// Smallest and largest value, where there are any.
+    pub range: Option<(f64, f64)>,
+    /// What happens to a value out of `range`.
+    pub beyond: Beyond,
+    /// What holds without it; empty where nothing does.
+    pub default: &'static str,
+    /// The unit of its number; empty where there is none.
+    pub unit: &'static str,
+    /// What becomes of it.
+    pub standing: Standing,
+    /// Which program knows it first.
+    pub since: Since,
+    /// What it is for, in one line.
+    pub help: &'static str,
+}
+
+/// A row of ntpd 4.2.6 that is honoured; the methods below change that.
+const fn row(name: &'static str, takes: Takes, help: &'static str) -> Row {
+    Row {
+        name,
+        takes,
+        range: None,
+        beyond: Beyond::Held,
+        default: "",
+        unit: "",
+        standing: Standing::Honoured,
+        since: Since::V426,
+        help,
+    }
+}
+
+impl Row {
+    const fn held(mut self, low: f64, high: f64) -> Self {
+        self.range = Some((low, high));
+        self
+    }
+
+    const fn only(mut self, low: f64, high: f64) -> Self {
+        self.range = Some((low, high));
+        self.beyond = Beyond::Ignored;
+        self
+    }
+
+    const fn default(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+
+    const fn unit(mut self, unit: &'static str) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    const fn since(mut self, since: Since) -> Self {
+        self.since = since;
+        self
+    }
+
+    const fn idle(mut self, why: &'static str) -> Self {
+        self.standing = Standing::Idle(why);
+        self
+    }
+
+    const fn missing(mut self, why: &'static str) -> Self {
+        self.standing = Standing::Missing(why);
+        self
+    }
+
+    const fn as_its_command(mut self) -> Self {
+        self.standing = Standing::AsItsCommand;
+        self
+    }
+
+    const fn refused(mut self, why: &'static str) -> Self {
+        self.standing = Standing::Refused(why);
+        self
+    }
+
+    /// How the next word is read.
+    pub(super) const fn follow(&self) -> Follow {
+        match self.takes {
+            Takes::Text(_) | Takes::TextAndWords(_) => Follow::OneString,
+            Takes::Texts(_) => Follow::AllStrings,
+            _ => Follow::Normal,
+        }
+    }
+
+    /// What it takes, as a manual page shows it; empty for a flag.
+    #[must_use]
+    pub const fn argument(&self) -> &'static str {
+        match self.takes {
+            Takes::Nothing => "",
+            Takes::Integer => "INTEGER",
+            Takes::Number => "NUMBER",
+            Takes::Boolean => "0 | 1",
+            Takes::Text(label)
+            | Takes::Word(label)
+            | Takes::Texts(label)
+            | Takes::Words(label)
+            | Takes::TextAndWords(label) => label,
+        }
+    }
+
+    /// What would be right behind it, in words.
+    #[must_use]
+    pub fn expects(&self) -> String {
+        let mut text = match self.takes {
+            Takes::Nothing => "nothing".to_owned(),
+            Takes::Integer => "a whole number".to_owned(),
+            Takes::Number => "a number".to_owned(),
+            Takes::Boolean => "0 or 1".to_owned(),
+            _ => self.argument().to_owned(),
+        };
+        if let Some((low, high)) = self.range.filter(|_| self.takes != Takes::Boolean) {
+            text += &match high {
+                h if h >= LARGE => format!(" from {low}"),
+                _ => format!(" from {low} to {high}"),
+            };
+        }
+        if !self.unit.is_empty() {
+            text += &format!(", {}", self.unit);
+        }
+        text
+    }
+}
+
+/// A limit that is there only because numbers end somewhere; it is not worth telling.
+const LARGE: f64 = 1e9;
+
+/// Letters of what may be meant to be a word of the language.
+const LONGEST: usize = 40;
+
+/// Every context with its words, in the order in which a manual tells them.
+pub const TABLE: [(Context, &[Row]); 23] = [
+    (Context::Command, commands::COMMANDS),
+    (Context::Association, options::ASSOCIATION),
+    (Context::Refclock, options::REFCLOCK),
+    (Context::Fudge, options::FUDGE),
+    (Context::RestrictTarget, options::RESTRICT_TARGET),
+    (Context::Restrict, options::RESTRICT),
+    (Context::Discard, settings::DISCARD),
+    (Context::Mru, settings::MRU),
+    (Context::Tos, settings::TOS),
+    (Context::Tinker, settings::TINKER),
+    (Context::Switch, settings::SWITCHES),
+    (Context::Rlimit, settings::RLIMIT),
+    (Context::Statistics, settings::STATISTICS),
+    (Context::Filegen, settings::FILEGEN),
+    (Context::FilegenType, settings::FILEGEN_TYPE),
+    (Context::InterfaceAction, options::INTERFACE_ACTION),
+    (Context::InterfaceMatch, options::INTERFACE_MATCH),
+    (Context::Crypto, options::CRYPTO),
+    (Context::Trap, options::TRAP),
+    (Context::Reset, options::RESET),
+    (Context::Setvar, options::SETVAR),
+    (Context::KeyRange, options::KEY_RANGE),
+    (Context::Foreign, foreign::FOREIGN),
+];
+
+/// The words that may stand there.
+#[must_use]
+pub fn rows(context: Context) -> &'static [Row] {
+    TABLE.iter().find(|(c, _)| *c == context).map_or(&[], |(_, rows)| rows)
+}
+
+/// The names of the words that may stand there.
+pub(super) fn names(context: Context) -> Vec<&'static str> {
+    rows(context).iter().map(|row| row.name).collect()
+}
+
+/// The word of that name that may stand there.
+#[must_use]
+pub fn find(context: Context, name: &str) -> Option<&'static Row> {
+    rows(context).iter().find(|row| row.name == name)
+}
+
+/// Which one of the words that may stand there it is; those that may not come last.
+pub(super) fn rank(context: Context, name: &str) -> usize {
+    let rows = rows(context);
+    rows.iter().position(|row| row.name == name).unwrap_or(rows.len())
+}
+
+/// Every row of that name, with its context.
+pub fn everywhere(name: &str) -> impl Iterator<Item = (Context, &'static Row)> {
+    TABLE.iter().flat_map(move |(context, rows)| {
+        rows.iter().filter(move |row| row.name == name).map(move |row| (*context, row))
+    })
+}
+
+/// What may stand behind the first argument of a command.
+#[must_use]
+pub fn options_of(command: &str) -> &'static [Context] {
+    match command {
+        "server" | "pool" | "peer" | "broadcast" | "manycastclient" => &[Context::Association],
+        "refclock" => &[Context::Refclock, Context::Fudge, Context::Association],
+        "fudge" => &[Context::Fudge],
+        "restrict" => &[Context::RestrictTarget, Context::Restrict],
+        "discard" => &[Context::Discard],
+        "mru" => &[Context::Mru],
+        "tos" => &[Context::Tos],
+        "tinker" => &[Context::Tinker],
+        "enable" | "disable" => &[Context::Switch],
+        "rlimit" => &[Context::Rlimit],
+        "statistics" => &[Context::Statistics],
+        "filegen" => &[Context::Statistics, Context::Filegen, Context::FilegenType],
+        "interface" | "nic" => &[Context::InterfaceAction, Context::InterfaceMatch],
+        "crypto" => &[Context::Crypto],
+        "trap" => &[Context::Trap],
+        "reset" => &[Context::Reset],
+        "setvar" => &[Context::Setvar],
+        "trustedkey" => &[Context::KeyRange],
+        _ => &[],
+    }
+}
+
+/// All rows.
+pub fn words() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().flat_map(|(_, rows)| rows.iter())
+}
+
+/// Rows that are words of the language, whoever knows them first.
+fn spoken() -> impl Iterator<Item = &'static Row> {
+    words().filter(|row| !matches!(row.since, Since::Foreign(_)))
+}
+
+/// The words of the language, to be found fast.
+#[derive(Debug)]
+pub(super) struct Keywords(Vec<(&'static str, Follow)>);
+
+impl Keywords {
+    pub(super) fn new() -> Self {
+        let mut words: Vec<(&'static str, Follow)> = spoken().map(|row| (row.name, row.follow())).collect();
+        words.sort_unstable_by_key(|(name, _)| *name);
+        words.dedup_by_key(|(name, _)| *name);
+        Self(words)
+    }
+
+    /// The keyword that is spelt exactly so, and how the words behind it are read.
+    pub(super) fn find(&self, text: &[u8]) -> Option<(&'static str, Follow)> {
+        self.0.binary_search_by_key(&text, |(name, _)| name.as_bytes()).ok().map(|i| self.0[i])
+    }
+}
+
+/// Whether ntpd 4.2.6 does not know the keyword: where a name is wanted, it may be one.
+pub(super) fn is_late(name: &str) -> bool {
+    spoken().filter(|row| row.name == name).all(|row| row.since != Since::V426)
+}
+
+/// The word of `candidates` that was probably meant, if one is near: at most a third of its
+/// letters wrong, swapped or missing.
+pub(super) fn suggest<'a>(text: &[u8], candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Nobody mistypes that much, and comparing takes time.
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= LONGEST)?.to_ascii_lowercase();
+    candidates
+        .map(|c| (strsim::osa_distance(&text, c), c))
+        .filter(|(distance, c)| *distance * 3 <= c.len() && *distance <= 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, c)| c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_misses_are_recognised() {
+        let options = ["iburst", "burst", "prefer", "minpoll", "maxpoll", "key"];
+        let suggest = |text: &str| suggest(text.as_bytes(), options.into_iter());
+        assert_eq!(suggest("perfer"), Some("prefer"));
+        assert_eq!(suggest("ibrust"), Some("iburst"));
+        assert_eq!(suggest("IBURST"), Some("iburst"));
+        assert_eq!(suggest("允许"), None);
+        assert_eq!(suggest("x"), None);
+    }
+
+    #[test]
+    fn each_row_is_whole_and_none_is_there_twice() {
+        for (context, rows) in TABLE {
+            for (i, row) in rows.iter().enumerate() {
+                let name = row.name;
+                assert!(!row.help.is_empty() && row.help.len() <= 90, "{context:?} {name}: {}", row.help);
+                assert!(!row.help.ends_with('.'), "{context:?} {name}: a line without a full stop");
+                assert!(
+                    rows[..i].iter().all(|other| other.name != name),
+                    "{context:?} {name} is there twice"
+                );
+                assert!(row.range.is_none_or(|(low, high)| low < high), "{name}");
+                let number = matches!(row.takes, Takes::Integer | Takes::Number);
+                assert!(row.range.is_none() || number, "{context:?} {name}: a range of what is no number");
+                if let Standing::Idle(why) | Standing::Missing(why) | Standing::Refused(why) = row.standing {
+                    assert!(!why.is_empty() && !why.ends_with('.'), "{context:?} {name}");
+                }
+            }
+        }
+    }
+
+    /// Every word but the commands stands behind some command.
+    #[test]
+    fn each_context_belongs_to_a_command() {
+        for (context, _) in TABLE {
+            let of = rows(Context::Command).iter().filter(|row| options_of(row.name).contains(&context));
+            let first = matches!(context, Context::Command | Context::Foreign);
+            assert_eq!(of.count() == 0, first, "{context:?}");
+        }
+    }
+
+    /// The scanner knows a word before the parser knows where it stands.
+    #[test]
+    fn a_word_is_followed_alike_wherever_it_stands() {
+        for row in spoken() {
+            for other in spoken().filter(|other| other.name == row.name) {
+                assert_eq!(row.follow(), other.follow(), "{}", row.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_words_of_4_2_6_and_their_followers_are_those_of_its_scanner() {
+        let strings = "broadcast driftfile fudge includefile leapfile logfile manycastclient peer pidfile pool \
+                       server setvar statsdir trap unconfig unpeer keys keysdir ntpsigndsocket saveconfigdir \
+                       host ident pw randfile sign digest file refid abbrev";
+        let keywords = Keywords::new();
+        for word in strings.split_whitespace() {
+            assert_eq!(keywords.find(word.as_bytes()), Some((word, Follow::OneString)));
+        }
+        for word in ["logconfig", "manycastserver", "multicastclient", "phone"] {
+            assert_eq!(keywords.find(word.as_bytes()), Some((word, Follow::AllStrings)));
+        }
+        let others = spoken().filter(|r| r.since == Since::V426 && r.follow() == Follow::OneString);
+        for row in others {
+            assert!(strings.split_whitespace().any(|word| word == row.name), "{}", row.name);
+        }
+        assert!(is_late("source") && is_late("nts") && !is_late("ttl") && !is_late("ident"));
+        assert_eq!(keywords.find(b"Server"), None);
+        assert_eq!(keywords.find(b"makestep"), None, "a word of another program is no keyword");
+    }
+}

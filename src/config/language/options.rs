@@ -1,0 +1,158 @@
+//! The words of commands that are about an address: associations, clocks, access, interfaces.
+
+use super::{Row, Since, Takes, row};
+
+const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
+const CLOCKS: &str = "reference clocks other than LOCAL are not yet supported";
+const NTS: &str = "Network Time Security is not supported: the server is used without it";
+const NTS_ONLY: &str = "it belongs to Network Time Security, which is not supported";
+const PEERS: &str = "symmetric peers are not yet supported";
+const LOCAL: &str = "the LOCAL clock does not use it, and other clocks are not yet supported";
+
+pub(super) const ASSOCIATION: &[Row] = &[
+    row("iburst", Takes::Nothing, "up to 8 packets, 2 s apart, while the server does not answer"),
+    row("burst", Takes::Nothing, "8 packets, 2 s apart, at each poll"),
+    row("prefer", Takes::Nothing, "use this server before others"),
+    row("noselect", Takes::Nothing, "show it, and never use it"),
+    row("true", Takes::Nothing, "always survive the selection"),
+    row("minpoll", Takes::Integer, "smallest poll interval; never above maxpoll")
+        .held(3.0, 17.0)
+        .default("6")
+        .unit("log2 s"),
+    row("maxpoll", Takes::Integer, "largest poll interval").held(3.0, 17.0).default("10").unit("log2 s"),
+    row("key", Takes::Integer, "authenticate with this key of the keys file")
+        .only(1.0, 65_535.0)
+        .default("none"),
+    row("version", Takes::Integer, "the NTP version of the packets sent").only(1.0, 4.0).default("4"),
+    row("preempt", Takes::Nothing, "may give way to a better server")
+        .idle("a server that is configured stays, and none gives way"),
+    row("xleave", Takes::Nothing, "interleaved mode").idle(PEERS),
+    row("mode", Takes::Integer, "driver mode of a reference clock").default("0").idle(CLOCKS),
+    row("ttl", Takes::Integer, "which entry of the ttl table a broadcast uses")
+        .default("0")
+        .idle("broadcast is not yet supported"),
+    row("autokey", Takes::Nothing, "authenticate by Autokey").missing(AUTOKEY),
+    row("bias", Takes::Number, "offset to add").unit("seconds").idle("ntpd 4.2.6 reads it and never uses it"),
+    row("ident", Takes::Text("GROUP"), "the Autokey group").since(Since::V428).idle(AUTOKEY),
+    row("xmtnonce", Takes::Nothing, "send a random number and no time")
+        .since(Since::V428P(14))
+        .idle("requests never tell the time of this machine"),
+    row("nts", Takes::Nothing, "authenticate by Network Time Security").since(Since::NtpSec).refused(NTS),
+    row("noval", Takes::Nothing, "do not check the server's certificate").since(Since::NtpSec).idle(NTS_ONLY),
+    row("ask", Takes::Word("HOST"), "the NTP server to ask the key server for")
+        .since(Since::NtpSec)
+        .idle(NTS_ONLY),
+    row("require", Takes::Word("HOST"), "the NTP server to insist on").since(Since::NtpSec).idle(NTS_ONLY),
+    row("aead", Takes::Word("NAME"), "the algorithm to ask for").since(Since::NtpSec).idle(NTS_ONLY),
+    row("ca", Takes::Word("FILE"), "the certificates to trust").since(Since::NtpSec).idle(NTS_ONLY),
+    row("cert", Takes::Word("FILE"), "the certificate to show").since(Since::NtpSec).idle(NTS_ONLY),
+];
+
+/// Beside those of `server` and `fudge`.
+pub(super) const REFCLOCK: &[Row] = &[
+    row("unit", Takes::Integer, "which one of its kind").only(0.0, 255.0).default("0").since(Since::NtpSec),
+    row("subtype", Takes::Integer, "variant of the driver").since(Since::NtpSec).idle(CLOCKS),
+    row("path", Takes::Word("FILE"), "the device").since(Since::NtpSec).idle(CLOCKS),
+    row("ppspath", Takes::Word("FILE"), "the device of its pulse").since(Since::NtpSec).idle(CLOCKS),
+    row("baud", Takes::Integer, "speed of the line").since(Since::NtpSec).idle(CLOCKS),
+];
+
+pub(super) const FUDGE: &[Row] = &[
+    row("stratum", Takes::Integer, "the stratum of the clock; a LOCAL clock should be far down")
+        .only(0.0, 16.0)
+        .default("5 for LOCAL"),
+    row("refid", Takes::Text("ID"), "the identifier of the clock, four characters").default("LOCL for LOCAL"),
+    row("time1", Takes::Number, "a correction of the clock").default("0").unit("seconds").idle(LOCAL),
+    row("time2", Takes::Number, "another correction").default("0").unit("seconds").idle(LOCAL),
+    row("flag1", Takes::Boolean, "a switch of the driver").default("0").idle(LOCAL),
+    row("flag2", Takes::Boolean, "a switch of the driver").default("0").idle(LOCAL),
+    row("flag3", Takes::Boolean, "a switch of the driver").default("0").idle(LOCAL),
+    row("flag4", Takes::Boolean, "a switch of the driver").default("0").idle(LOCAL),
+    row("abbrev", Takes::Text("NAME"), "a short name")
+        .since(Since::V428)
+        .idle("ntpd 4.2.8 stops at this word"),
+    row("minjitter", Takes::Number, "smallest jitter of the clock")
+        .unit("seconds")
+        .since(Since::V428P(14))
+        .idle(LOCAL),
+];
+
+pub(super) const RESTRICT_TARGET: &[Row] = &[
+    row("default", Takes::Nothing, "everybody whom no other line is about; both families without -4 or -6"),
+    row("source", Takes::Nothing, "our own servers, each as it is found").since(Since::V428),
+    row("mask", Takes::Word("MASK"), "the network around the address").default("that one host"),
+];
+
+pub(super) const RESTRICT: &[Row] = &[
+    row("ignore", Takes::Nothing, "drop everything"),
+    row("noserve", Takes::Nothing, "drop requests for the time, and answers of servers"),
+    row("noquery", Takes::Nothing, "drop ntpq's requests"),
+    row("nomodify", Takes::Nothing, "refuse ntpq's changes"),
+    row("notrust", Takes::Nothing, "drop what is not authenticated"),
+    row("nopeer", Takes::Nothing, "do not become anybody's peer unasked"),
+    row("noepeer", Takes::Nothing, "the same for peers whose address is not configured")
+        .since(Since::V428P(11)),
+    row("limited", Takes::Nothing, "limit how often a client may ask (discard)"),
+    row("kod", Takes::Nothing, "tell limited clients to slow down; does nothing without limited"),
+    row("version", Takes::Nothing, "drop packets of other versions than 4"),
+    row("flake", Takes::Nothing, "drop one packet in ten"),
+    row("ntpport", Takes::Nothing, "the line is for packets from port 123 only"),
+    row("notrap", Takes::Nothing, "refuse traps; there are none anyway"),
+    row("lowpriotrap", Takes::Nothing, "traps from there may give way").idle("there are no traps"),
+    row("mssntp", Takes::Nothing, "let Samba sign the answers")
+        .missing("answers are not signed for Windows domains"),
+    row("nomrulist", Takes::Nothing, "refuse the list of clients").since(Since::V428),
+    row("epeer", Takes::Nothing, "take back noepeer")
+        .since(Since::V428P(11))
+        .idle("nobody becomes a peer unasked, whatever it says"),
+    row("ippeerlimit", Takes::Integer, "how many peers one address may be")
+        .default("-1: any")
+        .since(Since::V428P(11))
+        .idle("nobody becomes a peer unasked"),
+    row("serverresponse", Takes::Word("fuzz"), "blur the time stamps of answers")
+        .since(Since::V428P(11))
+        .idle("the last bits of time stamps are random anyway"),
+];
+
+pub(super) const INTERFACE_ACTION: &[Row] = &[
+    row("listen", Takes::Words("WHICH"), "answer there"),
+    row("ignore", Takes::Words("WHICH"), "do not open it"),
+    row("drop", Takes::Words("WHICH"), "open it and drop what arrives"),
+];
+
+pub(super) const INTERFACE_MATCH: &[Row] = &[
+    row("all", Takes::Nothing, "every address but the wildcard"),
+    row("ipv4", Takes::Nothing, "every IPv4 address"),
+    row("ipv6", Takes::Nothing, "every IPv6 address"),
+    row("wildcard", Takes::Nothing, "the address that stands for any"),
+];
+
+pub(super) const CRYPTO: &[Row] = &[
+    row("host", Takes::Text("NAME"), "the name of this host").as_its_command(),
+    row("ident", Takes::Text("GROUP"), "the group").as_its_command(),
+    row("pw", Takes::Text("PASSWORD"), "the password of the files").as_its_command(),
+    row("randfile", Takes::Text("FILE"), "the random seed").as_its_command(),
+    row("digest", Takes::Text("NAME"), "the digest").as_its_command(),
+    row("sign", Takes::Text("FILE"), "the sign key").as_its_command(),
+    row("revoke", Takes::Integer, "as the command revoke").unit("log2 s").as_its_command(),
+];
+
+pub(super) const TRAP: &[Row] = &[
+    row("port", Takes::Integer, "the port").default("18447").as_its_command(),
+    row("interface", Takes::Word("ADDRESS"), "the address to send from").as_its_command(),
+];
+
+pub(super) const RESET: &[Row] = &[
+    row("allpeers", Takes::Nothing, "of all servers").since(Since::V428).as_its_command(),
+    row("auth", Takes::Nothing, "of authentication").since(Since::V428).as_its_command(),
+    row("ctl", Takes::Nothing, "of ntpq's requests").since(Since::V428).as_its_command(),
+    row("io", Takes::Nothing, "of packets").since(Since::V428).as_its_command(),
+    row("mem", Takes::Nothing, "of memory").since(Since::V428).as_its_command(),
+    row("sys", Takes::Nothing, "of the system").since(Since::V428).as_its_command(),
+    row("timer", Takes::Nothing, "of timers").since(Since::V428).as_its_command(),
+];
+
+pub(super) const SETVAR: &[Row] = &[row("default", Takes::Nothing, "show it in ntpq's plain rv")];
+
+pub(super) const KEY_RANGE: &[Row] =
+    &[row("...", Takes::Nothing, "all keys from the one before to the one behind")];

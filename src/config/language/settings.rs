@@ -1,0 +1,230 @@
+//! The words of commands that set values and switches.
+
+use super::{Row, Since, Takes, row};
+
+const MANYCAST: &str = "it is for manycast, which is not yet supported";
+const MEMORY: &str = "memory for clients is taken as it is needed, up to maxdepth";
+
+pub(super) const DISCARD: &[Row] = &[
+    row("average", Takes::Integer, "spacing of packets, on average")
+        .held(0.0, 17.0)
+        .default("3")
+        .unit("log2 s"),
+    row("minimum", Takes::Integer, "smallest spacing of packets; plain seconds in ntpd 4.2.8")
+        .held(0.0, 17.0)
+        .default("1")
+        .unit("log2 s"),
+    row("monitor", Takes::Integer, "age at which a client's place may be reused")
+        .held(0.0, 4e9)
+        .default("3000")
+        .unit("seconds")
+        .idle("when the list of clients is full, the one heard longest ago gives way"),
+];
+
+pub(super) const MRU: &[Row] = &[
+    row("maxdepth", Takes::Integer, "most clients that are remembered; the later of it and maxmem counts")
+        .held(1.0, 1e7)
+        .default("40000")
+        .since(Since::V428),
+    row("maxmem", Takes::Integer, "the same as maxdepth, by memory")
+        .held(1.0, 2e6)
+        .unit("KiB")
+        .since(Since::V428),
+    row("maxage", Takes::Integer, "age at which a client may be forgotten; ntpd's default is 64")
+        .held(0.0, 4e9)
+        .default("3600")
+        .unit("seconds")
+        .since(Since::V428),
+    row("mindepth", Takes::Integer, "clients that are remembered whatever their age")
+        .held(0.0, 1e7)
+        .default("600")
+        .since(Since::V428),
+    row("minage", Takes::Integer, "age below which a client is not forgotten")
+        .unit("seconds")
+        .since(Since::NtpSec)
+        .idle(MEMORY),
+    row("mincount", Takes::Integer, "packets below which a client may be forgotten")
+        .since(Since::NtpSec)
+        .idle(MEMORY),
+    row("initalloc", Takes::Integer, "places at the start").since(Since::V428).idle(MEMORY),
+    row("initmem", Takes::Integer, "memory at the start").unit("KiB").since(Since::V428).idle(MEMORY),
+    row("incalloc", Takes::Integer, "places that are added at a time").since(Since::V428).idle(MEMORY),
+    row("incmem", Takes::Integer, "memory that is added at a time")
+        .unit("KiB")
+        .since(Since::V428)
+        .idle(MEMORY),
+];
+
+pub(super) const RLIMIT: &[Row] = &[
+    row("memlock", Takes::Integer, "memory that may be locked")
+        .unit("MiB")
+        .since(Since::V428)
+        .as_its_command(),
+    row("stacksize", Takes::Integer, "size of the stack")
+        .unit("pages of 4 KiB")
+        .since(Since::V428)
+        .as_its_command(),
+    row("filenum", Takes::Integer, "files that may be open").since(Since::V428).as_its_command(),
+];
+
+pub(super) const TOS: &[Row] = &[
+    row("minclock", Takes::Number, "fewest survivors that clustering leaves").held(1.0, 1e4).default("3"),
+    row("maxclock", Takes::Number, "most associations; most servers of a pool").held(1.0, 1e4).default("10"),
+    row("minsane", Takes::Integer, "fewest servers that must agree").held(0.0, 1e4).default("1"),
+    row("mindist", Takes::Number, "smallest selection distance")
+        .held(0.0, 16.0)
+        .default("0.001")
+        .unit("seconds"),
+    row("maxdist", Takes::Number, "largest root distance of a source")
+        .held(0.0, 16.0)
+        .default("1.5")
+        .unit("seconds"),
+    row("floor", Takes::Integer, "smallest stratum of a source").held(0.0, 16.0).default("0"),
+    row("ceiling", Takes::Integer, "stratum from which a source is not used").held(0.0, 16.0).default("16"),
+    row("cohort", Takes::Boolean, "whether sources of our own stratum may be used")
+        .default("0")
+        .idle(MANYCAST),
+    row("orphan", Takes::Integer, "stratum at which a network without sources keeps together")
+        .held(1.0, 17.0)
+        .default("17: off")
+        .missing("orphan mode is not yet supported by rsntpd"),
+    row("orphanwait", Takes::Integer, "how long to wait for sources before that")
+        .held(0.0, 1e9)
+        .default("300")
+        .unit("seconds")
+        .since(Since::V428)
+        .idle("it is for orphan mode, which is not yet supported"),
+    row("beacon", Takes::Integer, "how often to look for manycast servers")
+        .held(0.0, 4e9)
+        .default("7200")
+        .unit("seconds")
+        .idle(MANYCAST),
+    row("bcpollbstep", Takes::Integer, "how early broadcasts may come")
+        .held(0.0, 4.0)
+        .default("0")
+        .since(Since::V428P(5))
+        .idle("broadcast is not yet supported"),
+    row("basedate", Takes::Words("DATE | DAYS"), "the earliest believable date")
+        .since(Since::V428P(11))
+        .idle("the era is chosen by the nearest date to the clock"),
+];
+
+pub(super) const TINKER: &[Row] = &[
+    row("panic", Takes::Number, "largest offset that is believed; 0: any")
+        .held(0.0, 1e12)
+        .default("1000")
+        .unit("seconds"),
+    row("step", Takes::Number, "offset from which the clock is stepped; 0: never")
+        .held(0.0, 1e12)
+        .default("0.128")
+        .unit("seconds"),
+    row("stepback", Takes::Number, "the same as step, for steps back; here for both")
+        .held(0.0, 1e12)
+        .default("0.128")
+        .unit("seconds")
+        .since(Since::V428),
+    row("stepfwd", Takes::Number, "the same as step, for steps forward; here for both")
+        .held(0.0, 1e12)
+        .default("0.128")
+        .unit("seconds")
+        .since(Since::V428),
+    row("stepout", Takes::Number, "how long a large offset must last")
+        .held(0.0, 1e12)
+        .default("900")
+        .unit("seconds"),
+    row("allan", Takes::Number, "the Allan intercept")
+        .held(0.0, 255.0)
+        .default("11")
+        .unit("log2 s")
+        .idle("the time constant follows from the noise and the wander that are measured"),
+    row("dispersion", Takes::Number, "growth of the error bound")
+        .held(0.0, 1e6)
+        .default("15")
+        .unit("ppm")
+        .idle("errors are always taken to grow by 15 ppm"),
+    row("freq", Takes::Number, "the frequency at the start").held(-500.0, 500.0).unit("ppm").idle(
+        "the frequency is the drift file's or measured, as with ntpd 4.2.6, which overwrites it at the start",
+    ),
+    row("huffpuff", Takes::Number, "span of the huff-n'-puff filter")
+        .held(0.0, 1e9)
+        .default("0: off")
+        .unit("seconds")
+        .idle("long delays are weighed by the estimator, which has no such filter"),
+    row("tick", Takes::Number, "the length of a tick of the clock")
+        .unit("seconds")
+        .since(Since::V428)
+        .idle("the kernel knows its own tick"),
+];
+
+const UNPEER: &str = "Autokey is not supported, and its errors end no association";
+
+pub(super) const SWITCHES: &[Row] = &[
+    row("auth", Takes::Nothing, "whether strangers must authenticate to become a source")
+        .default("on")
+        .idle("nobody becomes a source of time unasked"),
+    row("bclient", Takes::Nothing, "learn the time from broadcasts")
+        .default("off")
+        .idle("broadcast is not yet supported"),
+    row("calibrate", Takes::Nothing, "calibrate reference clocks")
+        .default("off")
+        .idle("it is for reference clocks, of which only LOCAL is supported yet"),
+    row("kernel", Takes::Nothing, "use the kernel's discipline; rsntpd has one of its own, whatever it says")
+        .default("on"),
+    row("monitor", Takes::Nothing, "remember clients; rsntpd does it for limited only").default("on"),
+    row("ntp", Takes::Nothing, "set the clock").default("on"),
+    row("stats", Takes::Nothing, "write statistics").default("on"),
+    row("mode7", Takes::Nothing, "answer ntpdc")
+        .default("off")
+        .since(Since::V428)
+        .missing("mode 7 (ntpdc) is not served: it was an amplifier; use ntpq"),
+    row("pps", Takes::Nothing, "use the pulse per second of the kernel")
+        .default("off")
+        .idle("ntpd's manual names it, and no ntpd has it"),
+    row("unpeer_crypto_early", Takes::Nothing, "end an association whose Autokey fails")
+        .default("on")
+        .since(Since::V428)
+        .idle(UNPEER),
+    row("unpeer_crypto_nak_early", Takes::Nothing, "end an association at a crypto-NAK")
+        .default("on")
+        .since(Since::V428)
+        .idle(UNPEER),
+    row("unpeer_digest_early", Takes::Nothing, "end an association at a wrong digest")
+        .default("on")
+        .since(Since::V428)
+        .idle(UNPEER),
+    row("pcsedge", Takes::Nothing, "which edge of a pulse counts")
+        .default("off")
+        .since(Since::V428P(12))
+        .idle("reference clocks other than LOCAL are not yet supported"),
+];
+
+pub(super) const STATISTICS: &[Row] = &[
+    row("loopstats", Takes::Nothing, "each update of the clock: offset, frequency, jitter, wander, poll"),
+    row("peerstats", Takes::Nothing, "each measurement: server, status, offset, delay, dispersion, jitter"),
+    row("clockstats", Takes::Nothing, "each answer of a reference clock"),
+    row("rawstats", Takes::Nothing, "each packet with its four time stamps"),
+    row("sysstats", Takes::Nothing, "each hour: counters of packets"),
+    row("protostats", Takes::Nothing, "each event, as it is logged"),
+    row("cryptostats", Takes::Nothing, "each event of Autokey").idle("there is no Autokey to tell of"),
+    row("timingstats", Takes::Nothing, "how long the daemon's own steps take")
+        .idle("there is no timing code to tell of"),
+];
+
+pub(super) const FILEGEN: &[Row] = &[
+    row("file", Takes::Text("NAME"), "the name behind statsdir").default("the kind"),
+    row("type", Takes::Words("TYPE"), "when a new file begins").default("day"),
+    row("link", Takes::Nothing, "keep a hard link without suffix to the current file").default("link"),
+    row("nolink", Takes::Nothing, "keep no such link"),
+    row("enable", Takes::Nothing, "write it").default("enable"),
+    row("disable", Takes::Nothing, "do not write it"),
+];
+
+pub(super) const FILEGEN_TYPE: &[Row] = &[
+    row("none", Takes::Nothing, "one file, without suffix"),
+    row("pid", Takes::Nothing, "one file a process, .#PID"),
+    row("day", Takes::Nothing, "one file a day, .YYYYMMDD"),
+    row("week", Takes::Nothing, "one file a week, .YYYYwWW"),
+    row("month", Takes::Nothing, "one file a month, .YYYYMM"),
+    row("year", Takes::Nothing, "one file a year, .YYYY"),
+    row("age", Takes::Nothing, "one file a day of running, .aSSSSSSSS"),
+];

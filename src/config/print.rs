@@ -1,0 +1,376 @@
+//! A configuration in the words of ntp.conf, one setting a line, as `--print-config` shows it and ntpq's
+//! `saveconfig` writes it. Read again, it gives the same configuration. Defaults are left out.
+
+use super::language::Keywords;
+use super::model::{
+    Config, Enable, Family, Filegen, InterfaceMatch, Kind, Mru, Restrict, RestrictTarget, Server, Target,
+    Tinker, Tos,
+};
+use super::statistics::{ACTIONS, KINDS, TYPES};
+use super::{lexer, servers};
+use crate::units::{KeyId, PollExponent, Ppm};
+use std::net::IpAddr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// Octets that need no quotes.
+const PLAIN: &[u8] = b"._:/-+@%[]~*?!&^'<>\\";
+
+/// The configuration as text. Names may hold octets that are no UTF-8.
+#[must_use]
+pub fn print(config: &Config) -> Vec<u8> {
+    let mut page = Page { out: Vec::new(), keywords: Keywords::new() };
+    page.files(config);
+    page.authentication(config);
+    page.settings(config);
+    page.statistics(config);
+    for entry in &config.restrict {
+        page.restrict(entry);
+    }
+    page.idle(config);
+    for server in &config.servers {
+        page.server(server);
+    }
+    page.out
+}
+
+/// A word where any word may stand: in quotes if it would not be read as it is.
+pub(super) fn word(text: &[u8]) -> Vec<u8> {
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || PLAIN.contains(b);
+    if text.iter().all(plain) && !text.starts_with(b"-") {
+        return text.to_vec();
+    }
+    // A quotation mark cannot be written; none is ever read.
+    let inner: Vec<u8> = text.iter().copied().filter(|b| !matches!(b, b'"' | b'\n' | 0)).collect();
+    [b"\"", inner.as_slice(), b"\""].concat()
+}
+
+struct Page {
+    out: Vec<u8>,
+    keywords: Keywords,
+}
+
+impl Page {
+    fn line(&mut self, words: &[&[u8]]) {
+        let words: Vec<&[u8]> = words.iter().copied().filter(|w| !w.is_empty()).collect();
+        self.out.extend(words.join(&b' '));
+        self.out.push(b'\n');
+    }
+
+    /// A line of words that need no quotes.
+    fn say(&mut self, text: &str) {
+        self.line(&[text.as_bytes()]);
+    }
+
+    /// A word where words of the language and numbers may stand as well.
+    fn name(&self, text: &[u8]) -> Vec<u8> {
+        if self.keywords.find(text).is_some() || lexer::is_number(text) {
+            return [b"\"", text, b"\""].concat();
+        }
+        word(text)
+    }
+
+    fn path(&mut self, command: &str, path: Option<&Path>, rest: &str) {
+        if let Some(path) = path {
+            self.line(&[command.as_bytes(), &word(path.as_os_str().as_bytes()), rest.as_bytes()]);
+        }
+    }
+
+    fn files(&mut self, config: &Config) {
+        let threshold = config.drift_threshold.map(|t| number(rate(t)));
+        match (&config.driftfile, threshold) {
+            (None, Some(threshold)) => self.say(&format!("nonvolatile {threshold}")),
+            (Some(path), Some(threshold)) => {
+                // Behind driftfile it must not look like a whole number.
+                let point = if threshold.contains('.') { "" } else { ".0" };
+                self.path("driftfile", Some(path), &format!("{threshold}{point}"));
+            }
+            (path, None) => self.path("driftfile", path.as_deref(), ""),
+        }
+        self.path("leapfile", config.leapfile.as_deref(), "");
+        self.path("logfile", config.logfile.as_deref(), "");
+        self.path("pidfile", config.pidfile.as_deref(), "");
+        self.path("saveconfigdir", config.saveconfigdir.as_deref(), "");
+        if !config.logconfig.is_empty() {
+            let words: Vec<Vec<u8>> = config.logconfig.iter().map(|w| log_word(w)).collect();
+            self.line(&[b"logconfig", &words.join(&b' ')]);
+        }
+        for (name, value, shown) in &config.setvar {
+            let shown: &[u8] = if *shown { b"default" } else { b"" };
+            self.line(&[b"setvar", &word(name.as_bytes()), b"=", &word(value.as_bytes()), shown]);
+        }
+        for rule in &config.interfaces {
+            let action = name_of(&ACTIONS, rule.action);
+            let which = match &rule.matches {
+                InterfaceMatch::All => b"all".to_vec(),
+                InterfaceMatch::V4 => b"ipv4".to_vec(),
+                InterfaceMatch::V6 => b"ipv6".to_vec(),
+                InterfaceMatch::Wildcard => b"wildcard".to_vec(),
+                InterfaceMatch::Name(name) => self.name(name.as_bytes()),
+                InterfaceMatch::Address(address, length) => {
+                    let whole = if address.is_ipv4() { 32 } else { 128 };
+                    let length = if *length == whole { String::new() } else { format!("/{length}") };
+                    format!("{address}{length}").into_bytes()
+                }
+            };
+            self.line(&[b"interface", action.as_bytes(), &which]);
+        }
+    }
+
+    fn authentication(&mut self, config: &Config) {
+        let auth = &config.auth;
+        self.path("keys", auth.keys.as_deref(), "");
+        if !auth.trusted.is_empty() {
+            self.say(&format!("trustedkey {}", ranges(&auth.trusted).join(" ")));
+        }
+        if let Some(KeyId(key)) = auth.request {
+            self.say(&format!("requestkey {key}"));
+        }
+        if let Some(KeyId(key)) = auth.control {
+            self.say(&format!("controlkey {key}"));
+        }
+    }
+
+    /// The settings that differ from the default.
+    fn pairs(&mut self, command: &str, pairs: &[(&str, Option<f64>)]) {
+        let words: Vec<String> =
+            pairs.iter().filter_map(|(name, value)| value.map(|v| format!("{name} {}", number(v)))).collect();
+        if !words.is_empty() {
+            self.say(&format!("{command} {}", words.join(" ")));
+        }
+    }
+
+    fn settings(&mut self, config: &Config) {
+        let (t, d) = (&config.tinker, Tinker::default());
+        let unless = |default: f64, value: f64| (value != default).then_some(value);
+        self.pairs(
+            "tinker",
+            &[
+                ("panic", unless(d.panic.get(), t.panic.get())),
+                ("step", unless(d.step.get(), t.step.get())),
+                ("stepout", unless(d.stepout.get(), t.stepout.get())),
+                ("dispersion", unless(d.dispersion.get(), t.dispersion.get())),
+                ("allan", unless(d.allan, t.allan)),
+                ("huffpuff", unless(d.huffpuff.get(), t.huffpuff.get())),
+                ("freq", t.freq.map(Ppm::get)),
+            ],
+        );
+        let (t, d) = (&config.tos, Tos::default());
+        self.pairs(
+            "tos",
+            &[
+                ("minclock", unless(d.minclock.into(), t.minclock.into())),
+                ("maxclock", unless(d.maxclock.into(), t.maxclock.into())),
+                ("minsane", unless(d.minsane.into(), t.minsane.into())),
+                ("mindist", unless(d.mindist.get(), t.mindist.get())),
+                ("maxdist", unless(d.maxdist.get(), t.maxdist.get())),
+                ("floor", unless(d.floor.into(), t.floor.into())),
+                ("ceiling", unless(d.ceiling.into(), t.ceiling.into())),
+                ("cohort", unless(0.0, u8::from(t.cohort).into())),
+                ("orphan", unless(d.orphan.into(), t.orphan.into())),
+                ("orphanwait", unless(d.orphanwait.get(), t.orphanwait.get())),
+                ("beacon", unless(d.beacon.into(), t.beacon.into())),
+            ],
+        );
+        let (t, d) = (&config.discard, super::model::Discard::default());
+        self.pairs(
+            "discard",
+            &[
+                ("average", unless(d.average.into(), t.average.into())),
+                ("minimum", unless(d.minimum.into(), t.minimum.into())),
+                ("monitor", unless(d.monitor.into(), t.monitor.into())),
+            ],
+        );
+        let (t, d) = (&config.mru, Mru::default());
+        self.pairs(
+            "mru",
+            &[
+                ("maxdepth", unless(d.maxdepth.into(), t.maxdepth.into())),
+                ("maxage", unless(d.maxage.into(), t.maxage.into())),
+                ("mindepth", unless(d.mindepth.into(), t.mindepth.into())),
+            ],
+        );
+        if let Some(code) = config.dscp {
+            self.say(&format!("dscp {code}"));
+        }
+        for ((name, now), (_, default)) in
+            switches(&config.enable).into_iter().zip(switches(&Enable::default()))
+        {
+            if now != default {
+                self.say(&format!("{} {name}", if now { "enable" } else { "disable" }));
+            }
+        }
+    }
+
+    fn statistics(&mut self, config: &Config) {
+        self.path("statsdir", config.statistics.dir.as_deref(), "");
+        for Filegen { kind, file, rotation, link, enabled } in &config.statistics.filegens {
+            let (kind, rotation) = (name_of(&KINDS, *kind), name_of(&TYPES, *rotation));
+            let link = if *link { "link" } else { "nolink" };
+            let enabled = if *enabled { "enable" } else { "disable" };
+            let rest = format!("type {rotation} {link} {enabled}");
+            self.line(&[b"filegen", kind.as_bytes(), b"file", &word(file.as_bytes()), rest.as_bytes()]);
+        }
+    }
+
+    fn restrict(&mut self, entry: &Restrict) {
+        let (family, whom, mask) = match &entry.target {
+            RestrictTarget::Default(family) => (*family, b"default".to_vec(), String::new()),
+            RestrictTarget::Source => (Family::Any, b"source".to_vec(), String::new()),
+            RestrictTarget::Name(name, family) => (*family, self.name(name.as_bytes()), String::new()),
+            RestrictTarget::Net { address, mask } => {
+                let one = match mask {
+                    IpAddr::V4(mask) => mask.to_bits() == u32::MAX,
+                    IpAddr::V6(mask) => mask.to_bits() == u128::MAX,
+                };
+                let mask = if one { String::new() } else { format!("mask {mask}") };
+                (Family::Any, address.to_string().into_bytes(), mask)
+            }
+        };
+        let mut flags: Vec<&str> = entry.flags.words().collect();
+        if entry.ntpport {
+            flags.push("ntpport");
+        }
+        let flags = flags.join(" ");
+        self.line(&[b"restrict", option_of(family), &whom, mask.as_bytes(), flags.as_bytes()]);
+    }
+
+    /// What changes nothing; options of one command on one line.
+    fn idle(&mut self, config: &Config) {
+        for same in config.idle.chunk_by(|a, b| a.command == b.command && !b.option.is_empty()) {
+            let mut words: Vec<&[u8]> = vec![same[0].command.as_bytes()];
+            words.extend(same.iter().flat_map(|idle| [idle.option.as_bytes(), &idle.value]));
+            self.line(&words);
+        }
+    }
+
+    fn server(&mut self, server: &Server) {
+        let command = match server.kind {
+            Kind::Server => "server",
+            Kind::Pool => "pool",
+            Kind::Peer => "peer",
+            Kind::Broadcast => "broadcast",
+            Kind::ManycastClient => "manycastclient",
+        };
+        let whom = match &server.target {
+            Target::Address(address) => address.to_string().into_bytes(),
+            Target::Name(name) => word(name.as_bytes()),
+            Target::LocalClock { unit } => format!("127.127.1.{unit}").into_bytes(),
+            Target::RefClock { kind, unit } => format!("127.127.{kind}.{unit}").into_bytes(),
+        };
+        let mut options: Vec<Vec<u8>> = Vec::new();
+        for (set, name) in [
+            (server.iburst, "iburst"),
+            (server.burst, "burst"),
+            (server.prefer, "prefer"),
+            (server.noselect, "noselect"),
+            (server.truechimer, "true"),
+            (server.preempt, "preempt"),
+            (server.xleave, "xleave"),
+        ] {
+            if set {
+                options.push(name.into());
+            }
+        }
+        let mut number = |name: &str, value: u32, default: u32| {
+            if value != default {
+                options.push(format!("{name} {value}").into_bytes());
+            }
+        };
+        number("minpoll", server.minpoll.get().into(), PollExponent::DEFAULT_MIN.get().into());
+        number("maxpoll", server.maxpoll.get().into(), servers::default_maxpoll(server).get().into());
+        number("key", server.key.map_or(0, |key| key.0), 0);
+        number("version", server.version.into(), 4);
+        for idle in &server.idle {
+            let words = [idle.option.as_bytes(), &idle.value];
+            options.push(words[..1 + usize::from(!idle.value.is_empty())].join(&b' '));
+        }
+        let options = options.join(&b' ');
+        self.line(&[command.as_bytes(), option_of(server.family), &whom, &options]);
+        self.fudge(server, &whom);
+    }
+
+    fn fudge(&mut self, server: &Server, whom: &[u8]) {
+        let fudge = &server.fudge;
+        let mut factors: Vec<Vec<u8>> = Vec::new();
+        for (name, value) in [("time1", fudge.time1.get()), ("time2", fudge.time2.get())] {
+            if value != 0.0 {
+                factors.push(format!("{name} {}", number(value)).into_bytes());
+            }
+        }
+        if let Some(stratum) = fudge.stratum {
+            factors.push(format!("stratum {}", stratum.get()).into_bytes());
+        }
+        if let Some(refid) = fudge.refid {
+            factors.push([b"refid ", word(refid.text()).as_slice()].concat());
+        }
+        for (flag, number) in fudge.flags.iter().zip(1..) {
+            if *flag {
+                factors.push(format!("flag{number} 1").into_bytes());
+            }
+        }
+        if !factors.is_empty() {
+            self.line(&[b"fudge", whom, &factors.join(&b' ')]);
+        }
+    }
+}
+
+const fn switches(enable: &Enable) -> [(&'static str, bool); 7] {
+    [
+        ("auth", enable.auth),
+        ("bclient", enable.bclient),
+        ("calibrate", enable.calibrate),
+        ("kernel", enable.kernel),
+        ("monitor", enable.monitor),
+        ("ntp", enable.ntp),
+        ("stats", enable.stats),
+    ]
+}
+
+fn option_of(family: Family) -> &'static [u8] {
+    match family {
+        Family::Any => b"",
+        Family::V4 => b"-4",
+        Family::V6 => b"-6",
+    }
+}
+
+fn name_of<T: PartialEq + Copy>(table: &[(&'static str, T)], wanted: T) -> &'static str {
+    table.iter().find(|(_, value)| *value == wanted).map_or("", |(name, _)| name)
+}
+
+/// A word of `logconfig`, where `=` has no other meaning.
+fn log_word(text: &str) -> Vec<u8> {
+    match text.strip_prefix('=') {
+        Some(rest) if word(rest.as_bytes()) == rest.as_bytes() => text.as_bytes().to_vec(),
+        _ if text.starts_with('-') && !text.starts_with("-4") && !text.starts_with("-6") => text.into(),
+        _ => word(text.as_bytes()),
+    }
+}
+
+/// The number that reads as this threshold: a rate, such as 1e-7 for 0.1 ppm.
+fn rate(threshold: Ppm) -> f64 {
+    let near = threshold.get() / 1e6;
+    let candidates = [near, near.next_up(), near.next_down(), near.next_up().next_up()];
+    candidates.into_iter().find(|rate| Ppm::from_rate(*rate) == threshold).unwrap_or(near)
+}
+
+/// A number that ntpd 4.2.6 reads, too: with an exponent there must be a point.
+pub(super) fn number(value: f64) -> String {
+    let size = value.abs();
+    if size == 0.0 || (1e-9..1e15).contains(&size) {
+        return value.to_string();
+    }
+    let text = format!("{value:e}");
+    if text.contains('.') { text } else { text.replace('e', ".0e") }
+}
+
+/// Keys, three and more in a row as a range.
+fn ranges(keys: &[KeyId]) -> Vec<String> {
+    let runs = keys.chunk_by(|a, b| a.0.checked_add(1) == Some(b.0));
+    runs.flat_map(|run| match run {
+        [first, _, .., last] => vec![format!("( {} ... {} )", first.0, last.0)],
+        _ => run.iter().map(|key| key.0.to_string()).collect(),
+    })
+    .collect()
+}

@@ -1,0 +1,196 @@
+//! Words and their arguments, read as their rows say: kind, range, and what becomes of them.
+
+use super::diagnostic::Severity;
+use super::language::{self, Beyond, Context, Row, Standing, Takes};
+use super::lexer::{Token, TokenKind};
+use super::line::{Advice, Dropped, Line};
+use super::model::Idle;
+use super::print;
+
+/// What stood behind a word.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Value {
+    Nothing,
+    Number(f64),
+    Boolean(bool),
+    Text(Vec<u8>),
+}
+
+impl Value {
+    /// The number; 0 for what is none.
+    pub(super) fn number(&self) -> f64 {
+        match self {
+            Self::Number(value) => *value,
+            Self::Boolean(on) => f64::from(u8::from(*on)),
+            Self::Nothing | Self::Text(_) => 0.0,
+        }
+    }
+
+    /// As it is written in a configuration.
+    pub(super) fn written(&self) -> Vec<u8> {
+        match self {
+            Self::Nothing => Vec::new(),
+            Self::Number(value) => print::number(*value).into_bytes(),
+            Self::Boolean(on) => u8::from(*on).to_string().into_bytes(),
+            Self::Text(text) => print::word(text),
+        }
+    }
+}
+
+/// A word with its argument.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub(super) row: &'static Row,
+    pub(super) value: Value,
+}
+
+impl Found {
+    /// For the list of what changes nothing.
+    pub(super) fn idle(&self, command: &'static str) -> Idle {
+        Idle { command, option: self.row.name, value: self.value.written() }
+    }
+}
+
+/// The words of `context` to the end of the line. A word that does not belong there ends the list, and
+/// this is told with `effect`; a missing or wrong argument loses the whole line.
+pub(super) fn words(line: &mut Line<'_>, context: Context, of: &str) -> Result<Vec<Found>, Dropped> {
+    list(line, &[context], of, super::servers::REST_IS_LOST)
+}
+
+/// As [`words`], with words of several contexts and another effect of a word that is not known;
+/// `{rest}` in it stands for this word and those behind it.
+pub(super) fn list(
+    line: &mut Line<'_>,
+    contexts: &[Context],
+    of: &str,
+    effect: &str,
+) -> Result<Vec<Found>, Dropped> {
+    let mut found = Vec::new();
+    let mut any = false;
+    while let Some(token) = line.next() {
+        any = true;
+        let Some(row) = row_of(&token, contexts) else {
+            let names: Vec<&str> = contexts.iter().flat_map(|c| language::names(*c)).collect();
+            let rest = if line.peek().is_some() { "it and what follows it" } else { "it" };
+            // Whoever writes an address behind an address means another server.
+            let expected = if contexts == [Context::Association] && token.text.contains(&b'.') {
+                "an option such as iburst; another server needs a line of its own".to_owned()
+            } else {
+                choice(&names)
+            };
+            line.unexpected(&token, &expected, &names, effect.replace("{rest}", rest));
+            break;
+        };
+        found.extend(argument(line, row, &token)?);
+    }
+    if !any
+        && !matches!(contexts[0], Context::Association | Context::Crypto | Context::Refclock | Context::Trap)
+    {
+        let names: Vec<&str> = contexts.iter().flat_map(|c| language::names(*c)).collect();
+        return Err(line.bad_argument(of, None, &choice(&names)));
+    }
+    Ok(found)
+}
+
+/// The row of a word where one of these contexts is.
+pub(super) fn row_of(token: &Token, contexts: &[Context]) -> Option<&'static Row> {
+    let TokenKind::Keyword(word) = token.kind else { return None };
+    contexts.iter().find_map(|context| language::find(*context, word))
+}
+
+/// The first of them, for a message.
+pub(super) fn choice(names: &[&str]) -> String {
+    const SHOWN: usize = 8;
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [few @ .., last] if names.len() <= SHOWN => format!("{} or {last}", few.join(", ")),
+        _ => format!("one of {}, …", names[..SHOWN].join(", ")),
+    }
+}
+
+/// The argument of a word; nothing if it is out of range and does not count, or is refused.
+pub(super) fn argument(
+    line: &mut Line<'_>,
+    row: &'static Row,
+    token: &Token,
+) -> Result<Option<Found>, Dropped> {
+    let at = line.next_span();
+    let value = match row.takes {
+        Takes::Integer => Value::Number(line.integer(row)? as f64),
+        Takes::Number => Value::Number(line.number(row)?),
+        Takes::Boolean => Value::Boolean(boolean(line, row)?),
+        Takes::Text(label) | Takes::Word(label) => Value::Text(line.text(row.name, label)?),
+        _ => Value::Nothing,
+    };
+    let Some(value) = in_range(line, row, value, at) else { return Ok(None) };
+    tell(line, row, &value, token);
+    let refused = matches!(row.standing, Standing::Refused(_));
+    Ok((!refused).then_some(Found { row, value }))
+}
+
+fn in_range(line: &mut Line<'_>, row: &Row, value: Value, at: std::ops::Range<usize>) -> Option<Value> {
+    let (Value::Number(number), Some((low, high))) = (&value, row.range) else { return Some(value) };
+    let held = number.clamp(low, high);
+    if held == *number {
+        return Some(value);
+    }
+    let message = format!("{} {number} is out of range", row.name);
+    let default = if row.default.is_empty() { "nothing" } else { row.default };
+    let (severity, effect, value) = match row.beyond {
+        Beyond::Held => {
+            (Severity::Warning, format!("{} {held} is used", row.name), Some(Value::Number(held)))
+        }
+        Beyond::Ignored => (Severity::Error, format!("{} is as without it: {default}", row.name), None),
+    };
+    let expected = Some(row.expects());
+    let advice = Advice { expected, suggestion: exponent(row, *number) };
+    line.say(severity, at, message, advice, effect);
+    value
+}
+
+/// The exponent that was probably meant by someone who wrote seconds.
+fn exponent(row: &Row, seconds: f64) -> Option<String> {
+    let (low, high) = row.range.filter(|_| row.unit == "log2 s")?;
+    let exponent = seconds.log2().round();
+    let exact = seconds > high && exponent.exp2() == seconds;
+    (exact && (low..=high).contains(&exponent)).then(|| format!("{exponent}, which is {} s", exponent.exp2()))
+}
+
+/// Tells what becomes of a word that is not honoured.
+pub(super) fn tell(line: &mut Line<'_>, row: &Row, value: &Value, token: &Token) {
+    let (severity, why) = match row.standing {
+        Standing::Honoured | Standing::AsItsCommand => return,
+        // What changes nothing anywhere need not be told.
+        Standing::Idle(_) if is_default(row, value) => return,
+        Standing::Idle(why) => (Severity::Note, why),
+        Standing::Missing(_) if is_default(row, value) => return,
+        Standing::Missing(why) => (Severity::Warning, why),
+        Standing::Refused(why) => (Severity::Error, why),
+    };
+    let message = format!("{} has no effect", row.name);
+    line.say(severity, token.span.clone(), message, Advice::default(), why);
+}
+
+/// Whether it says what holds anyway. A default may have an explanation behind a colon.
+fn is_default(row: &Row, value: &Value) -> bool {
+    let default = row.default.split(':').next().and_then(|d| d.parse::<f64>().ok());
+    match value {
+        Value::Number(_) | Value::Boolean(_) => default == Some(value.number()),
+        Value::Nothing | Value::Text(_) => false,
+    }
+}
+
+/// `0`, `1` or `true`; another number is taken as 1, as ntpd does.
+fn boolean(line: &mut Line<'_>, row: &Row) -> Result<bool, Dropped> {
+    if line.take_keyword("true") {
+        return Ok(true);
+    }
+    let at = line.next_span();
+    let value = line.integer(row)?;
+    if !(0..=1).contains(&value) {
+        let message = format!("{} {value} is neither 0 nor 1", row.name);
+        line.say(Severity::Warning, at, message, Advice::expected("0 or 1"), "1 is used");
+    }
+    Ok(value != 0)
+}

@@ -1,0 +1,182 @@
+//! `statistics`, `filegen`, `interface`, `logconfig`.
+
+use super::address::address;
+use super::diagnostic::{Severity, quote};
+use super::language::{self, Context};
+use super::lexer::{Token, TokenKind};
+use super::line::{Advice, Dropped, Line};
+use super::model::{
+    Config, Filegen, FilegenType, InterfaceAction, InterfaceMatch, InterfaceRule, StatKind, Statistics,
+};
+use super::reader::{self, Value, choice};
+
+/// Kinds of statistics and their words.
+pub(super) const KINDS: [(&str, StatKind); 8] = [
+    ("clockstats", StatKind::Clock),
+    ("cryptostats", StatKind::Crypto),
+    ("loopstats", StatKind::Loop),
+    ("peerstats", StatKind::Peer),
+    ("protostats", StatKind::Proto),
+    ("rawstats", StatKind::Raw),
+    ("sysstats", StatKind::Sys),
+    ("timingstats", StatKind::Timing),
+];
+
+/// Types of files and their words.
+pub(super) const TYPES: [(&str, FilegenType); 7] = [
+    ("none", FilegenType::None),
+    ("pid", FilegenType::Pid),
+    ("day", FilegenType::Day),
+    ("week", FilegenType::Week),
+    ("month", FilegenType::Month),
+    ("year", FilegenType::Year),
+    ("age", FilegenType::Age),
+];
+
+/// Actions of interface rules and their words.
+pub(super) const ACTIONS: [(&str, InterfaceAction); 3] = [
+    ("listen", InterfaceAction::Listen),
+    ("ignore", InterfaceAction::Ignore),
+    ("drop", InterfaceAction::Drop),
+];
+
+fn named<T: Copy>(token: Option<&Token>, table: &[(&'static str, T)]) -> Option<(&'static str, T)> {
+    match token.map(|t| t.kind) {
+        Some(TokenKind::Keyword(word)) => table.iter().find(|(name, _)| *name == word).copied(),
+        _ => None,
+    }
+}
+
+fn filegen_of<'c>(all: &'c mut Vec<Filegen>, name: &str, kind: StatKind) -> &'c mut Filegen {
+    let index = all.iter().position(|f| f.kind == kind).unwrap_or_else(|| {
+        let fresh =
+            Filegen { kind, file: name.to_owned(), rotation: FilegenType::Day, link: true, enabled: false };
+        all.push(fresh);
+        all.len() - 1
+    });
+    &mut all[index]
+}
+
+pub(super) fn statistics(line: &mut Line<'_>, into: &mut Statistics) -> Result<(), Dropped> {
+    for found in reader::words(line, Context::Statistics, "statistics")? {
+        if let Some((name, kind)) = KINDS.iter().find(|(name, _)| *name == found.row.name) {
+            filegen_of(&mut into.filegens, name, *kind).enabled = true;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn filegen(line: &mut Line<'_>, into: &mut Statistics) -> Result<(), Dropped> {
+    let token = line.next();
+    let names = language::names(Context::Statistics);
+    let Some((name, kind)) = named(token.as_ref(), &KINDS) else {
+        let Some(token) = token else { return Err(line.bad_argument("filegen", None, &choice(&names))) };
+        line.unexpected(&token, &choice(&names), &names, "the whole line is ignored".to_owned());
+        return Err(Dropped);
+    };
+    if let (Some(row), Some(token)) = (language::find(Context::Statistics, name), &token) {
+        reader::tell(line, row, &Value::Nothing, token);
+    }
+    let mut new = filegen_of(&mut into.filegens, name, kind).clone();
+    new.enabled = true;
+    while let Some(token) = line.next() {
+        match token.kind {
+            TokenKind::Keyword("file") => new.file = line.name("file", "a file name")?,
+            TokenKind::Keyword("type") => new.rotation = rotation(line)?,
+            TokenKind::Keyword("link") => new.link = true,
+            TokenKind::Keyword("nolink") => new.link = false,
+            TokenKind::Keyword("enable") => new.enabled = true,
+            TokenKind::Keyword("disable") => new.enabled = false,
+            _ => {
+                let words = language::names(Context::Filegen);
+                let effect = "the words before it take effect, it and what follows do not".to_owned();
+                line.unexpected(&token, &choice(&words), &words, effect);
+                break;
+            }
+        }
+    }
+    *filegen_of(&mut into.filegens, name, kind) = new;
+    Ok(())
+}
+
+fn rotation(line: &mut Line<'_>) -> Result<FilegenType, Dropped> {
+    let token = line.next();
+    let found = named(token.as_ref(), &TYPES).map(|(_, rotation)| rotation);
+    found.ok_or_else(|| {
+        let names = language::names(Context::FilegenType);
+        line.bad_argument("type", token.as_ref(), &choice(&names))
+    })
+}
+
+pub(super) fn interface(line: &mut Line<'_>, config: &mut Config, command: &str) -> Result<(), Dropped> {
+    let token = line.next();
+    let Some((_, action)) = named(token.as_ref(), &ACTIONS) else {
+        let expected = "listen, ignore or drop, and then which";
+        return Err(line.bad_argument(command, token.as_ref(), expected));
+    };
+    let wanted = "all, ipv4, ipv6, wildcard, a name or an address";
+    let which = line.peek().map(|t| t.kind);
+    let matches = match which {
+        Some(TokenKind::Keyword(word)) if language::find(Context::InterfaceMatch, word).is_some() => {
+            line.next();
+            match word {
+                "all" => InterfaceMatch::All,
+                "ipv4" => InterfaceMatch::V4,
+                "ipv6" => InterfaceMatch::V6,
+                _ => InterfaceMatch::Wildcard,
+            }
+        }
+        _ => interface_name(&line.name(command, wanted)?),
+    };
+    config.interfaces.push(InterfaceRule { action, matches });
+    line.done(&format!("the {command} rule"));
+    Ok(())
+}
+
+fn interface_name(text: &str) -> InterfaceMatch {
+    let (net, length) = text.rsplit_once('/').map_or((text, None), |(net, length)| (net, Some(length)));
+    let Some(address) = address(net.as_bytes()) else { return InterfaceMatch::Name(text.to_owned()) };
+    let whole: u8 = if address.is_ipv4() { 32 } else { 128 };
+    match length.map(str::parse::<u8>) {
+        None => InterfaceMatch::Address(address, whole),
+        Some(Ok(length)) if length <= whole => InterfaceMatch::Address(address, length),
+        Some(_) => InterfaceMatch::Name(text.to_owned()),
+    }
+}
+
+const CLASSES: [&str; 5] = ["", "clock", "peer", "sync", "sys"];
+const MESSAGES: [&str; 5] = ["all", "info", "events", "status", "statistics"];
+
+/// Whether ntpd knows this class of messages; `word` has no prefix.
+fn is_class(word: &str) -> bool {
+    let all = word.strip_prefix("all").is_some_and(|w| MESSAGES.contains(&w) || CLASSES[1..].contains(&w));
+    all || CLASSES.iter().any(|class| word.strip_prefix(class).is_some_and(|t| MESSAGES.contains(&t)))
+}
+
+/// `logconfig` words: kept as written; unknown ones told.
+pub(super) fn logconfig(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dropped> {
+    let mut any = false;
+    while let Some(token) = line.next() {
+        any = true;
+        let text = String::from_utf8_lossy(&token.text).into_owned();
+        let word = text.strip_prefix(['=', '+', '-']).unwrap_or(&text);
+        if is_class(word) || word.is_empty() {
+            // 4.2.8: without a sign it is =.
+            let sign = if text.starts_with(['=', '+', '-']) { "" } else { "=" };
+            config.logconfig.push(format!("{sign}{text}"));
+            continue;
+        }
+        let message = format!("no class of messages {}", quote(&token.text));
+        let advice = Advice::expected(
+            "=, + or -, then clock, peer, sync, sys or all, then all, info, events, status or statistics",
+        );
+        let effect =
+            if text.starts_with('=') { "nothing is logged for it, as ntpd does" } else { "it is ignored" };
+        if text.starts_with('=') {
+            // An unknown class still empties the mask.
+            config.logconfig.push("=".to_owned());
+        }
+        line.say(Severity::Error, token.span.clone(), message, advice, effect);
+    }
+    if any { Ok(()) } else { Err(line.bad_argument("logconfig", None, "=syncall +sysevents and the like")) }
+}

@@ -1,0 +1,52 @@
+//! What holds of every text, whoever wrote it: for the property tests, the replay and the fuzz target.
+
+use rsntpd::config::model::{Config, Origin};
+use rsntpd::config::{Diagnostic, Parsed, Severity, parse, print};
+use std::path::Path;
+
+/// What every includefile holds.
+const INCLUDED: &[u8] = b"server included.example ibrust\nincludefile again\nrestrict 192.0.2.9 nomodify\n";
+
+/// Reads a text that may include others.
+pub fn read(text: &[u8]) -> Parsed {
+    parse(Path::new("/etc/ntp.conf"), text, &mut |path| {
+        if path.as_os_str().len() % 2 == 0 { Ok(INCLUDED.to_vec()) } else { Err("No such file".to_owned()) }
+    })
+}
+
+/// The configuration without the places that it comes from.
+fn plain(config: &Config) -> Config {
+    let mut config = config.clone();
+    for entry in &mut config.restrict {
+        entry.origin = Origin::default();
+    }
+    config
+}
+
+/// Every finding can be shown, and what is printed of the configuration reads as the same configuration,
+/// without an error, and prints as the same text.
+///
+/// # Panics
+/// If it is not so.
+pub fn hold(text: &[u8]) {
+    let first = read(text);
+    for found in first.diagnostics.iter().chain(&first.lints) {
+        assert!(found.span.end <= found.source.len() && found.span.start <= found.span.end);
+        assert!(found.line > 0 && found.column > 0 && !found.effect.is_empty(), "{found:?}");
+        assert!(!found.log_line().contains('\n'), "{found:?}");
+        let shown = found.render(false);
+        assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
+    }
+    let printed = print(&first.config);
+    let second = read(&printed);
+    let shown = String::from_utf8_lossy(&printed);
+    let errors: Vec<String> = second
+        .diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .map(Diagnostic::log_line)
+        .collect();
+    assert!(errors.is_empty(), "{shown}\n{errors:?}");
+    assert_eq!(String::from_utf8_lossy(&print(&second.config)), shown);
+    assert_eq!(plain(&second.config), plain(&first.config), "{shown}");
+}
