@@ -175,7 +175,6 @@ fn what_waits_for_its_time_is_told_in_one_line() {
         ("crypto pw secret", "Autokey is not supported"),
         ("peer 10.0.0.1", "symmetric peers are not yet supported"),
         ("server 127.127.20.0", "reference clocks other than LOCAL"),
-        ("statistics loopstats", "statistics files are not yet written"),
         ("enable mode7", "mode 7 (ntpdc) is not served"),
         ("simulate {\n server 0\n}\nserver foo", "the block is skipped"),
     ] {

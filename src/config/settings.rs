@@ -279,17 +279,6 @@ fn filegen_of<'c>(config: &'c mut Config, name: &str, kind: StatKind) -> &'c mut
     &mut all[index]
 }
 
-fn statistics_are_not_written(line: &mut Line<'_>) {
-    let message = "statistics files are not yet written by rsntpd".to_owned();
-    line.say(
-        Severity::Warning,
-        line.end(),
-        message,
-        Advice::default(),
-        "the setting is kept and has no effect",
-    );
-}
-
 pub(super) fn statistics(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dropped> {
     let names: Vec<&str> = STATISTICS.iter().map(|(n, _)| *n).collect();
     let mut any = false;
@@ -310,7 +299,6 @@ pub(super) fn statistics(line: &mut Line<'_>, config: &mut Config) -> Result<(),
             "loopstats, peerstats, clockstats, rawstats or sysstats",
         ));
     }
-    statistics_are_not_written(line);
     Ok(())
 }
 
@@ -349,7 +337,6 @@ pub(super) fn filegen(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dr
         }
     }
     *filegen_of(config, name, kind) = new;
-    statistics_are_not_written(line);
     Ok(())
 }
 

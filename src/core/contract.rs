@@ -219,6 +219,8 @@ pub enum ExitReason {
     ClockSet,
     /// `-q`: no server answered: exit status 1.
     NoServer,
+    /// `-q`: the time is known, but the clock may not be set (no permission, or `disable ntp`): exit status 1.
+    NotSet,
     /// The offset exceeds the panic threshold: exit status 255, as ntpd's exit(-1).
     Panic,
 }

@@ -435,6 +435,9 @@ const fn exit_words(reason: ExitReason) -> &'static str {
         ExitReason::Shutdown => "exiting",
         ExitReason::ClockSet => "the clock is set, exiting (-q)",
         ExitReason::NoServer => "no server suitable for synchronization found",
+        ExitReason::NotSet => {
+            "the clock was NOT set: no permission to steer it, or `disable ntp`; exiting (-q)"
+        }
         ExitReason::Panic => "exiting: the offset exceeds the panic limit",
     }
 }

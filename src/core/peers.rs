@@ -27,6 +27,13 @@ const QUIT_PATIENCE: Seconds = Seconds::new(60.0);
 const QUIT_ANSWER: Seconds = Seconds::new(4.0);
 
 impl Association {
+    /// What the local clock says of itself, by its `fudge` line.
+    pub(super) fn fudge_local(&mut self) {
+        let fudge = &self.config.fudge;
+        self.header.stratum = fudge.stratum.unwrap_or(LOCAL_STRATUM);
+        self.header.refid = fudge.refid.unwrap_or(RefId::LOCL);
+    }
+
     /// Whether the association has a poll process.
     #[must_use]
     pub(super) fn is_polled(&self) -> bool {
@@ -79,9 +86,8 @@ impl Engine {
         let mut association = Association::new(id, server, Some(address), estimator, now.mono);
         association.local = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
         association.header.leap = Leap::None;
-        association.header.stratum = association.config.fudge.stratum.unwrap_or(LOCAL_STRATUM);
+        association.fudge_local();
         association.header.precision = self.machine.precision;
-        association.header.refid = association.config.fudge.refid.unwrap_or(RefId::LOCL);
         association.header.root_dispersion = LOCAL_DISPERSION;
         association.poll = association.config.minpoll;
         let peer = association.note_event(1);

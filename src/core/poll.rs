@@ -21,7 +21,7 @@ const SPREAD: f64 = 0.1;
 pub struct Polled {
     /// It had been reachable and no longer is.
     pub lost: bool,
-    /// The last packet of a burst that nothing answered: who waited for it need not wait on.
+    /// The last packet of a burst leaves: who waited for the burst need not wait on.
     pub spent: bool,
     /// A request is to be sent.
     pub send: bool,
@@ -36,7 +36,7 @@ impl Association {
         let mut polled = Polled { send: true, ..Polled::default() };
         if self.burst > 0 {
             self.burst -= 1;
-            polled.spent = self.burst == 0 && self.reach == 0;
+            polled.spent = self.burst == 0;
         } else {
             polled.lost = self.begin_poll();
             self.adapt_poll(wanted);

@@ -34,8 +34,8 @@ impl Engine {
                 association.version = new.version;
                 let poll = association.poll;
                 association.adapt_poll(poll);
-                if let Some(stratum) = new.fudge.stratum.filter(|_| association.is_local_clock()) {
-                    association.header.stratum = stratum;
+                if association.is_local_clock() {
+                    association.fudge_local();
                 }
             }
         }

@@ -197,6 +197,10 @@ impl Engine {
 
     /// `-q` with a small offset: one slew for all of it, which the kernel ends without us.
     fn set_and_quit(&mut self, now: Now) {
+        if !self.discipline.steers() {
+            self.exit(ExitReason::NotSet);
+            return;
+        }
         let offset = self.discipline.offset(now.mono);
         let micros = self.discipline.slew_all(now);
         self.outputs.push_back(Output::Clock(ClockCommand::Slew { micros }));

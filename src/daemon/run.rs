@@ -289,7 +289,7 @@ fn seed() -> std::io::Result<[u8; 32]> {
 const fn exit_status(reason: ExitReason) -> u8 {
     match reason {
         ExitReason::Shutdown | ExitReason::ClockSet => 0,
-        ExitReason::NoServer => 1,
+        ExitReason::NoServer | ExitReason::NotSet => 1,
         ExitReason::Panic => FAILED,
     }
 }

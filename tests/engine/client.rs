@@ -4,7 +4,7 @@ use crate::bench::{Bench, from, ip, local_clock, server, setup};
 use rsntpd::config::model::{Kind, Server, Target};
 use rsntpd::core::contract::{ClockCommand, ExitReason, Input, LookupError, Output, Setup};
 use rsntpd::core::event::Event;
-use rsntpd::units::Leap;
+use rsntpd::units::{Leap, RefId, Stratum};
 use rsntpd::wire::Mode;
 
 fn plain(address: &str) -> Server {
@@ -150,6 +150,12 @@ fn q_sets_the_clock_once_and_leaves() {
     silent.run(100.0, |_, _| None);
     assert!(silent.others.contains(&Output::Exit(ExitReason::NoServer)));
     assert!(silent.time <= 100.0);
+    let forbidden = Setup { quit_after_set: true, ..setup(vec![server("192.0.2.1")]) };
+    let mut forbidden = Bench::on(forbidden, false);
+    forbidden.behind = 0.05;
+    forbidden.run_served(30.0);
+    assert!(forbidden.others.contains(&Output::Exit(ExitReason::NotSet)), "{:?}", forbidden.others);
+    assert!(forbidden.commands.is_empty() && !forbidden.others.contains(&Output::Exit(ExitReason::ClockSet)));
 }
 
 #[test]
@@ -224,6 +230,23 @@ fn a_reload_changes_only_what_differs() {
     assert_eq!(bench.happened(|e| matches!(e, Event::Reloaded { added: 1, removed: 1 })), 1);
     bench.run_served(400.0);
     assert_ne!(bench.variable(Some(1), "reach"), "0x0");
+}
+
+#[test]
+fn a_reload_takes_over_what_the_local_clock_says_of_itself() {
+    let fudged = |stratum, refid: Option<&[u8; 4]>| {
+        let mut local = local_clock();
+        local.fudge.stratum = stratum;
+        local.fudge.refid = refid.map(|octets| RefId::from_bytes(*octets));
+        setup(vec![local])
+    };
+    let mut bench = Bench::new(fudged(Some(Stratum::new(10)), None));
+    bench.run_served(10.0);
+    bench.input(Input::Reload(Box::new(fudged(Some(Stratum::new(12)), Some(b"ROOF")))));
+    let said = |bench: &mut Bench| ["stratum", "refid"].map(|name| bench.variable(Some(0), name));
+    assert_eq!(said(&mut bench), ["12", "ROOF"]);
+    bench.input(Input::Reload(Box::new(fudged(None, None))));
+    assert_eq!(said(&mut bench), ["5", "LOCL"], "without a fudge line it is as if there never was one");
 }
 
 #[test]

@@ -30,7 +30,7 @@ burst         80    60  1 -                            FAKE_UP=1e-4 FAKE_DOWN=1e
 loss         300   600  1 -                            FAKE_LOSS=0.5
 thermal      500    60  1 -                            FAKE_SWING=1e-6 FAKE_PERIOD=7200
 four         110    60  4 -                            FAKE_WANDER=1e-9
-falsetick    110  1000  4 -                            FAKE_LIE=0.2
+falsetick    110    60  4 -                            FAKE_LIE=0.2
 fixpoll6     130    60  1 minpoll_6_maxpoll_6          FAKE_WANDER=1e-9
 "
 one() { # NAME SEED SERVERS OPTIONS WORLD…: what the world reports

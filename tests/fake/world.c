@@ -154,9 +154,8 @@ int clock_settime(clockid_t id, const struct timespec *t) {
 int adjtimex(struct timex *t) {
     begin();
     unsigned m = t->modes;
-    double left = shot + shooting;
     if (m == ADJ_OFFSET_SINGLESHOT) { long old = lrint(shot / 1e3); shot = t->offset * 1e3; t->offset = old; return TIME_OK; }
-    if (m == ADJ_OFFSET_SS_READ) { t->offset = lrint(shot / 1e3); (void)left; return TIME_OK; }
+    if (m == ADJ_OFFSET_SS_READ) { t->offset = lrint(shot / 1e3); return TIME_OK; }
     if (m & ADJ_FREQUENCY) adjusted = fmax(-500, fmin(500, t->freq / 65536.0)) * 1e-6;
     if (m & ADJ_TICK) { kept.tick = t->tick; ticked = (t->tick - 10000) / 10000.0; }
     if (m & ADJ_STATUS) kept.status = t->status;

@@ -2,6 +2,7 @@
 
 use super::paths::{Facts, facts};
 use super::source::{Finding, Source};
+use std::collections::BTreeSet;
 
 /// A layer: a folder of `src/`, or one of the files at its top.
 pub struct Layer {
@@ -39,7 +40,7 @@ pub const LAYERS: &[Layer] = &[
     Layer {
         name: "core",
         knows: &["wire", "config::model", "units"],
-        crates: Some(&["rand_chacha", "aes", "cmac", "md5", "ripemd", "sha1", "sha2", "siphasher", "subtle"]),
+        crates: Some(&["aes", "cmac", "md5", "rand_chacha", "ripemd", "sha1", "sha2", "siphasher", "subtle"]),
     },
     Layer {
         name: "config",
@@ -222,9 +223,11 @@ fn directions(source: &Source, layer: &Layer, facts: &Facts) -> Vec<Finding> {
 /// External crates outside of their place.
 fn foreign(source: &Source, layer: &Layer, facts: &Facts, crates: &[String]) -> Vec<Finding> {
     let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
     for path in facts.paths.iter().filter(|p| !source.in_test(p.line)) {
         let first = path.name.split("::").next().unwrap_or_default();
-        if !crates.iter().any(|c| c == first) {
+        // Told once for each file.
+        if !crates.iter().any(|c| c == first) || !seen.insert(first) {
             continue;
         }
         let home = HOMES.iter().find(|(name, _)| *name == first);
@@ -324,6 +327,8 @@ fn crates_can_be_in_the_wrong_place() {
     assert_eq!(broken("src/wire/a.rs", "use nom::Parser;"), ["1 crate: wire names the crate nom"]);
     assert_eq!(broken("src/daemon/a.rs", "use nom::Parser;"), ["1 crate: daemon names the crate nom"]);
     assert_eq!(broken("src/sys/a.rs", "fn f() { mio::Poll::new() }"), ["1 crate: sys names the crate mio"]);
+    let often = "use nom::Parser;\nfn f() { nom::x() }";
+    assert_eq!(broken("src/wire/a.rs", often), ["1 crate: wire names the crate nom"]);
     assert_eq!(broken("src/core/a.rs", "use tokio as t;"), ["1 crate: core names the crate tokio"]);
     assert_eq!(broken("src/core/a.rs", "use rand_chacha::ChaCha12Rng;"), [""; 0]);
     assert_eq!(

@@ -23,7 +23,9 @@ ready() {
         echo "      Run 'make build' as the user who has cargo, then this again; or 'make setup'."
         return 1
     fi
-    [ -e "$top/.peers/stamp-2" ] || lacking+=("chronyd, ntpq and ntpstat (in .peers)")
+    for tool in chronyd ntpq ntpdig ntpstat; do
+        [ -x "$peers/$tool" ] || lacking+=("$tool (in .peers)")
+    done
     if [ ${#lacking[@]} -gt 0 ]; then
         echo "demo: missing: $(printf '%s, ' "${lacking[@]}" | sed 's/, $//')."
         echo "      Run this first: make setup"
