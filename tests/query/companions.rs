@@ -92,7 +92,7 @@ fn a_query_that_nobody_answers_ends_within_five_seconds() {
     let (text, code) = tool("rsntpq", &["-p", &address]);
     assert_eq!(code, Some(1));
     assert_eq!(text, format!("{address}: timed out, nothing received\n***Request timed out\n"));
-    assert!((4900..6000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+    assert!((4400..5000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
     let (text, code) = tool("rsntpq", &["-p", "127.0.0.1:9"]);
     assert_eq!((text.as_str(), code), ("ntpq: read: Connection refused\n", Some(1)));
 }

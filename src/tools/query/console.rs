@@ -15,6 +15,10 @@ use std::time::Duration;
 /// Where the keys are by default.
 const KEYS_FILE: &str = "/etc/ntp/keys";
 
+/// How long an answer may take unless `timeout` says otherwise: so that who waits is told within 5 s,
+/// the start of the program and a busy machine included.
+const PATIENCE: Duration = Duration::from_millis(4500);
+
 /// What the command line asked for.
 #[derive(Clone, Default, Debug)]
 pub struct Settings {
@@ -109,7 +113,7 @@ impl Console {
             digest: Digest::Md5,
             secret: None,
             ask_secret: None,
-            timeout: Duration::from_secs(5),
+            timeout: PATIENCE,
             version: 2,
             delay: 8.0,
             remarks: String::new(),
