@@ -37,7 +37,7 @@ copy_programs() { # ROOT PROGRAM…
 # The tree of a box: a shell, busybox, users, init script folders; nothing about time.
 make_box() { # ROOT
     local root=$1
-    mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib/systemd/system,usr/lib64,usr/share/doc,usr/share/man/man8,dev,proc,tmp,root,etc/rc.d/init.d,etc/sysconfig} \
+    mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib/systemd/system,usr/lib64,usr/share/doc,usr/share/man/man5,usr/share/man/man8,dev,proc,tmp,root,etc/rc.d/init.d,etc/sysconfig} \
         "$root"/var/{run,log,lib,tmp,lock/subsys}
     local d; for d in bin sbin lib lib64; do ln -s usr/$d "$root/$d"; done
     for d in 0 1 2 3 4 5 6; do mkdir "$root/etc/rc.d/rc$d.d"; ln -s "rc.d/rc$d.d" "$root/etc/rc$d.d"; done
