@@ -186,12 +186,16 @@ impl CliError {
 /// A usage error, or the text of `--help` or `--version`.
 pub fn parse<I: IntoIterator<Item = OsString>>(args: I) -> Result<Command, CliError> {
     let matches = command().try_get_matches_from(args).map_err(|why| told(&why))?;
-    if matches.contains_id(BARE) {
+    // `--check --json FILE`: what stands last is the file, if none stands behind --check.
+    let checked = matches.contains_id("check") && path(&matches, "check").is_none();
+    let mut bare = matches.get_many::<OsString>(BARE).into_iter().flatten();
+    let last = bare.next().map(PathBuf::from);
+    if bare.next().is_some() || (last.is_some() && !checked) {
         return Err(CliError::usage("Command line arguments not allowed"));
     }
     let configfile = path(&matches, "configfile").unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
     if matches.contains_id("check") {
-        let file = path(&matches, "check").unwrap_or(configfile);
+        let file = path(&matches, "check").or(last).unwrap_or(configfile);
         let user = matches.get_one::<String>("user").cloned();
         return Ok(Command::Check(Request { file, user, json: matches.get_flag("json") }));
     }

@@ -155,6 +155,10 @@ fn check_and_explain() {
     assert_eq!(parsed("-g -c /y --check"), Ok(check("/y")));
     let full = Request { file: "/x".into(), user: Some("ntp".to_owned()), json: true };
     assert_eq!(parsed("--check /x --json -u ntp"), Ok(Command::Check(full)));
+    let json = Request { file: "/x".into(), user: None, json: true };
+    assert_eq!(parsed("--check --json /x"), Ok(Command::Check(json)));
+    assert!(refused("--check /x --json /y").contains("not allowed"));
+    assert!(refused("--check --json /x /y").contains("not allowed"));
     refused("--json");
     let explain =
         |address: &str, file: &str| Command::Explain { address: address.parse().unwrap(), file: file.into() };
