@@ -90,6 +90,19 @@ if command -v systemd-analyze > /dev/null; then
     check "and it understands the header of the init script" generated
 else skip "units: no systemd-analyze"; fi
 
+if command -v update-rc.d > /dev/null; then
+    # Debian's reader of init script headers, in an /etc of its own: ours name no runlevels, so nothing
+    # is switched on by itself; in a copy that names some it finds those and the order.
+    second_opinion() {
+        local etc=$work/etc; rm -rf "$etc"; mkdir -p "$etc"/init.d "$etc"/rc{0,1,2,3,4,5,6,S}.d
+        cp init.d/rsntpd init.d/rsntpdate "$etc/init.d"
+        sed 's/^# Provides: rsntpd$/# Provides: named\n# Default-Start: 2 3 4 5\n# Default-Stop: 0 1 6/' init.d/rsntpd > "$etc/init.d/named"
+        unshare -m bash -c "mount --bind '$etc' /etc && update-rc.d rsntpd defaults && update-rc.d rsntpdate defaults && update-rc.d named defaults" || return
+        (cd "$etc" && find rc?.d -type l | LC_ALL=C sort | tee /dev/stderr | grep -c named | grep -qx 7 && ! find rc?.d -name '*rsntp*' | grep .)
+    }
+    check "update-rc.d reads the headers, too: nothing is on by itself" second_opinion
+else skip "update-rc.d: it is not here"; fi
+
 # The other parts count for themselves.
 for part in init hooks life; do
     "$here/$part.sh" > "$work/part" 2>&1
