@@ -141,7 +141,8 @@ pub(super) fn refid(sent: &str) -> String {
     match sent.parse::<IpAddr>() {
         Ok(address) if is_clock(address) => clock_name(address),
         Ok(address) => address.to_string(),
-        Err(_) if !sent.is_empty() && sent.len() <= 4 => format!(".{sent}."),
+        // Also where nothing of it can be shown: columns are counted by scripts.
+        Err(_) if sent.len() <= 4 => format!(".{sent}."),
         Err(_) => cut(sent, 15).to_owned(),
     }
 }
