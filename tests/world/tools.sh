@@ -186,12 +186,16 @@ check "rsntptrace goes up the chain" chain
 
 # rsntpq watch in a terminal of 80 columns and 24 lines, by keys; with and without colours
 if command -v tmux > /dev/null; then
-    terminal() { tmux -L "rsw$$" "$@"; }
+    # A server of its own for each screen: one that is told to end may still be met under its name.
+    screens=0
+    terminal() { tmux -L "rsw$$-$screens" "$@"; }
     shown() { # [-e]: the screen as it is
         terminal capture-pane -p "$@" -t watch > "$work/screen"; cat "$work/screen" >&2
     }
     sees() { shown; local p; for p in "$@"; do grep -qE -- "$p" "$work/screen" || { echo "no $p"; return 1; }; done; }
     open_watch() { # ENVIRONMENT…
+        [ $screens = 0 ] || terminal kill-server
+        screens=$((screens + 1))
         terminal new-session -d -x 80 -y 24 -s watch "env TERM=screen $* ip netns exec $(world_ns host) '$work/bin/rsntpq' watch -n -i 1 -k '$work/etc-ntp/keys' -a $aes; echo left with \$?; sleep 60"
     }
     open_watch LC_ALL=C
@@ -214,10 +218,10 @@ if command -v tmux > /dev/null; then
     check "watch: q leaves, the terminal is as before" within 3 sees 'left with 0'
     coloured() { shown -e; grep -q $'\e\\[38;5;\|\e\\[3[1-6]m' "$work/screen"; }
     plain() { sees 'fd77::3' && ! coloured; }
-    terminal kill-server; open_watch LC_ALL=C.UTF-8
+    open_watch LC_ALL=C.UTF-8
     check "watch: colours where they are welcome" within 6 coloured
     check "watch: a sparkline in Unicode" within 20 sees '[▁▂▃▄▅▆▇]{2}'
-    terminal kill-server; open_watch NO_COLOR=1
+    open_watch NO_COLOR=1
     check "watch: none with NO_COLOR" within 6 plain
     kill -STOP "$(cat "$work/run/rsntpd.pid")"
     check "watch: a silent daemon is told, what was known stays" within 10 sees 'timed out.*\(what is below is [0-9]+ s old\)' 'fd77::3'
