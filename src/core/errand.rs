@@ -5,7 +5,7 @@
 //! [`super::contract::Input::Returned`] comes. Nothing is asked for that nobody wants to know.
 
 use super::contract::Setup;
-use crate::units::{Ppm, Seconds};
+use crate::units::KernelClock;
 use std::net::IpAddr;
 
 /// Names an errand.
@@ -64,50 +64,6 @@ pub struct Survey {
     pub traffic: Traffic,
     /// Each socket.
     pub endpoints: Vec<Endpoint>,
-}
-
-/// What adjtimex(2) tells of the kernel's clock.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct KernelClock {
-    /// What the kernel's own loop has left to correct.
-    pub offset: Seconds,
-    /// Frequency correction.
-    pub frequency: Ppm,
-    /// Largest error.
-    pub max_error: Seconds,
-    /// Estimated error.
-    pub est_error: Seconds,
-    /// The status bits by ntpd's names: `unsync`, `ins`, `nano` …
-    pub flags: Vec<&'static str>,
-    /// Time constant of the kernel's loop.
-    pub time_constant: i64,
-    /// Precision.
-    pub precision: Seconds,
-    /// Largest frequency correction.
-    pub tolerance: Ppm,
-    /// What a pulse-per-second line shows, where there is one.
-    pub pps: Option<Pps>,
-}
-
-/// The kernel's pulse-per-second loop.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Pps {
-    /// Frequency.
-    pub frequency: Ppm,
-    /// Stability.
-    pub stability: Ppm,
-    /// Jitter.
-    pub jitter: Seconds,
-    /// Calibration interval, seconds.
-    pub interval: i64,
-    /// Calibration intervals.
-    pub calibrations: i64,
-    /// Calibration errors.
-    pub errors: i64,
-    /// Times that the jitter was exceeded.
-    pub jitter_exceeded: i64,
-    /// Times that the stability was exceeded.
-    pub stability_exceeded: i64,
 }
 
 /// Datagrams since the start.

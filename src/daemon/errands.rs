@@ -5,9 +5,9 @@ use super::saveconfig;
 use crate::config::Known;
 use crate::config::model::Config;
 use crate::core::Engine;
-use crate::core::errand::{Brought, KernelClock, Pps, Survey, Traffic};
+use crate::core::errand::{Brought, Survey, Traffic};
 use crate::core::event::Level;
-use crate::sys::clock::{self, KernelState};
+use crate::sys::clock;
 use std::net::IpAddr;
 
 /// The associations that `unpeer` may name.
@@ -22,7 +22,7 @@ impl Shell {
         let (traffic, endpoints) = self.sockets.survey();
         let (wakeups, useful_wakeups) = self.wakeups;
         // A system-call filter may forbid to look; then there are zeros to show.
-        let kernel = clock::state().ok().map(kernel_clock);
+        let kernel = clock::state().ok();
         Survey { kernel, traffic: Traffic { wakeups, useful_wakeups, ..traffic }, endpoints }
     }
 
@@ -32,28 +32,5 @@ impl Shell {
         let level = if saved.file.is_some() { Level::Notice } else { Level::Warning };
         self.log.write(level, &format!("saveconfig from {from}: {}", saved.reply));
         Brought::Saved { reply: saved.reply, file: saved.file }
-    }
-}
-
-fn kernel_clock(state: KernelState) -> KernelClock {
-    KernelClock {
-        offset: state.offset,
-        frequency: state.frequency,
-        max_error: state.max_error,
-        est_error: state.est_error,
-        flags: state.flags,
-        time_constant: state.time_constant,
-        precision: state.precision,
-        tolerance: state.tolerance,
-        pps: state.pps.map(|pps| Pps {
-            frequency: pps.frequency,
-            stability: pps.stability,
-            jitter: pps.jitter,
-            interval: pps.interval,
-            calibrations: pps.calibrations,
-            errors: pps.errors,
-            jitter_exceeded: pps.jitter_exceeded,
-            stability_exceeded: pps.stability_exceeded,
-        }),
     }
 }

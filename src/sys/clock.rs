@@ -3,7 +3,7 @@
 //! The kernel is given frequency, single shots and status only; its own phase-locked loop stays
 //! off, so nothing here needs a second call to end what it began.
 
-use crate::units::{Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
+use crate::units::{KernelClock, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Pps, Seconds};
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long, timex};
 use nix::time::{ClockId, clock_gettime, clock_settime};
@@ -111,70 +111,6 @@ pub fn frequency() -> io::Result<Ppm> {
     Ok(Ppm::new(t.freq as f64 / SCALED_PPM))
 }
 
-/// What the kernel says of its clock.
-#[derive(Clone, PartialEq, Debug)]
-pub struct KernelState {
-    /// What its own loop has left to correct.
-    pub offset: Seconds,
-    /// Frequency correction.
-    pub frequency: Ppm,
-    /// Largest error.
-    pub max_error: Seconds,
-    /// Estimated error.
-    pub est_error: Seconds,
-    /// Status bits by ntpd's names, lowest first.
-    pub flags: Vec<&'static str>,
-    /// Time constant.
-    pub time_constant: i64,
-    /// Precision.
-    pub precision: Seconds,
-    /// Largest frequency correction.
-    pub tolerance: Ppm,
-    /// The pulse-per-second loop, where one is in use.
-    pub pps: Option<PpsState>,
-}
-
-/// What the kernel says of a pulse-per-second line.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct PpsState {
-    /// Frequency.
-    pub frequency: Ppm,
-    /// Stability.
-    pub stability: Ppm,
-    /// Jitter.
-    pub jitter: Seconds,
-    /// Calibration interval, seconds.
-    pub interval: i64,
-    /// Calibration intervals.
-    pub calibrations: i64,
-    /// Calibration errors.
-    pub errors: i64,
-    /// Times that the jitter was exceeded.
-    pub jitter_exceeded: i64,
-    /// Times that the stability was exceeded.
-    pub stability_exceeded: i64,
-}
-
-/// ntpd's names of the status bits.
-const FLAGS: [(c_int, &str); 16] = [
-    (libc::STA_PLL, "pll"),
-    (libc::STA_PPSFREQ, "ppsfreq"),
-    (libc::STA_PPSTIME, "ppstime"),
-    (libc::STA_FLL, "fll"),
-    (libc::STA_INS, "ins"),
-    (libc::STA_DEL, "del"),
-    (libc::STA_UNSYNC, "unsync"),
-    (libc::STA_FREQHOLD, "freqhold"),
-    (libc::STA_PPSSIGNAL, "ppssignal"),
-    (libc::STA_PPSJITTER, "ppsjitter"),
-    (libc::STA_PPSWANDER, "ppswander"),
-    (libc::STA_PPSERROR, "ppserror"),
-    (libc::STA_CLOCKERR, "clockerr"),
-    (libc::STA_NANO, "nano"),
-    (libc::STA_MODE, "mode=fll"),
-    (libc::STA_CLK, "src=B"),
-];
-
 /// C's `long`, which has 32 bits on some machines.
 fn wide(value: impl Into<i64>) -> i64 {
     value.into()
@@ -184,14 +120,14 @@ fn wide(value: impl Into<i64>) -> i64 {
 ///
 /// # Errors
 /// What adjtimex says.
-pub fn state() -> io::Result<KernelState> {
+pub fn state() -> io::Result<KernelClock> {
     let mut t = blank();
-    adjtimex(&mut t)?;
+    let state = adjtimex(&mut t)?;
     let ppm = |scaled: c_long| Ppm::new(scaled as f64 / SCALED_PPM);
     let micros = |value: c_long| Seconds::new(value as f64 / MICROS);
     // These are in nanoseconds while STA_NANO is on.
     let fine = if t.status & libc::STA_NANO != 0 { MICROS * 1e3 } else { MICROS };
-    let pps = (t.shift != 0).then(|| PpsState {
+    let pps = (t.shift != 0).then(|| Pps {
         frequency: ppm(t.ppsfreq),
         stability: ppm(t.stabil),
         jitter: Seconds::new(t.jitter as f64 / fine),
@@ -201,16 +137,20 @@ pub fn state() -> io::Result<KernelState> {
         jitter_exceeded: wide(t.jitcnt),
         stability_exceeded: wide(t.stbcnt),
     });
-    Ok(KernelState {
+    Ok(KernelClock {
+        state,
+        seconds: wide(t.time.tv_sec),
+        fraction: wide(t.time.tv_usec),
         offset: Seconds::new(t.offset as f64 / fine),
         frequency: ppm(t.freq),
         max_error: micros(t.maxerror),
         est_error: micros(t.esterror),
-        flags: FLAGS.iter().filter(|(bit, _)| t.status & bit != 0).map(|(_, name)| *name).collect(),
+        status: t.status,
         time_constant: wide(t.constant),
         // In microseconds always.
         precision: micros(t.precision),
         tolerance: ppm(t.tolerance),
+        tai: t.tai,
         pps,
     })
 }

@@ -12,7 +12,6 @@ pub mod clock;
 #[allow(unsafe_code)] // nix has no programs for groups of sockets
 pub mod group;
 pub mod interfaces;
-pub mod kernel;
 #[allow(unsafe_code)] // memory of several processes
 pub mod page;
 pub mod privileges;

@@ -2,7 +2,7 @@
 
 use nix::libc;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What the generator starts from.
@@ -12,23 +12,32 @@ type Seed = [u8; 32];
 /// before 3.17 they are what the kernel gave this program when it started it.
 #[must_use]
 pub fn seed() -> Seed {
-    of_system_call().or_else(of_device).unwrap_or_else(of_program_start)
+    octets().unwrap_or_else(|_| of_program_start())
+}
+
+/// Random octets that may be secrets, of the kernel's generator; 256 at most.
+///
+/// # Errors
+/// On a kernel before 3.17, where there is no /dev/urandom.
+pub fn octets<const N: usize>() -> io::Result<[u8; N]> {
+    of_system_call().map_or_else(of_device, Ok)
 }
 
 #[allow(unsafe_code)]
-fn of_system_call() -> Option<Seed> {
-    let mut seed = [0_u8; 32];
+fn of_system_call<const N: usize>() -> Option<[u8; N]> {
+    const { assert!(N <= 256, "the kernel may give fewer of more") }
+    let mut octets = [0_u8; N];
     // Not libc's function: the C library of CentOS 7 has none, its kernel may have the call.
     // SAFETY: the kernel writes at most as many octets as the live array has.
     let got =
-        unsafe { libc::syscall(libc::SYS_getrandom, seed.as_mut_ptr(), seed.len(), libc::GRND_NONBLOCK) };
-    (usize::try_from(got) == Ok(seed.len())).then_some(seed)
+        unsafe { libc::syscall(libc::SYS_getrandom, octets.as_mut_ptr(), octets.len(), libc::GRND_NONBLOCK) };
+    (usize::try_from(got) == Ok(N)).then_some(octets)
 }
 
-fn of_device() -> Option<Seed> {
-    let mut seed = [0; 32];
-    File::open("/dev/urandom").and_then(|mut device| device.read_exact(&mut seed)).ok()?;
-    Some(seed)
+fn of_device<const N: usize>() -> io::Result<[u8; N]> {
+    let mut octets = [0; N];
+    File::open("/dev/urandom")?.read_exact(&mut octets)?;
+    Ok(octets)
 }
 
 /// The 16 octets of AT_RANDOM, which the C library uses for its canary, so they are not repeated as
@@ -58,10 +67,10 @@ mod tests {
     #[test]
     fn every_way_gives_another_seed_each_time() {
         assert_ne!(seed(), seed());
-        assert_ne!(of_device().unwrap(), of_device().unwrap());
+        assert_ne!(of_device::<32>().unwrap(), of_device().unwrap());
         assert_ne!(of_program_start(), of_program_start());
         assert_ne!(of_program_start()[..16], [0; 16]);
-        if let Some(first) = of_system_call() {
+        if let Some(first) = of_system_call::<32>() {
             assert_ne!(Some(first), of_system_call());
         }
     }

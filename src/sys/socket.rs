@@ -4,8 +4,8 @@ use super::ancillary::{self, Control, REPORT_STAMPS, SEND_SPACE};
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, connect, getsockname,
-    sendto, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrLike, SockaddrStorage, bind, sendto, setsockopt,
+    socket, sockopt,
 };
 use std::cell::Cell;
 use std::io;
@@ -214,18 +214,6 @@ impl UdpSocket {
     }
 }
 
-/// The local address the kernel would send from to reach `to`. Sends nothing.
-///
-/// # Errors
-/// Where there is no way to it.
-pub fn source_for(to: SocketAddr) -> io::Result<IpAddr> {
-    let family = if to.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet };
-    let fd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    connect(fd.as_raw_fd(), &SockaddrStorage::from(to))?;
-    let own: SockaddrStorage = getsockname(fd.as_raw_fd())?;
-    socket_addr(&own).map(|a| a.ip()).ok_or_else(|| Errno::EAFNOSUPPORT.into())
-}
-
 pub(super) fn socket_addr(storage: &SockaddrStorage) -> Option<SocketAddr> {
     if storage.family() == Some(AddressFamily::Inet6) {
         storage
@@ -240,6 +228,7 @@ pub(super) fn socket_addr(storage: &SockaddrStorage) -> Option<SocketAddr> {
 mod tests {
     use super::*;
     use crate::sys::batch::{BATCH, Calls, DATAGRAM_MAX, Inbox, Outbox};
+    use nix::sys::socket::getsockname;
     use std::time::{Duration, Instant};
 
     /// Receives until so many datagrams have come; length, destination, oversize, unicast of each.
@@ -373,11 +362,5 @@ mod tests {
         any.share(false).unwrap();
         assert!(UdpSocket::bind(SocketAddr::from(([0, 0, 0, 0], own.port())), true).is_err());
         drop(specific);
-    }
-
-    #[test]
-    fn the_source_towards_loopback_is_loopback() {
-        let source = source_for("127.0.0.1:123".parse().unwrap()).unwrap();
-        assert!(source.is_loopback());
     }
 }

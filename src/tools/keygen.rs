@@ -3,8 +3,7 @@
 //! same twice. The file is there whole or not at all, and for its owner alone.
 
 use super::options::{self, valued};
-use super::random;
-use crate::sys::clock;
+use crate::sys::{clock, random};
 use chrono::Local;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;

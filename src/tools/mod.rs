@@ -9,7 +9,6 @@ pub mod keygen;
 pub mod link;
 mod options;
 pub mod query;
-mod random;
 pub mod stat;
 pub mod time;
 pub mod trace;

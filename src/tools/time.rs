@@ -2,8 +2,8 @@
 
 use super::options::{self, flag};
 use super::query::cooked::date;
-use crate::sys::kernel::KernelClock;
-use crate::units::NtpTimestamp;
+use crate::sys::clock;
+use crate::units::{KernelClock, NtpTimestamp, Seconds};
 use clap::Command;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -48,7 +48,7 @@ pub fn main(args: &[OsString]) -> u8 {
         Ok(matches) => matches,
         Err(code) => return code,
     };
-    match KernelClock::read() {
+    match clock::state() {
         Ok(clock) => {
             super::say(&tell(&clock, matches.get_flag("raw")));
             0
@@ -65,8 +65,8 @@ pub fn main(args: &[OsString]) -> u8 {
 pub fn tell(clock: &KernelClock, raw: bool) -> String {
     let state = usize::try_from(clock.state).ok().and_then(|s| STATES.get(s)).unwrap_or(&"UNKNOWN");
     let code = format!("{} ({state})", clock.state);
-    let digits = if clock.nano { 9 } else { 6 };
-    let nanos = clock.fraction * if clock.nano { 1 } else { 1000 };
+    let digits = if clock.is_nano() { 9 } else { 6 };
+    let nanos = clock.fraction * if clock.is_nano() { 1 } else { 1000 };
     let stamp = NtpTimestamp::from_unix(clock.seconds, u32::try_from(nanos).unwrap_or(0));
     let mut text = String::new();
     let _ = writeln!(text, "ntp_gettime() returns code {code}");
@@ -74,40 +74,48 @@ pub fn tell(clock: &KernelClock, raw: bool) -> String {
         let _ = writeln!(text, "  raw time {}.{:0digits$}", clock.seconds, clock.fraction);
     }
     let _ = writeln!(text, "  time {}, (.{:0digits$}),", date(stamp, ""), clock.fraction);
-    let errors = format!("maximum error {} us, estimated error {} us", clock.max_error, clock.est_error);
+    let errors = format!(
+        "maximum error {:.0} us, estimated error {:.0} us",
+        micros(clock.max_error),
+        micros(clock.est_error)
+    );
     let _ = writeln!(text, "  {errors}, TAI offset {}", clock.tai);
     let _ = writeln!(text, "ntp_adjtime() returns code {code}\n  modes 0x0 (),");
     let _ = writeln!(
         text,
         "  offset {:.3} us, frequency {:.3} ppm, interval {} s,\n  {errors},\n  status 0x{:x} ({}),",
-        clock.offset / 1e3,
-        clock.frequency,
-        1u64 << clock.pps.shift.clamp(0, 62),
+        micros(clock.offset),
+        clock.frequency.get(),
+        clock.pps.map_or(1, |pps| pps.interval),
         clock.status,
         bits(clock.status),
     );
-    let precision = clock.precision as f64 / if clock.nano { 1e3 } else { 1.0 };
+    let precision = micros(clock.precision) / if clock.is_nano() { 1e3 } else { 1.0 };
     let _ = writeln!(
         text,
         "  time constant {}, precision {precision:.3} us, tolerance {:.0} ppm,",
-        clock.constant, clock.tolerance,
+        clock.time_constant,
+        clock.tolerance.get(),
     );
-    if clock.pps.shift > 0 {
-        let pps = &clock.pps;
+    if let Some(pps) = &clock.pps {
         let _ = writeln!(
             text,
             "  pps frequency {:.3} ppm, stability {:.3} ppm, jitter {:.3} us,\n  intervals {}, jitter exceeded {}, \
              stability exceeded {}, errors {}.",
-            pps.frequency,
-            pps.stability,
-            pps.jitter / 1e3,
-            pps.intervals,
+            pps.frequency.get(),
+            pps.stability.get(),
+            micros(pps.jitter),
+            pps.calibrations,
             pps.jitter_exceeded,
             pps.stability_exceeded,
             pps.errors,
         );
     }
     text
+}
+
+fn micros(time: Seconds) -> f64 {
+    time.get() * 1e6
 }
 
 fn bits(status: i32) -> String {
@@ -118,35 +126,24 @@ fn bits(status: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys::kernel::Pps;
+    use crate::units::Ppm;
 
     #[test]
     fn the_screen_of_ntptime() {
-        let pps = Pps {
-            frequency: 0.0,
-            stability: 0.0,
-            jitter: 0.0,
-            shift: 0,
-            intervals: 0,
-            jitter_exceeded: 0,
-            stability_exceeded: 0,
-            errors: 0,
-        };
         let clock = KernelClock {
             state: 5,
             seconds: 1_795_707_856,
             fraction: 278_000_000,
-            nano: true,
-            offset: -1500.0,
-            frequency: -12.345,
-            max_error: 16_000_000,
-            est_error: 16,
+            offset: Seconds::new(-1.5e-6),
+            frequency: Ppm::new(-12.345),
+            max_error: Seconds::new(16.0),
+            est_error: Seconds::new(16e-6),
             status: 0x2041,
-            constant: 7,
-            precision: 1,
-            tolerance: 500.0,
+            time_constant: 7,
+            precision: Seconds::new(1e-6),
+            tolerance: Ppm::new(500.0),
             tai: 37,
-            pps,
+            ..KernelClock::default()
         };
         let text = tell(&clock, false);
         let lines: Vec<&str> = text.lines().collect();

@@ -19,8 +19,6 @@ pub mod opcode {
     pub const READ_CLOCK: u8 = 4;
     /// Sets variables of a reference clock; needs authentication.
     pub const WRITE_CLOCK: u8 = 5;
-    /// Registers a trap.
-    pub const SET_TRAP: u8 = 6;
     /// Configuration text; needs authentication.
     pub const CONFIGURE: u8 = 8;
     /// Writes the configuration to a file; needs authentication.
@@ -31,8 +29,6 @@ pub mod opcode {
     pub const READ_ORDERED_LIST: u8 = 11;
     /// A nonce, which shows that its bearer receives what is sent to its address.
     pub const REQUEST_NONCE: u8 = 12;
-    /// Removes a trap.
-    pub const UNSET_TRAP: u8 = 31;
 }
 
 /// Error codes of a response (RFC 9327 section 2, status word of errors).

@@ -5,8 +5,8 @@ use rsntpd::config;
 use rsntpd::config::model::{Config, Digest, Key};
 use rsntpd::core::auth::Keys;
 use rsntpd::core::contract::{Input, Output, Setup};
-use rsntpd::core::errand::{Brought, Errand, KernelClock, Survey};
-use rsntpd::units::{KeyId, Ppm, Seconds};
+use rsntpd::core::errand::{Brought, Errand, Survey};
+use rsntpd::units::{KernelClock, KeyId, Ppm, Seconds};
 use std::net::SocketAddr;
 
 pub const CONTROL_KEY: KeyId = KeyId(7);
@@ -153,7 +153,8 @@ impl Desk {
                 let kernel = KernelClock {
                     frequency: Ppm::new(-12.5),
                     max_error: Seconds::new(16.0),
-                    flags: vec!["unsync", "nano"],
+                    // unsync and nano
+                    status: 0x2040,
                     ..KernelClock::default()
                 };
                 Brought::Survey(Box::new(Survey { kernel: Some(kernel), ..Survey::default() }))

@@ -20,7 +20,7 @@ pub const LAYERS: &[Layer] = &[
     Layer { name: "main", knows: &["daemon", "tools"], crates: Some(&[]) },
     Layer { name: "daemon", knows: &["core", "config", "sys", "wire", "units"], crates: None },
     // Companions look from outside. But there is one way to compute a code, one to read and set the
-    // clock, to catch a signal and to give up root: what the daemon uses.
+    // clock, to get randomness, to catch a signal and to give up root: what the daemon uses.
     Layer {
         name: "tools",
         knows: &[
@@ -28,7 +28,7 @@ pub const LAYERS: &[Layer] = &[
             "config",
             "units",
             "sys::clock",
-            "sys::kernel",
+            "sys::random",
             "sys::signals",
             "sys::privileges",
             "core::auth",

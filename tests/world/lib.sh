@@ -67,6 +67,15 @@ world_up() {
     done
 }
 
+# The host, s3 and lan get IPv6, too: fd77::1, fd77::3 and fd77::50.
+world_v6() {
+    local h
+    for h in host:1 s3:3 lan:50; do
+        on "${h%:*}" sysctl -qw net.ipv6.conf.all.disable_ipv6=0
+        on "${h%:*}" ip -6 addr add "fd77::${h#*:}/64" dev eth0 nodad
+    done
+}
+
 # Starts chronyd as a stratum 1 server on a host.
 server_up() {
     local h=$1

@@ -4,12 +4,7 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 needs ntpq
-world_up
-for h in host s1 s3 lan; do on "$h" sysctl -qw net.ipv6.conf.all.disable_ipv6=0; done
-on host ip -6 addr add fd77::1/64 dev eth0 nodad
-on s3 ip -6 addr add fd77::3/64 dev eth0 nodad
-on lan ip -6 addr add fd77::50/64 dev eth0 nodad
-servers_up
+world_up; world_v6; servers_up
 secret=000102030405060708090a0b0c0d0e0f
 cat > "$work/etc-ntp/keys" <<K
 1 MD5 $secret

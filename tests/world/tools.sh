@@ -5,12 +5,7 @@
 set -u
 . "$(dirname "$0")/lib.sh"
 needs tools
-world_up
-for h in host s1 s3 lan; do on "$h" sysctl -qw net.ipv6.conf.all.disable_ipv6=0; done
-on host ip -6 addr add fd77::1/64 dev eth0 nodad
-on s3 ip -6 addr add fd77::3/64 dev eth0 nodad
-on lan ip -6 addr add fd77::50/64 dev eth0 nodad
-servers_up
+world_up; world_v6; servers_up
 mkdir "$work/bin"
 for name in rsntpq ntpq rsntpstat rsntpdate rsntp-wait rsntp-keygen rsntptime rsntptrace; do ln -s "$rsntpd" "$work/bin/$name"; done
 tool() { on_tame host "$work/bin/$1" "${@:2}"; }

@@ -79,13 +79,6 @@ impl Client {
             .filter(|(flag, _)| self.flags.contains(*flag))
             .fold(0, |word, (_, bit)| word | bit)
     }
-
-    /// Mean spacing of its packets, seconds; zero after the first.
-    #[must_use]
-    pub fn average_interval(&self) -> f64 {
-        let span = (self.last - self.first).to_seconds().get().max(0.0);
-        span / f64::from(self.count.saturating_sub(1).max(1))
-    }
 }
 
 impl ClientTable {
@@ -143,12 +136,6 @@ impl ClientTable {
         self.store.get(self.store.find(address)?)
     }
 
-    /// All clients, the one heard last first.
-    pub fn newest_first(&self) -> impl Iterator<Item = &Client> {
-        std::iter::successors(self.store.newest(), |id| self.store.older(*id))
-            .filter_map(|id| self.store.get(id))
-    }
-
     /// All clients, the one heard longest ago first.
     pub fn oldest_first(&self) -> impl Iterator<Item = &Client> {
         self.from(self.store.oldest())
@@ -203,9 +190,8 @@ mod tests {
         assert!(table.newer_than(second, last[1]).is_none());
         let client = table.find(second).unwrap();
         assert_eq!((client.count, client.mode_version(), client.restrict_word()), (2, 0x23, 0x40));
-        assert_eq!(client.average_interval(), 400.0);
         let filter = Filter { min_count: 2, ..Filter::default() };
-        assert_eq!(table.newest_first().filter(|c| filter.admits(c)).count(), 1);
+        assert_eq!(table.oldest_first().filter(|c| filter.admits(c)).count(), 1);
         assert!(
             !Filter { any: 0x20, ..filter }.admits(client) && Filter { all: 0x40, ..filter }.admits(client)
         );

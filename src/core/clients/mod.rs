@@ -341,7 +341,7 @@ mod tests {
             let now = at(f64::from(i) * 0.25);
             table.judge(now, &Heard { from: "10.0.0.9:77".parse().unwrap(), ..heard(9, now, flags) });
         }
-        let client = table.newest_first().next().unwrap();
+        let client = table.oldest_first().last().unwrap();
         assert_eq!((client.count, client.dropped, client.port), (3, 2, 77));
         assert_eq!((client.first, client.last), (at(0.0).wall, at(0.5).wall));
         assert_eq!(client.flags, flags);
@@ -358,13 +358,13 @@ mod tests {
             let now = at(10.0 + f64::from(i) * 1e-5);
             assert_eq!(table.judge(now, &heard(i, now, LIMITED)).0, Verdict::Pass);
         }
-        assert_eq!(table.newest_first().count(), 1000);
-        let honest = table.newest_first().filter(|c| c.heard == at(1.0).mono).count();
+        assert_eq!(table.oldest_first().count(), 1000);
+        let honest = table.oldest_first().filter(|c| c.heard == at(1.0).mono).count();
         assert!((500..990).contains(&honest), "{honest}");
         // Long unheard, they make room at once.
         let later = at(4000.0);
         table.judge(later, &heard(7_000_000, later, LIMITED));
-        assert_eq!(table.newest_first().next().unwrap().heard, later.mono);
+        assert_eq!(table.oldest_first().last().unwrap().heard, later.mono);
     }
 
     #[test]
@@ -375,7 +375,7 @@ mod tests {
             let now = at(f64::from(i) * 10.0);
             table.judge(now, &heard(i, now, AccessFlags::NONE));
         }
-        assert_eq!(table.newest_first().count(), 10);
+        assert_eq!(table.oldest_first().count(), 10);
     }
 
     #[test]

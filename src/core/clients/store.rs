@@ -149,17 +149,8 @@ impl Store {
         self.link_newest(at);
     }
 
-    pub(super) fn newest(&self) -> Option<ClientId> {
-        (self.newest != NONE).then_some(ClientId(self.newest))
-    }
-
     pub(super) fn oldest(&self) -> Option<ClientId> {
         (self.oldest != NONE).then_some(ClientId(self.oldest))
-    }
-
-    /// The client heard just before this one.
-    pub(super) fn older(&self, id: ClientId) -> Option<ClientId> {
-        self.slots.get(id.0 as usize).filter(|s| s.older != NONE).map(|s| ClientId(s.older))
     }
 
     /// The client heard just after this one.
@@ -251,9 +242,11 @@ mod tests {
                 model.retain(|m| *m != n);
                 model.insert(0, n);
                 model.truncate(depth);
-                let newest: Vec<IpAddr> = std::iter::successors(store.newest(), |id| store.older(*id))
-                    .map(|id| store.get(id).unwrap().address)
-                    .collect();
+                let linked = |at: u32| (at != NONE).then_some(at);
+                let newest: Vec<IpAddr> =
+                    std::iter::successors(linked(store.newest), |at| linked(store.slots[*at as usize].older))
+                        .map(|at| store.get(ClientId(at)).unwrap().address)
+                        .collect();
                 let wanted: Vec<IpAddr> = model.iter().map(|m| address(*m)).collect();
                 prop_assert_eq!(&newest, &wanted);
                 let mut oldest: Vec<IpAddr> = std::iter::successors(store.oldest(), |id| store.newer(*id))

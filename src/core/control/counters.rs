@@ -1,10 +1,10 @@
 //! Counters and figures that ntpq asks for by name: `monstats`, `sysstats`, `authinfo`, `kerninfo`,
 //! `iostats`, `timerstats`. What ntpd counts and has no meaning here is 0.
 
-use super::super::errand::{KernelClock, Pps, Traffic};
+use super::super::errand::Traffic;
 use super::table::{Row, Scene, SystemRow};
 use super::text;
-use crate::units::Seconds;
+use crate::units::{KernelClock, Pps, Seconds};
 
 fn zero(_: &Scene<'_>) -> Option<String> {
     Some("0".to_owned())
@@ -134,8 +134,8 @@ pub(super) const KERNEL: [SystemRow; 16] = [
     Row::surveyed("kmaxerr", |s| kernel(s, |k| short_millis(k.max_error))),
     Row::surveyed("kesterr", |s| kernel(s, |k| short_millis(k.est_error))),
     Row::surveyed("kstflags", |s| {
-        let flags = s.survey?.kernel.as_ref().map_or_else(String::new, |k| k.flags.join(" "));
-        Some(text::quoted(&flags))
+        let flags: Vec<_> = s.survey?.kernel.as_ref().into_iter().flat_map(KernelClock::flags).collect();
+        Some(text::quoted(&flags.join(" ")))
     }),
     Row::surveyed("ktimeconst", |s| kernel(s, |k| k.time_constant.to_string())),
     Row::surveyed("kprecis", |s| kernel(s, |k| short_millis(k.precision))),

@@ -1,9 +1,8 @@
 //! Asking servers for the time: a few samples of each, all servers at once, within a time limit.
 
 use crate::core::auth::{Authenticity, Keys};
-use crate::sys::clock;
+use crate::sys::{clock, random};
 use crate::tools::link::is_wait;
-use crate::tools::random;
 use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId, Seconds};
 use crate::wire::header::{Header, Mode, Version};
 use std::io;
