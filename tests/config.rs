@@ -21,6 +21,7 @@ use rsntpd::config::model::{
     AccessFlags, Config, Family, InterfaceAction, InterfaceMatch, Kind, RestrictTarget, Target,
 };
 use rsntpd::config::{Diagnostic, Parsed, Severity, parse};
+use rsntpd::core::access::AccessList;
 use rsntpd::units::KeyId;
 use std::path::Path;
 
@@ -312,5 +313,50 @@ proptest! {
     #[test]
     fn any_lines_of_the_language_hold(text in lines_of_the_language()) {
         oracle::hold(text.as_bytes());
+    }
+}
+
+/// A restrict line about addresses near those of [`near`].
+fn restrict_line() -> impl Strategy<Value = String> {
+    let whom = sample::select(vec![
+        "default",
+        "-6 default",
+        "source",
+        "10.0.0.1",
+        "10.0.0.0 mask 255.255.255.0",
+        "10.0.0.0 mask 255.0.0.255",
+        "0.0.0.1 mask 0.0.0.255",
+        "10.0.0.0 mask 255.0.0.0",
+        "2001:db8::1",
+        "2001:db8:: mask ffff:ffff::",
+    ]);
+    let flags = vec(sample::select(vec!["ignore", "noserve", "notrust", "nomodify", "ntpport"]), 0..3);
+    (whom, flags).prop_map(|(whom, flags)| format!("restrict {whom} {}\n", flags.join(" ")))
+}
+
+fn near() -> impl Strategy<Value = &'static str> {
+    sample::select(vec!["10.0.0.1", "10.0.0.2", "10.9.0.1", "192.0.2.1", "2001:db8::1", "2001:db8::2"])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
+
+    /// The lint has its own way to the entry that counts, as it may not know the engine's: they agree.
+    #[test]
+    fn what_is_said_of_a_servers_answers_is_what_the_access_list_does(
+        lines in vec(restrict_line(), 0..6),
+        server in near(),
+    ) {
+        let text = format!("{}server {server}\n", lines.concat());
+        let parsed = read(&text);
+        let address: std::net::IpAddr = server.parse().unwrap();
+        let mut list = AccessList::build(&parsed.config.restrict);
+        list.set_sources(&[address]);
+        let flags = list.lookup((address, 123).into());
+        let said = |words: &str| parsed.lints.iter().any(|found| found.message.contains(words));
+        let deaf = flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOSERVE);
+        prop_assert_eq!(said("the answers of this server are dropped"), deaf, "{}{:?}", text, flags);
+        let untrusted = !deaf && flags.contains(AccessFlags::NOTRUST);
+        prop_assert_eq!(said("drops answers that are not authenticated"), untrusted, "{}{:?}", text, flags);
     }
 }
