@@ -2,6 +2,7 @@
 
 use crate::units::{NtpTimestamp, Ppm, Seconds};
 use crate::wire::control::{ControlError, DATA_MAX};
+use crate::wire::varlist::VarList;
 use std::fmt::Write as _;
 
 /// Columns after which a line of the answer ends.
@@ -94,17 +95,10 @@ pub(super) fn stages(seconds: [f64; 8]) -> String {
 /// # Errors
 /// [`ControlError::Format`] for more items than any sensible request has.
 pub(super) fn items(data: &[u8]) -> Result<Vec<(String, Option<String>)>, ControlError> {
-    let text = String::from_utf8_lossy(data);
-    let trimmed = |part: &str| part.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned();
-    let items: Vec<_> = text
-        .split(',')
-        .map(|item| match item.split_once('=') {
-            Some((name, value)) => (trimmed(name), Some(trimmed(value))),
-            None => (trimmed(item), None),
-        })
-        .filter(|(name, _)| !name.is_empty())
-        .take(NAMES_MAX + 1)
-        .collect();
+    // Requests are filled up with zeros.
+    let padding = data.iter().rev().take_while(|octet| **octet == 0).count();
+    let list = VarList::parse(&data[..data.len() - padding]);
+    let items: Vec<_> = list.iter().map(|item| (item.name.clone(), item.value.clone())).collect();
     if items.len() > NAMES_MAX { Err(ControlError::Format) } else { Ok(items) }
 }
 
