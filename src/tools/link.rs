@@ -1,5 +1,6 @@
 //! A conversation with a server: names to addresses, a socket, requests and answers, time limits.
 
+use crate::config::model::Family;
 use crate::units::KeyId;
 use crate::wire::control::ControlError;
 use crate::wire::reply::{Assembly, Query, Refusal, Reply};
@@ -16,30 +17,6 @@ pub const PORT: u16 = 123;
 const LOOKUP_MAX: Duration = Duration::from_secs(5);
 /// Longest datagram looked at.
 const DATAGRAM_MAX: usize = 65_536;
-
-/// Which addresses of a name may be used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Family {
-    /// Any.
-    #[default]
-    Any,
-    /// IPv4 only (`-4`).
-    V4,
-    /// IPv6 only (`-6`).
-    V6,
-}
-
-impl Family {
-    /// Whether an address is of it.
-    #[must_use]
-    pub fn admits(self, address: IpAddr) -> bool {
-        match self {
-            Self::Any => true,
-            Self::V4 => address.is_ipv4(),
-            Self::V6 => address.is_ipv6(),
-        }
-    }
-}
 
 /// A host, as it was named, with its addresses in order of preference.
 #[derive(Clone, PartialEq, Eq, Debug)]

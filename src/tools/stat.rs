@@ -1,8 +1,9 @@
 //! `rsntpstat`: whether the clock is synchronised, in the words and with the exit statuses of
 //! CentOS's ntpstat.
 
-use super::link::{Ask, Family, Host, Link, Trouble};
+use super::link::{Ask, Host, Link, Trouble};
 use super::options;
+use crate::config::model::Family;
 use crate::wire::control::opcode;
 use crate::wire::reply::Reply;
 use crate::wire::status::SystemStatus;

@@ -1,9 +1,10 @@
 //! `rsntptrace`: from a daemon to the server it follows, and so on up to the reference clock.
 
-use super::link::{Family, Host, Link, Trouble};
+use super::link::{Host, Link, Trouble};
 use super::options::{self, flag, valued};
 use super::query::fetch::{self, is_clock};
 use super::query::names::Names;
+use crate::config::model::Family;
 use crate::wire::varlist::VarList;
 use clap::{Command, value_parser};
 use std::ffi::OsString;

@@ -1,7 +1,8 @@
 //! `rsntp-wait`: waits until the daemon has synchronised the clock, as ntp-wait does.
 
-use super::link::{Ask, Family, Host, Link, Trouble};
+use super::link::{Ask, Host, Link, Trouble};
 use super::options::{self, flag, valued};
+use crate::config::model::Family;
 use crate::wire::control::opcode;
 use crate::wire::status::SystemStatus;
 use clap::{ArgMatches, Command, value_parser};

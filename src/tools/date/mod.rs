@@ -9,9 +9,10 @@
 pub mod ask;
 pub mod choose;
 
-use super::link::{Family, Host, PORT, unspecified};
+use super::link::{Host, PORT, unspecified};
 use super::options::{self, flag, valued};
 use super::query::cooked::date;
+use crate::config::model::Family;
 use crate::config::parse_keys;
 use crate::core::auth::Keys;
 use crate::sys::clock;

@@ -1,7 +1,8 @@
 //! `rsntpq check`: one line for Nagios and its kin, with performance data and their exit statuses.
 
 use super::fetch::{self, Source};
-use crate::tools::link::{Family, Host, Link, Trouble};
+use crate::config::model::Family;
+use crate::tools::link::{Host, Link, Trouble};
 use crate::tools::options;
 use crate::wire::status::SystemStatus;
 use crate::wire::varlist::VarList;

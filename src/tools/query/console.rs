@@ -3,10 +3,11 @@
 use super::commands::{self, Command};
 use super::fetch::Listed;
 use super::names::Names;
+use crate::config::model::Family;
 use crate::config::model::{Digest, Key};
 use crate::config::parse_keys;
 use crate::core::auth::Keys;
-use crate::tools::link::{Family, Host, Link, Sign, Trouble};
+use crate::tools::link::{Host, Link, Sign, Trouble};
 use crate::units::{KeyId, NtpTimestamp};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};

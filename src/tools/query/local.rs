@@ -3,7 +3,8 @@
 use super::commands::{self, COMMANDS, Result};
 use super::console::{Console, Output};
 use crate::config::model::Digest;
-use crate::tools::link::{Family, Trouble};
+use crate::config::model::Family;
+use crate::tools::link::Trouble;
 use crate::units::KeyId;
 use std::fmt::Write as _;
 use std::time::Duration;

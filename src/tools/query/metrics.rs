@@ -3,8 +3,9 @@
 
 use super::fetch::{self, Source};
 use super::peers::refid;
+use crate::config::model::Family;
 use crate::sys::clock;
-use crate::tools::link::{Family, Host, Link, Trouble};
+use crate::tools::link::{Host, Link, Trouble};
 use crate::tools::options;
 use crate::units::NtpTimestamp;
 use crate::wire::status::SystemStatus;

@@ -30,8 +30,8 @@ mod summaries;
 mod variables;
 pub mod watch;
 
-use super::link::Family;
 use super::options::{self, flag, valued};
+use crate::config::model::Family;
 use crate::units::KeyId;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use console::{Console, Said, Settings};

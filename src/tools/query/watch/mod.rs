@@ -18,7 +18,7 @@ mod screen;
 mod state;
 
 use super::console::{Console, Settings};
-use crate::tools::link::Family;
+use crate::config::model::Family;
 use crate::tools::options::{self, flag, valued};
 use crate::units::KeyId;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
