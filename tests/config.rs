@@ -339,7 +339,7 @@ fn near() -> impl Strategy<Value = &'static str> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 10_000, ..ProptestConfig::default() })]
 
     /// The lint has its own way to the entry that counts, as it may not know the engine's: they agree.
     #[test]

@@ -189,11 +189,13 @@ impl AccessList {
         self.replace(EntryKind::Source, &free, source);
     }
 
-    /// Whether a line is about this very host.
+    /// Whether a line is about this very host, as a server: with `ntpport` or without.
     fn has_host(&self, address: IpAddr) -> bool {
-        let wanted = ((widen(address), widen(full_mask(address)), false), EntryKind::Configured);
         let entries = &self.family(address).entries;
-        entries.binary_search_by(|e| wanted.cmp(&e.rank())).is_ok()
+        [true, false].iter().any(|ntpport| {
+            let wanted = ((widen(address), widen(full_mask(address)), *ntpport), EntryKind::Configured);
+            entries.binary_search_by(|e| wanted.cmp(&e.rank())).is_ok()
+        })
     }
 
     fn replace(&mut self, kind: EntryKind, addresses: &[IpAddr], entry: impl Fn(&IpAddr) -> Entry) {
