@@ -175,37 +175,42 @@ struct Client {
     socket: UdpSocket,
     inbox: Inbox,
     due: MonoTime,
-    left: Option<NtpTimestamp>,
+    /// The transmit timestamp of the request that was sent last, and when it left.
+    asked: Option<(NtpTimestamp, NtpTimestamp)>,
 }
 
 impl Client {
     fn new(plan: &Plan) -> std::io::Result<Self> {
         let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let due = if plan.measure > 0.0 { clock::mono() } else { MonoTime::NEVER };
-        Ok(Self { socket: UdpSocket::bind(any, false)?, inbox: Inbox::new(Calls::One), due, left: None })
+        Ok(Self { socket: UdpSocket::bind(any, false)?, inbox: Inbox::new(Calls::One), due, asked: None })
     }
 
     fn turn(&mut self, plan: &Plan, now: MonoTime, generator: &mut Generator) -> std::io::Result<()> {
         if now < self.due {
-            if plan.measure > 0.0 && self.inbox.fill(&self.socket)? > 0 {
-                self.answered(generator);
+            if plan.measure > 0.0 {
+                for index in 0..self.inbox.fill(&self.socket)? {
+                    self.answered(index, generator);
+                }
             }
             return Ok(());
         }
         // Not in step with anything that the server does.
         let jitter = 0.5 + f64::from(self.due.as_nanos() as u32 % 1000) / 1000.0;
         self.due = now + Seconds::new(jitter / plan.measure);
-        self.left = Some(clock::wall());
-        self.socket.send(&request(), (plan.server, NTP).into(), None, true)?;
-        if self.inbox.take_sent(&self.socket)? {
-            self.left = self.inbox.sent().1;
-        }
+        let request = request();
+        self.socket.send(&request, (plan.server, NTP).into(), None, true)?;
+        let stamped = self.inbox.take_sent(&self.socket)?;
+        let left = stamped.then(|| self.inbox.sent().1).flatten();
+        self.asked = left.map(|left| (stamp(&request, 40), left));
         Ok(())
     }
 
-    fn answered(&mut self, generator: &mut Generator) {
-        let Some(reply) = self.inbox.get(0).filter(|r| r.data.len() >= 48) else { return };
-        if let (Some(t1), Some(t4)) = (self.left.take(), reply.received) {
+    fn answered(&mut self, index: usize, generator: &mut Generator) {
+        let Some(reply) = self.inbox.get(index).filter(|r| r.data.len() >= 48) else { return };
+        // Who is held up may answer when something else has been asked by then.
+        let asked = self.asked.take_if(|asked| asked.0 == stamp(reply.data, 24));
+        if let (Some((_, t1)), Some(t4)) = (asked, reply.received) {
             let (t2, t3) = (stamp(reply.data, 32), stamp(reply.data, 40));
             let offset = ((t2 - t1).to_seconds().get() + (t3 - t4).to_seconds().get()) / 2.0;
             generator.outcome.offsets.push(offset);
