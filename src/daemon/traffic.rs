@@ -1,17 +1,18 @@
 //! The way of a datagram: taken from its socket together with others, answered, and sent together
 //! with others. Nothing is allocated for a request and its answer.
 //!
-//! An answer says when it leaves before it leaves. So its time is foretold: the clock is read once
-//! for all that leave together, and each is given the time that those before it have been taking
-//! of late (`pace.rs`).
+//! An answer says when it leaves before it leaves. So its time is foretold (`pace.rs`): the clock is
+//! read right before it is sent, and it is given the time that sending has been taking of late. So that
+//! nothing that comes in between puts off the answers behind it too, each is sent on its own; only a
+//! full batch, which shows that there is more to do than time, goes by several in one call.
 
 use super::departures::{Departures, Left};
-use super::pace::Pace;
+use super::pace::{Pace, Way};
 use super::perform::now;
 use super::sockets::{Open, Sockets};
 use crate::core::contract::{Input, Now, Rx};
 use crate::core::{Engine, Reply, Served};
-use crate::sys::batch::{BATCH, Calls, Inbox, Outbox, SEND_MAX};
+use crate::sys::batch::{BATCH, Calls, Inbox, Outbox, SEND_MAX, TOGETHER};
 use crate::sys::clock;
 
 const _: () = assert!(SEND_MAX == Engine::REPLY_MAX, "answers are written where they are sent from");
@@ -53,7 +54,9 @@ impl Traffic {
         for index in 0..count {
             self.take(engine, sockets, open, now, index);
         }
-        self.send_answers(engine, open);
+        if !self.outbox.is_empty() {
+            self.send_answers(engine, open, now, count == BATCH);
+        }
         (count, count == BATCH)
     }
 
@@ -83,26 +86,36 @@ impl Traffic {
         }
     }
 
-    fn send_answers(&mut self, engine: &mut Engine, open: &Open) {
+    fn send_answers(&mut self, engine: &mut Engine, open: &Open, now: Now, full: bool) {
         let count = self.outbox.len();
-        if count == 0 {
-            return;
-        }
-        let replies = &self.replies[..count];
-        let signed = replies.iter().flatten().filter(|r| r.0.is_signed()).count();
-        let began = clock::mono();
-        let leaving = self.pace.leaving(clock::wall(), count, signed);
-        for (index, (reply, leaves)) in replies.iter().zip(leaving).enumerate() {
-            let Some((reply, stamp)) = reply else { continue };
-            self.outbox.seal(index, |octets| engine.seal(reply, leaves, octets));
-            if *stamp {
-                self.departures.expect(began, Left::Answer(*reply), self.outbox.octets(index));
+        let (mut from, mut unsent, mut began) = (0, 0, clock::wall());
+        while from < count {
+            let way = match from {
+                _ if full => Way::Together,
+                0 => Way::First,
+                _ => Way::Next,
+            };
+            let replies = &self.replies[from..count.min(from + if full { TOGETHER } else { 1 })];
+            let (signed, mut sealed) = (replies.iter().flatten().filter(|r| r.0.is_signed()).count(), began);
+            let leaving = self.pace.leaving(began, way, signed);
+            for (index, (reply, leaves)) in (from..).zip(replies.iter().zip(leaving)) {
+                let Some((reply, stamp)) = reply else { continue };
+                self.outbox.seal(index, |octets| engine.seal(reply, leaves, octets));
+                if *stamp {
+                    self.departures.expect(now.mono, Left::Answer(*reply), self.outbox.octets(index));
+                }
             }
+            if signed > 0 {
+                sealed = clock::wall();
+                self.pace.learn_code(signed, (sealed - began).to_seconds());
+            }
+            unsent += self.outbox.send_some(&open.socket, from..from + replies.len());
+            from += replies.len();
+            began = clock::wall();
+            self.pace.learn(way, replies.len(), (began - sealed).to_seconds());
         }
-        let sealed = clock::mono();
-        let unsent = self.outbox.send(&open.socket);
+        self.outbox.clear();
         open.counts.left(count.saturating_sub(unsent), unsent);
-        self.pace.learn(count, signed, sealed.since(began), clock::mono().since(sealed));
     }
 
     /// Takes from a socket's error queue when datagrams have left, and tells the engine.

@@ -10,11 +10,14 @@ use nix::libc::{self, c_int, c_uint};
 use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::os::fd::RawFd;
 use std::{mem, ptr};
 
-/// Most datagrams taken or sent in one go.
+/// Most datagrams taken in one go, and answered.
 pub const BATCH: usize = 32;
+/// Most datagrams sent in one system call.
+pub const TOGETHER: usize = 8;
 /// Longest datagram that is looked at, octets.
 pub const DATAGRAM_MAX: usize = 2048;
 /// Longest datagram that is sent from an [`Outbox`], octets.
@@ -237,23 +240,38 @@ impl Outbox {
         self.count == 0
     }
 
-    /// Sends all and empties the outbox; gives how many the kernel did not take. Those are lost, as
-    /// datagrams may be.
+    /// Empties the outbox.
+    pub const fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    /// Sends all and empties the outbox; gives how many the kernel did not take.
     pub fn send(&mut self, socket: &UdpSocket) -> usize {
-        let count = mem::take(&mut self.count);
+        let parts = (0..self.count).step_by(TOGETHER);
+        let unsent = parts.map(|from| self.send_some(socket, from..from + TOGETHER)).sum();
+        self.clear();
+        unsent
+    }
+
+    /// Sends some, at most [`TOGETHER`]; gives how many of them the kernel did not take. Those are lost,
+    /// as datagrams may be.
+    pub fn send_some(&mut self, socket: &UdpSocket, some: Range<usize>) -> usize {
+        let from = some.start;
+        let count = some.end.min(self.count).saturating_sub(from).min(TOGETHER);
         // SAFETY: plain C structures, for which zeros are a valid value.
-        let mut headers: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
-        let mut parts = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+        let mut headers: [libc::mmsghdr; TOGETHER] = unsafe { mem::zeroed() };
+        let mut parts = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; TOGETHER];
         for i in 0..count {
-            parts[i] = libc::iovec { iov_base: self.data[i].as_mut_ptr().cast(), iov_len: self.lengths[i] };
+            let at = from + i;
+            parts[i] = libc::iovec { iov_base: self.data[at].as_mut_ptr().cast(), iov_len: self.lengths[at] };
             let header = &mut headers[i].msg_hdr;
-            header.msg_name = self.names[i].as_ptr().cast_mut().cast();
+            header.msg_name = self.names[at].as_ptr().cast_mut().cast();
             // Not all of the storage, which the kernel would copy.
-            header.msg_namelen = name_length(&self.names[i]);
+            header.msg_namelen = name_length(&self.names[at]);
             header.msg_iov = &raw mut parts[i];
             header.msg_iovlen = 1;
-            header.msg_control = self.controls[i].0.as_mut_ptr().cast();
-            header.msg_controllen = self.control_lengths[i] as _;
+            header.msg_control = self.controls[at].0.as_mut_ptr().cast();
+            header.msg_controllen = self.control_lengths[at] as _;
         }
         let (mut done, mut lost) = (0, 0);
         while done < count {
@@ -275,9 +293,10 @@ impl Outbox {
                 1.. => done += sent as usize,
                 _ if Errno::last() == Errno::EINTR => {}
                 // Kernels before 4.6 do not know the wish for a stamp: the datagram goes without.
-                _ if Errno::last() == Errno::EINVAL && mem::take(&mut self.stamped[done]) => {
+                _ if Errno::last() == Errno::EINVAL && mem::take(&mut self.stamped[from + done]) => {
                     socket.cannot_stamp();
-                    headers[done].msg_hdr.msg_controllen = (self.control_lengths[done] - STAMP_SPACE) as _;
+                    headers[done].msg_hdr.msg_controllen =
+                        (self.control_lengths[from + done] - STAMP_SPACE) as _;
                 }
                 // Full: for the others there is no room either.
                 _ if matches!(Errno::last(), Errno::EAGAIN | Errno::ENOBUFS) => return lost + count - done,
