@@ -11,6 +11,7 @@ use crate::core::Engine;
 use crate::core::contract::{ExitReason, Input};
 use crate::core::errand::{Brought, Errand};
 use crate::core::event::Level;
+use crate::sys::alarm::Alarm;
 use crate::sys::clock;
 use crate::sys::interfaces::{self, ChangeWatch};
 use crate::sys::signals::Signals;
@@ -23,6 +24,7 @@ use std::time::Duration;
 const SIGNAL: Token = Token(0);
 const RESOLVER: Token = Token(1);
 const INTERFACES: Token = Token(2);
+const ALARM: Token = Token(3);
 
 /// Batches taken from one socket before others and deadlines get their turn: half a millisecond.
 const DRAIN: usize = 4;
@@ -40,6 +42,8 @@ pub struct EventLoop {
     shell: Shell,
     signals: Signals,
     changes: Option<ChangeWatch>,
+    /// Ends the sleep for deadlines, which seldom change: cheaper than a timer for each sleep.
+    alarm: Option<Alarm>,
     options: Options,
     memory: Memory,
     /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
@@ -73,6 +77,10 @@ impl EventLoop {
         if let Some(changes) = &changes {
             registry.register(&mut SourceFd(&changes.raw_fd()), INTERFACES, Interest::READABLE)?;
         }
+        let alarm = Alarm::new().ok();
+        if let Some(alarm) = &alarm {
+            registry.register(&mut SourceFd(&alarm.raw_fd()), ALARM, Interest::READABLE)?;
+        }
         let unread = (0..shell.sockets.len()).collect();
         let mut this = Self {
             poll,
@@ -80,6 +88,7 @@ impl EventLoop {
             shell,
             signals,
             changes,
+            alarm,
             options,
             memory,
             unread,
@@ -170,13 +179,14 @@ impl EventLoop {
 
     /// Sleeps until there is something to do; from when to when.
     fn sleep(&mut self, events: &mut Events) -> io::Result<(MonoTime, MonoTime)> {
-        let patience = self.patience();
         let before = clock::mono();
+        let patience = self.patience(before);
         if let Some(pause) = self.gather.pause()
             && patience.is_none_or(|patience| patience > pause)
         {
             std::thread::sleep(pause);
         }
+        let patience = patience.filter(|patience| patience.is_zero() || !self.alarm_takes());
         match self.poll.poll(events, patience) {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             other => other?,
@@ -189,13 +199,22 @@ impl EventLoop {
     }
 
     /// How long there is nothing to do.
-    fn patience(&self) -> Option<Duration> {
+    fn patience(&self, now: MonoTime) -> Option<Duration> {
         if !self.unread.is_empty() {
             return Some(Duration::ZERO);
         }
+        self.due().map(|due| due.until(now))
+    }
+
+    fn due(&self) -> Option<MonoTime> {
         let leap_look = Some(self.next_leap_look).filter(|_| self.shell.leapfile.is_watched());
-        let due = [self.engine.next_deadline(), self.next_scan, leap_look].into_iter().flatten().min()?;
-        Some(due.until(clock::mono()))
+        [self.engine.next_deadline(), self.next_scan, leap_look].into_iter().flatten().min()
+    }
+
+    /// Whether the alarm ends the sleep for the next deadline.
+    fn alarm_takes(&mut self) -> bool {
+        let due = self.due();
+        self.alarm.as_mut().is_some_and(|alarm| alarm.takes(due).unwrap_or(false))
     }
 
     fn ready(&mut self, token: Token) -> io::Result<()> {
@@ -206,6 +225,8 @@ impl EventLoop {
                     self.handle(Input::Resolved { id, result });
                 }
             }
+            // The deadlines are looked at in every turn.
+            ALARM => {}
             INTERFACES => {
                 if self.changes.as_mut().is_some_and(ChangeWatch::drain) {
                     self.scan()?;

@@ -3,6 +3,7 @@
 //! What is here does one thing the kernel offers and reports how it went; every decision is made
 //! by the callers in [`crate::daemon`]. All of it works, or falls back, on Linux 2.6.32.
 
+pub mod alarm;
 #[allow(unsafe_code)] // C structures of variable length throughout
 mod ancillary;
 #[allow(unsafe_code)] // system calls that nix has only with allocation
