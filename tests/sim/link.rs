@@ -13,6 +13,9 @@ pub enum Queue {
     Pareto(f64, f64),
     /// Exponential of the first mean, and with this probability the fixed extra of another route.
     Bimodal(f64, f64, f64),
+    /// Exponential of the first mean; the route changes with the probability given last, and the other one
+    /// is longer by this.
+    Flaps(f64, f64, f64),
     /// Exponential, with this extra for 6 packets of every 30.
     Burst(f64, f64),
     /// Exponential mean, correlated from packet to packet with this factor.
@@ -24,12 +27,13 @@ pub struct Direction {
     base: f64,
     queue: Queue,
     last: f64,
+    detour: bool,
     count: u32,
 }
 
 impl Direction {
     pub const fn new(base: f64, queue: Queue) -> Self {
-        Self { base, queue, last: 0.0, count: 0 }
+        Self { base, queue, last: 0.0, detour: false, count: 0 }
     }
 
     fn delay(&mut self, dice: &mut Dice) -> f64 {
@@ -42,6 +46,10 @@ impl Direction {
                 Queue::Bimodal(mean, extra, probability) => {
                     let flap = if dice.uniform() < probability { extra } else { 0.0 };
                     mean * dice.exponential() + flap
+                }
+                Queue::Flaps(mean, extra, probability) => {
+                    self.detour ^= dice.uniform() < probability;
+                    mean * dice.exponential() + if self.detour { extra } else { 0.0 }
                 }
                 Queue::Burst(mean, extra) => {
                     let burst = if self.count % 30 < 6 { extra } else { 0.0 };

@@ -7,6 +7,9 @@
 
 pub mod chance;
 pub mod clock;
+pub mod least_squares;
 pub mod link;
+pub mod ntpd_like;
 pub mod scenario;
 pub mod world;
+pub mod yardstick;

@@ -28,6 +28,7 @@ pub struct Scenario {
     pub lie: f64,
     pub loss: f64,
     pub swing: Swing,
+    pub minpoll: u8,
     pub maxpoll: u8,
     /// Error within which the clock counts as settled.
     pub settled: f64,
@@ -60,6 +61,7 @@ impl Scenario {
             lie: 0.0,
             loss: 0.0,
             swing: Swing { amplitude: 0.0, period: 1.0 },
+            minpoll: 6,
             maxpoll: 10,
             settled: 5e-3,
         }
@@ -68,6 +70,14 @@ impl Scenario {
     /// The address of server `index`.
     pub fn server(index: usize) -> String {
         format!("192.0.2.{}", index + 1)
+    }
+
+    /// The way to server `index` in the world of this seed.
+    pub fn link(&self, seed: u64, index: usize) -> Link {
+        let (up, down) = (Direction::new(self.base, self.up), Direction::new(self.base, self.down));
+        let mut link = Link::new(up, down, Dice::new(seed, 100 + index as u64));
+        link.loss = self.loss;
+        link
     }
 
     /// The world of this seed, ready to run; its first host is the client.
@@ -80,6 +90,7 @@ impl Scenario {
             let address = Self::server(index);
             let mut line = Server::new(Kind::Server, Target::Address(address.parse().unwrap()));
             line.iburst = true;
+            line.minpoll = PollExponent::new(self.minpoll);
             line.maxpoll = PollExponent::new(self.maxpoll);
             config.servers.push(line);
             let mut server = TrueServer::new(&address);
@@ -88,10 +99,7 @@ impl Scenario {
                 server.error = Box::new(move |_| lie);
             }
             world.servers.push(server);
-            let dice = Dice::new(seed, 100 + index as u64);
-            let (up, down) = (Direction::new(self.base, self.up), Direction::new(self.base, self.down));
-            let mut link = Link::new(up, down, dice);
-            link.loss = self.loss;
+            let link = self.link(seed, index);
             world.connect(CLIENT, &address, link);
         }
         let setup = Setup { config, allow_panic_once: true, ..Setup::default() };
@@ -101,27 +109,58 @@ impl Scenario {
 
     /// Runs for `duration` seconds and judges the client's clock each second.
     pub fn run(&self, seed: u64, duration: f64) -> Report {
+        self.watch(seed, duration, |_, _| {})
+    }
+
+    /// Runs and judges, and shows each second and the clock's error there.
+    pub fn watch(&self, seed: u64, duration: f64, mut watcher: impl FnMut(f64, f64)) -> Report {
         let mut world = self.world(seed);
-        let (mut squares, mut count, mut max) = (0.0, 0u32, 0f64);
-        let mut unsettled = 0.0;
-        let mut settle = None;
+        let mut judge = Judge::new(self.settled, duration);
         for second in 1..=duration as u32 {
             let second = f64::from(second);
             world.run(second);
-            let error = world.hosts[0].clock.offset.abs();
-            if error > self.settled {
-                unsettled = second;
-            } else if settle.is_none() && second - unsettled >= 3600.0 {
-                settle = Some(unsettled);
-            }
-            if second > duration / 5.0 {
-                squares += error * error;
-                max = max.max(error);
-                count += 1;
-            }
+            let error = world.hosts[0].clock.offset;
+            judge.second(second, error);
+            watcher(second, error);
         }
-        let rms = (squares / f64::from(count)).sqrt();
-        Report { rms, max, settle, packets: world.hosts[0].sent }
+        judge.report(world.hosts[0].sent)
+    }
+}
+
+/// Judges a clock second by second.
+pub struct Judge {
+    settled: f64,
+    duration: f64,
+    squares: f64,
+    count: u32,
+    max: f64,
+    unsettled: f64,
+    settle: Option<f64>,
+}
+
+impl Judge {
+    pub const fn new(settled: f64, duration: f64) -> Self {
+        Self { settled, duration, squares: 0.0, count: 0, max: 0.0, unsettled: 0.0, settle: None }
+    }
+
+    /// The clock's error at `second`.
+    pub fn second(&mut self, second: f64, error: f64) {
+        let error = error.abs();
+        if error > self.settled {
+            self.unsettled = second;
+        } else if self.settle.is_none() && second - self.unsettled >= 3600.0 {
+            self.settle = Some(self.unsettled);
+        }
+        if second > self.duration / 5.0 {
+            self.squares += error * error;
+            self.max = self.max.max(error);
+            self.count += 1;
+        }
+    }
+
+    pub fn report(&self, packets: u64) -> Report {
+        let rms = (self.squares / f64::from(self.count)).sqrt();
+        Report { rms, max: self.max, settle: self.settle, packets }
     }
 }
 

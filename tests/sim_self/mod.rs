@@ -2,7 +2,11 @@
 
 use crate::sim::chance::Dice;
 use crate::sim::clock::Clock;
+use crate::sim::least_squares::LeastSquares;
 use crate::sim::link::{Link, Queue};
+use crate::sim::ntpd_like::NtpdLike;
+use crate::sim::scenario::Scenario;
+use crate::sim::yardstick::{self, Loop};
 use rsntpd::core::contract::ClockCommand;
 
 #[test]
@@ -52,4 +56,29 @@ fn half_is_lost_if_half_is_to_be_lost() {
     link.loss = 0.5;
     let arrived = (0..10_000).filter(|_| !link.up().is_empty()).count();
     assert!((4_800..5_200).contains(&arrived), "{arrived}");
+}
+
+#[test]
+fn yardsticks_find_a_clock_that_is_merely_off() {
+    // Nothing queues and nothing wanders: what is left is the loop's own error.
+    let still = Scenario::new("still", 0.010, 1e-9, 1e-14);
+    let mut loops: [(&str, Box<dyn Loop>); 3] = [
+        ("ntpd", Box::new(NtpdLike::new(1, 256.0, 4.0))),
+        ("line", Box::new(LeastSquares::new(1, 8))),
+        ("long line", Box::new(LeastSquares::new(1, 64))),
+    ];
+    for (name, tested) in &mut loops {
+        let report = yardstick::run(&still, 1, 50_000.0, 256.0, tested.as_mut());
+        assert!(report.rms < 0.5e-6, "{name}: {report:?}");
+        assert!((190..=204).contains(&report.packets), "{name}: {report:?}");
+    }
+}
+
+#[test]
+fn yardsticks_hear_several_servers_and_average_noise() {
+    let rms = |servers: usize| {
+        let noisy = Scenario { servers, ..Scenario::new("noisy", 0.010, 1e-3, 1e-12) };
+        yardstick::run(&noisy, 1, 50_000.0, 128.0, &mut LeastSquares::new(servers, 64)).rms
+    };
+    assert!(rms(4) < 0.7 * rms(1));
 }
