@@ -3,9 +3,12 @@
 //!
 //! Arguments: scenario names to choose from the table; `--seeds N` (5), `--duration S` (100000).
 
-#[path = "../tests/sim/mod.rs"]
+mod options;
+#[path = "../../tests/sim/mod.rs"]
 mod sim;
+mod worlds;
 
+use options::Options;
 use sim::scenario::{Report, Scenario, table};
 
 /// Name; rms in µs of ntpd 4.2.6p5, of chronyd, and our goal; goal for packets and settling.
@@ -28,23 +31,11 @@ const PEERS: [(&str, f64, f64, f64, u64, f64); 15] = [
 ];
 
 fn main() {
-    let mut names = Vec::new();
-    let (mut seeds, mut duration) = (5u64, 100_000.0);
-    let mut arguments = std::env::args().skip(1);
-    while let Some(argument) = arguments.next() {
-        let mut value = |what: &str| -> f64 {
-            arguments.next().and_then(|v| v.parse().ok()).unwrap_or_else(|| {
-                eprintln!("accuracy: {what} needs a number");
-                std::process::exit(2)
-            })
-        };
-        match argument.as_str() {
-            "--bench" => {}
-            "--seeds" => seeds = value("--seeds").max(1.0) as u64,
-            "--duration" => duration = value("--duration").max(4000.0),
-            name => names.push(name.to_owned()),
-        }
+    let options = Options::read();
+    if options.worlds || options.world.is_some() || options.custom.is_some() {
+        return worlds::print(&options);
     }
+    let (names, seeds, duration) = (&options.names, options.seeds.unwrap_or(5), options.duration);
     let chosen: Vec<Scenario> =
         table().into_iter().filter(|s| names.is_empty() || names.iter().any(|n| n == s.name)).collect();
     if chosen.is_empty() {

@@ -11,5 +11,6 @@ pub mod least_squares;
 pub mod link;
 pub mod ntpd_like;
 pub mod scenario;
+pub mod sweep;
 pub mod world;
 pub mod yardstick;

@@ -6,6 +6,7 @@ use crate::sim::least_squares::LeastSquares;
 use crate::sim::link::{Link, Queue};
 use crate::sim::ntpd_like::NtpdLike;
 use crate::sim::scenario::Scenario;
+use crate::sim::sweep;
 use crate::sim::yardstick::{self, Loop};
 use rsntpd::core::contract::ClockCommand;
 
@@ -81,4 +82,10 @@ fn yardsticks_hear_several_servers_and_average_noise() {
         yardstick::run(&noisy, 1, 50_000.0, 128.0, &mut LeastSquares::new(servers, 64)).rms
     };
     assert!(rms(4) < 0.7 * rms(1));
+}
+
+#[test]
+fn what_is_done_in_parallel_keeps_its_order() {
+    let numbers: Vec<u32> = (0..100).collect();
+    assert_eq!(sweep::in_parallel(&numbers, |n| n * 2), (0..100).map(|n| n * 2).collect::<Vec<_>>());
 }
