@@ -109,6 +109,12 @@ impl Clock {
         self.second_ends = (self.time + self.offset).floor() + 1.0;
     }
 
+    /// The kernel inserts a leap second: the wall clock alone goes back, a slew under way goes on.
+    pub fn insert_leap_second(&mut self) {
+        self.offset -= 1.0;
+        self.second_ends -= 1.0;
+    }
+
     /// The machine stands still, its clocks with it, for `span` seconds of true time.
     pub fn pause(&mut self, span: f64) {
         self.time += span;

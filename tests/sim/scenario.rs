@@ -82,8 +82,13 @@ impl Scenario {
 
     /// The world of this seed, ready to run; its first host is the client.
     pub fn world(&self, seed: u64) -> World {
-        let mut world = World::new(EPOCH);
-        let mut clock = Clock::new(EPOCH, self.offset, self.drift, self.wander, Dice::new(seed, 1));
+        self.world_at(EPOCH, seed)
+    }
+
+    /// The same at another time: `epoch` in Unix seconds.
+    pub fn world_at(&self, epoch: i64, seed: u64) -> World {
+        let mut world = World::new(epoch);
+        let mut clock = Clock::new(epoch, self.offset, self.drift, self.wander, Dice::new(seed, 1));
         clock.swing = self.swing;
         let mut config = Config::default();
         for index in 0..self.servers {
