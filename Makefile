@@ -48,7 +48,7 @@ check: ## run every test: formatting, lints, documentation, cargo tests, world a
 fmt: ## format the source
 	$(CARGO) fmt
 
-accuracy: ## print the accuracy table (simulator); ARGS="--worlds" or "lan bad --seeds 3"
+accuracy: ## print the accuracy table (simulator); ARGS="--plot DIR", "--worlds" or "lan bad --seeds 3"
 	$(CARGO) bench --locked --bench accuracy -- $(ARGS)
 
 bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (5 minutes; root); ARGS="--rounds 1" for less

@@ -1,4 +1,4 @@
-//! What the peers reach in the table's scenarios  and what is wanted of us. All
+//! What the peers reach in the table's scenarios, what is wanted of us, and how low it can go. All
 //! measured or computed by the project's founders, with the laws that `tests/sim/scenario.rs` has.
 
 /// Root mean square of the clock's error in µs, and packets sent in 100,000 s.
@@ -40,4 +40,15 @@ pub(crate) const FIGURES: [Figures; 15] = [
     row("four", (573.0, 638.0), (362.0, 623.0), (536.0, 497.0), (75.0, 1600.0), 10.0),
     row("falsetick", (511.0, 623.0), (397.0, 642.0), (522.0, 497.0), (85.0, 1600.0), 10.0),
     row("fixpoll6", (160.0, 1531.0), (160.0, 1532.0), (118.0, 1551.0), (55.0, 1560.0), 10.0),
+];
+
+/// What a Kalman filter reaches that is told the wander and all else, in µs, at the polls 6 to 10.
+pub(crate) const LIMITS: [(&str, [f64; 5]); 7] = [
+    ("lan", [2.8, 4.2, 6.5, 10.6, 19.6]),
+    ("campus", [12.8, 18.2, 26.0, 38.4, 59.1]),
+    ("internet", [61.8, 83.8, 118.0, 168.0, 241.0]),
+    ("bad", [320.0, 431.0, 582.0, 782.0, 1096.0]),
+    ("wander", [128.0, 182.0, 260.0, 384.0, 591.0]),
+    ("lan-wander", [7.2, 11.9, 23.0, 56.4, 155.0]),
+    ("quiet", [32.0, 43.1, 58.2, 78.2, 110.0]),
 ];

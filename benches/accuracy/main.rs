@@ -1,9 +1,11 @@
 //! How well our loop keeps the clock, in the simulator: `make accuracy`.
 //!
-//! It prints the table of the scenarios that have goals, beside the figures of the peers; or leaves the table and runs worlds that nobody chose (`--worlds`).
+//! It prints the table of the scenarios that have goals, beside the figures of the peers; draws charts of
+//! them (`--plot`); or leaves the table and runs worlds that nobody chose (`--worlds`).
 
 mod figures;
 mod options;
+mod plot;
 #[path = "../../tests/sim/mod.rs"]
 mod sim;
 mod table;
@@ -26,4 +28,10 @@ fn main() {
     let chosen: Vec<Scenario> = all.into_iter().filter(|s| options.names.is_empty() || named(s)).collect();
     let seeds = options.seeds(5);
     table::print(&chosen, &seeds, options.duration);
+    if let Some(folder) = &options.plot
+        && let Err(error) = plot::draw(folder, &chosen, &seeds, options.duration)
+    {
+        eprintln!("accuracy: {error}");
+        std::process::exit(1);
+    }
 }
