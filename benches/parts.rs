@@ -1,4 +1,9 @@
-//! What the parts of an answer cost, alone: the client table, the access list, the answer as a whole.
+//! What the parts cost, alone. Of an answer: the client table, the access list, the answer as a whole. Of
+//! keeping the clock: a sample (wanted: at most 500 µs), a selection of 50 sources (at most 200 µs), and
+//! all that follows when one of 50 sources has answered.
+
+#[path = "../tests/sim/mod.rs"]
+mod sim;
 
 use divan::{Bencher, black_box};
 use rsntpd::config::model::{
@@ -9,7 +14,12 @@ use rsntpd::core::access::AccessList;
 use rsntpd::core::auth::Keys;
 use rsntpd::core::clients::{ClientTable, Heard};
 use rsntpd::core::contract::{Machine, Now, Rx, Setup, SocketId};
-use rsntpd::units::{KeyId, MonoTime, NtpTimestamp};
+use rsntpd::core::discipline::{Estimator, Sample};
+use rsntpd::core::select::{Candidate, Limits, select};
+use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Ppm, Seconds};
+use sim::chance::Dice;
+use sim::scenario::Scenario;
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 fn main() {
@@ -116,4 +126,91 @@ fn answer(bencher: Bencher<'_, '_>, code: &str) {
         };
         black_box(engine.serve(now, &rx, &mut || now.wall, &mut reply))
     });
+}
+
+/// Samples as from the internet, 64 s apart: queues of 1 ms each way, a rate that wanders.
+struct Samples {
+    dice: Dice,
+    at: f64,
+    offset: f64,
+    rate: f64,
+}
+
+impl Samples {
+    fn new(seed: u64) -> Self {
+        Self { dice: Dice::new(seed, 0), at: 0.0, offset: 0.0, rate: 10e-6 }
+    }
+
+    fn take(&mut self) -> Sample {
+        self.at += 64.0;
+        self.rate += 8e-9 * self.dice.normal();
+        self.offset += 64.0 * self.rate;
+        let (up, down) = (1e-3 * self.dice.exponential(), 1e-3 * self.dice.exponential());
+        Sample {
+            at: MonoTime::ZERO + Seconds::new(self.at),
+            offset: Seconds::new(self.offset + (up - down) / 2.0),
+            delay: Seconds::new(0.020 + up + down),
+            reading_error: Seconds::new(1e-6),
+        }
+    }
+}
+
+/// An estimator that knows all it will ever know.
+fn warm(samples: &mut Samples) -> Estimator {
+    let mut estimator = Estimator::new(Ppm::ZERO, Ppm::new(50.0));
+    for _ in 0..2000 {
+        estimator.sample(&samples.take());
+    }
+    estimator
+}
+
+#[divan::bench]
+fn sample(bencher: Bencher<'_, '_>) {
+    let mut samples = Samples::new(1);
+    let mut estimator = warm(&mut samples);
+    bencher.with_inputs(|| samples.take()).bench_local_refs(|sample| estimator.sample(black_box(sample)));
+}
+
+#[divan::bench]
+fn estimate(bencher: Bencher<'_, '_>) {
+    let mut samples = Samples::new(1);
+    let estimator = warm(&mut samples);
+    let at = samples.take().at;
+    bencher.bench_local(|| estimator.estimate(black_box(at)));
+}
+
+/// Sources with an offset of their own each; the last tenth of them lies.
+fn candidates(count: usize) -> Vec<Candidate> {
+    let mut dice = Dice::new(1, 0);
+    let lies = |index: usize| if index * 10 >= count * 9 { 0.5 } else { 0.0 };
+    (0..count)
+        .map(|index| Candidate {
+            index,
+            stratum: 2 + (index % 3) as u8,
+            offset: lies(index) + 1e-3 * dice.normal(),
+            distance: 0.01 + 0.02 * dice.uniform(),
+            jitter: 1e-4 * dice.exponential(),
+            truechimer: false,
+            prefer: false,
+        })
+        .collect()
+}
+
+#[divan::bench(args = [4, 50])]
+fn selection(bencher: Bencher<'_, '_>, sources: usize) {
+    let list = candidates(sources);
+    let limits = Limits { min_clock: 3, min_sane: 1, min_distance: Seconds::new(0.001) };
+    bencher.bench_local(|| select(black_box(&list), black_box(&limits)));
+}
+
+/// An answer, from the datagram to the orders for the clock, where so many sources are selected from.
+#[divan::bench(args = [1, 50])]
+fn answer_taken_in(bencher: Bencher<'_, '_>, sources: usize) {
+    let scenario = Scenario { servers: sources, maxpoll: 6, ..Scenario::new("many", 0.010, 0.001, 1e-9) };
+    let mut world = scenario.world(1);
+    world.run(40_000.0);
+    let world = RefCell::new(world);
+    bencher
+        .with_inputs(|| world.borrow_mut().next_answer())
+        .bench_local_refs(|answer| world.borrow_mut().arrive(answer));
 }

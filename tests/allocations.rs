@@ -1,7 +1,10 @@
 //! A request and its answer allocate nothing: counted, from the socket through the engine and back.
 //! (musl's allocator is eight times slower than glibc's, and an allocation is a thing to be flooded.)
+//! And a source that has been asked for long holds no more than it may.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
+
+mod sim;
 
 use rsntpd::config::model::{
     AccessFlags, Config, Digest, Family, Key, Kind, Origin, Restrict, RestrictTarget, Server, Target,
@@ -13,6 +16,8 @@ use rsntpd::sys::batch::{Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
 use rsntpd::sys::socket::UdpSocket;
 use rsntpd::units::{KeyId, MonoTime, NtpTimestamp};
+use sim::scenario::Scenario;
+use sim::world::World;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const KEY: KeyId = KeyId(7);
@@ -139,4 +144,28 @@ fn a_batch_is_received_answered_and_sent_without_an_allocation() {
         }
         assert_eq!(answers, 20);
     }
+}
+
+/// Octets that a world holds whose client has asked so many servers for half a day, some 600 times each.
+fn held(servers: usize) -> i64 {
+    let scenario = Scenario { servers, maxpoll: 6, ..Scenario::new("held", 0.010, 0.001, 1e-9) };
+    let mut kept: Option<World> = None;
+    let counted = allocation_counter::measure(|| {
+        let mut world = scenario.world(1);
+        world.run(40_000.0);
+        // The simulator's own record is none of the engine's state.
+        world.hosts[0].events = Vec::new();
+        kept = Some(world);
+    });
+    assert!(kept.is_some_and(|world| world.hosts[0].sent > 600 * servers as u64));
+    counted.bytes_current
+}
+
+#[test]
+fn a_source_holds_no_more_than_64_kilobytes() {
+    // What four sources more add to all that is allocated, with the simulator's links and servers, so
+    // rather too much.
+    let each = (held(8) - held(4)) / 4;
+    println!("{each} octets for a source");
+    assert!((1..=64 * 1024).contains(&each), "{each} octets");
 }

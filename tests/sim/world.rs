@@ -49,7 +49,8 @@ pub struct Host {
     pub stats: Vec<StatLine>,
 }
 
-struct Packet {
+/// A packet on its way.
+pub struct Packet {
     at: f64,
     order: u64,
     data: Vec<u8>,
@@ -200,22 +201,39 @@ impl World {
 
     /// Goes on until true time `until`, at most.
     pub fn run(&mut self, until: f64) {
+        while let Some(packet) = self.next_packet(until) {
+            self.arrive(&packet);
+        }
+        self.advance(until);
+    }
+
+    /// Goes on until a packet is about to reach a host, and takes it off the wire: who measures what
+    /// becomes of it lets it [`World::arrive`].
+    pub fn next_answer(&mut self) -> Packet {
+        loop {
+            let packet = self.next_packet(f64::INFINITY).unwrap();
+            if self.hosts.iter().any(|h| h.address == packet.to.ip()) {
+                return packet;
+            }
+            self.arrive(&packet);
+        }
+    }
+
+    /// Lets timers run until the next packet arrives, not past `until`; the packet, if there is one.
+    fn next_packet(&mut self, until: f64) -> Option<Packet> {
         loop {
             let packet = self.packets.peek().map_or(f64::INFINITY, |p| p.at);
             let (timer, index) = self.next_timer();
             let next = packet.min(timer);
-            if next > until {
-                break;
+            if next > until || next.is_infinite() {
+                return None;
             }
             self.advance(next);
             if packet <= timer {
-                let packet = self.packets.pop().unwrap();
-                self.arrive(&packet);
-            } else {
-                self.input(index, Input::Timer);
+                return self.packets.pop();
             }
+            self.input(index, Input::Timer);
         }
-        self.advance(until);
     }
 
     fn advance(&mut self, to: f64) {
@@ -235,7 +253,8 @@ impl World {
             .unwrap_or((f64::INFINITY, 0))
     }
 
-    fn arrive(&mut self, packet: &Packet) {
+    /// Hands a packet to whom it is for.
+    pub fn arrive(&mut self, packet: &Packet) {
         if let Some(index) = self.hosts.iter().position(|h| h.address == packet.to.ip()) {
             self.arrive_at_host(index, packet);
         } else if let Some(index) = self.servers.iter().position(|s| s.address == packet.to.ip()) {
