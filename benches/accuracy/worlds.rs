@@ -17,7 +17,12 @@ pub(crate) fn print(options: &Options) {
         return detail(&Place::new(index), &seeds, options.duration);
     }
     let places: Vec<Place> = (0..options.count).map(Place::new).collect();
-    let results = in_parallel(&places, |place| place.judge(&seeds, options.duration));
+    let one_by_one = |place: &Place| -> Vec<Comparison> {
+        seeds.iter().map(|seed| place.judge(*seed, options.duration)).collect()
+    };
+    let runs = in_parallel(&places, one_by_one);
+    let single: Vec<f64> = runs.iter().flatten().map(Comparison::ratio).collect();
+    let results = runs.iter().map(|runs| Comparison::of_all(runs));
     let all: Vec<(Place, Comparison)> = places.into_iter().zip(results).collect();
     println!("ours by the best yardstick: {} worlds, seeds {seeds:?}, {:.0} s", all.len(), options.duration);
     println!(
@@ -49,6 +54,12 @@ pub(crate) fn print(options: &Options) {
         println!("{}\n     {}", place.describe(), result.describe());
     }
     println!("{} of {} worlds are past {BOUND} times the best yardstick", worst.len(), all.len());
+    let missed = single.iter().filter(|ratio| **ratio > BOUND).count();
+    println!(
+        "and {missed} of the {} single runs, the worst by {:.2}",
+        single.len(),
+        single.iter().fold(0.0, |a, b| b.max(a))
+    );
 }
 
 fn row(name: &str, all: &[(Place, Comparison)], wanted: impl Fn(&Place) -> bool) {
@@ -70,7 +81,7 @@ fn row(name: &str, all: &[(Place, Comparison)], wanted: impl Fn(&Place) -> bool)
 /// One world, seed by seed.
 fn detail(place: &Place, seeds: &[u64], duration: f64) {
     println!("{}", place.describe());
-    let results = in_parallel(seeds, |&seed| place.judge(&[seed], duration));
+    let results = in_parallel(seeds, |&seed| place.judge(seed, duration));
     for (seed, result) in seeds.iter().zip(results) {
         println!("seed {seed}: {}", result.describe());
     }

@@ -4,7 +4,8 @@
 //!
 //! Its equations, for an offset x measured `dt` after the last one, at interval I: the phase decays by
 //! x/(g I) each second, the frequency is raised by x·dt/(4 g I)² (RFC 5905 section 11.3). The gain g is 16
-//! for ntpd (CLOCK_PLL); with 4 the loop follows a wandering clock better and noise worse.
+//! for ntpd (CLOCK_PLL); with 4 the loop follows a wandering clock better and noise worse. A loop of large
+//! gain begins with 4 and slows down with its age, as ntpd does by beginning with short intervals.
 //! The frequency-locked part is for intervals past the Allan intercept, 2^11 s, which `maxpoll 10` never
 //! reaches. As ntpd without a drift file does, it measures the frequency directly in its first 900 s; unlike
 //! ntpd it then works off at once what had gathered meanwhile, so that the start does not decide the figures.
@@ -14,6 +15,8 @@ use std::collections::VecDeque;
 
 /// Stages of the clock filter (NTP_SHIFT).
 const STAGES: usize = 8;
+/// The gain at the start.
+const STARTING: f64 = 4.0;
 /// How long the frequency is measured before the loop is closed (CLOCK_STEPOUT in ntpd), seconds.
 const TRAINING: f64 = 900.0;
 /// How much a second of age adds to a sample's distance (CLOCK_PHI), s/s.
@@ -45,13 +48,15 @@ impl Filter {
 
 /// The loop.
 pub struct NtpdLike {
-    /// Time constant of the phase, g I, and the interval itself.
-    constant: f64,
+    gain: f64,
     interval: f64,
     filters: Vec<Filter>,
     /// The first offset, and when: the frequency is the growth since.
     first: Option<(f64, f64)>,
     trained: bool,
+    /// When the loop was closed, and the time constant of the phase now, g I.
+    began: f64,
+    constant: f64,
     updated: f64,
     phase: f64,
     /// What gathered in training and is still to be worked off.
@@ -63,11 +68,13 @@ impl NtpdLike {
     /// A loop of this gain for servers asked every `interval` seconds.
     pub fn new(servers: usize, interval: f64, gain: f64) -> Self {
         Self {
-            constant: gain * interval,
+            gain,
             interval,
             filters: (0..servers).map(|_| Filter::default()).collect(),
             first: None,
             trained: false,
+            began: 0.0,
+            constant: STARTING * interval,
             updated: 0.0,
             phase: 0.0,
             gathered: 0.0,
@@ -92,7 +99,7 @@ impl NtpdLike {
         };
         if at - since >= TRAINING {
             self.frequency = (offset - before) / (at - since);
-            (self.gathered, self.trained, self.updated) = (offset, true, at);
+            (self.gathered, self.trained, self.updated, self.began) = (offset, true, at, at);
             // What was measured of the clock before says nothing of it after.
             self.filters.iter_mut().for_each(|f| *f = Filter::default());
         }
@@ -117,6 +124,9 @@ impl Loop for NtpdLike {
 
         let since = (taken.at - self.updated).clamp(0.0, STAGES as f64 * self.interval);
         self.updated = taken.at;
+        // A wrong frequency fades in 16 time constants: none may be longer than what fades by then.
+        let grown = ((taken.at - self.began) / 16.0).max(STARTING * self.interval);
+        self.constant = grown.min(self.gain * self.interval);
         self.phase = offset;
         self.frequency += offset * since / (4.0 * self.constant).powi(2);
     }

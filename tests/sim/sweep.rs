@@ -83,19 +83,17 @@ impl Place {
         )
     }
 
-    /// Runs ours and the yardsticks under each seed; the figures of all seeds go into one.
-    pub fn judge(&self, seeds: &[u64], duration: f64) -> Comparison {
-        let (mut ours, mut others, mut packets) = (0.0, [0.0; 5], 0);
-        for &seed in seeds {
-            let report = self.scenario.run(seed, duration);
-            ours += report.rms.powi(2);
-            packets += report.packets;
-            for (sum, other) in others.iter_mut().zip(self.yardsticks(seed, duration, report.packets)) {
-                *sum += other.rms.powi(2);
-            }
-        }
-        let mean = |sum: f64| (sum / seeds.len() as f64).sqrt();
-        Comparison { ours: mean(ours), others: others.map(mean), packets: packets / seeds.len() as u64 }
+    /// Runs ours and the yardsticks under a seed.
+    pub fn judge(&self, seed: u64, duration: f64) -> Comparison {
+        let ours = self.scenario.run(seed, duration);
+        let others = self.yardsticks(seed, duration, ours.packets).map(|report| report.rms);
+        Comparison { ours: ours.rms, others, packets: ours.packets }
+    }
+
+    /// The same under several; the figures of all go into one.
+    pub fn judge_all(&self, seeds: &[u64], duration: f64) -> Comparison {
+        let runs: Vec<Comparison> = seeds.iter().map(|seed| self.judge(*seed, duration)).collect();
+        Comparison::of_all(&runs)
     }
 
     /// The yardsticks, at the pace at which `packets` are sent in that time.
@@ -123,6 +121,19 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// The mean of several runs: of the squares, for root mean squares.
+    pub fn of_all(runs: &[Self]) -> Self {
+        let count = runs.len() as f64;
+        let mean = |value: &dyn Fn(&Self) -> f64| {
+            (runs.iter().map(|run| value(run).powi(2)).sum::<f64>() / count).sqrt()
+        };
+        Self {
+            ours: mean(&|run| run.ours),
+            others: std::array::from_fn(|index| mean(&|run| run.others[index])),
+            packets: runs.iter().map(|run| run.packets).sum::<u64>() / runs.len() as u64,
+        }
+    }
+
     /// The best yardstick: which, and its rms.
     pub fn best(&self) -> (&'static str, f64) {
         let all = YARDSTICKS.into_iter().zip(self.others);
