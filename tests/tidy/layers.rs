@@ -36,11 +36,22 @@ pub const LAYERS: &[Layer] = &[
         crates: None,
     },
     // Of the configuration, the engine knows what it means and not how it is read.
-    // The crates compute: a generator that is given its seed, digests, comparison in constant time.
+    // The crates compute: a generator that is given its seed, digests, the error function, comparison in constant time.
     Layer {
         name: "core",
         knows: &["wire", "config::model", "units"],
-        crates: Some(&["aes", "cmac", "md5", "rand_chacha", "ripemd", "sha1", "sha2", "siphasher", "subtle"]),
+        crates: Some(&[
+            "aes",
+            "cmac",
+            "libm",
+            "md5",
+            "rand_chacha",
+            "ripemd",
+            "sha1",
+            "sha2",
+            "siphasher",
+            "subtle",
+        ]),
     },
     Layer {
         name: "config",

@@ -5,12 +5,14 @@
 //! all that it has steered. So the estimator needs no telling of slews, steps or frequency
 //! settings, and its model is nothing but a rate that wanders.
 //!
-//! How it works: queues only ever lengthen a path. A sample whose round trip exceeds the shortest
-//! one by `e` lies within ±e/2 of the true offset, a uniform error of variance e²/12; the minimum
-//! itself is known only so well, which adds to `e`. A bank of Kalman filters, each with its own
-//! idea of how much this clock wanders, is weighted by how well each foretold the samples.
+//! How it works: the minimum of the round trips turns each sample into an interval that holds the true
+//! offset (`path.rs`, `interval.rs`). A bank of smoothers (`smoother.rs`), each with its own idea of how
+//! much this clock wanders, fits the last intervals together; each is weighted by how well it foretold them.
+//! `docs/discipline.md` derives it.
 
 use super::kalman::State;
+use super::path::Path;
+use super::smoother::{Seen, Smoother};
 use crate::units::{MonoTime, Ppm, Seconds};
 use std::collections::VecDeque;
 
@@ -44,20 +46,23 @@ pub struct Estimate {
     pub wander: f64,
 }
 
-/// Round trips over which the shortest is sought. Long enough to hold a lucky packet, short
-/// enough that a new, longer route is believed after some hours.
-const DELAY_WINDOW: usize = 128;
 /// The bank: 10^-11 to 10^-7 in half decades covers an ovened crystal to a hot virtual machine.
 const MODELS: usize = 9;
 /// Memory of the weights: about the last 50 samples count.
 const FORGETTING: f64 = 0.98;
-/// An innovation past this many standard deviations is an outlier, or, when it repeats, a jump.
+/// Samples fitted together. Twice and four times as many gain nothing: what older ones say is kept as Gaussians.
+const WINDOW: usize = 32;
+/// A belief so many standard deviations beyond an interval: an outlier, or, when it repeats, a jump.
 const GATE: f64 = 5.0;
 /// Outliers in a row that make a jump.
 const JUMP: u32 = 3;
 /// As long as there are no more samples than this, all are weighed anew with each: the first packets
 /// of all are often late (address resolution, cold caches), and only the later ones tell.
 const ANEW: usize = 16;
+/// How unsure the offset is before the first sample, seconds: more than any interval is wide.
+const ANY_OFFSET: f64 = 100.0;
+/// Samples over which the typical error is averaged.
+const TYPICAL: f64 = 16.0;
 
 /// Samples that do not fit, in a row.
 #[derive(Clone, Copy, Debug)]
@@ -68,10 +73,9 @@ struct Misfit {
     first: f64,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Model {
-    wander: f64,
-    state: State,
+    smoother: Smoother,
     log_weight: f64,
 }
 
@@ -80,13 +84,17 @@ struct Model {
 pub struct Estimator {
     prior_rate: f64,
     prior_rate_sigma: f64,
-    bank: Option<[Model; MODELS]>,
+    path: Path,
+    bank: Vec<Model>,
+    /// The last samples, oldest first, and what each says by what is known of the path now.
+    samples: VecDeque<Sample>,
+    window: VecDeque<Seen>,
+    /// When the newest of them was measured.
     at: MonoTime,
-    delays: VecDeque<f64>,
     misfit: Option<Misfit>,
+    taken: usize,
     /// All samples, while they are few.
     early: Vec<Sample>,
-    information: f64,
 }
 
 impl Estimator {
@@ -96,142 +104,144 @@ impl Estimator {
         Self {
             prior_rate: rate.rate(),
             prior_rate_sigma: sigma.rate(),
-            bank: None,
+            path: Path::default(),
+            bank: Vec::new(),
+            samples: VecDeque::with_capacity(WINDOW),
+            window: VecDeque::with_capacity(WINDOW),
             at: MonoTime::ZERO,
-            delays: VecDeque::with_capacity(DELAY_WINDOW),
             misfit: None,
+            taken: 0,
             early: Vec::new(),
-            information: 0.0,
         }
     }
 
     /// Takes a sample in. One older than the last is used as if taken with it.
     pub fn sample(&mut self, sample: &Sample) {
-        if self.delays.len() == DELAY_WINDOW {
-            self.delays.pop_front();
-        }
-        self.delays.push_back(sample.delay.get().max(0.0));
-        if self.delays.len() > ANEW {
+        self.path.take(sample.delay.get().max(0.0));
+        self.taken = self.taken.saturating_add(1);
+        if self.taken > ANEW {
             self.early = Vec::new();
+            for (seen, sample) in self.window.iter_mut().zip(&self.samples) {
+                seen.interval = self.path.interval(sample);
+            }
             self.take(sample);
             return;
         }
         self.early.push(*sample);
-        (self.bank, self.misfit, self.information) = (None, None, 0.0);
-        for index in 0..self.early.len() {
-            let sample = self.early[index];
+        self.bank.clear();
+        self.forget_window();
+        self.misfit = None;
+        for sample in std::mem::take(&mut self.early) {
             self.take(&sample);
+            self.early.push(sample);
         }
     }
 
     fn take(&mut self, sample: &Sample) {
-        let r = self.measurement_variance(sample);
-        let z = sample.offset.get();
-        self.information += (1.0 / r - self.information) / (self.delays.len() as f64).min(16.0);
-        let Some(mut bank) = self.bank else {
-            self.bank = Some(std::array::from_fn(|i| self.first_model(i, z, r)));
+        let interval = self.path.interval(sample);
+        if self.bank.is_empty() {
+            self.bank = (0..MODELS).map(|i| self.first_model(i, interval.middle)).collect();
             self.at = sample.at;
-            return;
-        };
-        let dt = sample.at.since(self.at).get().max(0.0);
-        self.at = self.at.max(sample.at);
-        for model in &mut bank {
-            model.state = model.state.predict(dt, model.wander);
         }
-        let expected = mixture(&bank);
-        let innovation = z - expected.offset;
-        let surprise = innovation * innovation / (expected.offset_variance + r);
-        if surprise > GATE * GATE {
-            let before = self.misfit.unwrap_or(Misfit { count: 0, since: sample.at, first: innovation });
-            let misfit = Misfit { count: before.count + 1, ..before };
-            self.misfit = Some(misfit);
-            if misfit.count < JUMP {
-                self.bank = Some(bank);
+        let dt = sample.at.since(self.at).get().max(0.0);
+        let expected = self.mixture(dt);
+        if interval.surprise(expected.offset, expected.offset_variance) > GATE {
+            if !self.jumped(sample.at, interval.middle - expected.offset) {
                 return;
             }
-            // It lasts, so the clock or the path jumped: forget as much as the jump is large. One that
-            // grows from sample to sample is a wrong rate.
-            let growth = (innovation - misfit.first) / sample.at.since(misfit.since).get().max(1.0);
-            for model in &mut bank {
-                model.state.xx += innovation * innovation;
-                model.state.ff += 1e-12 + growth * growth;
-            }
+            self.forget_window();
         }
         self.misfit = None;
-        for model in &mut bank {
-            let (state, log_likelihood) = model.state.measure(z, r);
-            model.state = state;
-            model.log_weight = FORGETTING * model.log_weight + log_likelihood;
+        self.at = self.at.max(sample.at);
+        if self.window.len() == WINDOW {
+            self.window.pop_front();
+            self.samples.pop_front();
+            let next = self.window.front().map_or(dt, |seen| seen.dt);
+            for model in &mut self.bank {
+                model.smoother.let_go(next);
+            }
         }
-        let best = bank.iter().map(|m| m.log_weight).fold(f64::NEG_INFINITY, f64::max);
-        for model in &mut bank {
-            model.log_weight -= best;
+        self.window.push_back(Seen { dt, interval });
+        self.samples.push_back(*sample);
+        for model in &mut self.bank {
+            let log_probability = model.smoother.take(&self.window);
+            model.log_weight = FORGETTING * model.log_weight + log_probability;
         }
-        self.bank = Some(bank);
+    }
+
+    /// A sample was off by `innovation`; whether it is one of several now, so that not the sample is wrong, but
+    /// the clock or the path jumped. Then as much is forgotten as the jump is large.
+    fn jumped(&mut self, at: MonoTime, innovation: f64) -> bool {
+        let before = self.misfit.unwrap_or(Misfit { count: 0, since: at, first: innovation });
+        let misfit = Misfit { count: before.count + 1, ..before };
+        self.misfit = Some(misfit);
+        if misfit.count < JUMP {
+            return false;
+        }
+        // An error that grows from sample to sample is a wrong rate.
+        let growth = (innovation - misfit.first) / at.since(misfit.since).get().max(1.0);
+        let dt = at.since(self.at).get().max(0.0);
+        for model in &mut self.bank {
+            let mut belief = model.smoother.belief(dt);
+            belief.xx += innovation * innovation;
+            belief.ff += 1e-12 + growth * growth;
+            model.smoother.begin_anew(belief);
+        }
+        true
+    }
+
+    fn forget_window(&mut self) {
+        self.window.clear();
+        self.samples.clear();
     }
 
     /// What is known at `at`, which may lie before or after the last sample; `None` before any.
     #[must_use]
     pub fn estimate(&self, at: MonoTime) -> Option<Estimate> {
-        let mut bank = self.bank?;
-        let dt = at.since(self.at).get();
-        for model in &mut bank {
-            if dt > 0.0 {
-                model.state = model.state.predict(dt, model.wander);
-            } else {
-                model.state.x += model.state.f * dt;
-            }
-        }
-        let mut estimate = mixture(&bank);
-        estimate.sample_error = self.information.max(f64::MIN_POSITIVE).sqrt().recip();
-        Some(estimate)
+        (!self.bank.is_empty()).then(|| self.mixture(at.since(self.at).get()))
     }
 
-    fn first_model(&self, index: usize, z: f64, r: f64) -> Model {
+    fn first_model(&self, index: usize, offset: f64) -> Model {
         let half_decades = index as f64;
         // Before any evidence most clocks wander by about 1e-9, give or take a decade.
         let unlikely = (half_decades - 4.0) / 2.0;
         let ff = self.prior_rate_sigma * self.prior_rate_sigma;
+        let belief = State { x: offset, f: self.prior_rate, xx: ANY_OFFSET * ANY_OFFSET, xf: 0.0, ff };
         Model {
-            wander: 10f64.powf(-11.0 + half_decades / 2.0),
-            state: State { x: z, f: self.prior_rate, xx: r, xf: 0.0, ff },
+            smoother: Smoother::new(10f64.powf(-11.0 + half_decades / 2.0), belief),
             log_weight: -0.5 * unlikely * unlikely,
         }
     }
 
-    /// The variance of a sample's offset, from its delay above the shortest.
-    fn measurement_variance(&self, sample: &Sample) -> f64 {
-        let delay = sample.delay.get().max(0.0);
-        let n = self.delays.len() as f64;
-        let shortest = self.delays.iter().copied().fold(f64::INFINITY, f64::min);
-        // With few samples the spread is not known yet: take it for a twentieth of the trip.
-        let mean_excess = (self.delays.iter().map(|d| d - shortest).sum::<f64>() + delay / 20.0) / n;
-        let uncertain = mean_excess / 2.0 * (1.57 / n).sqrt();
-        let excess = delay - shortest + uncertain;
-        let reading = sample.reading_error.get();
-        excess * excess / 12.0 + reading * reading + 1e-16
+    /// The mean of the bank by its weights, `dt` seconds after the newest sample, with the spread between its
+    /// members added to their own.
+    fn mixture(&self, dt: f64) -> Estimate {
+        let best = self.bank.iter().map(|m| m.log_weight).fold(f64::NEG_INFINITY, f64::max);
+        let weights: Vec<f64> = self.bank.iter().map(|m| (m.log_weight - best).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        let beliefs: Vec<State> = self.bank.iter().map(|m| m.smoother.belief(dt)).collect();
+        let mean = |value: &dyn Fn(&State) -> f64| -> f64 {
+            beliefs.iter().zip(&weights).map(|(s, w)| w * value(s)).sum::<f64>() / total
+        };
+        let (x, f) = (mean(&|s| s.x), mean(&|s| s.f));
+        let wanders = self.bank.iter().zip(&weights).map(|(m, w)| w * m.smoother.wander().ln());
+        Estimate {
+            offset: x,
+            rate: f,
+            offset_variance: mean(&|s| s.xx + (s.x - x).powi(2)),
+            rate_variance: mean(&|s| s.ff + (s.f - f).powi(2)),
+            sample_error: self.typical_error(),
+            wander: (wanders.sum::<f64>() / total).exp(),
+        }
     }
-}
 
-/// The mean of the bank by its weights, with the spread between its members added to their own.
-fn mixture(bank: &[Model; MODELS]) -> Estimate {
-    let best = bank.iter().map(|m| m.log_weight).fold(f64::NEG_INFINITY, f64::max);
-    let weights = bank.map(|m| (m.log_weight - best).exp());
-    let total: f64 = weights.iter().sum();
-    let mean = |value: fn(&Model) -> f64| -> f64 {
-        bank.iter().zip(weights).map(|(m, w)| w * value(m)).sum::<f64>() / total
-    };
-    let (x, f) = (mean(|m| m.state.x), mean(|m| m.state.f));
-    let spread = |value: fn(&Model) -> f64, centre: f64| -> f64 {
-        bank.iter().zip(weights).map(|(m, w)| w * (value(m) - centre).powi(2)).sum::<f64>() / total
-    };
-    Estimate {
-        offset: x,
-        rate: f,
-        offset_variance: mean(|m| m.state.xx) + spread(|m| m.state.x, x),
-        rate_variance: mean(|m| m.state.ff) + spread(|m| m.state.f, f),
-        sample_error: 0.0,
-        wander: mean(|m| m.wander.ln()).exp(),
+    /// The error of a single sample that carries as much as the last ones do on average.
+    fn typical_error(&self) -> f64 {
+        let mut information = 0.0;
+        for (n, seen) in self.window.iter().enumerate() {
+            information += (1.0 / seen.interval.variance() - information) / (n as f64 + 1.0).min(TYPICAL);
+        }
+        f64::max(information, f64::MIN_POSITIVE).sqrt().recip()
     }
 }
 

@@ -1,8 +1,8 @@
-//! A two-state Kalman filter: the offset of a source from our free-running clock, and its rate.
+//! What is believed of a source: its offset from our free-running clock and its rate, Gaussian.
 //!
-//! Between measurements the offset grows with the rate, and the rate walks at random by `wander`
-//! per square-root second. This file is plain linear algebra; what is measured how well is
-//! decided in `estimator.rs`.
+//! Between samples the offset grows with the rate, and the rate walks at random by `wander`
+//! per square-root second. This file is plain linear algebra; what a sample says is decided in
+//! `interval.rs`, what it changes in `smoother.rs`.
 
 /// Offset and rate with their covariances, at one moment.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -19,6 +19,27 @@ pub(super) struct State {
     pub(super) ff: f64,
 }
 
+/// A Gaussian likelihood of the offset: exp(pull·d − precision·d²/2), with d the offset less `about`.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub(super) struct Gaussian {
+    /// From where d is counted, seconds: near the offset, so that no digits are lost.
+    pub(super) about: f64,
+    /// 1/s².
+    pub(super) precision: f64,
+    /// 1/s.
+    pub(super) pull: f64,
+}
+
+/// What later samples say of a state: exp(η·d − d·Λ·d/2), d the difference from a known state.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Later {
+    xx: f64,
+    xf: f64,
+    ff: f64,
+    x: f64,
+    f: f64,
+}
+
 impl State {
     /// The state `dt` seconds later if the rate wanders by `wander` (s/s per √s).
     pub(super) fn predict(&self, dt: f64, wander: f64) -> Self {
@@ -32,26 +53,76 @@ impl State {
         }
     }
 
-    /// The state after an offset `z` was measured with variance `r`, and the log likelihood of
-    /// that measurement.
-    pub(super) fn measure(&self, z: f64, r: f64) -> (Self, f64) {
-        let innovation = z - self.x;
-        let s = self.xx + r;
-        let (kx, kf) = (self.xx / s, self.xf / s);
-        let after = Self {
-            x: self.x + kx * innovation,
-            f: self.f + kf * innovation,
-            xx: (self.xx * r / s).max(0.0),
-            xf: self.xf * r / s,
-            ff: (self.ff - kf * self.xf).max(0.0),
-        };
-        (after, -0.5 * (innovation * innovation / s + s.ln()))
+    /// The state when `said` of the offset is known, too.
+    pub(super) fn knowing(&self, said: &Gaussian) -> Self {
+        let less = 1.0 + said.precision * self.xx;
+        let pull = (said.pull - said.precision * (self.x - said.about)) / less;
+        Self {
+            x: self.x + self.xx * pull,
+            f: self.f + self.xf * pull,
+            xx: self.xx / less,
+            xf: self.xf / less,
+            ff: (self.ff - said.precision * self.xf * self.xf / less).max(0.0),
+        }
+    }
+
+    /// Mean and variance of the offset when what later samples say, counted from here, is known, too.
+    pub(super) fn offset_knowing(&self, later: &Later) -> (f64, f64) {
+        // (I + PΛ)⁻¹ times P and Pη.
+        let m00 = 1.0 + self.xx * later.xx + self.xf * later.xf;
+        let m01 = self.xx * later.xf + self.xf * later.ff;
+        let m10 = self.xf * later.xx + self.ff * later.xf;
+        let m11 = 1.0 + self.xf * later.xf + self.ff * later.ff;
+        let det = m00 * m11 - m01 * m10;
+        let (x, f) = (self.xx * later.x + self.xf * later.f, self.xf * later.x + self.ff * later.f);
+        (self.x + (m11 * x - m01 * f) / det, (m11 * self.xx - m01 * self.xf) / det)
+    }
+}
+
+impl Later {
+    /// The same, counted from `here` instead of from `there`.
+    pub(super) fn counted_from(self, here: &State, there: &State) -> Self {
+        let (dx, df) = (there.x - here.x, there.f - here.f);
+        Self { x: self.x + self.xx * dx + self.xf * df, f: self.f + self.xf * dx + self.ff * df, ..self }
+    }
+
+    /// With what is said of the offset at the same moment; counted from `here`.
+    pub(super) fn and(self, said: &Gaussian, here: &State) -> Self {
+        Self {
+            xx: self.xx + said.precision,
+            x: self.x + said.pull - said.precision * (here.x - said.about),
+            ..self
+        }
+    }
+
+    /// What it says of the state `dt` seconds earlier, counted from the state from which the one it
+    /// was counted from is predicted.
+    pub(super) fn earlier(self, dt: f64, wander: f64) -> Self {
+        let q = wander * wander;
+        let (qxx, qxf, qff) = (q * dt * dt * dt / 3.0, q * dt * dt / 2.0, q * dt);
+        // Through the wander: (I + ΛQ)⁻¹ times Λ and η.
+        let m00 = 1.0 + self.xx * qxx + self.xf * qxf;
+        let m01 = self.xx * qxf + self.xf * qff;
+        let m10 = self.xf * qxx + self.ff * qxf;
+        let m11 = 1.0 + self.xf * qxf + self.ff * qff;
+        let det = m00 * m11 - m01 * m10;
+        let xx = (m11 * self.xx - m01 * self.xf) / det;
+        let xf = (m11 * self.xf - m01 * self.ff) / det;
+        let ff = (m00 * self.ff - m10 * self.xf) / det;
+        let x = (m11 * self.x - m01 * self.f) / det;
+        let f = (m00 * self.f - m10 * self.x) / det;
+        // Through x' = x + f·dt.
+        Self { xx, xf: xf + dt * xx, ff: ff + 2.0 * dt * xf + dt * dt * xx, x, f: f + dt * x }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn measured(z: f64, variance: f64) -> Gaussian {
+        Gaussian { about: z, precision: 1.0 / variance, pull: 0.0 }
+    }
 
     #[test]
     fn a_straight_line_is_found() {
@@ -61,10 +132,26 @@ mod tests {
                 state = state.predict(16.0, 1e-11);
             }
             let noise = if i % 2 == 0 { 1e-5 } else { -1e-5 };
-            state = state.measure(0.003 + 25e-6 * 16.0 * f64::from(i) + noise, 1e-10).0;
+            state = state.knowing(&measured(0.003 + 25e-6 * 16.0 * f64::from(i) + noise, 1e-10));
         }
         assert!((state.f - 25e-6).abs() < 0.05e-6, "{state:?}");
         assert!((state.x - (0.003 + 25e-6 * 16.0 * 49.0)).abs() < 5e-6, "{state:?}");
         assert!(state.xx > 0.0 && state.ff > 0.0);
+    }
+
+    #[test]
+    fn what_later_samples_say_is_what_they_would_say_the_other_way_round() {
+        // Two samples and no wander: the offset at the first by both, once forwards in time and once back.
+        let first = State { x: 0.0, f: 0.0, xx: 1e-2, xf: 0.0, ff: 1e-8 };
+        let (here, there) = (measured(1e-3, 1e-8), measured(1.2e-3, 1e-8));
+        let after = first.knowing(&here);
+        let at_end = after.predict(100.0, 0.0);
+        let later = Later::default().and(&there, &at_end).earlier(100.0, 0.0).counted_from(&first, &after);
+        let (x, xx) = first.offset_knowing(&later.and(&here, &first));
+        // By least squares with a prior on the rate of 1e-4: s = 1e-8 + 1e-8 + 1e-4 the other's variance.
+        let other = 1e-8 + 1e-8 * 1e4;
+        let expected = (1e-3 / 1e-8 + 1.2e-3 / other) / (1.0 / 1e-8 + 1.0 / other + 1e2);
+        assert!((x - expected).abs() < 1e-9, "{x} {expected}");
+        assert!((xx - 1.0 / (1.0 / 1e-8 + 1.0 / other + 1e2)).abs() < 1e-12, "{xx}");
     }
 }

@@ -4,7 +4,10 @@
 //! loop stays off. `estimator.rs` says what the samples mean, `steering.rs` how the clock moves.
 
 mod estimator;
+mod interval;
 mod kalman;
+mod path;
+mod smoother;
 mod steering;
 
 pub use estimator::{Estimate, Estimator, Sample};

@@ -1,0 +1,103 @@
+//! The last samples of a source, fitted together under one assumption of how much the clock's rate
+//! wanders.
+//!
+//! An interval is no Gaussian, and the product of many has no formula. So each is replaced by the Gaussian that
+//! changes the belief of the offset at its time, formed from all the other samples before and after
+//! it, just as the interval does (expectation propagation, T. Minka 2001). An edge that turns out to be the
+//! decisive one only later is used then.
+
+use super::interval::Interval;
+use super::kalman::{Gaussian, Later, State};
+use std::collections::VecDeque;
+
+/// A sample of the window.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Seconds since the one before.
+    pub(super) dt: f64,
+    /// What it says.
+    pub(super) interval: Interval,
+}
+
+/// The window under one wander.
+#[derive(Clone, Debug)]
+pub(super) struct Smoother {
+    wander: f64,
+    /// What is believed at the time of the oldest sample, without it.
+    oldest: State,
+    /// What is believed at the time of the newest sample, with all.
+    newest: State,
+    /// In place of the intervals, oldest first.
+    said: VecDeque<Gaussian>,
+    /// What is believed at each sample by those before it, and by it, too.
+    passed: Vec<(State, State)>,
+}
+
+impl Smoother {
+    /// Nothing was seen; `belief` holds at the time of the first sample. `wander` in s/s per √s.
+    pub(super) const fn new(wander: f64, belief: State) -> Self {
+        Self { wander, oldest: belief, newest: belief, said: VecDeque::new(), passed: Vec::new() }
+    }
+
+    /// The assumed wander, s/s per √s.
+    pub(super) const fn wander(&self) -> f64 {
+        self.wander
+    }
+
+    /// What is believed `dt` seconds after the newest sample; before it, where it was then.
+    pub(super) fn belief(&self, dt: f64) -> State {
+        if dt > 0.0 {
+            return self.newest.predict(dt, self.wander);
+        }
+        State { x: self.newest.x + self.newest.f * dt, ..self.newest }
+    }
+
+    /// Forgets the samples; `belief` holds at the time of the next one.
+    pub(super) fn begin_anew(&mut self, belief: State) {
+        self.said.clear();
+        (self.oldest, self.newest) = (belief, belief);
+    }
+
+    /// The oldest sample leaves the window, what it said stays. The next one came `dt` seconds later.
+    pub(super) fn let_go(&mut self, dt: f64) {
+        if let Some(said) = self.said.pop_front() {
+            self.oldest = self.oldest.knowing(&said).predict(dt, self.wander);
+        }
+    }
+
+    /// The last of `window` is new: fits all of them together. Gives the logarithm of the probability that
+    /// the others gave it.
+    pub(super) fn take(&mut self, window: &VecDeque<Seen>) -> f64 {
+        let Some(new) = window.back() else { return 0.0 };
+        let foretold = if self.said.is_empty() { self.oldest } else { self.belief(new.dt) };
+        self.said.push_back(new.interval.as_gaussian(foretold.x, foretold.xx));
+        self.go_forward(window);
+        self.go_back(window);
+        self.go_forward(window);
+        new.interval.narrow(foretold.x, foretold.xx).log_probability
+    }
+
+    fn go_forward(&mut self, window: &VecDeque<Seen>) {
+        self.passed.clear();
+        let mut before = self.oldest;
+        for (index, (seen, said)) in window.iter().zip(&self.said).enumerate() {
+            if index > 0 {
+                before = self.newest.predict(seen.dt, self.wander);
+            }
+            self.newest = before.knowing(said);
+            self.passed.push((before, self.newest));
+        }
+    }
+
+    /// From the newest to the oldest: what does each interval do to what all the others say?
+    fn go_back(&mut self, window: &VecDeque<Seen>) {
+        let mut later = Later::default();
+        for (index, ((before, after), said)) in self.passed.iter().zip(&mut self.said).enumerate().rev() {
+            let Some(seen) = window.get(index) else { continue };
+            later = later.counted_from(before, after);
+            let (x, xx) = before.offset_knowing(&later);
+            *said = seen.interval.as_gaussian(x, xx);
+            later = later.and(said, before).earlier(seen.dt, self.wander);
+        }
+    }
+}
