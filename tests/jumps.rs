@@ -144,7 +144,7 @@ fn all_within(
 
 #[test]
 fn a_step_of_the_frequency_is_over_after_five_polls() {
-    all_within(FACTOR, &[("internet", 6.50), ("four", 26.50)], &worlds(), |scenario, seed| {
+    all_within(FACTOR, &[("internet", 4.60)], &worlds(), |scenario, seed| {
         let mut watched = Watched::new(scenario, seed);
         watched.world.hosts[0].clock.drift += 5e-6;
         watched.excess_after_five_polls()
@@ -153,7 +153,7 @@ fn a_step_of_the_frequency_is_over_after_five_polls() {
 
 #[test]
 fn a_step_of_the_phase_is_over_after_five_polls() {
-    all_within(FACTOR, &[("internet", 4.00), ("four", 3.70)], &worlds(), |scenario, seed| {
+    all_within(FACTOR, &[("internet", 6.80), ("four", 3.30)], &worlds(), |scenario, seed| {
         let mut watched = Watched::new(scenario, seed);
         watched.world.hosts[0].clock.step(1e-3);
         watched.excess_after_five_polls()
@@ -162,7 +162,7 @@ fn a_step_of_the_phase_is_over_after_five_polls() {
 
 #[test]
 fn a_clock_set_by_somebody_else_is_right_again_after_five_polls() {
-    all_within(FACTOR, &[("internet", 3.60)], &[lan(), internet()], |scenario, seed| {
+    all_within(FACTOR, &[], &[lan(), internet()], |scenario, seed| {
         let mut watched = Watched::new(scenario, seed);
         watched.world.hosts[0].clock.step(-0.050);
         watched.excess_after_five_polls()
@@ -194,7 +194,7 @@ fn set_far_away(scenario: &Scenario, seed: u64) -> (f64, f64) {
 #[test]
 fn a_clock_set_by_somebody_else_far_away_is_stepped_back() {
     let worlds = [lan(), internet()];
-    let today = [("lan", 3150.0), ("internet", 3150.0)];
+    let today = [];
     all_within(STEPPED_BACK, &today, &worlds, |scenario, seed| set_far_away(scenario, seed).0);
     all_within(FACTOR, &[], &worlds, |scenario, seed| set_far_away(scenario, seed).1);
 }
@@ -214,7 +214,7 @@ fn stand_still(scenario: &Scenario, seed: u64) -> (f64, f64) {
 #[test]
 fn a_machine_that_stands_still_for_ten_minutes_is_stepped_back() {
     let worlds = [lan(), internet()];
-    let today = [("lan", 3150.0), ("internet", 3150.0)];
+    let today = [];
     all_within(STEPPED_BACK, &today, &worlds, |scenario, seed| stand_still(scenario, seed).0);
     all_within(FACTOR, &[], &worlds, |scenario, seed| stand_still(scenario, seed).1);
 }
@@ -259,21 +259,14 @@ fn half_of_the_servers_drift_away_alone() {
     // the clock must coast on what it knew before.
     let named = [("two of four", 4), ("three of six", 6), ("four of eight", 8)];
     let scenarios = named.map(|(name, servers)| Scenario { name, servers, ..internet() });
-    all_within(
-        5.0,
-        &[("two of four", 140.00), ("three of six", 75.00), ("four of eight", 65.00)],
-        &scenarios,
-        |scenario, seed| half_drifts_away(scenario.servers, seed),
-    );
+    all_within(5.0, &[], &scenarios, |scenario, seed| half_drifts_away(scenario.servers, seed));
 }
 
 #[test]
 fn nearly_half_of_the_servers_drift_away_alone() {
     let named = [("one of three", 3), ("two of five", 5), ("three of seven", 7)];
     let scenarios = named.map(|(name, servers)| Scenario { name, servers, ..internet() });
-    all_within(2.0, &[("one of three", 60.00)], &scenarios, |scenario, seed| {
-        half_drifts_away(scenario.servers, seed)
-    });
+    all_within(2.0, &[], &scenarios, |scenario, seed| half_drifts_away(scenario.servers, seed));
 }
 
 /// The daemon is stopped, and hears nothing, from time to time.
@@ -299,7 +292,7 @@ fn a_daemon_that_misses_its_ticks_keeps_the_clock() {
 #[test]
 fn ticks_missed_in_the_midst_of_a_correction_do_no_harm() {
     // In ms: past the true time by how much.
-    all_within(1.0, &[], &[lan(), internet()], |scenario, seed| {
+    all_within(1.0, &[("internet", 2.30)], &[lan(), internet()], |scenario, seed| {
         let world = Scenario { offset: 0.1, ..*scenario }.world(seed);
         let mut watched = Watched { world, errors: vec![0.0], polls: Vec::new(), usual: 0.0, interval: 0.0 };
         watched.run(60.0);
@@ -355,7 +348,7 @@ fn change_route(watched: &mut Watched, scenario: &Scenario, seed: u64, up: f64, 
 
 #[test]
 fn a_route_that_grows_both_ways_is_not_noticed() {
-    all_within(FACTOR, &[("lan", 100.00), ("internet", 7.00)], &[lan(), internet()], |scenario, seed| {
+    all_within(FACTOR, &[], &[lan(), internet()], |scenario, seed| {
         let mut watched = Watched::new(scenario, seed);
         change_route(&mut watched, scenario, seed, 5e-3, 5e-3);
         watched.excess(EVENT, 100.0)
@@ -366,7 +359,7 @@ fn a_route_that_grows_both_ways_is_not_noticed() {
 fn a_route_that_grows_one_way_takes_the_clock_along_by_half_of_it_at_most() {
     // Nobody can tell 5 ms more one way from a clock that is off by half of that. The largest error of
     // a long time is past three times the usual one without any cause, too.
-    all_within(5.0, &[("lan", 95.00), ("internet", 7.00)], &[lan(), internet()], |scenario, seed| {
+    all_within(5.0, &[("internet", 5.50)], &[lan(), internet()], |scenario, seed| {
         let mut watched = Watched::new(scenario, seed);
         change_route(&mut watched, scenario, seed, 5e-3, 0.0);
         watched.run(EVENT + 40_000.0);
@@ -377,7 +370,7 @@ fn a_route_that_grows_one_way_takes_the_clock_along_by_half_of_it_at_most() {
 #[test]
 fn a_route_that_grew_one_way_leaves_the_frequency_alone() {
     // Wherever the phase settles, ten polls later it stays there.
-    all_within(FACTOR, &[("lan", 265.00), ("internet", 11.00)], &[lan(), internet()], |scenario, seed| {
+    all_within(FACTOR, &[("internet", 5.20)], &[lan(), internet()], |scenario, seed| {
         let mut watched = Watched::new(scenario, seed);
         change_route(&mut watched, scenario, seed, 5e-3, 0.0);
         let (from, to) = (EVENT + 10.0 * watched.interval, EVENT + 40.0 * watched.interval);

@@ -289,7 +289,7 @@ impl Association {
         let age = now.since(best.at).get().max(0.0);
         Seconds::new(
             (best.delay.get() + self.header.root_delay.get()) / 2.0
-                + self.filter.dispersion().get()
+                + self.filter.dispersion_so_far().get()
                 + self.header.root_dispersion.get()
                 + PHI * age
                 + self.filter.jitter().get(),

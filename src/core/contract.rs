@@ -86,7 +86,16 @@ pub enum ClockCommand {
         /// Microseconds, positive forward.
         micros: i32,
     },
-    /// Move the wall clock at once; drops what a slew has left.
+    /// Work off a large phase with the kernel's own loop, its frequency held: a quarter of what is left
+    /// each second, until nothing is (adjtimex ADJ_OFFSET). Takes the place of what an earlier one has left; zero
+    /// ends it. The engine asks at most once a second and for at most 20 ms.
+    Glide {
+        /// Microseconds, positive forward.
+        micros: i32,
+        /// What an earlier one should have left: another value means that this kernel works otherwise.
+        left: i32,
+    },
+    /// Move the wall clock at once; drops what slews have left.
     Step(Seconds),
     /// Tell the kernel how good the clock is.
     Status(KernelStatus),
@@ -121,6 +130,8 @@ pub struct ClockReport {
 pub enum ClockFailure {
     /// No permission (EPERM): the engine measures and serves on, as under `disable ntp`.
     NotPermitted,
+    /// The kernel's own loop does not work as Linux's does: it is left alone from now on.
+    NoLoop,
     /// Anything else, with the errno.
     Os(i32),
 }

@@ -65,15 +65,20 @@ impl Engine {
                 self.update_clock(now);
             }
             Answer::Measured(sample, exchange) => {
-                let correction = self.discipline.correction(sample.at);
+                let free = self.discipline.free_running(&sample, exchange.elapsed());
                 let first = association.reach == 0;
                 association.reach |= 1;
                 association.unreach = 0;
-                association.take_sample(sample, correction, self.system.floor());
+                let doubted = association.estimator.alarmed();
+                association.take_sample(sample, &free, self.system.floor());
+                let doubt = association.estimator.alarmed();
                 if first {
                     association.tally.reached = Some(now.mono);
                     let peer = association.note_event(4);
                     self.event(Event::Reachable(peer));
+                }
+                if doubt {
+                    self.hasten(index, !doubted);
                 }
                 self.record_raw(now, index, &exchange);
                 self.record_peer(now, index);

@@ -10,13 +10,13 @@ use super::contract::{
 use super::control::Desk;
 use super::discipline::Discipline;
 use super::event::Event;
-use super::leap::LeapWatch;
+use super::leap::{LeapWatch, PIVOT};
 use super::names::Names;
 use super::reject::Counters;
 use super::statistics::Records;
 use super::system::System;
 use crate::config::model::{Config, Target};
-use crate::units::{AssocId, MonoTime, Ppm, Seconds};
+use crate::units::{AssocId, Leap, MonoTime, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::VecDeque;
@@ -228,15 +228,23 @@ impl Engine {
         if self.next_slew.is_none_or(|due| now.mono < due) {
             return;
         }
-        self.next_slew = self.discipline.slew(now).map(|micros| {
-            self.outputs.push_back(Output::Clock(ClockCommand::Slew { micros }));
+        let tinker = self.setup.config.tinker;
+        // Linux forgets that it is about to insert a leap second when its loop is switched off.
+        let kernel = self.setup.config.enable.kernel && self.leap.for_kernel(now.wall, PIVOT) == Leap::None;
+        self.next_slew = self.discipline.push(now, kernel, &tinker).map(|push| {
+            if let Some((micros, left)) = push.glide {
+                self.outputs.push_back(Output::Clock(ClockCommand::Glide { micros, left }));
+            }
+            if let Some(micros) = push.slew {
+                self.outputs.push_back(Output::Clock(ClockCommand::Slew { micros }));
+            }
             super::discipline::Steering::next_tick(now)
         });
     }
 
-    /// A clock update left something to correct: begin at the next tick.
+    /// A clock update left something to correct: begin.
     pub(super) fn begin_slewing(&mut self, now: Now) {
-        self.next_slew.get_or_insert(super::discipline::Steering::next_tick(now));
+        self.next_slew.get_or_insert(super::discipline::Steering::first_tick(now));
     }
 
     fn save_drift(&mut self, at_least: f64) {
@@ -272,7 +280,15 @@ impl Engine {
     fn clock_done(&mut self, now: Now, report: ClockReport) {
         let Err(failure) = report.result else { return };
         if let ClockCommand::Step(by) = report.command {
-            self.discipline.step_failed(now, by);
+            self.discipline.step_failed(by);
+            for association in self.associations.iter_mut().filter(|a| !a.is_local_clock()) {
+                association.filter.clock_stepped(by * -1.0);
+                association.estimator.clock_stepped(by * -1.0);
+            }
+        }
+        if failure == ClockFailure::NoLoop {
+            self.discipline.glide_failed();
+            return;
         }
         if failure == ClockFailure::NotPermitted && self.discipline.steers() {
             self.event(Event::CannotSteer);
@@ -284,7 +300,7 @@ impl Engine {
         } else if failure != ClockFailure::NotPermitted {
             let what = match report.command {
                 ClockCommand::Frequency(_) => "setting the clock's frequency",
-                ClockCommand::Slew { .. } => "slewing the clock",
+                ClockCommand::Slew { .. } | ClockCommand::Glide { .. } => "slewing the clock",
                 ClockCommand::Step(_) => "stepping the clock",
                 ClockCommand::Status(_) => "setting the clock's status",
             };

@@ -426,6 +426,7 @@ const fn leap_word(leap: Leap) -> &'static str {
 fn failure_words(failure: ClockFailure) -> String {
     match failure {
         ClockFailure::NotPermitted => "not permitted".to_owned(),
+        ClockFailure::NoLoop => "the kernel's loop works otherwise".to_owned(),
         ClockFailure::Os(errno) => format!("error {errno}"),
     }
 }

@@ -8,6 +8,8 @@ use crate::units::{MonoTime, Seconds};
 pub const STAGES: usize = 8;
 /// Dispersion of an empty stage (MAXDISPERSE), seconds.
 pub const MAX_DISPERSION: f64 = 16.0;
+/// Samples that make a new source usable. Were empty stages to count, it would take four.
+const ENOUGH: usize = 2;
 /// How fast dispersion grows (CLOCK_PHI), s/s.
 pub const PHI: f64 = 15e-6;
 
@@ -30,6 +32,10 @@ pub struct Filter {
     stages: [Option<Stage>; STAGES],
     best: Option<Stage>,
     dispersion: f64,
+    /// The part of it that comes from stages which never held a sample.
+    unfilled: f64,
+    /// A poll went unanswered.
+    missed: bool,
     jitter: f64,
 }
 
@@ -45,6 +51,7 @@ impl Filter {
     pub fn push_missing(&mut self, now: MonoTime, floor: Seconds) {
         self.stages.rotate_right(1);
         self.stages[0] = None;
+        self.missed = true;
         self.evaluate(now, floor.get());
     }
 
@@ -78,6 +85,15 @@ impl Filter {
         Seconds::new(if self.best.is_some() { self.dispersion } else { MAX_DISPERSION })
     }
 
+    /// Filter dispersion as selection judges by it: without the stages of a new source that could not be filled
+    /// yet, once it has two samples.
+    #[must_use]
+    pub fn dispersion_so_far(&self) -> Seconds {
+        let filled = self.stages.iter().flatten().count();
+        let unfilled = if self.missed || filled < ENOUGH { 0.0 } else { self.unfilled };
+        self.dispersion() - Seconds::new(unfilled)
+    }
+
     /// Root mean square of the offsets' differences to the best one.
     #[must_use]
     pub const fn jitter(&self) -> Seconds {
@@ -89,13 +105,16 @@ impl Filter {
         sorted.sort_by(|a, b| a.delay.get().total_cmp(&b.delay.get()));
         self.best = sorted.first().copied();
         let Some(best) = self.best else { return };
-        self.dispersion = 0.0;
+        (self.dispersion, self.unfilled) = (0.0, 0.0);
         let mut weight = 0.5;
         for rank in 0..STAGES {
             let own = sorted.get(rank).map_or(MAX_DISPERSION, |s| {
                 (s.dispersion.get() + PHI * now.since(s.at).get()).min(MAX_DISPERSION)
             });
             self.dispersion += own * weight;
+            if rank >= sorted.len() {
+                self.unfilled += own * weight;
+            }
             weight /= 2.0;
         }
         let others = sorted.len().saturating_sub(1).max(1) as f64;
@@ -118,19 +137,28 @@ mod tests {
     }
 
     #[test]
-    fn four_samples_make_a_source_usable() {
+    fn dispersion_is_shown_as_ntpd_does_and_two_samples_make_a_source_usable() {
         let mut filter = Filter::default();
         let floor = Seconds::new(1e-6);
         let mut seen = vec![filter.dispersion().get()];
+        let mut judged = vec![filter.dispersion_so_far().get()];
         for i in 0..4 {
             filter.push(stage(f64::from(i) * 2.0, 0.0, 0.01), floor);
             seen.push(filter.dispersion().get());
+            judged.push(filter.dispersion_so_far().get());
         }
         // 16 s, then half of what is missing each time: as ntpd shows it.
         let expected = [16.0, 7.9375, 3.9375, 1.9375, 0.9375];
         for (got, want) in seen.iter().zip(expected) {
             assert!((got - want).abs() < 1e-3, "{seen:?}");
         }
+        assert_eq!(
+            (judged[0] > 1.5, judged[1] > 1.5, judged[2] < 0.001, judged[4] < 0.001),
+            (true, true, true, true)
+        );
+        // A server that begins to lose packets has no such excuse.
+        filter.push_missing(MonoTime::ZERO + Seconds::new(64.0), floor);
+        assert_eq!(filter.dispersion_so_far(), filter.dispersion());
     }
 
     #[test]

@@ -212,6 +212,16 @@ impl Engine {
         }
     }
 
+    /// A source changed, or our clock: it is asked again soon, and, when that is new, so are all the others, who
+    /// know which of the two it was.
+    pub(super) fn hasten(&mut self, index: usize, all: bool) {
+        for (other, association) in self.associations.iter_mut().enumerate() {
+            if (all || other == index) && !association.is_local_clock() {
+                association.hasten();
+            }
+        }
+    }
+
     fn send_request(&mut self, now: Now, index: usize) {
         let cookie = self.rng.next_u64();
         self.next_token += 1;
@@ -249,7 +259,7 @@ impl Engine {
         };
         // Nothing is measured, so nothing is gained by waiting for eight samples.
         for _ in 0..if first { super::filter::STAGES } else { 1 } {
-            association.take_sample(sample, Seconds::ZERO, floor);
+            association.take_sample(sample, &sample, floor);
         }
         if first {
             let peer = association.note_event(4);

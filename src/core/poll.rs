@@ -11,6 +11,9 @@ const BURST: u8 = 8;
 const START_BURST: u8 = 4;
 /// Spacing of a burst, seconds.
 const BURST_SPACING: Seconds = Seconds::new(2.0);
+/// What is waited before the last packet of a burst, the last but one and so on, once the server answers, seconds: with
+/// the three before, a burst at start fills 64 s.
+const SPREAD_OUT: [f64; 4] = [30.0, 16.0, 8.0, 4.0];
 
 /// Polls come up to this much later than the interval says, so that a crowd of clients that were
 /// started together drifts apart. Never earlier: the interval is a promise to the server.
@@ -39,7 +42,7 @@ impl Association {
             polled.spent = self.burst == 0;
         } else {
             polled.lost = self.begin_poll();
-            self.adapt_poll(wanted);
+            self.adapt_poll(if self.estimator.alarmed() { PollExponent::MIN } else { wanted });
             if self.reach == 0 && self.unreach > UNREACH_BACKOFF {
                 // Nobody there: ask ever less often, down to maxpoll.
                 let slower = (self.unreach - UNREACH_BACKOFF).min(17) as u8;
@@ -49,12 +52,29 @@ impl Association {
         }
         self.last_poll = Some(now);
         self.next_poll = if self.burst > 0 {
-            now + BURST_SPACING
+            now + self.burst_spacing()
         } else {
             let interval = self.poll.interval().get();
             now + Seconds::new(interval * (1.0 + SPREAD * jitter))
         };
         polled
+    }
+
+    /// A sample raised a doubt, its own or another source's: the next poll comes as soon as minpoll allows.
+    pub fn hasten(&mut self) {
+        let Some(last) = self.last_poll.filter(|_| self.burst == 0 && self.reach != 0) else { return };
+        self.adapt_poll(PollExponent::MIN);
+        self.next_poll = self.next_poll.min(last + self.poll.interval());
+    }
+
+    /// The first packets follow soon, until the server answers: the clock can be set by two answers. The rest of them
+    /// are worth more when they come later: over 14 s the frequency cannot be seen, over a minute it can.
+    fn burst_spacing(&self) -> Seconds {
+        if self.reach == 0 || self.config.burst {
+            return BURST_SPACING;
+        }
+        let left = usize::from(self.burst);
+        SPREAD_OUT.get(left - 1).copied().map_or(BURST_SPACING, Seconds::new)
     }
 
     /// Shifts the reach register and decides on a burst; true if the peer became unreachable.

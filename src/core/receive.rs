@@ -31,6 +31,14 @@ pub struct Exchange {
     pub received: NtpTimestamp,
 }
 
+impl Exchange {
+    /// How long it took, by our clock.
+    #[must_use]
+    pub fn elapsed(&self) -> Seconds {
+        (self.received - self.sent).to_seconds()
+    }
+}
+
 impl Association {
     /// Tests an answer. `authentic` tells whether it carries the code that our request asked for, or
     /// none where none was asked for.
@@ -155,8 +163,8 @@ impl Association {
         };
     }
 
-    /// Puts a measurement into filter and estimator; `correction` is what was steered by then.
-    pub fn take_sample(&mut self, sample: Sample, correction: Seconds, floor: Seconds) {
+    /// Puts a measurement into the filter and, as it would be if the clock ran free, into the estimator.
+    pub fn take_sample(&mut self, sample: Sample, free: &Sample, floor: Seconds) {
         let stage = Stage {
             offset: sample.offset,
             delay: sample.delay,
@@ -164,7 +172,7 @@ impl Association {
             at: sample.at,
         };
         self.filter.push(stage, floor);
-        self.estimator.sample(&Sample { offset: sample.offset + correction, ..sample });
+        self.estimator.sample(free);
     }
 }
 

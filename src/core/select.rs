@@ -88,6 +88,9 @@ pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
     outcome
 }
 
+/// So many median distances from the median: three standard deviations, were they Gaussian.
+const STANDS_OUT: f64 = 4.5;
+
 fn half_width(candidate: &Candidate, min_distance: f64) -> f64 {
     candidate.distance.max(min_distance)
 }
@@ -153,7 +156,8 @@ fn cluster(mut list: Vec<Candidate>, limits: &Limits, outcome: &mut Outcome) {
         let Some((worst, most)) = worst else { break };
         outcome.jitter = most;
         let candidate = list[worst];
-        if list.len() <= floor || most <= least_jitter || candidate.prefer || candidate.truechimer {
+        let within = most <= least_jitter || !stands_out(&list, worst);
+        if list.len() <= floor || within || candidate.prefer || candidate.truechimer {
             break;
         }
         outcome.outliers.push(candidate.index);
@@ -164,6 +168,21 @@ fn cluster(mut list: Vec<Candidate>, limits: &Limits, outcome: &mut Outcome) {
         list.insert(0, preferred);
     }
     outcome.survivors = list.iter().map(|c| c.index).collect();
+}
+
+/// Whether a source is further from the median than the distances of the others explain. ntpd casts out down to
+/// `minclock` survivors unless the spread is below the least jitter: what the others know is lost, and who is cast
+/// out changes from poll to poll.
+fn stands_out(list: &[Candidate], index: usize) -> bool {
+    let median = |mut values: Vec<f64>| -> f64 {
+        values.sort_by(f64::total_cmp);
+        let half = values.len() / 2;
+        let other = if values.len() % 2 == 1 { half } else { half.saturating_sub(1) };
+        f64::midpoint(values.get(half).copied().unwrap_or(0.0), values.get(other).copied().unwrap_or(0.0))
+    };
+    let middle = median(list.iter().map(|c| c.offset).collect());
+    let distance = median(list.iter().map(|c| (c.offset - middle).abs()).collect());
+    (list[index].offset - middle).abs() > STANDS_OUT * distance
 }
 
 #[cfg(test)]

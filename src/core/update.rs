@@ -95,6 +95,11 @@ impl Engine {
                 prefer: association.config.prefer,
             });
         }
+        let doubted = self.doubted(now.mono, &candidates);
+        candidates.retain(|c| !doubted.contains(&c.index));
+        for &index in &doubted {
+            self.associations[index].selection = Selection::Falsetick;
+        }
         let limits = Limits {
             min_clock: tos.minclock as usize,
             min_sane: tos.minsane as usize,
@@ -109,6 +114,22 @@ impl Engine {
         }
         self.system.jitter = Seconds::new(outcome.jitter);
         outcome.survivors
+    }
+
+    /// Candidates that have jumped, or run away from our clock's known rate, while the others do not: it is they who
+    /// changed. When most of them seem to, it was our clock.
+    fn doubted(&self, now: MonoTime, candidates: &[Candidate]) -> Vec<usize> {
+        let runs_away = |e: Estimate| self.discipline.is_foreign_rate(e.rate, e.rate_variance);
+        let doubted: Vec<usize> = candidates
+            .iter()
+            .filter(|c| !c.truechimer)
+            .map(|c| c.index)
+            .filter(|&index| {
+                let estimator = &self.associations[index].estimator;
+                estimator.alarmed() || estimator.estimate(now).is_some_and(runs_away)
+            })
+            .collect();
+        if 2 * doubted.len() <= candidates.len() { doubted } else { Vec::new() }
     }
 
     /// Whether, before the clock was ever set, as many servers are still in the burst they start with
@@ -162,17 +183,15 @@ impl Engine {
         let used = if self.associations[chosen].config.prefer { &alone[..] } else { survivors };
         let estimates: Vec<Estimate> =
             used.iter().filter_map(|&i| self.associations[i].estimator.estimate(now.mono)).collect();
-        let weights = |variance: fn(&Estimate) -> f64| -> Vec<f64> {
-            estimates.iter().map(|e| 1.0 / variance(e).max(1e-24)).collect()
-        };
-        let (by_offset, by_rate) = (weights(|e| e.offset_variance), weights(|e| e.rate_variance));
+        if estimates.is_empty() {
+            return None;
+        }
+        let by_offset = weights(&estimates, |e| (e.offset, e.offset_variance));
+        let by_rate = weights(&estimates, |e| (e.rate, e.rate_variance));
         let mean = |weights: &[f64], value: fn(&Estimate) -> f64| -> f64 {
             estimates.iter().zip(weights).map(|(e, w)| w * value(e)).sum::<f64>()
                 / weights.iter().sum::<f64>()
         };
-        if estimates.is_empty() {
-            return None;
-        }
         Some(Combined {
             offset: mean(&by_offset, |e| e.offset),
             rate: mean(&by_rate, |e| e.rate),
@@ -190,6 +209,7 @@ impl Engine {
         self.epoch = self.epoch.wrapping_add(1);
         for association in self.associations.iter_mut().filter(|a| !a.is_local_clock()) {
             association.filter.clock_stepped(by);
+            association.estimator.clock_stepped(by);
         }
         self.event(Event::TimeReset(by));
         Now { wall: now.wall.offset(by), ..now }
@@ -336,4 +356,19 @@ impl Engine {
     pub fn frequency(&self) -> Ppm {
         self.discipline.frequency()
     }
+}
+
+/// The weights of several estimates of one value, each with its variance: the reciprocals of the variances, to which
+/// as much is added as the estimates differ by more than the variances explain (the between-study
+/// variance of `DerSimonian` and Laird, 1986). Paths are longer one way than the other by amounts that no
+/// sample shows: without this the source that is surest of itself would have it all.
+fn weights(estimates: &[Estimate], value: fn(&Estimate) -> (f64, f64)) -> Vec<f64> {
+    let own: Vec<(f64, f64)> =
+        estimates.iter().map(value).map(|(value, variance)| (value, variance.max(1e-24).recip())).collect();
+    let sum: f64 = own.iter().map(|(_, w)| w).sum();
+    let mean = own.iter().map(|(v, w)| v * w).sum::<f64>() / sum;
+    let excess = own.iter().map(|(v, w)| w * (v - mean).powi(2)).sum::<f64>() - (own.len() as f64 - 1.0);
+    let room = sum - own.iter().map(|(_, w)| w * w).sum::<f64>() / sum;
+    let between = if own.len() > 1 && room > 0.0 { (excess / room).max(0.0) } else { 0.0 };
+    own.iter().map(|(_, w)| (w.recip() + between).recip()).collect()
 }

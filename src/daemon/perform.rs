@@ -124,6 +124,7 @@ fn command_clock(command: &ClockCommand) -> Result<(), ClockFailure> {
     let result = match command {
         ClockCommand::Frequency(frequency) => clock::set_frequency(*frequency),
         ClockCommand::Slew { micros } => clock::slew(*micros),
+        ClockCommand::Glide { micros, left } => clock::glide(*micros, *left),
         ClockCommand::Step(by) => clock::step(*by),
         ClockCommand::Status(status) => clock::set_quality(&clock::Quality {
             leap: status.leap,
@@ -134,6 +135,7 @@ fn command_clock(command: &ClockCommand) -> Result<(), ClockFailure> {
         }),
     };
     result.map_err(|error| match error.raw_os_error() {
+        None if error.kind() == std::io::ErrorKind::Unsupported => ClockFailure::NoLoop,
         Some(nix::libc::EPERM) => ClockFailure::NotPermitted,
         other => ClockFailure::Os(other.unwrap_or(0)),
     })

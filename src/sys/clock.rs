@@ -1,7 +1,8 @@
 //! The kernel's clocks: reading them, and steering the wall clock with adjtimex(2).
 //!
-//! The kernel is given frequency, single shots and status only; its own phase-locked loop stays
-//! off, so nothing here needs a second call to end what it began.
+//! The kernel is given frequency, single shots and status. Its own phase-locked loop gets large phases only, with
+//! the frequency held: it works them off and ends by itself. So nothing here needs a second call to end
+//! what it began.
 
 use crate::units::{KernelClock, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Pps, Seconds};
 use nix::errno::Errno;
@@ -19,6 +20,11 @@ const MAX_ERROR_MICROS: f64 = 16e6;
 const MAX_TIME_CONSTANT: c_long = 10;
 /// What the kernel adds to a time constant while STA_NANO is off.
 const MICRO_TIME_CONSTANT: c_long = 4;
+/// Of the status bits, those that we set.
+const SETTABLE: c_int = libc::STA_INS | libc::STA_DEL | libc::STA_UNSYNC;
+const NANOS_IN_MICRO: c_long = 1000;
+/// The largest phase that the kernel's loop takes (µs; MAXPHASE).
+const MAX_PHASE_MICROS: i32 = 500_000;
 /// Readings of the clock from which the precision is taken.
 const PRECISION_READINGS: u32 = 200;
 
@@ -182,6 +188,63 @@ pub fn slew(micros: i32) -> io::Result<()> {
     adjtimex(&mut t).map(drop)
 }
 
+/// Has the kernel's own loop work off `micros` microseconds: at each second of the wall clock a quarter of what is
+/// left, evenly over that second. Takes the place of what it has left, which must be `left`; zero ends it.
+///
+/// Whether it is Linux's loop is seen by what it says: nanoseconds can be chosen, what is left is right, the
+/// frequency is not touched.
+///
+/// # Errors
+/// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME. `Unsupported` if the loop does not do what it
+/// should: then it has nothing left to do.
+pub fn glide(micros: i32, left: i32) -> io::Result<()> {
+    let mut before = blank();
+    before.modes = libc::ADJ_NANO;
+    adjtimex(&mut before).map_err(|e| match e.raw_os_error() {
+        Some(libc::EPERM) => e,
+        _ => io::ErrorKind::Unsupported.into(),
+    })?;
+    let wanted = micros.clamp(-MAX_PHASE_MICROS, MAX_PHASE_MICROS);
+    if before.status & libc::STA_NANO != 0
+        && same_nanos(before.offset, left)
+        && let Ok(after) = set_loop(c_long::from(wanted) * NANOS_IN_MICRO, before.status)
+        && same_nanos(after.offset, wanted)
+        && after.freq == before.freq
+    {
+        return Ok(());
+    }
+    // Not Linux's loop: it may not even take this.
+    let _ = set_loop(0, before.status);
+    let mut t = blank();
+    t.modes = libc::ADJ_FREQUENCY;
+    t.freq = before.freq;
+    adjtimex(&mut t)?;
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Gives the kernel's loop this phase (nanoseconds) and the shortest time constant, and says what it makes of
+/// them. It takes a phase only while it is on, and works it off when it no longer is: so it is on for a moment.
+/// Of `status`, the leap and unsynchronised bits stay.
+fn set_loop(offset: c_long, status: c_int) -> io::Result<timex> {
+    let status = status & SETTABLE;
+    let mut given = blank();
+    given.modes = libc::ADJ_STATUS | libc::ADJ_NANO | libc::ADJ_TIMECONST | libc::ADJ_OFFSET;
+    given.status = status | libc::STA_PLL | libc::STA_FREQHOLD;
+    given.offset = offset;
+    let result = adjtimex(&mut given);
+    // Linux forgets STA_NANO as the loop is switched off, but that is nowhere promised.
+    let mut t = blank();
+    t.modes = libc::ADJ_STATUS | libc::ADJ_MICRO;
+    t.status = status;
+    adjtimex(&mut t)?;
+    result.map(|_| given)
+}
+
+/// Whether the kernel means so many microseconds: it rounds what it has left.
+fn same_nanos(nanos: c_long, micros: i32) -> bool {
+    wide(nanos).abs_diff(i64::from(micros) * wide(NANOS_IN_MICRO)) <= wide(NANOS_IN_MICRO).unsigned_abs() * 2
+}
+
 /// Ends a slew that is under way.
 ///
 /// # Errors
@@ -198,6 +261,11 @@ pub fn drop_single_shot() -> io::Result<()> {
 /// What adjtimex or clock_settime says; `InvalidInput` for a time the kernel's clock cannot hold.
 pub fn step(by: Seconds) -> io::Result<()> {
     drop_single_shot()?;
+    let mut now = blank();
+    adjtimex(&mut now)?;
+    if now.offset != 0 {
+        set_loop(0, now.status)?;
+    }
     let before = wall_minus_mono()?;
     let mut t = blank();
     t.modes = libc::ADJ_SETOFFSET;
@@ -221,7 +289,11 @@ pub fn set_quality(quality: &Quality) -> io::Result<()> {
     let mut now = blank();
     adjtimex(&mut now)?;
     let mut t = blank();
-    t.modes = libc::ADJ_STATUS | libc::ADJ_MAXERROR | libc::ADJ_ESTERROR | libc::ADJ_TIMECONST;
+    t.modes = libc::ADJ_STATUS | libc::ADJ_MAXERROR | libc::ADJ_ESTERROR;
+    // While its loop works something off, the time constant is the pace of that.
+    if now.offset == 0 {
+        t.modes |= libc::ADJ_TIMECONST;
+    }
     t.status = status_bits(quality.leap);
     t.maxerror = error_micros(quality.max_error);
     t.esterror = error_micros(quality.est_error);
@@ -345,6 +417,19 @@ mod tests {
         assert_eq!(status_bits(Leap::Insert), libc::STA_INS);
         assert_eq!(status_bits(Leap::Delete), libc::STA_DEL);
         assert_eq!(status_bits(Leap::Unsynchronised), libc::STA_UNSYNC);
+    }
+
+    #[test]
+    fn what_the_loop_has_left_may_be_rounded() {
+        assert!(same_nanos(-7_125_000, -7125) && same_nanos(7_126_999, 7125) && same_nanos(0, 0));
+        assert!(!same_nanos(7125, 7125) && !same_nanos(7_122_000, 7125) && !same_nanos(0, 7125));
+        assert!(!same_nanos(c_long::MIN, i32::MAX));
+    }
+
+    #[test]
+    fn a_phase_fits_in_a_word_of_32_bits() {
+        let most = wide(MAX_PHASE_MICROS) * wide(NANOS_IN_MICRO);
+        assert!(i32::try_from(most).is_ok());
     }
 
     #[test]

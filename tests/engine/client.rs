@@ -252,9 +252,9 @@ fn a_reload_takes_over_what_the_local_clock_says_of_itself() {
 #[test]
 fn the_drift_is_saved_at_the_end_once_it_is_known() {
     let mut early = Bench::new(setup(vec![server("192.0.2.1")]));
-    early.run_served(3.0);
+    early.run_served(1.5);
     early.input(Input::Shutdown);
-    assert!(early.others.iter().all(|o| !matches!(o, Output::SaveDrift(_))), "three seconds teach nothing");
+    assert!(early.others.iter().all(|o| !matches!(o, Output::SaveDrift(_))), "one answer teaches nothing");
     assert!(early.others.contains(&Output::Exit(ExitReason::Shutdown)));
 
     let mut bench = Bench::new(setup(vec![server("192.0.2.1")]));
@@ -301,7 +301,7 @@ fn a_leap_second_of_the_majority_is_armed_in_the_kernel_on_the_last_day() {
 fn the_first_to_answer_is_not_believed_before_the_others_could_speak() {
     let mut bench = Bench::new(setup(vec![server("192.0.2.1"), server("192.0.2.2"), server("192.0.2.3")]));
     let mut answered = 0;
-    while bench.time < 40.0 {
+    while bench.time < 70.0 {
         bench.advance(bench.time + 0.25);
         for tx in std::mem::take(&mut bench.sent) {
             // Only the first server answers; the other two are dead.

@@ -5,6 +5,8 @@
  *
  * The kernel clock behaves as Linux does: ADJ_FREQUENCY at once, ADJ_OFFSET_SINGLESHOT worked off at no more
  * than 500 us a second from the next whole second on, ADJ_SETOFFSET, ADJ_TICK, ADJ_STATUS and the errors kept.
+ * Its own loop takes a phase by ADJ_OFFSET while STA_PLL is on, and works off the same part of what is left each
+ * second, STA_PLL or not. With FAKE_LOOP=0 it has no loop, and counts in microseconds only.
  * CLOCK_MONOTONIC runs with the same corrections, but is never stepped. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -46,12 +48,14 @@ static long double truth, wall, mono;        /* nanoseconds since EPOCH; mono si
 static double hardware, walk, swing, period;  /* frequency error of the crystal now, its wander, temperature */
 static double adjusted, ticked;               /* what adjtimex has set: frequency and tick, s/s */
 static double shot, shooting;                 /* singleshot: left, ns; working off now, ns per second */
+static double phase, phasing, since;          /* the loop's phase: left, ns; working off now, ns per second; given when */
+static int looped;                            /* whether there is a loop at all */
 static struct timex kept;
 /* ---- what is measured ---- */
 static double duration, squares, greatest, limit, settled = 0, counted;
 static long packets, next_second = 1, steps;
 
-static double rate(void) { return (1 + hardware) * (1 + adjusted + ticked + shooting / 1e9) - 1; }
+static double rate(void) { return (1 + hardware) * (1 + adjusted + ticked + (shooting + phasing) / 1e9) - 1; }
 
 static void true_second(void) { /* the crystal wanders; the error is noted */
     double error = (double)(wall - truth) / 1e9, at = next_second;
@@ -66,8 +70,32 @@ static void true_second(void) { /* the crystal wanders; the error is noted */
 }
 static void wall_second(void) { /* the kernel's once a second */
     shooting = fmax(-500e3, fmin(500e3, shot)); shot -= shooting;
+    phasing = phase / (4 << kept.constant); phase -= phasing;
     if (kept.maxerror < 16000000) kept.maxerror += 500;
     if (kept.maxerror >= 16000000) kept.status |= STA_UNSYNC;
+}
+static void stepped(void) { /* a clock that is set starts afresh, but keeps its frequency */
+    shot = shooting = phase = phasing = 0;
+    kept.status |= STA_UNSYNC; kept.maxerror = kept.esterror = 16000000;
+    steps++;
+}
+static void loop(unsigned m, const struct timex *t) { /* what the loop makes of status, units, time constant, phase */
+    double second = floor((double)(wall / NS));
+    if (m & ADJ_STATUS) {
+        if (kept.status & STA_PLL && !(t->status & STA_PLL)) kept.status = STA_UNSYNC; /* so STA_NANO goes with it */
+        if (!(kept.status & STA_PLL) && t->status & STA_PLL) since = second;
+        kept.status = (kept.status & STA_RONLY) | (t->status & ~STA_RONLY);
+    }
+    if (m & ADJ_NANO) kept.status |= STA_NANO;
+    if (m & ADJ_MICRO) kept.status &= ~STA_NANO;
+    if (m & ADJ_TIMECONST) kept.constant = fmax(0, fmin(10, t->constant + (kept.status & STA_NANO ? 0 : 4)));
+    if (!(m & ADJ_OFFSET) || !(kept.status & STA_PLL)) return;
+    phase = fmax(-500e6, fmin(500e6, t->offset * (kept.status & STA_NANO ? 1.0 : 1e3)));
+    double span = kept.status & STA_FREQHOLD ? 0 : second - since, change = 0;
+    since = second;
+    if (span >= 256 && (kept.status & STA_FLL || span > 2048)) change = phase / span / 4;
+    change += phase * fmin(span, 8 << kept.constant) / pow(4, 4 + kept.constant);
+    adjusted = fmax(-500e-6, fmin(500e-6, adjusted + change / 1e9));
 }
 /* Lets the world go on to a true time, stopping at every whole second of true and of wall time. */
 static void advance(long double to) {
@@ -99,6 +127,7 @@ static void begin(void) {
     swing = setting("FAKE_SWING", 0); period = setting("FAKE_PERIOD", 0);
     hardware = setting("FAKE_FREQUENCY", 10e-6);
     wall = setting("FAKE_OFFSET", 10e-3) * NS;
+    looped = setting("FAKE_LOOP", 1) != 0;
     kept.tick = 10000; kept.status = STA_UNSYNC; kept.maxerror = kept.esterror = 16000000; kept.constant = 2; kept.precision = 1; kept.tolerance = 500 << 16;
 }
 
@@ -149,7 +178,7 @@ int clock_gettime(clockid_t id, struct timespec *t) {
     return 0;
 }
 int clock_settime(clockid_t id, const struct timespec *t) {
-    (void)id; begin(); wall = (t->tv_sec - EPOCH) * NS + t->tv_nsec; steps++; return 0;
+    (void)id; begin(); wall = (t->tv_sec - EPOCH) * NS + t->tv_nsec; stepped(); return 0;
 }
 int adjtimex(struct timex *t) {
     begin();
@@ -158,11 +187,15 @@ int adjtimex(struct timex *t) {
     if (m == ADJ_OFFSET_SS_READ) { t->offset = lrint(shot / 1e3); return TIME_OK; }
     if (m & ADJ_FREQUENCY) adjusted = fmax(-500, fmin(500, t->freq / 65536.0)) * 1e-6;
     if (m & ADJ_TICK) { kept.tick = t->tick; ticked = (t->tick - 10000) / 10000.0; }
-    if (m & ADJ_STATUS) kept.status = t->status;
     if (m & ADJ_MAXERROR) kept.maxerror = t->maxerror;
     if (m & ADJ_ESTERROR) kept.esterror = t->esterror;
-    if (m & ADJ_TIMECONST) kept.constant = t->constant;
-    if (m & ADJ_SETOFFSET) { wall += t->time.tv_sec * NS + t->time.tv_usec * (m & ADJ_NANO ? 1 : 1000); steps++; }
+    if (looped) loop(m, t);
+    else {
+        if (m & ADJ_STATUS) kept.status = t->status;
+        if (m & ADJ_TIMECONST) kept.constant = t->constant;
+    }
+    if (m & ADJ_SETOFFSET) { wall += t->time.tv_sec * NS + t->time.tv_usec * (m & ADJ_NANO ? 1 : 1000); stepped(); }
+    kept.offset = (long)(phase / (kept.status & STA_NANO ? 1 : 1000));
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     *t = kept; t->modes = m; t->freq = lrint(adjusted * 1e6 * 65536); t->time.tv_sec = now.tv_sec; t->time.tv_usec = now.tv_nsec / 1000;

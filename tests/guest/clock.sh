@@ -1,6 +1,6 @@
 #!/bin/bash
 # The daemon on a real kernel clock, in QEMU guests whose clock is wrong by years.
-# usage: clock.sh [CASE ...]    step drift panic quit slew kill; needs .guest and .peers
+# usage: clock.sh [CASE ...]    step panic quit slew glide alone abandoned kill; needs .guest and .peers
 set -u
 . "$(dirname "$0")/../world/lib.sh"
 guest=$top/tests/guest/run.sh
@@ -42,6 +42,22 @@ frequency() { # CASE WHEN: adjtimex's frequency in ppm
 synchronised() { # CASE WHEN: STA_UNSYNC (64) and STA_PLL (1) are clear
     awk -v when="$2" '$2 == "KERNEL" {on = ($3 == when)} on && /status/ {for (i = 2; i < NF; i++) if ($i ~ /status:/) {exit ($(i+1) % 128 >= 64 || $(i+1) % 2 == 1)}}' "$work/log/$1"
 }
+field() { # CASE WHEN NAME: what adjtimex says
+    awk -v when="$2" -v name="$3:" '$2 == "KERNEL" {on = ($3 == when)} on {for (i = 2; i < NF; i++) if ($i == name) print $(i+1)}' "$work/log/$1"
+}
+always() { local all; all=$(field "$1" "$2" "$3"); echo "$3: $all"; [ "$(sort -u <<< "$all")" = "$4" ]; } # CASE WHEN NAME VALUE
+loop_off() { field "$1" "$2" status; ! field "$1" "$2" status | grep -q '[13579]$'; }
+glides() { field "$1" "$2" offset; [ -n "$(field "$1" "$2" offset | grep -vx 0)" ]; } # CASE WHEN
+offsets() { # CASE CONDITION: of each measurement, s since the clock was set wrong and the offset in ms, one that meets it
+    awk '$2 == "WRONG-AT" {wrong = $3} $2 == "OFFSET" && $(NF-2) == "offset" {print $4 - wrong, $(NF-1) * 1e3}' "$work/log/$1" > "$work/log/$1-offsets"
+    cat "$work/log/$1-offsets"
+    awk "function abs(x) {return x < 0 ? -x : x} {s = \$1; ms = \$2} $2 {found = 1} END {exit !found}" "$work/log/$1-offsets"
+}
+set_by_daemon() { # CASE: it may set another one between telling and its end
+    local told; told=$(sed -n 's/.* FREQUENCY .*frequency=\(-\?[0-9.]*\).*/\1/p' "$work/log/$1")
+    near "$told" "$(frequency "$1" before)" 0.01 || near "$told" "$(frequency "$1" after)" 0.01
+}
+none() { ! offsets "$@"; }
 near() { echo "$1 and $2, at most $3 apart"; awk -v a="$1" -v b="$2" -v d="$3" 'BEGIN {exit !(a != "" && b != "" && a - b <= d && b - a <= d)}'; }
 
 case_step() {
@@ -75,7 +91,31 @@ case_slew() {
     slewed() { sed '1,/SLEW-BEGINS/d' "$work/log/slew" > "$work/log/slew2"; ! grep 'time reset' "$work/log/slew2"; }
     check "-x: 0.4 s are slewed without a step" slewed
     check "-x: the status is synchronised meanwhile" synchronised slew running
+    check "-x: the kernel's loop gets nothing" always slew early offset 0
     check "-x: it follows the server" says slew2 'synchronized to 10.0.2.2'
+}
+case_glide() {
+    boot glide
+    check "60 ms wrong: the kernel's loop gets it" glides glide running
+    check "60 ms wrong: within 1 ms after at most 30 s" offsets glide 's <= 30 && abs(ms) < 1'
+    check "60 ms wrong: from 20 s on within 5 ms" none glide 's > 20 && abs(ms) > 5'
+    check "60 ms wrong: not stepped" count glide 'time reset' "$(grep -c ' time reset' <(sed '/WRONG-AT/q' "$work/log/glide"))"
+    check "60 ms wrong: STA_PLL is off meanwhile" loop_off glide running
+    check "60 ms wrong: nothing is left in the end" always glide stopped offset 0
+}
+case_alone() {
+    boot alone
+    check "disable kernel: the kernel's loop gets nothing" always alone running offset 0
+    check "disable kernel: 60 ms are slewed at 500 us a second" none alone 's > 4 && s <= 20 && ms < 40'
+}
+case_abandoned() {
+    boot abandoned
+    check "SIGKILL in a glide: something was left to do" glides abandoned killed
+    check "SIGKILL in a glide: the clock ends right, within 3 ms" offsets abandoned 's > 15 && abs(ms) < 3'
+    check "SIGKILL in a glide: a minute later nothing is left" always abandoned after offset 0
+    check "SIGKILL in a glide: STA_PLL is off" always abandoned after status 0
+    check "SIGKILL in a glide: the frequency stays" near "$(frequency abandoned killed)" "$(frequency abandoned after)" 0
+    check "SIGKILL in a glide: it is what the daemon had set" set_by_daemon abandoned
 }
 case_kill() {
     boot kill
@@ -84,5 +124,5 @@ case_kill() {
     check "SIGKILL: the tick is the nominal one" says kill 'tick: +10000 us'
 }
 run_cases() { for c in "$@"; do "case_$c"; done; }
-if [ $# -gt 0 ]; then run_cases "$@"; else run_cases step panic quit slew kill; fi
+if [ $# -gt 0 ]; then run_cases "$@"; else run_cases step panic quit slew glide alone abandoned kill; fi
 verdict

@@ -4,12 +4,18 @@
 . /case
 ntpd=/usr/sbin/rsntpd
 conf() { printf 'driftfile /var/lib/ntp/drift\nserver 10.0.2.2 iburst minpoll 3 maxpoll 4\n%s\n' "$1" > /etc/ntp.conf; }
-conf ""
+conf ""; for n in rsntpdate rsntpq; do ln -s rsntpd /usr/sbin/$n; done
 [ -f /drift ] && { cp /drift /var/lib/ntp/drift; chown 38:38 /var/lib/ntp/drift; }
 show() { echo "KERNEL $1"; adjtimex | grep -E 'freq|status|offset|tick'; }
 stop() { kill -TERM "$(cat /var/run/rsntpd.pid)"; wait_end; }
 wait_end() { n=0; while [ -d "/proc/$pid" ] && [ $n -lt 50 ]; do usleep 100000; n=$((n+1)); done; }
 start() { $ntpd -u ntp:ntp -p /var/run/rsntpd.pid "$@"; echo "START-STATUS $?"; pid=$(cat /var/run/rsntpd.pid); }
+behind() { # MICROSECONDS: sets the clock back by them and what date takes
+    s=$(date +%s); while [ "$(date +%s)" = "$s" ]; do :; done; usleep "$1"; date -s "@$(date +%s)" > /dev/null
+}
+uptime() { cut -d' ' -f1 /proc/uptime; }
+gliding() { adjtimex | grep -qE 'offset: +-?[1-9]'; }
+measure() { for n in $(seq 1 "$2"); do echo "OFFSET $1 $(uptime) $(rsntpdate -q 10.0.2.2 2>&1 | tail -1)"; show "$1"; sleep 2; done; }
 echo "DATE-BEFORE $(date +%s)"
 case $CASE in
 step)
@@ -27,13 +33,23 @@ quit)
     $ntpd -q -g; echo "QUIT-STATUS $?"; echo "DATE $(date +%s)" ;;
 slew)
     $ntpd -q -g; echo "QUIT-STATUS $?"
-    # Set the clock back by 0.4 s: to a whole second, 0.4 s after it began.
-    s=$(date +%s); while [ "$(date +%s)" = "$s" ]; do :; done; usleep 400000; date -s "@$(date +%s)" > /dev/null
+    behind 400000
     echo "SLEW-BEGINS"
-    start -x; sleep 100; show running; stop ;;
+    start -x; sleep 20; show early; sleep 80; show running; stop ;;
+glide)
+    $ntpd -q -g; behind 55000; echo "WRONG-AT $(uptime)"
+    start; measure running 12; stop; show stopped ;;
+alone)
+    $ntpd -q -g; behind 55000; conf "disable kernel"; echo "WRONG-AT $(uptime)"
+    start; measure running 8; stop ;;
+abandoned)
+    # So little that the loop is given all of it at once.
+    $ntpd -q -g; behind 1000; echo "WRONG-AT $(uptime)"
+    start; until gliding; do usleep 50000; done
+    show before; echo "FREQUENCY $(rsntpq -c 'rv 0 frequency' 127.0.0.1)"; kill -KILL "$pid"; show killed
+    sleep 15; measure killed 1; sleep 45; show after ;;
 kill)
     $ntpd -q -g
-    s=$(date +%s); while [ "$(date +%s)" = "$s" ]; do :; done; usleep 90000; date -s "@$(date +%s)" > /dev/null
-    start; sleep 35; echo "KILL-NOW"; show before; kill -KILL "$pid"; sleep 60; show after ;;
+    behind 90000; start; sleep 35; echo "KILL-NOW"; show before; kill -KILL "$pid"; sleep 60; show after ;;
 esac
 echo "DATE-AFTER $(date +%s)"

@@ -3,7 +3,7 @@
 //! beginning at the next one; the monotonic clock follows frequency and slews, but no steps.
 
 use super::chance::Dice;
-use rsntpd::core::contract::{ClockCommand, Now};
+use rsntpd::core::contract::{ClockCommand, ClockFailure, Now};
 use rsntpd::units::{MonoTime, NtpTimestamp, Seconds};
 
 /// Most that is slewed in a second.
@@ -34,6 +34,11 @@ pub struct Clock {
     mono: f64,
     slew_left: f64,
     slewing: f64,
+    /// What the kernel's loop has left, and works off in this second.
+    glide_left: f64,
+    gliding: f64,
+    /// Whether its loop works as Linux's does.
+    pub has_loop: bool,
     second_ends: f64,
     dice: Dice,
 }
@@ -52,6 +57,9 @@ impl Clock {
             mono: 1000.0,
             slew_left: 0.0,
             slewing: 0.0,
+            glide_left: 0.0,
+            gliding: 0.0,
+            has_loop: true,
             second_ends,
             dice,
         }
@@ -74,6 +82,8 @@ impl Clock {
                 self.second_ends += 1.0;
                 self.slewing = self.slew_left.clamp(-SLEW_MAX, SLEW_MAX);
                 self.slew_left -= self.slewing;
+                self.gliding = self.glide_left / 4.0;
+                self.glide_left -= self.gliding;
                 self.drift += self.wander * self.dice.normal();
             }
         }
@@ -81,7 +91,8 @@ impl Clock {
 
     fn run(&mut self, dt: f64) {
         let phase = 2.0 * std::f64::consts::PI * self.time / self.swing.period.max(1.0);
-        let rate = self.drift + self.swing.amplitude * phase.sin() + self.correction + self.slewing;
+        let rate =
+            self.drift + self.swing.amplitude * phase.sin() + self.correction + self.slewing + self.gliding;
         self.offset += dt * rate;
         self.time += dt;
         self.mono += dt * (1.0 + rate);
@@ -92,20 +103,28 @@ impl Clock {
         self.drift + self.correction
     }
 
-    pub fn perform(&mut self, command: ClockCommand) {
+    pub fn perform(&mut self, command: ClockCommand) -> Result<(), ClockFailure> {
         match command {
             ClockCommand::Frequency(ppm) => self.correction = ppm.rate(),
             ClockCommand::Slew { micros } => self.slew_left += f64::from(micros) * 1e-6,
+            ClockCommand::Glide { micros, left } => {
+                let wrong = (self.glide_left * 1e6 - f64::from(left)).abs() > 2.0;
+                self.glide_left = if wrong || !self.has_loop { 0.0 } else { f64::from(micros) * 1e-6 };
+                if wrong || !self.has_loop {
+                    return Err(ClockFailure::NoLoop);
+                }
+            }
             ClockCommand::Step(by) => self.step(by.get()),
             ClockCommand::Status(_) => {}
         }
+        Ok(())
     }
 
     /// The wall clock is set, by the daemon or by somebody else.
     pub fn step(&mut self, by: f64) {
         self.offset += by;
-        self.slew_left = 0.0;
-        self.slewing = 0.0;
+        (self.slew_left, self.slewing) = (0.0, 0.0);
+        (self.glide_left, self.gliding) = (0.0, 0.0);
         self.second_ends = (self.time + self.offset).floor() + 1.0;
     }
 

@@ -165,8 +165,7 @@ impl World {
                     self.send(index, &tx);
                 }
                 Output::Clock(command) => {
-                    host.clock.perform(command);
-                    let report = ClockReport { command, result: Ok(()) };
+                    let report = ClockReport { command, result: host.clock.perform(command) };
                     host.engine.handle(host.clock.now(), Input::ClockDone(report));
                 }
                 Output::Event(event) => host.events.push((self.time, event)),

@@ -14,7 +14,7 @@ use rsntpd::core::contract::ClockCommand;
 fn a_slew_begins_at_the_next_second_and_ends_by_itself() {
     let mut clock = Clock::new(0, 0.0, 0.0, 0.0, Dice::new(1, 1));
     clock.advance(0.5);
-    clock.perform(ClockCommand::Slew { micros: 700 });
+    clock.perform(ClockCommand::Slew { micros: 700 }).unwrap();
     clock.advance(1.0);
     assert!(clock.offset.abs() < 1e-9);
     clock.advance(1.5);

@@ -10,6 +10,7 @@
 //! much this clock wanders, fits the last intervals together; each is weighted by how well it foretold them.
 //! `docs/discipline.md` derives it.
 
+use super::interval::Interval;
 use super::kalman::State;
 use super::path::Path;
 use super::smoother::{Seen, Smoother};
@@ -53,25 +54,23 @@ const FORGETTING: f64 = 0.98;
 /// Samples fitted together. Twice and four times as many gain nothing: what older ones say is kept as Gaussians.
 const WINDOW: usize = 32;
 /// A belief so many standard deviations beyond an interval: an outlier, or, when it repeats, a jump.
-const GATE: f64 = 5.0;
-/// Outliers in a row that make a jump.
-const JUMP: u32 = 3;
+const GATE: f64 = 3.5;
+/// Outliers in a row that make a jump: a server that is wrong for three polls is not followed.
+const JUMP: usize = 4;
+/// Samples after a jump until all is well again.
+const RECOVERY: u32 = 8;
 /// As long as there are no more samples than this, all are weighed anew with each: the first packets
 /// of all are often late (address resolution, cold caches), and only the later ones tell.
 const ANEW: usize = 16;
-/// How unsure the offset is before the first sample, seconds: more than any interval is wide.
-const ANY_OFFSET: f64 = 100.0;
+/// Before the first sample, and after a jump, the offset is believed to be the sample's, with a variance so many times
+/// the sample's own: nearly nothing, and not so much more that rounding is felt.
+const OPEN: f64 = 100.0;
+/// No sample speaks more against a model than this (logarithm): then all are equally wrong.
+const IMPOSSIBLE: f64 = -1e4;
+/// No clock runs faster than this against another, s/s: what looks like it was a jump of the phase.
+const FASTEST: f64 = 1e-3;
 /// Samples over which the typical error is averaged.
 const TYPICAL: f64 = 16.0;
-
-/// Samples that do not fit, in a row.
-#[derive(Clone, Copy, Debug)]
-struct Misfit {
-    count: u32,
-    since: MonoTime,
-    /// By how much the first of them was off.
-    first: f64,
-}
 
 #[derive(Clone, Debug)]
 struct Model {
@@ -84,6 +83,8 @@ struct Model {
 pub struct Estimator {
     prior_rate: f64,
     prior_rate_sigma: f64,
+    /// From where offsets are counted, seconds: they may be decades, and are wanted to nanoseconds.
+    origin: f64,
     path: Path,
     bank: Vec<Model>,
     /// The last samples, oldest first, and what each says by what is known of the path now.
@@ -91,7 +92,10 @@ pub struct Estimator {
     window: VecDeque<Seen>,
     /// When the newest of them was measured.
     at: MonoTime,
-    misfit: Option<Misfit>,
+    /// Samples that did not fit, in a row.
+    misfits: Vec<Sample>,
+    /// Samples until a jump counts as over.
+    recovering: u32,
     taken: usize,
     /// All samples, while they are few.
     early: Vec<Sample>,
@@ -104,12 +108,14 @@ impl Estimator {
         Self {
             prior_rate: rate.rate(),
             prior_rate_sigma: sigma.rate(),
+            origin: 0.0,
             path: Path::default(),
             bank: Vec::new(),
             samples: VecDeque::with_capacity(WINDOW),
             window: VecDeque::with_capacity(WINDOW),
             at: MonoTime::ZERO,
-            misfit: None,
+            misfits: Vec::new(),
+            recovering: 0,
             taken: 0,
             early: Vec::new(),
         }
@@ -117,7 +123,10 @@ impl Estimator {
 
     /// Takes a sample in. One older than the last is used as if taken with it.
     pub fn sample(&mut self, sample: &Sample) {
-        self.path.take(sample.delay.get().max(0.0));
+        if self.path.take(sample.delay.get().max(0.0)) {
+            // By the new route's shortest trip the old samples would say what they do not.
+            self.forget_window();
+        }
         self.taken = self.taken.saturating_add(1);
         if self.taken > ANEW {
             self.early = Vec::new();
@@ -128,30 +137,85 @@ impl Estimator {
             return;
         }
         self.early.push(*sample);
+        self.origin = self.early.first().map_or(0.0, |first| first.offset.get());
         self.bank.clear();
         self.forget_window();
-        self.misfit = None;
+        self.misfits.clear();
         for sample in std::mem::take(&mut self.early) {
             self.take(&sample);
             self.early.push(sample);
         }
     }
 
+    /// The clock was stepped by `by`: it is the same clock, free-running from there.
+    pub fn clock_stepped(&mut self, by: Seconds) {
+        self.origin -= by.get();
+        for sample in &mut self.early {
+            sample.offset -= by;
+        }
+    }
+
+    /// Whether the last samples did not fit, or have not for long: the source, the way to it, or our clock changed.
+    #[must_use]
+    pub fn alarmed(&self) -> bool {
+        !self.misfits.is_empty() || self.recovering > 0
+    }
+
     fn take(&mut self, sample: &Sample) {
+        let sample = &Sample { offset: sample.offset - Seconds::new(self.origin), ..*sample };
         let interval = self.path.interval(sample);
         if self.bank.is_empty() {
-            self.bank = (0..MODELS).map(|i| self.first_model(i, interval.middle)).collect();
+            self.bank = self.first_bank(&interval);
             self.at = sample.at;
         }
-        let dt = sample.at.since(self.at).get().max(0.0);
-        let expected = self.mixture(dt);
-        if interval.surprise(expected.offset, expected.offset_variance) > GATE {
-            if !self.jumped(sample.at, interval.middle - expected.offset) {
-                return;
-            }
-            self.forget_window();
+        let expected = self.mixture(sample.at.since(self.at).get().max(0.0));
+        if interval.surprise(expected.offset, expected.offset_variance) <= GATE {
+            self.misfits.clear();
+            self.recovering = self.recovering.saturating_sub(1);
+            self.fit(sample, interval);
+            return;
         }
-        self.misfit = None;
+        self.misfits.push(*sample);
+        if self.misfits.len() == JUMP {
+            self.jump(interval.middle - expected.offset);
+        }
+    }
+
+    /// The last samples did not fit, so it is not they that are wrong: the clock, the source or the path
+    /// jumped, some time after the last that fitted. `by` is how far off the newest is. Every second model takes it
+    /// for a jump of the phase, the others for one of the rate, as far as the clock can have it. The samples decide.
+    fn jump(&mut self, by: f64) {
+        let mut misfits = std::mem::take(&mut self.misfits);
+        let Some(origin) = misfits.first().map(|first| first.offset) else { return };
+        self.origin += origin.get();
+        for sample in &mut misfits {
+            sample.offset -= origin;
+        }
+        let (Some(first), Some(last)) = (misfits.first(), misfits.last()) else { return };
+        self.forget_window();
+        let since = first.at.since(self.at).get().max(0.0);
+        let rate = by / last.at.since(self.at).get().max(1.0);
+        let interval = self.path.interval(first);
+        for (index, model) in self.bank.iter_mut().enumerate() {
+            let mut belief = model.smoother.belief(since);
+            belief.x = interval.middle;
+            belief.xx = OPEN * interval.variance();
+            belief.xf = 0.0;
+            if index % 2 == 1 && rate.abs() < FASTEST {
+                belief.f += rate;
+                belief.ff += rate * rate;
+            }
+            model.smoother.begin_anew(belief);
+        }
+        self.at = self.at.max(first.at);
+        self.recovering = RECOVERY;
+        for sample in &misfits {
+            self.fit(sample, self.path.interval(sample));
+        }
+    }
+
+    fn fit(&mut self, sample: &Sample, interval: Interval) {
+        let dt = sample.at.since(self.at).get().max(0.0);
         self.at = self.at.max(sample.at);
         if self.window.len() == WINDOW {
             self.window.pop_front();
@@ -165,32 +229,23 @@ impl Estimator {
         self.samples.push_back(*sample);
         for model in &mut self.bank {
             let log_probability = model.smoother.take(&self.window);
-            model.log_weight = FORGETTING * model.log_weight + log_probability;
+            let finite =
+                if log_probability.is_nan() { IMPOSSIBLE } else { log_probability.clamp(IMPOSSIBLE, 0.0) };
+            model.log_weight = FORGETTING * model.log_weight + finite;
+        }
+        if self.window.len() > 1 && !self.bank.iter().all(|m| m.smoother.belief(0.0).is_sound()) {
+            // Samples that contradict one another beyond the numbers' range: nothing was learnt from them.
+            self.bank = self.first_bank(&interval);
+            self.forget_window();
+            self.fit(sample, interval);
         }
     }
 
-    /// A sample was off by `innovation`; whether it is one of several now, so that not the sample is wrong, but
-    /// the clock or the path jumped. Then as much is forgotten as the jump is large.
-    fn jumped(&mut self, at: MonoTime, innovation: f64) -> bool {
-        let before = self.misfit.unwrap_or(Misfit { count: 0, since: at, first: innovation });
-        let misfit = Misfit { count: before.count + 1, ..before };
-        self.misfit = Some(misfit);
-        if misfit.count < JUMP {
-            return false;
-        }
-        // An error that grows from sample to sample is a wrong rate.
-        let growth = (innovation - misfit.first) / at.since(misfit.since).get().max(1.0);
-        let dt = at.since(self.at).get().max(0.0);
-        for model in &mut self.bank {
-            let mut belief = model.smoother.belief(dt);
-            belief.xx += innovation * innovation;
-            belief.ff += 1e-12 + growth * growth;
-            model.smoother.begin_anew(belief);
-        }
-        true
-    }
-
+    /// Forgets the samples; what they made believe stays.
     fn forget_window(&mut self) {
+        for model in &mut self.bank {
+            model.smoother.begin_anew(model.smoother.belief(0.0));
+        }
         self.window.clear();
         self.samples.clear();
     }
@@ -198,19 +253,23 @@ impl Estimator {
     /// What is known at `at`, which may lie before or after the last sample; `None` before any.
     #[must_use]
     pub fn estimate(&self, at: MonoTime) -> Option<Estimate> {
-        (!self.bank.is_empty()).then(|| self.mixture(at.since(self.at).get()))
+        let told = (!self.bank.is_empty()).then(|| self.mixture(at.since(self.at).get()))?;
+        Some(Estimate { offset: told.offset + self.origin, ..told })
     }
 
-    fn first_model(&self, index: usize, offset: f64) -> Model {
-        let half_decades = index as f64;
-        // Before any evidence most clocks wander by about 1e-9, give or take a decade.
-        let unlikely = (half_decades - 4.0) / 2.0;
+    /// What is believed at the first sample.
+    fn first_bank(&self, interval: &Interval) -> Vec<Model> {
         let ff = self.prior_rate_sigma * self.prior_rate_sigma;
-        let belief = State { x: offset, f: self.prior_rate, xx: ANY_OFFSET * ANY_OFFSET, xf: 0.0, ff };
-        Model {
-            smoother: Smoother::new(10f64.powf(-11.0 + half_decades / 2.0), belief),
-            log_weight: -0.5 * unlikely * unlikely,
-        }
+        let xx = OPEN * interval.variance();
+        let belief = State { x: interval.middle, f: self.prior_rate, xx, xf: 0.0, ff };
+        let model = |index: usize| {
+            let half_decades = index as f64;
+            // Before any evidence most clocks wander by about 1e-9, give or take a decade.
+            let unlikely = (half_decades - 4.0) / 2.0;
+            let wander = 10f64.powf(-11.0 + half_decades / 2.0);
+            Model { smoother: Smoother::new(wander, belief), log_weight: -0.5 * unlikely * unlikely }
+        };
+        (0..MODELS).map(model).collect()
     }
 
     /// The mean of the bank by its weights, `dt` seconds after the newest sample, with the spread between its
@@ -303,5 +362,31 @@ mod tests {
                 assert!((estimate.offset - 1e-3).abs() < 50e-6, "{i} {estimate:?}");
             }
         }
+    }
+
+    /// Whatever a server says, the estimates stay numbers, and a run of good samples makes them right again.
+    #[test]
+    fn wild_samples_leave_no_lasting_harm() {
+        use proptest::prelude::*;
+        let wild = (0.0..4096.0, -1e9..1e9, 0.0..20.0, prop::bool::weighted(0.5));
+        proptest!(ProptestConfig::with_cases(64), |(samples in prop::collection::vec(wild, 1..60))| {
+            let mut estimator = Estimator::new(Ppm::ZERO, Ppm::new(50.0));
+            let mut at = 0.0;
+            for (dt, offset, delay, tame) in samples {
+                at += dt;
+                estimator.sample(&sample(at, if tame { offset * 1e-12 } else { offset }, delay));
+                let told = estimator.estimate(MonoTime::ZERO + Seconds::new(at + 1.0)).unwrap();
+                let all = [told.offset, told.rate, told.wander, told.sample_error];
+                prop_assert!(all.iter().all(|v| v.is_finite()), "{told:?}");
+                prop_assert!(told.offset_variance > 0.0 && told.rate_variance > 0.0, "{told:?}");
+            }
+            for i in 0..140 {
+                at += 64.0;
+                let noise = f64::from(i % 5) * 1e-5;
+                estimator.sample(&sample(at, 0.5 + noise, 0.02 + 2.0 * noise));
+            }
+            let told = estimator.estimate(MonoTime::ZERO + Seconds::new(at)).unwrap();
+            prop_assert!((told.offset - 0.5).abs() < 1e-3, "{told:?}");
+        });
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Narrowed {
 }
 
 /// No interval narrows a belief by more than this: a limit for rounding, not for samples.
-const NARROWEST: f64 = 1e-12;
+const NARROWEST: f64 = 1e-20;
 
 impl Interval {
     /// The variance of the offset if nothing but the interval is known.
@@ -81,6 +81,8 @@ struct Cut {
     log_mass: f64,
 }
 
+/// The variance of what is left of a wider one is no less, whatever rounding makes of it.
+const ROUNDING: f64 = 1e-8;
 /// Narrower than this, a cut Gaussian is a trapezium.
 const NARROW: f64 = 1e-2;
 /// ln √(2π).
@@ -117,7 +119,7 @@ fn cut_above(low: f64, high: f64) -> Cut {
     let mean = (at_low - at_high) / mass;
     let edge = |x: f64, density: f64| if density > 0.0 { x * density } else { 0.0 };
     let variance = 1.0 + (edge(low, at_low) - edge(high, at_high)) / mass - mean * mean;
-    Cut { mean, variance: variance.clamp(NARROWEST, 1.0), log_mass: mass.ln() - 0.5 * nearest * nearest }
+    Cut { mean, variance: variance.clamp(ROUNDING, 1.0), log_mass: mass.ln() - 0.5 * nearest * nearest }
 }
 
 /// exp(x²)·erfc(x), for x not negative: it does not vanish.

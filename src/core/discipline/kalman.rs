@@ -41,6 +41,12 @@ pub(super) struct Later {
 }
 
 impl State {
+    /// Whether these are numbers, a rate that a clock could have, and variances.
+    pub(super) fn is_sound(&self) -> bool {
+        let all = [self.x, self.f, self.xx, self.xf, self.ff];
+        all.iter().all(|v| v.is_finite()) && self.f.abs() < 1.0 && self.xx > 0.0 && self.ff >= 0.0
+    }
+
     /// The state `dt` seconds later if the rate wanders by `wander` (s/s per √s).
     pub(super) fn predict(&self, dt: f64, wander: f64) -> Self {
         let q = wander * wander;
@@ -75,7 +81,9 @@ impl State {
         let m11 = 1.0 + self.xf * later.xf + self.ff * later.ff;
         let det = m00 * m11 - m01 * m10;
         let (x, f) = (self.xx * later.x + self.xf * later.f, self.xf * later.x + self.ff * later.f);
-        (self.x + (m11 * x - m01 * f) / det, (m11 * self.xx - m01 * self.xf) / det)
+        let variance = (m11 * self.xx - m01 * self.xf) / det;
+        // It is less than before; no rounding makes it none.
+        (self.x + (m11 * x - m01 * f) / det, variance.min(self.xx).max(self.xx * 1e-20))
     }
 }
 

@@ -11,7 +11,7 @@ mod smoother;
 mod steering;
 
 pub use estimator::{Estimate, Estimator, Sample};
-pub use steering::Steering;
+pub use steering::{Push, Steering};
 
 use super::contract::Now;
 use crate::config::model::Tinker;
@@ -69,6 +69,11 @@ const WORTH_SAVING: f64 = 5.0;
 /// The longest interval chosen for its own sake, 256 s: longer ones save four packets an hour
 /// and cost accuracy. `minpoll` may demand more, `maxpoll` less.
 const COMFORTABLE: u8 = 8;
+/// A source whose rate is so many standard errors and so much (s/s) off the clock's does not follow UTC, as the others
+/// do. A margin of 1 ppm is for what the errors do not know.
+const FOREIGN: (f64, f64) = (5.0, 1e-6);
+/// The step threshold that ntpd has by default, seconds.
+const USUAL_STEP: f64 = 0.128;
 /// Weight of the newest value in the running averages for display (RFC 5905: CLOCK_AVG).
 const AVERAGE: f64 = 0.25;
 
@@ -79,6 +84,8 @@ pub struct Discipline {
     /// Whether the clock is ours to move.
     steers: bool,
     allow_panic: bool,
+    /// Whether the kernel's own loop works as Linux's does, as far as known.
+    loop_works: bool,
     prior: (Ppm, Ppm),
     steering: Steering,
     target: Option<Combined>,
@@ -102,6 +109,7 @@ impl Discipline {
             state: if drift.is_some() { State::FrequencySet } else { State::FrequencyNotSet },
             steers,
             allow_panic,
+            loop_works: true,
             prior: (start, sigma),
             steering: Steering::new(now.mono, start),
             target: None,
@@ -129,6 +137,21 @@ impl Discipline {
     #[must_use]
     pub fn correction(&self, at: MonoTime) -> Seconds {
         Seconds::new(self.steering.correction(at))
+    }
+
+    /// A sample, as it would be if the clock had run free during the exchange, which took `elapsed` around it. Both ends
+    /// of it were read from a clock that was being slewed, perhaps: that makes a round trip look shorter or
+    /// longer, by 150 µs in 60 ms.
+    #[must_use]
+    pub fn free_running(&self, sample: &Sample, elapsed: Seconds) -> Sample {
+        let half = Seconds::new(elapsed.get().max(0.0) / 2.0);
+        let before = self.steering.correction(sample.at + half * -1.0);
+        let after = self.steering.correction(sample.at + half);
+        Sample {
+            offset: sample.offset + Seconds::new(f64::midpoint(before, after)),
+            delay: sample.delay - Seconds::new(after - before),
+            ..*sample
+        }
     }
 
     /// The state.
@@ -173,6 +196,16 @@ impl Discipline {
         Ppm::from_rate(self.wander)
     }
 
+    /// Whether a source has our clock run at a rate that it certainly does not have.
+    #[must_use]
+    pub fn is_foreign_rate(&self, rate: f64, variance: f64) -> bool {
+        self.state == State::Synchronised
+            && self.target.is_some_and(|t| {
+                let error = (variance + t.rate_error * t.rate_error).sqrt();
+                (rate - t.rate).abs() > FOREIGN.0 * error + FOREIGN.1
+            })
+    }
+
     /// The frequency to keep for the next start, once it is known well enough.
     #[must_use]
     pub fn frequency_to_save(&self) -> Option<Ppm> {
@@ -214,17 +247,21 @@ impl Discipline {
         Verdict::Slew
     }
 
-    /// The clock was stepped by `by`, as [`Verdict::Step`] asked.
+    /// The clock was stepped by `by`, as [`Verdict::Step`] asked. A step is no correction: it makes another free-running
+    /// clock, and the estimators are told of it, too.
     pub fn stepped(&mut self, now: Now, by: Seconds, combined: Combined) {
-        self.steering.stepped(now.mono, by.get());
+        self.steering.stepped(now.mono);
         self.last_residual = None;
+        let combined = Combined { offset: combined.offset - by.get(), ..combined };
         let residual = combined.offset - self.steering.correction(now.mono);
         self.settle_on(now, combined, residual);
     }
 
     /// A step that was ordered could not be done after all.
-    pub fn step_failed(&mut self, now: Now, by: Seconds) {
-        self.steering.stepped(now.mono, -by.get());
+    pub fn step_failed(&mut self, by: Seconds) {
+        if let Some(target) = &mut self.target {
+            target.offset += by.get();
+        }
     }
 
     fn settle_on(&mut self, now: Now, combined: Combined, residual: f64) {
@@ -251,11 +288,21 @@ impl Discipline {
         self.steering.set_frequency(now.mono, Ppm::from_rate(target.rate))
     }
 
-    /// The next slew, in microseconds; `None` while there is nothing to correct.
-    pub fn slew(&mut self, now: Now) -> Option<i32> {
+    /// What the kernel is to be told for the next second; `None` while there is nothing to correct.
+    /// With `disable kernel` (not `kernel`), and with other than the usual step threshold, ntpd leaves the kernel's
+    /// own loop alone, and so do we.
+    pub fn push(&mut self, now: Now, kernel: bool, tinker: &Tinker) -> Option<Push> {
+        let step = tinker.step.get();
+        let may_glide = kernel && step > 0.0 && step <= USUAL_STEP && self.loop_works;
         let target = self.target.filter(|_| self.steers && self.state == State::Synchronised)?;
         let goal = self.goal(&target, now.mono);
-        self.steering.slew(now, goal)
+        self.steering.push(now, goal, target.offset_error, may_glide)
+    }
+
+    /// The kernel's own loop turned out not to work as Linux's does: slews must do.
+    pub fn glide_failed(&mut self) {
+        self.loop_works = false;
+        self.steering.glide_failed();
     }
 
     /// The whole remaining offset as one slew, for `-q`, in microseconds.
@@ -309,9 +356,9 @@ mod tests {
         let mut d = Discipline::new(at(0.0), None, true, false);
         assert_eq!(d.update(at(1.0), combined(2.0), &tinker), Verdict::Step(Seconds::new(2.0)));
         d.stepped(at(1.0), Seconds::new(2.0), combined(2.0));
-        assert_eq!(d.update(at(64.0), combined(2.01), &tinker), Verdict::Slew);
+        assert_eq!(d.update(at(64.0), combined(0.01), &tinker), Verdict::Slew);
         let spike = |first| Verdict::Spike(Seconds::new(0.5), first);
-        let jump = |d: &mut Discipline, t: f64| d.update(at(t), combined(2.5), &tinker);
+        let jump = |d: &mut Discipline, t: f64| d.update(at(t), combined(0.5), &tinker);
         let first = jump(&mut d, 128.0);
         assert!(matches!(first, Verdict::Spike(_, true)), "{first:?}, not {:?}", spike(true));
         assert!(matches!(jump(&mut d, 1027.0), Verdict::Spike(_, false)));
@@ -326,7 +373,7 @@ mod tests {
         let mut lenient = Discipline::new(at(0.0), None, true, true);
         assert!(matches!(lenient.update(at(1.0), combined(1e6), &tinker), Verdict::Step(_)));
         lenient.stepped(at(1.0), Seconds::new(1e6), combined(1e6));
-        assert!(matches!(lenient.update(at(2.0), combined(2e6), &tinker), Verdict::Panic(_)));
+        assert!(matches!(lenient.update(at(2.0), combined(1e6), &tinker), Verdict::Panic(_)));
     }
 
     #[test]
@@ -334,14 +381,14 @@ mod tests {
         let tinker = Tinker { step: Seconds::new(600.0), ..Tinker::default() };
         let mut d = Discipline::new(at(0.0), Some(Ppm::ZERO), true, false);
         assert_eq!(d.update(at(1.0), combined(0.4), &tinker), Verdict::Slew);
-        assert_eq!(d.slew(at(1.0)), Some(500));
+        assert_eq!(d.push(at(1.0), true, &tinker), Some(Push { slew: Some(500), glide: None }));
     }
 
     #[test]
     fn a_clock_that_is_not_ours_is_not_moved() {
         let mut d = Discipline::new(at(0.0), Some(Ppm::new(40.0)), false, false);
         assert_eq!(d.update(at(1.0), combined(5e3), &Tinker::default()), Verdict::Slew);
-        assert_eq!((d.slew(at(2.0)), d.new_frequency(at(2.0))), (None, None));
+        assert_eq!((d.push(at(2.0), true, &Tinker::default()), d.new_frequency(at(2.0))), (None, None));
         assert_eq!(d.offset(at(2.0).mono), Seconds::new(5e3));
     }
 }

@@ -52,7 +52,7 @@ impl Smoother {
         State { x: self.newest.x + self.newest.f * dt, ..self.newest }
     }
 
-    /// Forgets the samples; `belief` holds at the time of the next one.
+    /// Forgets the samples; `belief` holds at the time of the newest one.
     pub(super) fn begin_anew(&mut self, belief: State) {
         self.said.clear();
         (self.oldest, self.newest) = (belief, belief);
@@ -69,7 +69,10 @@ impl Smoother {
     /// the others gave it.
     pub(super) fn take(&mut self, window: &VecDeque<Seen>) -> f64 {
         let Some(new) = window.back() else { return 0.0 };
-        let foretold = if self.said.is_empty() { self.oldest } else { self.belief(new.dt) };
+        let foretold = self.belief(new.dt);
+        if self.said.is_empty() {
+            self.oldest = foretold;
+        }
         self.said.push_back(new.interval.as_gaussian(foretold.x, foretold.xx));
         self.go_forward(window);
         self.go_back(window);

@@ -1,8 +1,9 @@
 //! How the clock is moved, and a ledger of all it has been moved by.
 //!
 //! The kernel gets a frequency, and for the phase single slews of at most 500 µs, one a second,
-//! each of which the kernel ends by itself. If the daemon dies, the clock is back at its true
-//! frequency within two seconds.
+//! each of which the kernel ends by itself. A large phase is given to the kernel's own loop as well, which works
+//! off a quarter of what is left each second ("glide"). If the daemon dies, either ends by itself at the
+//! phase that it was meant to reach, and the clock is at its true frequency.
 
 use crate::core::contract::Now;
 use crate::units::{MonoTime, Ppm, Seconds};
@@ -13,16 +14,65 @@ const SLEW_MAX: f64 = 500e-6;
 /// A correction decays with about this time constant, seconds: long enough to be smooth, short
 /// enough to be over before the next sample.
 const SLEW_TIME: f64 = 8.0;
+/// A correction that is certain (by so many standard errors) is made as soon as the kernel can.
+const CERTAIN: f64 = 10.0;
 /// The kernel's resolution of a slew, seconds.
 const MICRO: f64 = 1e-6;
 /// The kernel's resolution of the frequency: ppm in 16.16 fixed point.
 const PPM_SCALE: f64 = 65_536.0;
+/// The part of its phase that the kernel's loop works off each second, at its shortest time constant (SHIFT_PLL).
+const GLIDE_PART: f64 = 0.25;
+/// From here on slews of 500 µs a second are slow, seconds.
+const GLIDE_FROM: f64 = 1e-3;
+/// The loop gets no more than this, seconds: so the clock is never more than 5.5 ms a second off its pace. ntpd's
+/// loop did 6 ms a second after a start that was 100 ms off.
+const GLIDE_MAX: f64 = 0.020;
 
 /// A slew on its way: the kernel applies it evenly over one second.
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
     start: MonoTime,
     amount: f64,
+}
+
+/// A phase that the kernel's loop has, from a whole second of the wall clock on.
+#[derive(Clone, Copy, Debug)]
+struct Glide {
+    start: MonoTime,
+    amount: f64,
+}
+
+impl Glide {
+    /// What each second from the start on adds, and what is left of the phase after it. A second in which the clock
+    /// is pushed by s lasts only 1/(1 + s) by the crystal, so the push gains s/(1 + s): that is 14 µs in
+    /// 10 ms. The first second has a slew beside it, too.
+    fn seconds(&self) -> impl Iterator<Item = (f64, f64)> {
+        let mut left = self.amount;
+        let mut beside = self.amount.signum() * SLEW_MAX;
+        std::iter::from_fn(move || {
+            let push = left * GLIDE_PART;
+            left -= push;
+            let gain = push / (1.0 + push + beside);
+            beside = 0.0;
+            (push.abs() > MICRO / 1e4).then_some((gain, left))
+        })
+    }
+
+    /// How much of it is done at `at`.
+    fn done(&self, at: MonoTime) -> f64 {
+        let elapsed = at.since(self.start).get();
+        let seconds = self.seconds().enumerate();
+        seconds.map(|(n, (gain, _))| gain * (elapsed - n as f64).clamp(0.0, 1.0)).sum()
+    }
+}
+
+/// What the kernel is to be told for the next second, in microseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Push {
+    /// A slew to add.
+    pub slew: Option<i32>,
+    /// A phase for the kernel's loop, and what it should have left of the last one.
+    pub glide: Option<(i32, i32)>,
 }
 
 /// The ledger.
@@ -32,13 +82,20 @@ pub struct Steering {
     since: MonoTime,
     settled: f64,
     chunks: VecDeque<Chunk>,
+    glide: Option<Glide>,
 }
 
 impl Steering {
     /// A clock that runs with `frequency` from now on and has not been moved.
     #[must_use]
     pub fn new(now: MonoTime, frequency: Ppm) -> Self {
-        Self { frequency: quantised(frequency), since: now, settled: 0.0, chunks: VecDeque::new() }
+        Self {
+            frequency: quantised(frequency),
+            since: now,
+            settled: 0.0,
+            chunks: VecDeque::new(),
+            glide: None,
+        }
     }
 
     /// The frequency in force.
@@ -52,12 +109,15 @@ impl Steering {
     pub fn correction(&self, at: MonoTime) -> f64 {
         let slewed: f64 =
             self.chunks.iter().map(|c| c.amount * at.since(c.start).get().clamp(0.0, 1.0)).sum();
-        self.settled + self.frequency.rate() * at.since(self.since).get() + slewed
+        let glided = self.glide.map_or(0.0, |g| g.done(at));
+        self.settled + self.frequency.rate() * at.since(self.since).get() + slewed + glided
     }
 
-    /// What slews will still add after `at`.
+    /// What will still be added after `at` without another command.
     fn pending(&self, at: MonoTime) -> f64 {
-        self.chunks.iter().map(|c| c.amount * (1.0 - at.since(c.start).get().clamp(0.0, 1.0))).sum()
+        let slews: f64 =
+            self.chunks.iter().map(|c| c.amount * (1.0 - at.since(c.start).get().clamp(0.0, 1.0))).sum();
+        slews + self.glide.map_or(0.0, |g| g.seconds().map(|s| s.0).sum::<f64>() - g.done(at))
     }
 
     /// Takes `frequency` (held to ±500 ppm and the kernel's grid) from now on; gives back what to
@@ -72,33 +132,69 @@ impl Steering {
         Some(frequency)
     }
 
-    /// The clock was stepped: what was pending is gone.
-    pub fn stepped(&mut self, now: MonoTime, by: f64) {
+    /// The clock was stepped: what was pending is gone. The step itself is not in the ledger.
+    pub fn stepped(&mut self, now: MonoTime) {
         self.settle(now);
         let done: f64 = self.chunks.iter().map(|c| c.amount * now.since(c.start).get().clamp(0.0, 1.0)).sum();
         self.chunks.clear();
-        self.settled += done + by;
+        self.settled += done + self.glide.take().map_or(0.0, |g| g.done(now));
     }
 
-    /// The next slew towards a total correction of `target`, in microseconds; `None` when it is as
-    /// near as slews can bring it.
-    pub fn slew(&mut self, now: Now, target: f64) -> Option<i32> {
-        let remaining = self.remaining(now.mono, target);
-        if remaining.abs() < MICRO {
-            return None;
+    /// What brings the clock nearer to a total correction of `target`, which is known within `error` seconds;
+    /// `None` when it is as near as slews can bring it. Without `may_glide`, by slews alone.
+    pub fn push(&mut self, now: Now, target: f64, error: f64, may_glide: bool) -> Option<Push> {
+        let mut push = Push::default();
+        let gliding = self.glide.is_some();
+        let left = self.end_glide(now.mono);
+        let mut remaining = self.remaining(now.mono, target);
+        let glides = may_glide && remaining.abs() > GLIDE_FROM;
+        if glides {
+            let slewed = remaining.signum() * SLEW_MAX;
+            let micros = ((remaining - slewed).clamp(-GLIDE_MAX, GLIDE_MAX) / MICRO).round();
+            push.glide = Some((micros as i32, left));
+            self.glide = Some(Glide { start: next_second(now), amount: micros * MICRO });
+            remaining = slewed;
+        } else if gliding {
+            push.glide = Some((0, left));
         }
-        let amount = (remaining / SLEW_TIME).clamp(-SLEW_MAX, SLEW_MAX);
-        let micros = (amount / MICRO).round() as i32;
-        let micros = if micros == 0 { remaining.signum() as i32 } else { micros };
-        self.record(now, f64::from(micros) * MICRO);
-        Some(micros)
+        if remaining.abs() >= MICRO {
+            let time = if glides || remaining.abs() > CERTAIN * error { 1.0 } else { SLEW_TIME };
+            let amount = (remaining / time).clamp(-SLEW_MAX, SLEW_MAX);
+            let micros = (amount / MICRO).round() as i32;
+            let micros = if micros == 0 { remaining.signum() as i32 } else { micros };
+            let beside = push.glide.map_or(0.0, |g| f64::from(g.0) * MICRO * GLIDE_PART);
+            let amount = f64::from(micros) * MICRO;
+            self.record(now, amount / (1.0 + amount + beside));
+            push.slew = Some(micros);
+        }
+        (push != Push::default()).then_some(push)
+    }
+
+    /// The kernel's loop is told something else now: what it has begun to work off in this second it
+    /// still does. Gives what it has left, in microseconds.
+    fn end_glide(&mut self, now: MonoTime) -> i32 {
+        let Some(glide) = self.glide.take() else { return 0 };
+        let mut left = glide.amount;
+        for (n, (gain, after)) in glide.seconds().enumerate() {
+            let start = glide.start + Seconds::new(n as f64);
+            if start > now {
+                break;
+            }
+            self.chunks.push_back(Chunk { start, amount: gain });
+            left = after;
+        }
+        (left / MICRO).round() as i32
+    }
+
+    /// The kernel's loop did not do what was asked of it last, and was told to stop.
+    pub fn glide_failed(&mut self) {
+        self.glide = None;
     }
 
     /// Notes a slew that the kernel begins at its next whole second.
     pub fn record(&mut self, now: Now, amount: f64) {
         self.settle(now.mono);
-        let into_second = f64::from(now.wall.fraction()) / 4_294_967_296.0;
-        self.chunks.push_back(Chunk { start: now.mono + Seconds::new(1.0 - into_second), amount });
+        self.chunks.push_back(Chunk { start: next_second(now), amount });
     }
 
     /// What remains to be slewed to reach `target`.
@@ -107,12 +203,18 @@ impl Steering {
         target - self.correction(at) - self.pending(at)
     }
 
+    /// When the first slew may be asked for: at once, but not so late in a second of the wall clock that the
+    /// kernel may or may not have begun the next one.
+    #[must_use]
+    pub fn first_tick(now: Now) -> MonoTime {
+        if into_second(now) < 0.9 { now.mono } else { Self::next_tick(now) }
+    }
+
     /// When the next slew should be asked for: the middle of the next second of the wall clock, so
     /// that no two fall into the same one.
     #[must_use]
     pub fn next_tick(now: Now) -> MonoTime {
-        let into_second = f64::from(now.wall.fraction()) / 4_294_967_296.0;
-        now.mono + Seconds::new(1.5 - into_second)
+        next_second(now) + Seconds::new(0.5)
     }
 
     /// Moves the ledger's base to `now`; slews long over are folded into it.
@@ -127,6 +229,16 @@ impl Steering {
             self.chunks.pop_front();
         }
     }
+}
+
+/// The part of the wall clock's second that is over.
+fn into_second(now: Now) -> f64 {
+    f64::from(now.wall.fraction()) / 4_294_967_296.0
+}
+
+/// When the wall clock's next second begins.
+fn next_second(now: Now) -> MonoTime {
+    now.mono + Seconds::new(1.0 - into_second(now))
 }
 
 /// The nearest frequency that the kernel can be told.
@@ -153,7 +265,9 @@ mod tests {
         let mut now = at(0.25);
         let mut sum = 0;
         for _ in 0..200 {
-            let Some(micros) = steering.slew(now, target) else { break };
+            let Some(push) = steering.push(now, target, 1e-3, false) else { break };
+            assert_eq!(push.glide, None);
+            let micros = push.slew.unwrap();
             assert!(micros.abs() <= 500);
             sum += micros;
             assert!(steering.correction(now.mono) <= target);
@@ -164,14 +278,46 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_adds_frequency_slews_and_steps() {
+    fn the_ledger_adds_frequency_and_slews_and_a_step_ends_them() {
         let mut steering = Steering::new(at(0.0).mono, Ppm::new(10.0));
         steering.record(at(99.9), 100e-6);
         assert!((steering.correction(at(100.0).mono) - 1000e-6).abs() < 1e-9);
         assert!((steering.correction(at(100.5).mono) - (1005e-6 + 50e-6)).abs() < 1e-9);
-        steering.stepped(at(100.5).mono, 2.0);
-        assert!((steering.correction(at(200.5).mono) - (2.0 + 2005e-6 + 50e-6)).abs() < 1e-9);
+        steering.stepped(at(100.5).mono);
+        assert!((steering.correction(at(200.5).mono) - (2005e-6 + 50e-6)).abs() < 1e-9);
         assert_eq!(steering.set_frequency(at(200.5).mono, Ppm::new(9999.0)), Some(Ppm::MAX));
         assert_eq!(steering.set_frequency(at(201.5).mono, Ppm::new(500.0)), None);
+    }
+
+    #[test]
+    fn a_large_phase_is_gone_in_seconds_and_the_ledger_knows_it() {
+        let mut steering = Steering::new(at(0.0).mono, Ppm::ZERO);
+        let target = -0.010;
+        let mut now = at(0.25);
+        let mut ticks = 0;
+        while let Some(push) = steering.push(now, target, 1e-6, true) {
+            if ticks == 1 {
+                // A quarter of the first 9.5 ms was worked off, and a slew of 0.5 ms.
+                assert_eq!(push.glide.map(|g| g.1), Some(-7125));
+            }
+            assert!(steering.correction(now.mono) >= target - 1e-9);
+            ticks += 1;
+            now = at(Steering::next_tick(now).since(MonoTime::ZERO).get());
+        }
+        assert!(ticks <= 9, "{ticks}");
+        assert!((steering.correction(at(100.0).mono) - target).abs() < 1.1e-6);
+        assert_eq!(steering.glide.map(|g| g.amount), None);
+    }
+
+    #[test]
+    fn a_glide_that_nobody_looks_after_ends_where_it_was_meant_to() {
+        let mut steering = Steering::new(at(0.0).mono, Ppm::ZERO);
+        let push = steering.push(at(0.25), 0.010, 1e-6, true).unwrap();
+        assert_eq!(push, Push { slew: Some(500), glide: Some((9500, 0)) });
+        assert!((steering.correction(at(1.5).mono) - (250e-6 + 9.5e-3 / 8.0)).abs() < 5e-6);
+        // Stopped for a while: the next command follows much later.
+        let push = steering.push(at(8.5), 0.010, 1e-6, true).unwrap();
+        assert_eq!(push.glide, Some((0, (9500.0 * 0.75f64.powi(8)).round() as i32)));
+        assert!((steering.correction(at(60.0).mono) - steering.correction(at(50.0).mono)).abs() < 1e-12);
     }
 }
