@@ -2,8 +2,8 @@
 //! knows only [`Sample`] in and [`Estimate`] out; another estimator replaces this file.
 //!
 //! "Free-running" means the clock as it would be without our corrections: the caller adds back
-//! all that it has steered. So the estimator needs no telling of slews, steps or frequency
-//! settings, and its model is nothing but a rate that wanders.
+//! all that it has steered. So the estimator needs no telling of slews or frequency settings, and its
+//! model is nothing but a rate that wanders.
 //!
 //! How it works: the minimum of the round trips turns each sample into an interval that holds the true
 //! offset (`path.rs`, `interval.rs`). A bank of smoothers (`smoother.rs`), each with its own idea of how
