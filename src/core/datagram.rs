@@ -70,7 +70,7 @@ impl Engine {
                 association.reach |= 1;
                 association.unreach = 0;
                 let doubted = association.estimator.alarmed();
-                association.take_sample(sample, &free, self.system.floor());
+                association.take_sample(&sample, &free, self.system.floor());
                 let doubt = association.estimator.alarmed();
                 if first {
                     association.tally.reached = Some(now.mono);

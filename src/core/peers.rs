@@ -257,9 +257,9 @@ impl Engine {
             delay: Seconds::ZERO,
             reading_error: Seconds::ZERO,
         };
-        // Nothing is measured, so nothing is gained by waiting for eight samples.
+        // Nothing is measured: there is nothing to estimate, and nothing is gained by waiting for eight samples.
         for _ in 0..if first { super::filter::STAGES } else { 1 } {
-            association.take_sample(sample, &sample, floor);
+            association.note_sample(&sample, floor);
         }
         if first {
             let peer = association.note_event(4);

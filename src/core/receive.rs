@@ -164,7 +164,13 @@ impl Association {
     }
 
     /// Puts a measurement into the filter and, as it would be if the clock ran free, into the estimator.
-    pub fn take_sample(&mut self, sample: Sample, free: &Sample, floor: Seconds) {
+    pub fn take_sample(&mut self, sample: &Sample, free: &Sample, floor: Seconds) {
+        self.note_sample(sample, floor);
+        self.estimator.sample(free);
+    }
+
+    /// Puts a measurement into the filter, for ntpq.
+    pub fn note_sample(&mut self, sample: &Sample, floor: Seconds) {
         let stage = Stage {
             offset: sample.offset,
             delay: sample.delay,
@@ -172,7 +178,6 @@ impl Association {
             at: sample.at,
         };
         self.filter.push(stage, floor);
-        self.estimator.sample(free);
     }
 }
 

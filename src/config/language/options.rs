@@ -10,7 +10,11 @@ const PEERS: &str = "symmetric peers are not yet supported";
 const LOCAL: &str = "the LOCAL clock does not use it, and other clocks are not yet supported";
 
 pub(super) const ASSOCIATION: &[Row] = &[
-    row("iburst", Takes::Nothing, "up to 8 packets within a minute, at first 2 s apart, when it did not answer"),
+    row(
+        "iburst",
+        Takes::Nothing,
+        "up to 8 packets within a minute, at first 2 s apart, when it did not answer",
+    ),
     row("burst", Takes::Nothing, "8 packets, 2 s apart, at each poll"),
     row("prefer", Takes::Nothing, "use this server before others"),
     row("noselect", Takes::Nothing, "show it, and never use it"),

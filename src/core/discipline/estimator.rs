@@ -13,7 +13,7 @@
 use super::interval::Interval;
 use super::kalman::State;
 use super::path::Path;
-use super::smoother::{Seen, Smoother};
+use super::smoother::{Passed, Seen, Smoother};
 use crate::units::{MonoTime, Ppm, Seconds};
 use std::collections::VecDeque;
 
@@ -55,8 +55,10 @@ const FORGETTING: f64 = 0.98;
 const WINDOW: usize = 32;
 /// A belief so many standard deviations beyond an interval: an outlier, or, when it repeats, a jump.
 const GATE: f64 = 3.5;
-/// Outliers in a row that make a jump: a server that is wrong for three polls is not followed.
-const JUMP: usize = 4;
+/// Outliers that make a jump, no sample between them having spoken against it.
+const JUMP: usize = 2;
+/// So many samples that fit, though they say nothing for sure, are enough to forget an outlier.
+const NEUTRAL: u32 = 8;
 /// Samples after a jump until all is well again.
 const RECOVERY: u32 = 8;
 /// As long as there are no more samples than this, all are weighed anew with each: the first packets
@@ -94,6 +96,9 @@ pub struct Estimator {
     at: MonoTime,
     /// Samples that did not fit, in a row.
     misfits: Vec<Sample>,
+    /// By how much the newest of them was off, and the samples since then that said nothing about it.
+    misfit: f64,
+    neutral: u32,
     /// Samples until a jump counts as over.
     recovering: u32,
     taken: usize,
@@ -111,10 +116,12 @@ impl Estimator {
             origin: 0.0,
             path: Path::default(),
             bank: Vec::new(),
-            samples: VecDeque::with_capacity(WINDOW),
-            window: VecDeque::with_capacity(WINDOW),
+            samples: VecDeque::new(),
+            window: VecDeque::new(),
             at: MonoTime::ZERO,
             misfits: Vec::new(),
+            misfit: 0.0,
+            neutral: 0,
             recovering: 0,
             taken: 0,
             early: Vec::new(),
@@ -169,15 +176,21 @@ impl Estimator {
             self.at = sample.at;
         }
         let expected = self.mixture(sample.at.since(self.at).get().max(0.0));
-        if interval.surprise(expected.offset, expected.offset_variance) <= GATE {
-            self.misfits.clear();
+        let fits = |offset: f64| interval.surprise(offset, expected.offset_variance) <= GATE;
+        if fits(expected.offset) {
+            // What fits a jump as well says nothing about it.
+            self.neutral += 1;
+            if !fits(expected.offset + self.misfit) || self.neutral > NEUTRAL {
+                self.misfits.clear();
+            }
             self.recovering = self.recovering.saturating_sub(1);
             self.fit(sample, interval);
             return;
         }
         self.misfits.push(*sample);
+        (self.misfit, self.neutral) = (interval.middle - expected.offset, 0);
         if self.misfits.len() == JUMP {
-            self.jump(interval.middle - expected.offset);
+            self.jump(self.misfit);
         }
     }
 
@@ -227,8 +240,9 @@ impl Estimator {
         }
         self.window.push_back(Seen { dt, interval });
         self.samples.push_back(*sample);
+        let mut passed = Passed::with_capacity(self.window.len());
         for model in &mut self.bank {
-            let log_probability = model.smoother.take(&self.window);
+            let log_probability = model.smoother.take(&self.window, &mut passed);
             let finite =
                 if log_probability.is_nan() { IMPOSSIBLE } else { log_probability.clamp(IMPOSSIBLE, 0.0) };
             model.log_weight = FORGETTING * model.log_weight + finite;

@@ -29,14 +29,15 @@ pub(super) struct Smoother {
     newest: State,
     /// In place of the intervals, oldest first.
     said: VecDeque<Gaussian>,
-    /// What is believed at each sample by those before it, and by it, too.
-    passed: Vec<(State, State)>,
 }
+
+/// What is believed at each sample by those before it, and by it, too: room for a pass, which smoothers share.
+pub(super) type Passed = Vec<(State, State)>;
 
 impl Smoother {
     /// Nothing was seen; `belief` holds at the time of the first sample. `wander` in s/s per √s.
     pub(super) const fn new(wander: f64, belief: State) -> Self {
-        Self { wander, oldest: belief, newest: belief, said: VecDeque::new(), passed: Vec::new() }
+        Self { wander, oldest: belief, newest: belief, said: VecDeque::new() }
     }
 
     /// The assumed wander, s/s per √s.
@@ -67,35 +68,35 @@ impl Smoother {
 
     /// The last of `window` is new: fits all of them together. Gives the logarithm of the probability that
     /// the others gave it.
-    pub(super) fn take(&mut self, window: &VecDeque<Seen>) -> f64 {
+    pub(super) fn take(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) -> f64 {
         let Some(new) = window.back() else { return 0.0 };
         let foretold = self.belief(new.dt);
         if self.said.is_empty() {
             self.oldest = foretold;
         }
         self.said.push_back(new.interval.as_gaussian(foretold.x, foretold.xx));
-        self.go_forward(window);
-        self.go_back(window);
-        self.go_forward(window);
+        self.go_forward(window, passed);
+        self.go_back(window, passed);
+        self.go_forward(window, passed);
         new.interval.narrow(foretold.x, foretold.xx).log_probability
     }
 
-    fn go_forward(&mut self, window: &VecDeque<Seen>) {
-        self.passed.clear();
+    fn go_forward(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) {
+        passed.clear();
         let mut before = self.oldest;
         for (index, (seen, said)) in window.iter().zip(&self.said).enumerate() {
             if index > 0 {
                 before = self.newest.predict(seen.dt, self.wander);
             }
             self.newest = before.knowing(said);
-            self.passed.push((before, self.newest));
+            passed.push((before, self.newest));
         }
     }
 
     /// From the newest to the oldest: what does each interval do to what all the others say?
-    fn go_back(&mut self, window: &VecDeque<Seen>) {
+    fn go_back(&mut self, window: &VecDeque<Seen>, passed: &Passed) {
         let mut later = Later::default();
-        for (index, ((before, after), said)) in self.passed.iter().zip(&mut self.said).enumerate().rev() {
+        for (index, ((before, after), said)) in passed.iter().zip(&mut self.said).enumerate().rev() {
             let Some(seen) = window.get(index) else { continue };
             later = later.counted_from(before, after);
             let (x, xx) = before.offset_knowing(&later);
