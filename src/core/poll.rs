@@ -14,6 +14,8 @@ const BURST_SPACING: Seconds = Seconds::new(2.0);
 /// What is waited before the last packet of a burst, the last but one and so on, once the server answers, seconds: with
 /// the three before, a burst at start fills 64 s.
 const SPREAD_OUT: [f64; 4] = [30.0, 16.0, 8.0, 4.0];
+/// The shortest poll interval with which bursts are spread out: 64 s.
+const SPREAD_FROM: PollExponent = PollExponent::new(6);
 
 /// Polls come up to this much later than the interval says, so that a crowd of clients that were
 /// started together drifts apart. Never earlier: the interval is a promise to the server.
@@ -37,8 +39,15 @@ impl Association {
             return Polled::default();
         }
         let mut polled = Polled { send: true, ..Polled::default() };
+        let mut wait = None;
         if self.burst > 0 {
             self.burst -= 1;
+            if self.spreads_out() {
+                // The last packet of the burst is the next poll.
+                let left = usize::from(self.burst);
+                wait = left.checked_sub(1).and_then(|last| SPREAD_OUT.get(last)).copied().map(Seconds::new);
+                self.burst -= u8::from(self.burst == 1);
+            }
             polled.spent = self.burst == 0;
         } else {
             polled.lost = self.begin_poll();
@@ -51,8 +60,10 @@ impl Association {
             }
         }
         self.last_poll = Some(now);
-        self.next_poll = if self.burst > 0 {
-            now + self.burst_spacing()
+        self.next_poll = if let Some(wait) = wait {
+            now + wait
+        } else if self.burst > 0 {
+            now + BURST_SPACING
         } else {
             let interval = self.poll.interval().get();
             now + Seconds::new(interval * (1.0 + SPREAD * jitter))
@@ -67,14 +78,11 @@ impl Association {
         self.next_poll = self.next_poll.min(last + self.poll.interval());
     }
 
-    /// The first packets follow soon, until the server answers: the clock can be set by two answers. The rest of them
-    /// are worth more when they come later: over 14 s the frequency cannot be seen, over a minute it can.
-    fn burst_spacing(&self) -> Seconds {
-        if self.reach == 0 || self.config.burst {
-            return BURST_SPACING;
-        }
-        let left = usize::from(self.burst);
-        SPREAD_OUT.get(left - 1).copied().map_or(BURST_SPACING, Seconds::new)
+    /// The first packets of a burst follow soon, until the server answers: the clock can be set by two answers. The rest
+    /// of them are worth more when they come later: over 14 s the frequency cannot be seen, over a minute it can. Where
+    /// polls are less than that apart anyway, there is nothing to gain.
+    fn spreads_out(&self) -> bool {
+        self.reach != 0 && !self.config.burst && self.poll >= SPREAD_FROM
     }
 
     /// Shifts the reach register and decides on a burst; true if the peer became unreachable.

@@ -112,7 +112,7 @@ impl System {
             (discipline.offset(now).abs(), discipline.offset_error())
         };
         self.root_dispersion = peer.header.root_dispersion
-            + peer.filter.dispersion()
+            + peer.filter.dispersion_so_far()
             + Seconds::new(PHI * age)
             + self.jitter
             + error

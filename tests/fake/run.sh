@@ -29,7 +29,7 @@ lan-wander    10    12  1 -                            $lan FAKE_WANDER=1e-8 FAK
 quiet         75     8  1 -                            FAKE_WANDER=1e-10
 cold         155    40  1 -                            FAKE_OFFSET=0.1 FAKE_FREQUENCY=1e-4
 asym         140     8  1 -                            FAKE_DOWN=1e-4
-burst         50    18  1 -                            FAKE_UP=1e-4 FAKE_DOWN=1e-4 FAKE_BURST=2e-2
+burst         50    26  1 -                            FAKE_UP=1e-4 FAKE_DOWN=1e-4 FAKE_BURST=2e-2
 loss         235    20  1 -                            FAKE_LOSS=0.5
 thermal      470     8  1 -                            FAKE_SWING=1e-6 FAKE_PERIOD=7200
 four          85     8  4 -                            FAKE_WANDER=1e-9
