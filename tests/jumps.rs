@@ -194,8 +194,7 @@ fn set_far_away(scenario: &Scenario, seed: u64) -> (f64, f64) {
 #[test]
 fn a_clock_set_by_somebody_else_far_away_is_stepped_back() {
     let worlds = [lan(), internet()];
-    let today = [];
-    all_within(STEPPED_BACK, &today, &worlds, |scenario, seed| set_far_away(scenario, seed).0);
+    all_within(STEPPED_BACK, &[], &worlds, |scenario, seed| set_far_away(scenario, seed).0);
     all_within(FACTOR, &[], &worlds, |scenario, seed| set_far_away(scenario, seed).1);
 }
 
@@ -214,8 +213,7 @@ fn stand_still(scenario: &Scenario, seed: u64) -> (f64, f64) {
 #[test]
 fn a_machine_that_stands_still_for_ten_minutes_is_stepped_back() {
     let worlds = [lan(), internet()];
-    let today = [];
-    all_within(STEPPED_BACK, &today, &worlds, |scenario, seed| stand_still(scenario, seed).0);
+    all_within(STEPPED_BACK, &[], &worlds, |scenario, seed| stand_still(scenario, seed).0);
     all_within(FACTOR, &[], &worlds, |scenario, seed| stand_still(scenario, seed).1);
 }
 

@@ -19,7 +19,7 @@ const LOCAL_DISPERSION: Seconds = Seconds::new(0.010);
 const LOCAL_POLL: Seconds = Seconds::new(64.0);
 /// Servers are polled for the first time within this span after the start, seconds.
 const FIRST_POLLS: f64 = 0.5;
-/// How long after the start the servers' first bursts are waited for: eight packets 2 s apart, and a bit.
+/// How long after the start the servers' first bursts are waited for: two answers, with several packets lost.
 pub(super) const START_PATIENCE: Seconds = Seconds::new(20.0);
 /// With `-q`, how long names may take to resolve, seconds.
 const QUIT_PATIENCE: Seconds = Seconds::new(60.0);

@@ -25,7 +25,7 @@ fn a_server_without_iburst_gets_four_packets_two_seconds_apart_once() {
 }
 
 #[test]
-fn four_answers_synchronise_and_the_log_says_so() {
+fn two_answers_synchronise_and_the_log_says_so() {
     let mut bench = Bench::new(setup(vec![plain("192.0.2.1")]));
     bench.run_served(10.0);
     assert_eq!(bench.variable(None, "stratum"), "2");

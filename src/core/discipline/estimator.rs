@@ -89,12 +89,11 @@ pub struct Estimator {
     origin: f64,
     path: Path,
     bank: Vec<Model>,
-    /// The last samples, oldest first, and what each says by what is known of the path now.
-    samples: VecDeque<Sample>,
+    /// The last samples, oldest first.
     window: VecDeque<Seen>,
     /// When the newest of them was measured.
     at: MonoTime,
-    /// Samples that did not fit, in a row.
+    /// Samples that did not fit, and against which none has spoken since.
     misfits: Vec<Sample>,
     /// By how much the newest of them was off, and the samples since then that said nothing about it.
     misfit: f64,
@@ -116,7 +115,6 @@ impl Estimator {
             origin: 0.0,
             path: Path::default(),
             bank: Vec::new(),
-            samples: VecDeque::new(),
             window: VecDeque::new(),
             at: MonoTime::ZERO,
             misfits: Vec::new(),
@@ -137,8 +135,8 @@ impl Estimator {
         self.taken = self.taken.saturating_add(1);
         if self.taken > ANEW {
             self.early = Vec::new();
-            for (seen, sample) in self.window.iter_mut().zip(&self.samples) {
-                seen.interval = self.path.interval(sample);
+            for seen in &mut self.window {
+                seen.interval = self.path.interval(&seen.sample);
             }
             self.take(sample);
             return;
@@ -179,7 +177,7 @@ impl Estimator {
         let fits = |offset: f64| interval.surprise(offset, expected.offset_variance) <= GATE;
         if fits(expected.offset) {
             // What fits a jump as well says nothing about it.
-            self.neutral += 1;
+            self.neutral = self.neutral.saturating_add(1);
             if !fits(expected.offset + self.misfit) || self.neutral > NEUTRAL {
                 self.misfits.clear();
             }
@@ -232,14 +230,12 @@ impl Estimator {
         self.at = self.at.max(sample.at);
         if self.window.len() == WINDOW {
             self.window.pop_front();
-            self.samples.pop_front();
             let next = self.window.front().map_or(dt, |seen| seen.dt);
             for model in &mut self.bank {
                 model.smoother.let_go(next);
             }
         }
-        self.window.push_back(Seen { dt, interval });
-        self.samples.push_back(*sample);
+        self.window.push_back(Seen { sample: *sample, dt, interval });
         let mut passed = Passed::with_capacity(self.window.len());
         for model in &mut self.bank {
             let log_probability = model.smoother.take(&self.window, &mut passed);
@@ -261,7 +257,6 @@ impl Estimator {
             model.smoother.begin_anew(model.smoother.belief(0.0));
         }
         self.window.clear();
-        self.samples.clear();
     }
 
     /// What is known at `at`, which may lie before or after the last sample; `None` before any.

@@ -1,7 +1,7 @@
 //! The clock discipline: what is done to the clock when the sources have been combined.
 //!
 //! States and thresholds are ntpd's; frequency and phase are steered from here, the kernel's own
-//! loop stays off. `estimator.rs` says what the samples mean, `steering.rs` how the clock moves.
+//! loop works off large phases only. `estimator.rs` says what the samples mean, `steering.rs` how the clock moves.
 
 mod estimator;
 mod interval;

@@ -6,6 +6,7 @@
 //! it, just as the interval does (expectation propagation, T. Minka 2001). An edge that turns out to be the
 //! decisive one only later is used then.
 
+use super::Sample;
 use super::interval::Interval;
 use super::kalman::{Gaussian, Later, State};
 use std::collections::VecDeque;
@@ -13,9 +14,11 @@ use std::collections::VecDeque;
 /// A sample of the window.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
+    /// It.
+    pub(super) sample: Sample,
     /// Seconds since the one before.
     pub(super) dt: f64,
-    /// What it says.
+    /// What it says, by what is known of the path now.
     pub(super) interval: Interval,
 }
 
