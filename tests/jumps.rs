@@ -319,6 +319,20 @@ fn a_start_a_tenth_of_a_second_away_does_not_overshoot() {
 }
 
 #[test]
+fn a_kernel_that_notices_its_seconds_late_is_seen_to() {
+    // As the start above, and the machine does nothing beside us.
+    all_within(1.0, &[], &[lan(), internet()], |scenario, seed| {
+        let scenario = Scenario { offset: 0.06, minpoll: 3, maxpoll: 4, ..*scenario };
+        let mut world = scenario.world(seed);
+        world.hosts[0].clock.idle_tick = Some(0.01);
+        let mut watched = Watched { world, errors: vec![0.0], polls: Vec::new(), usual: 0.0, interval: 0.0 };
+        watched.run(600.0);
+        let Queue::Exponential(jitter) = scenario.up else { return f64::NAN };
+        watched.max(20.0, 600.0) / (200e-6 + 2.0 * jitter)
+    });
+}
+
+#[test]
 fn a_leap_second_is_no_phase_hit() {
     // 2026-06-30 12:00 UTC; the kernel inserts the second, the servers' time as well.
     let midnight = 43_200.0;

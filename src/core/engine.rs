@@ -67,6 +67,7 @@ pub struct Engine {
     pub(super) epoch: u32,
     pub(super) next_token: u64,
     next_slew: Option<MonoTime>,
+    turns: super::discipline::Turns,
     next_drift: MonoTime,
     saved_drift: Option<Ppm>,
     pub(super) exiting: bool,
@@ -111,6 +112,7 @@ impl Engine {
             epoch: 0,
             next_token: 0,
             next_slew: None,
+            turns: super::discipline::Turns::default(),
             next_drift: now.mono + DRIFT_INTERVAL,
             saved_drift: machine.drift,
             exiting: false,
@@ -197,6 +199,7 @@ impl Engine {
         let polls = self.associations.iter().filter(|a| a.is_polled()).map(|a| a.next_poll);
         let others = [
             self.next_slew,
+            self.turns.next(),
             self.names.next_deadline(),
             Some(self.next_drift),
             self.quit_deadline(),
@@ -225,6 +228,7 @@ impl Engine {
 
     /// The next slew, if it is time.
     fn steer(&mut self, now: Now) {
+        self.turns.pass(now);
         if self.next_slew.is_none_or(|due| now.mono < due) {
             return;
         }
@@ -238,6 +242,7 @@ impl Engine {
             if let Some(micros) = push.slew {
                 self.outputs.push_back(Output::Clock(ClockCommand::Slew { micros }));
             }
+            self.turns.begin(now);
             super::discipline::Steering::next_tick(now)
         });
     }

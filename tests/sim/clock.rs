@@ -40,6 +40,10 @@ pub struct Clock {
     /// Whether its loop works as Linux's does.
     pub has_loop: bool,
     second_ends: f64,
+    /// The tick that the kernel does without while nothing happens; None: it never does.
+    pub idle_tick: Option<f64>,
+    /// Seconds that are over and were not noticed.
+    unnoticed: u32,
     dice: Dice,
 }
 
@@ -61,6 +65,8 @@ impl Clock {
             gliding: 0.0,
             has_loop: true,
             second_ends,
+            idle_tick: None,
+            unnoticed: 0,
             dice,
         }
     }
@@ -80,12 +86,28 @@ impl Clock {
             self.run(left.min(to - self.time));
             if self.time + self.offset >= self.second_ends - 1e-9 {
                 self.second_ends += 1.0;
-                self.slewing = self.slew_left.clamp(-SLEW_MAX, SLEW_MAX);
-                self.slew_left -= self.slewing;
-                self.gliding = self.glide_left / 4.0;
-                self.glide_left -= self.gliding;
                 self.drift += self.wander * self.dice.normal();
+                self.unnoticed += 1;
+                if self.idle_tick.is_none() {
+                    self.notice_seconds();
+                }
             }
+        }
+    }
+
+    /// Something happens: the kernel counts the ticks that are over.
+    pub fn wake(&mut self) {
+        if self.idle_tick.is_some_and(|tick| self.time + self.offset >= self.second_ends - 1.0 + tick) {
+            self.notice_seconds();
+        }
+    }
+
+    fn notice_seconds(&mut self) {
+        for _ in 0..std::mem::take(&mut self.unnoticed) {
+            self.slewing = self.slew_left.clamp(-SLEW_MAX, SLEW_MAX);
+            self.slew_left -= self.slewing;
+            self.gliding = self.glide_left / 4.0;
+            self.glide_left -= self.gliding;
         }
     }
 
@@ -125,6 +147,7 @@ impl Clock {
         self.offset += by;
         (self.slew_left, self.slewing) = (0.0, 0.0);
         (self.glide_left, self.gliding) = (0.0, 0.0);
+        self.unnoticed = 0;
         self.second_ends = (self.time + self.offset).floor() + 1.0;
     }
 

@@ -149,6 +149,7 @@ impl World {
 
     pub fn input(&mut self, index: usize, input: Input<'_>) {
         let host = &mut self.hosts[index];
+        host.clock.wake();
         host.engine.handle(host.clock.now(), input);
         self.drain(index);
     }

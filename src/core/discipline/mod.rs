@@ -11,7 +11,7 @@ mod smoother;
 mod steering;
 
 pub use estimator::{Estimate, Estimator, Sample};
-pub use steering::{Push, Steering};
+pub use steering::{Push, Steering, Turns};
 
 use super::contract::Now;
 use crate::config::model::Tinker;

@@ -28,6 +28,9 @@ const GLIDE_FROM: f64 = 1e-3;
 /// loop did 6 ms a second after a start that was 100 ms off.
 const GLIDE_MAX: f64 = 0.020;
 
+/// The longest tick of a kernel (100 Hz), and a little, seconds.
+const TICK: f64 = 0.011;
+
 /// A slew on its way: the kernel applies it evenly over one second.
 #[derive(Clone, Copy, Debug)]
 struct Chunk {
@@ -73,6 +76,36 @@ pub struct Push {
     pub slew: Option<i32>,
     /// A phase for the kernel's loop, and what it should have left of the last one.
     pub glide: Option<(i32, i32)>,
+}
+
+/// When we have to be awake for the kernel's sake. It changes its pace at whole seconds, but on an idle machine without a
+/// regular tick it notices them only when anything happens: the old pace goes on until then, which may
+/// be for seconds. So we see to it that something happens, a tick after each second in which a push begins or ends.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Turns {
+    next: Option<MonoTime>,
+    more: bool,
+}
+
+impl Turns {
+    /// The next one.
+    #[must_use]
+    pub const fn next(&self) -> Option<MonoTime> {
+        self.next
+    }
+
+    /// A push begins with the next second and ends with the one after.
+    pub fn begin(&mut self, now: Now) {
+        *self = Self { next: Some(next_second(now) + Seconds::new(TICK)), more: true };
+    }
+
+    /// Forgets those that are over.
+    pub fn pass(&mut self, now: Now) {
+        if self.next.is_some_and(|next| next <= now.mono) {
+            let after = next_second(now) + Seconds::new(TICK);
+            *self = Self { next: self.more.then_some(after), more: false };
+        }
+    }
 }
 
 /// The ledger.
