@@ -6,14 +6,16 @@
 //! model is nothing but a rate that wanders.
 //!
 //! How it works: the minimum of the round trips turns each sample into an interval that holds the true
-//! offset (`path.rs`, `interval.rs`). A bank of smoothers (`smoother.rs`), each with its own idea of how
-//! much this clock wanders, fits the last intervals together; each is weighted by how well it foretold them.
+//! offset (`path.rs`, `interval.rs`). A bank (`bank.rs`) of smoothers (`smoother.rs`), each with its own idea of how
+//! much this clock wanders, fits the last intervals together; others (`coloured.rs`) count on queues that stay. Each is
+//! weighted by how well it foretold the samples.
 //! `docs/discipline.md` derives it.
 
+use super::bank::Bank;
 use super::interval::Interval;
 use super::kalman::State;
 use super::path::Path;
-use super::smoother::{Passed, Seen, Smoother};
+use super::smoother::Seen;
 use crate::units::{MonoTime, Ppm, Seconds};
 use std::collections::VecDeque;
 
@@ -47,10 +49,6 @@ pub struct Estimate {
     pub wander: f64,
 }
 
-/// The bank: 10^-11 to 10^-7 in half decades covers an ovened crystal to a hot virtual machine.
-const MODELS: usize = 9;
-/// Memory of the weights: about the last 50 samples count.
-const FORGETTING: f64 = 0.98;
 /// Samples fitted together. Twice and four times as many gain nothing: what older ones say is kept as Gaussians.
 const WINDOW: usize = 32;
 /// A belief so many standard deviations beyond an interval: an outlier, or, when it repeats, a jump.
@@ -60,25 +58,15 @@ const JUMP: usize = 2;
 /// So many samples that fit, though they say nothing for sure, are enough to forget an outlier.
 const NEUTRAL: u32 = 8;
 /// Samples after a jump until all is well again.
-const RECOVERY: u32 = 8;
+const RECOVERY: u32 = 24;
 /// As long as there are no more samples than this, all are weighed anew with each: the first packets
 /// of all are often late (address resolution, cold caches), and only the later ones tell.
 const ANEW: usize = 16;
 /// Before the first sample, and after a jump, the offset is believed to be the sample's, with a variance so many times
 /// the sample's own: nearly nothing, and not so much more that rounding is felt.
 const OPEN: f64 = 100.0;
-/// No sample speaks more against a model than this (logarithm): then all are equally wrong.
-const IMPOSSIBLE: f64 = -1e4;
-/// No clock runs faster than this against another, s/s: what looks like it was a jump of the phase.
-const FASTEST: f64 = 1e-3;
 /// Samples over which the typical error is averaged.
 const TYPICAL: f64 = 16.0;
-
-#[derive(Clone, Debug)]
-struct Model {
-    smoother: Smoother,
-    log_weight: f64,
-}
 
 /// The estimator of one source.
 #[derive(Clone, Debug)]
@@ -88,7 +76,7 @@ pub struct Estimator {
     /// From where offsets are counted, seconds: they may be decades, and are wanted to nanoseconds.
     origin: f64,
     path: Path,
-    bank: Vec<Model>,
+    bank: Bank,
     /// The last samples, oldest first.
     window: VecDeque<Seen>,
     /// When the newest of them was measured.
@@ -114,7 +102,7 @@ impl Estimator {
             prior_rate_sigma: sigma.rate(),
             origin: 0.0,
             path: Path::default(),
-            bank: Vec::new(),
+            bank: Bank::default(),
             window: VecDeque::new(),
             at: MonoTime::ZERO,
             misfits: Vec::new(),
@@ -143,7 +131,7 @@ impl Estimator {
         }
         self.early.push(*sample);
         self.origin = self.early.first().map_or(0.0, |first| first.offset.get());
-        self.bank.clear();
+        self.bank = Bank::default();
         self.forget_window();
         self.misfits.clear();
         for sample in std::mem::take(&mut self.early) {
@@ -173,28 +161,30 @@ impl Estimator {
             self.bank = self.first_bank(&interval);
             self.at = sample.at;
         }
-        let expected = self.mixture(sample.at.since(self.at).get().max(0.0));
-        let fits = |offset: f64| interval.surprise(offset, expected.offset_variance) <= GATE;
-        if fits(expected.offset) {
+        let expected = self.bank.mean(sample.at.since(self.at).get().max(0.0)).state;
+        let fits = |offset: f64| interval.surprise(offset, expected.xx) <= GATE;
+        if fits(expected.x) {
             // What fits a jump as well says nothing about it.
             self.neutral = self.neutral.saturating_add(1);
-            if !fits(expected.offset + self.misfit) || self.neutral > NEUTRAL {
+            if !fits(expected.x + self.misfit) || self.neutral > NEUTRAL {
                 self.misfits.clear();
             }
             self.recovering = self.recovering.saturating_sub(1);
             self.fit(sample, interval);
+            if self.recovering == 0 {
+                self.bank.decide();
+            }
             return;
         }
         self.misfits.push(*sample);
-        (self.misfit, self.neutral) = (interval.middle - expected.offset, 0);
+        (self.misfit, self.neutral) = (interval.middle - expected.x, 0);
         if self.misfits.len() == JUMP {
             self.jump(self.misfit);
         }
     }
 
     /// The last samples did not fit, so it is not they that are wrong: the clock, the source or the path
-    /// jumped, some time after the last that fitted. `by` is how far off the newest is. Every second model takes it
-    /// for a jump of the phase, the others for one of the rate, as far as the clock can have it. The samples decide.
+    /// jumped, some time after the last that fitted. `by` is how far off the newest is.
     fn jump(&mut self, by: f64) {
         let mut misfits = std::mem::take(&mut self.misfits);
         let Some(origin) = misfits.first().map(|first| first.offset) else { return };
@@ -207,17 +197,7 @@ impl Estimator {
         let since = first.at.since(self.at).get().max(0.0);
         let rate = by / last.at.since(self.at).get().max(1.0);
         let interval = self.path.interval(first);
-        for (index, model) in self.bank.iter_mut().enumerate() {
-            let mut belief = model.smoother.belief(since);
-            belief.x = interval.middle;
-            belief.xx = OPEN * interval.variance();
-            belief.xf = 0.0;
-            if index % 2 == 1 && rate.abs() < FASTEST {
-                belief.f += rate;
-                belief.ff += rate * rate;
-            }
-            model.smoother.begin_anew(belief);
-        }
+        self.bank.jump(since, (interval.middle, OPEN * interval.variance()), rate);
         self.at = self.at.max(first.at);
         self.recovering = RECOVERY;
         for sample in &misfits {
@@ -231,19 +211,11 @@ impl Estimator {
         if self.window.len() == WINDOW {
             self.window.pop_front();
             let next = self.window.front().map_or(dt, |seen| seen.dt);
-            for model in &mut self.bank {
-                model.smoother.let_go(next);
-            }
+            self.bank.let_go(next);
         }
         self.window.push_back(Seen { sample: *sample, dt, interval });
-        let mut passed = Passed::with_capacity(self.window.len());
-        for model in &mut self.bank {
-            let log_probability = model.smoother.take(&self.window, &mut passed);
-            let finite =
-                if log_probability.is_nan() { IMPOSSIBLE } else { log_probability.clamp(IMPOSSIBLE, 0.0) };
-            model.log_weight = FORGETTING * model.log_weight + finite;
-        }
-        if self.window.len() > 1 && !self.bank.iter().all(|m| m.smoother.belief(0.0).is_sound()) {
+        self.bank.take(&self.window, self.path.queueing());
+        if self.window.len() > 1 && !self.bank.is_sound() {
             // Samples that contradict one another beyond the numbers' range: nothing was learnt from them.
             self.bank = self.first_bank(&interval);
             self.forget_window();
@@ -253,54 +225,29 @@ impl Estimator {
 
     /// Forgets the samples; what they made believe stays.
     fn forget_window(&mut self) {
-        for model in &mut self.bank {
-            model.smoother.begin_anew(model.smoother.belief(0.0));
-        }
+        self.bank.begin_anew();
         self.window.clear();
     }
 
     /// What is known at `at`, which may lie before or after the last sample; `None` before any.
     #[must_use]
     pub fn estimate(&self, at: MonoTime) -> Option<Estimate> {
-        let told = (!self.bank.is_empty()).then(|| self.mixture(at.since(self.at).get()))?;
-        Some(Estimate { offset: told.offset + self.origin, ..told })
+        let told = (!self.bank.is_empty()).then(|| self.bank.mean(at.since(self.at).get()))?;
+        Some(Estimate {
+            offset: told.state.x + self.origin,
+            rate: told.state.f,
+            offset_variance: told.state.xx,
+            rate_variance: told.state.ff,
+            sample_error: self.typical_error(),
+            wander: told.wander,
+        })
     }
 
     /// What is believed at the first sample.
-    fn first_bank(&self, interval: &Interval) -> Vec<Model> {
+    fn first_bank(&self, interval: &Interval) -> Bank {
         let ff = self.prior_rate_sigma * self.prior_rate_sigma;
         let xx = OPEN * interval.variance();
-        let belief = State { x: interval.middle, f: self.prior_rate, xx, xf: 0.0, ff };
-        let model = |index: usize| {
-            let half_decades = index as f64;
-            // Before any evidence most clocks wander by about 1e-9, give or take a decade.
-            let unlikely = (half_decades - 4.0) / 2.0;
-            let wander = 10f64.powf(-11.0 + half_decades / 2.0);
-            Model { smoother: Smoother::new(wander, belief), log_weight: -0.5 * unlikely * unlikely }
-        };
-        (0..MODELS).map(model).collect()
-    }
-
-    /// The mean of the bank by its weights, `dt` seconds after the newest sample, with the spread between its
-    /// members added to their own.
-    fn mixture(&self, dt: f64) -> Estimate {
-        let best = self.bank.iter().map(|m| m.log_weight).fold(f64::NEG_INFINITY, f64::max);
-        let weights: Vec<f64> = self.bank.iter().map(|m| (m.log_weight - best).exp()).collect();
-        let total: f64 = weights.iter().sum();
-        let beliefs: Vec<State> = self.bank.iter().map(|m| m.smoother.belief(dt)).collect();
-        let mean = |value: &dyn Fn(&State) -> f64| -> f64 {
-            beliefs.iter().zip(&weights).map(|(s, w)| w * value(s)).sum::<f64>() / total
-        };
-        let (x, f) = (mean(&|s| s.x), mean(&|s| s.f));
-        let wanders = self.bank.iter().zip(&weights).map(|(m, w)| w * m.smoother.wander().ln());
-        Estimate {
-            offset: x,
-            rate: f,
-            offset_variance: mean(&|s| s.xx + (s.x - x).powi(2)),
-            rate_variance: mean(&|s| s.ff + (s.f - f).powi(2)),
-            sample_error: self.typical_error(),
-            wander: (wanders.sum::<f64>() / total).exp(),
-        }
+        Bank::new(State { x: interval.middle, f: self.prior_rate, xx, xf: 0.0, ff })
     }
 
     /// The error of a single sample that carries as much as the last ones do on average.

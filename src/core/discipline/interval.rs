@@ -18,6 +18,8 @@ pub(super) struct Interval {
     pub(super) half: f64,
     /// Variance of the blur, s²; not zero.
     pub(super) blur: f64,
+    /// The part of it that reading the clocks makes.
+    pub(super) reading: f64,
 }
 
 /// A belief of the offset after an interval was taken in.
@@ -156,7 +158,7 @@ mod tests {
     fn a_belief_narrows_as_the_sum_over_all_offsets_says() {
         let cases = [(1.0, 0.1, 0.3), (0.2, 0.05, 2.0), (5.0, 0.3, -4.5), (1e-3, 0.1, -1.0), (3.0, 0.1, 6.5)];
         for (half, blur, mean) in cases {
-            let interval = Interval { middle: 0.0, half, blur: blur * blur };
+            let interval = Interval { middle: 0.0, half, blur: blur * blur, reading: 0.0 };
             let got = interval.narrow(mean, 1.0);
             let (shift, variance) = added_up(&interval, mean);
             assert!((got.shift - shift).abs() < 1e-4, "{interval:?} {mean}: {got:?}, not {shift}");
@@ -168,7 +170,7 @@ mod tests {
     fn far_beyond_the_bounds_all_stays_finite() {
         for half in [0.0, 1e-9, 1e-4, 1.0] {
             for mean in [0.0, 1e-3, 1.0 + 1e-9, -1e3] {
-                let interval = Interval { middle: 0.0, half, blur: 1e-16 };
+                let interval = Interval { middle: 0.0, half, blur: 1e-16, reading: 0.0 };
                 let got = interval.narrow(mean, 1e-8);
                 assert!(got.shift.is_finite() && got.variance > 0.0 && got.variance <= 1e-8, "{got:?}");
                 assert!(!got.log_probability.is_nan(), "{got:?}");

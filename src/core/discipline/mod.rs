@@ -3,6 +3,8 @@
 //! States and thresholds are ntpd's; frequency and phase are steered from here, the kernel's own
 //! loop works off large phases only. `estimator.rs` says what the samples mean, `steering.rs` how the clock moves.
 
+mod bank;
+mod coloured;
 mod estimator;
 mod interval;
 mod kalman;

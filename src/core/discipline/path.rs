@@ -20,6 +20,8 @@ const FEW: f64 = 3.0;
 /// With fewer packets than this their spread is hardly known: then a part of the round trip is assumed, too, for the
 /// first packet the twentieth.
 const ASSUMED: (f64, f64) = (8.0, 20.0);
+/// Standard deviation of a Gaussian, in units of the median of its absolute value.
+const NORMAL: f64 = 1.4826;
 /// So many packets in a row that all took so many mean queues longer than the shortest: by chance less than once in 10⁸ packets
 /// (more than a burst of six, which must not pass for it). So the packets have another way now.
 const NEW_ROUTE: (usize, f64) = (8, 4.0);
@@ -32,6 +34,8 @@ pub(super) struct Path {
     shortest: f64,
     /// Mean of one of the two queues, seconds.
     queue: f64,
+    /// Standard deviation of what queues make an offset wrong by, seconds.
+    queueing: f64,
 }
 
 impl Path {
@@ -64,6 +68,17 @@ impl Path {
         let mean = excess.iter().sum::<f64>() / n / 2.0;
         let assumed = if n < ASSUMED.0 { self.shortest / ASSUMED.1 / n } else { 0.0 };
         self.queue = mean.min(median / MEDIAN) + assumed;
+        for e in &mut excess {
+            *e = (*e - median).abs();
+        }
+        let (_, &mut spread, _) = excess.select_nth_unstable_by(middle, f64::total_cmp);
+        // The sum of two queues varies twice as much as half of their difference does.
+        self.queueing = (spread * NORMAL / 2.0 + assumed) * (1.0 + FEW / n);
+    }
+
+    /// Standard deviation of what queues make an offset wrong by, whatever their law, seconds.
+    pub(super) const fn queueing(&self) -> f64 {
+        self.queueing
     }
 
     /// Between which offsets the true one lies by a sample.
@@ -73,7 +88,7 @@ impl Path {
         let excess = (sample.delay.get() - self.shortest).max(0.0) + SHORTEST.0 * scale;
         let (unsure, reading) = (SHORTEST.1 * scale / 2.0, sample.reading_error.get());
         // A clock is never read better than to 10 ns: that also keeps the blur from being nothing.
-        let blur = unsure * unsure + reading * reading + 1e-16;
-        Interval { middle: sample.offset.get(), half: excess / 2.0, blur }
+        let reading = reading * reading + 1e-16;
+        Interval { middle: sample.offset.get(), half: excess / 2.0, blur: unsure * unsure + reading, reading }
     }
 }

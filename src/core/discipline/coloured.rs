@@ -1,0 +1,151 @@
+//! A filter for queues that stay: what is wrong with one sample is wrong with the next ones, too.
+//!
+//! Beside the offset and its rate it follows the error that the path makes, which decays with a time of its own as new
+//! queueing takes its place. All is Gaussian, so one pass does (R. E. Kalman 1960).
+
+use super::kalman::State;
+use super::smoother::Seen;
+
+/// Variances are not known better than to this part of them.
+const ROUNDING: f64 = 1e-12;
+/// ln 2π.
+const LN_TAU: f64 = 1.837_877_066_409_345_3;
+
+/// A filter under one assumption of the wander and of how long queues stay.
+#[derive(Clone, Debug)]
+pub(super) struct Coloured {
+    wander: f64,
+    /// How long queues stay, seconds.
+    stay: f64,
+    /// Offset and rate.
+    known: State,
+    /// The path's error; `None` before the first sample.
+    path: Option<PathError>,
+}
+
+/// What queues make the offset wrong by.
+#[derive(Clone, Copy, Debug)]
+struct PathError {
+    /// Its mean, seconds.
+    e: f64,
+    /// Its variance, and its covariances with offset and rate.
+    ee: f64,
+    xe: f64,
+    fe: f64,
+}
+
+impl Coloured {
+    /// Nothing was seen; `belief` holds at the time of the first sample. `wander` in s/s per √s.
+    pub(super) const fn new(wander: f64, stay: f64, belief: State) -> Self {
+        Self { wander, stay, known: belief, path: None }
+    }
+
+    /// The assumed wander, s/s per √s.
+    pub(super) const fn wander(&self) -> f64 {
+        self.wander
+    }
+
+    /// What is believed `dt` seconds after the newest sample; before it, where it was then.
+    pub(super) fn belief(&self, dt: f64) -> State {
+        if dt > 0.0 {
+            return self.known.predict(dt, self.wander);
+        }
+        State { x: self.known.x + self.known.f * dt, ..self.known }
+    }
+
+    /// Forgets the path's error; `belief` holds at the time of the newest sample.
+    pub(super) fn begin_anew(&mut self, belief: State) {
+        *self = Self::new(self.wander, self.stay, belief);
+    }
+
+    /// Takes a sample whose path has an error of this variance. Gives the logarithm of the probability density
+    /// that was foretold for its offset.
+    pub(super) fn take(&mut self, new: &Seen, variance: f64) -> f64 {
+        let fresh = PathError { e: 0.0, ee: variance, xe: 0.0, fe: 0.0 };
+        let p = self.path.map_or(fresh, |p| p.predict(new.dt, (-new.dt / self.stay).exp(), variance));
+        let s = self.known.predict(new.dt, self.wander);
+        let (gx, gf, ge) = (s.xx + p.xe, s.xf + p.fe, p.xe + p.ee);
+        // Offset and error are hardly known, their sum is: no rounding may make that a certainty.
+        let spread = (gx + ge + new.interval.reading).max(ROUNDING * (s.xx + p.ee));
+        let miss = new.interval.middle - s.x - p.e;
+        let step = miss / spread;
+        self.known = State {
+            x: s.x + gx * step,
+            f: s.f + gf * step,
+            // These are less than before; no rounding makes them none.
+            xx: (s.xx - gx * gx / spread).max(s.xx * ROUNDING),
+            xf: s.xf - gx * gf / spread,
+            ff: (s.ff - gf * gf / spread).max(0.0),
+        };
+        self.path = Some(PathError {
+            e: p.e + ge * step,
+            ee: (p.ee - ge * ge / spread).max(0.0),
+            xe: p.xe - gx * ge / spread,
+            fe: p.fe - gf * ge / spread,
+        });
+        -0.5 * (miss * step + spread.ln() + LN_TAU)
+    }
+}
+
+impl PathError {
+    /// `dt` seconds later, when `kept` of it is left and the rest is new, with this variance.
+    fn predict(self, dt: f64, kept: f64, variance: f64) -> Self {
+        Self {
+            e: kept * self.e,
+            ee: kept * kept * self.ee + (1.0 - kept * kept) * variance,
+            xe: kept * (self.xe + dt * self.fe),
+            fe: kept * self.fe,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Sample;
+    use super::super::interval::Interval;
+    use super::*;
+    use crate::units::{MonoTime, Seconds};
+
+    fn seen(dt: f64, offset: f64) -> Seen {
+        let sample = Sample {
+            at: MonoTime::ZERO,
+            offset: Seconds::new(offset),
+            delay: Seconds::new(0.0),
+            reading_error: Seconds::new(0.0),
+        };
+        Seen { sample, dt, interval: Interval { middle: offset, half: 1e-3, blur: 1e-16, reading: 1e-16 } }
+    }
+
+    const UNKNOWN: State = State { x: 0.0, f: 0.0, xx: 1e-2, xf: 0.0, ff: 0.0 };
+
+    #[test]
+    fn samples_long_after_one_another_are_averaged() {
+        let mut filter = Coloured::new(0.0, 1.0, UNKNOWN);
+        for i in 0..100 {
+            filter.take(&seen(1000.0, if i % 2 == 0 { 1e-3 } else { -1e-3 }), 1e-6);
+        }
+        let belief = filter.belief(0.0);
+        assert!(belief.x.abs() < 2e-5 && (belief.xx.sqrt() - 1e-4).abs() < 1e-6, "{belief:?}");
+    }
+
+    #[test]
+    fn samples_at_once_say_no_more_than_one() {
+        let mut filter = Coloured::new(0.0, 1200.0, UNKNOWN);
+        for _ in 0..100 {
+            filter.take(&seen(0.0, 1e-3), 1e-6);
+        }
+        let belief = filter.belief(0.0);
+        assert!((belief.x - 1e-3).abs() < 1e-6 && (belief.xx.sqrt() - 1e-3).abs() < 1e-5, "{belief:?}");
+    }
+
+    #[test]
+    fn what_is_foretold_is_a_density() {
+        // Over all offsets it sums up to one.
+        let mut filter = Coloured::new(1e-9, 1200.0, UNKNOWN);
+        filter.take(&seen(0.0, 0.0), 1e-6);
+        let step = 1e-5;
+        let density = |i: i32| filter.clone().take(&seen(600.0, f64::from(i) * step), 1e-6).exp();
+        let sum: f64 = (-1000..1000).map(density).sum();
+        assert!((sum * step - 1.0).abs() < 1e-3, "{sum}");
+    }
+}
