@@ -8,8 +8,9 @@ mod sim_self;
 
 use rsntpd::config::model::{Config, Kind, Server, Target};
 use rsntpd::core::contract::{ExitReason, Input, Setup};
+use rsntpd::core::discipline::{Drift, Record};
 use rsntpd::core::event::Event;
-use rsntpd::units::{Leap, Seconds, Stratum};
+use rsntpd::units::{Leap, Ppm, Seconds, Stratum};
 use sim::chance::Dice;
 use sim::clock::Clock;
 use sim::link::{Link, Queue};
@@ -100,6 +101,36 @@ fn a_server_that_jumps_for_good_is_followed_after_the_stepout_time() {
     assert_eq!(steps.len(), 1);
     assert!((10_900.0..12_500.0).contains(&steps[0]), "{steps:?}");
     assert!((world.hosts[0].clock.offset - 1.0).abs() < 0.01);
+}
+
+/// A start with a drift file that is wrong by 10 ppm: the largest error from the first minute to an hour later, and what is
+/// remembered of it for the next start.
+fn start_with(drift: Drift) -> (f64, Option<Record>) {
+    let scenario = internet();
+    let mut world = scenario.world(5);
+    let host = world.hosts.pop().unwrap();
+    let setup = Setup { config: host.engine.config().clone(), ..Setup::default() };
+    let clock = Clock::new(EPOCH, 0.0, -20e-6, 1e-9, Dice::new(5, 1));
+    world.add_host(CLIENT, clock, setup, Some(drift), &mut Dice::new(5, 2));
+    world.run(60.0);
+    let worst = largest_error(&mut world, 3700.0);
+    world.run(7300.0);
+    (worst, world.hosts[0].record)
+}
+
+#[test]
+fn a_drift_file_is_believed_as_far_as_its_age_and_past_allow() {
+    let wrong = Drift::new(Ppm::new(10.0));
+    let record = Record { rms: Ppm::new(12.0), starts: 8 };
+    let (believed, learnt) = start_with(wrong);
+    let (doubted, _) = start_with(Drift { record, ..wrong });
+    let (old, _) = start_with(Drift { age: Some(Seconds::new(3.0 * 365.0 * 86_400.0)), ..wrong });
+    println!("{believed} {doubted} {old} {learnt:?}");
+    assert!(doubted < 0.7 * believed && old < 0.7 * believed, "{believed} {doubted} {old}");
+    let learnt = learnt.unwrap();
+    assert!((learnt.rms.get() - 10.0).abs() < 2.5 && learnt.starts == 1, "{learnt:?}");
+    let (_, learnt) = start_with(Drift::new(Ppm::new(20.0)));
+    assert!(learnt.unwrap().rms.get() < 1.0, "{learnt:?}");
 }
 
 #[test]

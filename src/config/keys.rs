@@ -217,6 +217,32 @@ pub fn parse_drift(file: &Path, text: &[u8]) -> Result<Ppm, Box<Diagnostic>> {
     }
 }
 
+/// Reads the file beside the drift file: how far it was off at earlier starts (root mean square, ppm), and how many
+/// those were.
+///
+/// # Errors
+/// The finding, where there are no such numbers.
+pub fn parse_drift_record(file: &Path, text: &[u8]) -> Result<(Ppm, u32), Box<Diagnostic>> {
+    let source = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    let place = Place { file, line: 1, source };
+    let mut spans = words(source);
+    let first = spans.next().unwrap_or(0..0);
+    let second = spans.next().unwrap_or_else(|| first.clone());
+    let word = |span: &Range<usize>| std::str::from_utf8(&source[span.clone()]).ok();
+    let rms =
+        word(&first).and_then(|t| t.parse::<f64>().ok()).filter(|ppm| (0.0..=2.0 * DRIFT_MAX).contains(ppm));
+    let starts = word(&second).and_then(|t| t.parse::<u32>().ok());
+    let (Some(rms), Some(starts)) = (rms, starts) else {
+        return Err(Box::new(place.finding(
+            if rms.is_none() { first } else { second },
+            "this does not say how right the drift file was".to_owned(),
+            "an error in ppm from 0 to 1000, and a number of starts",
+            "the drift file is believed to 2 ppm and what a crystal ages by",
+        )));
+    };
+    Ok((Ppm::new(rms), starts))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,6 +275,27 @@ mod tests {
         assert!(may(1, "11.0.0.1") && may(2, "192.0.2.1") && !may(2, "192.0.2.2"));
         let lines: Vec<u32> = findings.iter().map(|f| f.line).collect();
         assert_eq!(lines, [4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn the_record_of_a_drift_file_is_two_numbers() {
+        let read = |text: &[u8]| parse_drift_record(Path::new("/var/lib/ntp/drift.error"), text);
+        assert_eq!(read(b"0.250 7\n").ok(), Some((Ppm::new(0.25), 7)));
+        for bad in [
+            &b""[..],
+            b"\n",
+            b"1.0",
+            b"nan 3",
+            b"-1 3",
+            b"1001 3",
+            b"1 -3",
+            b"x y",
+            b"1 99999999999",
+            b"\xff 1",
+        ] {
+            let found = read(bad).unwrap_err();
+            assert!(found.line == 1 && found.file.ends_with("drift.error") && found.expected.is_some());
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ mod settings;
 mod statistics;
 
 pub use diagnostic::{Diagnostic, Severity};
-pub use keys::{parse_drift, parse_keys};
+pub use keys::{parse_drift, parse_drift_record, parse_keys};
 #[cfg(test)]
 pub(crate) use leapfile::leapfile_check;
 pub use leapfile::parse_leapfile;

@@ -1,5 +1,6 @@
 //! What passes between the engine and whatever drives it: the daemon's event loop or the simulator.
 
+use super::discipline::{Drift, Record};
 use super::errand::{Brought, Errand, ErrandId};
 use super::event::Event;
 use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
@@ -195,6 +196,8 @@ pub enum Output {
     },
     /// Write the drift file.
     SaveDrift(Ppm),
+    /// Write beside it how right it has been.
+    SaveDriftRecord(Record),
     /// Append a line to a statistics file.
     Stat(StatLine),
     /// Do what a control request needs of the shell; answered by [`Input::Returned`].
@@ -259,7 +262,7 @@ pub struct Machine {
     /// Clock reading precision, log2 seconds (for example −23).
     pub precision: i8,
     /// The frequency of the drift file, where there is one that makes sense.
-    pub drift: Option<Ppm>,
+    pub drift: Option<Drift>,
     /// `uname` system name and release, `Linux/2.6.32`, for mode 6.
     pub system: String,
     /// `uname` machine, `x86_64`, for mode 6.

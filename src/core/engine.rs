@@ -8,7 +8,7 @@ use super::contract::{
     ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Interface, Machine, Now, Output, Setup,
 };
 use super::control::Desk;
-use super::discipline::Discipline;
+use super::discipline::{Discipline, Drift};
 use super::event::Event;
 use super::leap::{LeapWatch, PIVOT};
 use super::names::Names;
@@ -70,6 +70,8 @@ pub struct Engine {
     turns: super::discipline::Turns,
     next_drift: MonoTime,
     saved_drift: Option<Ppm>,
+    /// What we started with, until we know how right it was.
+    unjudged: Option<Drift>,
     pub(super) exiting: bool,
 }
 
@@ -114,7 +116,8 @@ impl Engine {
             next_slew: None,
             turns: super::discipline::Turns::default(),
             next_drift: now.mono + DRIFT_INTERVAL,
-            saved_drift: machine.drift,
+            saved_drift: machine.drift.map(|drift| drift.frequency),
+            unjudged: machine.drift,
             exiting: false,
         };
         engine.start(now);
@@ -128,7 +131,7 @@ impl Engine {
         }
         if self.discipline.steers() {
             match self.machine.drift {
-                Some(drift) => self.event(Event::FrequencyInitialized(drift)),
+                Some(drift) => self.event(Event::FrequencyInitialized(drift.frequency)),
                 None => self.event(Event::FrequencyNotSet),
             }
             self.outputs.push_back(Output::Clock(ClockCommand::Frequency(self.discipline.frequency())));
@@ -258,6 +261,10 @@ impl Engine {
         if changed {
             self.saved_drift = Some(frequency);
             self.outputs.push_back(Output::SaveDrift(frequency));
+        }
+        if let Some((drift, error)) = self.unjudged.and_then(|d| Some((d, self.discipline.error_of(&d)?))) {
+            self.unjudged = None;
+            self.outputs.push_back(Output::SaveDriftRecord(drift.record.and(error)));
         }
     }
 

@@ -1,12 +1,14 @@
 //! The small files: drift and pid, and reading without surprises.
 
-use crate::units::Ppm;
+use crate::core::discipline::Record;
+use crate::units::{Ppm, Seconds};
 use nix::fcntl::OFlag;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Largest configuration, keys or drift file that is read, octets.
 pub const READ_MAX: u64 = 4 << 20;
@@ -43,6 +45,35 @@ pub fn save_drift(path: &Path, frequency: Ppm) -> Result<(), String> {
     }
     replace(path, format!("{:.3}\n", frequency.get()).as_bytes())
         .map_err(|why| format!("cannot save the frequency to the drift file {}: {why}", path.display()))
+}
+
+/// The file beside the drift file that says how right it has been.
+#[must_use]
+pub fn drift_record(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".error");
+    name.into()
+}
+
+/// Writes how right the drift file has been: root mean square of its errors in ppm, starts. Nothing beside a device
+/// or where there is no drift file.
+///
+/// # Errors
+/// A sentence for the log. The old file is then as it was.
+pub fn save_drift_record(path: &Path, record: Record) -> Result<(), String> {
+    if !path.is_file() {
+        return Ok(());
+    }
+    let file = drift_record(path);
+    replace(&file, format!("{:.3} {}\n", record.rms.get(), record.starts).as_bytes())
+        .map_err(|why| format!("cannot save how right the frequency was to {}: {why}", file.display()))
+}
+
+/// How long ago a file was written, by the clock as it stands; `None` if that was in the future.
+#[must_use]
+pub fn age(path: &Path) -> Option<Seconds> {
+    let written = fs::metadata(path).and_then(|m| m.modified()).ok()?;
+    SystemTime::now().duration_since(written).ok().map(|age| Seconds::new(age.as_secs_f64()))
 }
 
 /// Writes the process id in decimal without a line end, as ntpd does.
@@ -152,6 +183,23 @@ mod tests {
             fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn how_right_it_was_is_written_beside_the_drift_file() {
+        let dir = scratch("drift-record");
+        let path = dir.path().join("drift");
+        let record = Record { rms: Ppm::new(0.25), starts: 3 };
+        save_drift_record(&path, record).unwrap();
+        assert!(names(dir.path()).is_empty(), "not without a drift file");
+        save_drift(&path, Ppm::new(1.0)).unwrap();
+        save_drift_record(&path, record).unwrap();
+        assert_eq!(fs::read(drift_record(&path)).unwrap(), b"0.250 3\n");
+        assert_eq!(names(dir.path()), ["drift", "drift.error"]);
+        save_drift_record(Path::new("/dev/null"), record).unwrap();
+        assert!(!Path::new("/dev/null.error").exists());
+        assert!(age(&path).unwrap() < Seconds::new(60.0));
+        assert_eq!(age(&dir.path().join("none")), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::core::event::Level;
 use crate::core::interest::Interest;
 use crate::sys::clock;
 use crate::units::MonoTime;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The machine around the engine.
 #[derive(Debug)]
@@ -75,7 +75,10 @@ impl Shell {
                     engine.handle(now(), Input::ClockDone(ClockReport { command, result }));
                 }
                 Output::Resolve { id, name, family } => self.resolver.request(id, name, family),
-                Output::SaveDrift(frequency) => self.save_drift(frequency),
+                Output::SaveDrift(frequency) => self.save_drift(|path| files::save_drift(path, frequency)),
+                Output::SaveDriftRecord(record) => {
+                    self.save_drift(|path| files::save_drift_record(path, record));
+                }
                 Output::Stat(line) => {
                     let uptime = clock::mono().since(self.started).get() as u64;
                     if let Some(why) = self.statistics.write(&line, uptime) {
@@ -112,9 +115,9 @@ impl Shell {
         }
     }
 
-    fn save_drift(&mut self, frequency: crate::units::Ppm) {
+    fn save_drift(&mut self, save: impl Fn(&Path) -> Result<(), String>) {
         let Some(path) = &self.driftfile else { return };
-        if let Err(why) = files::save_drift(path, frequency) {
+        if let Err(why) = save(path) {
             self.log.write(Level::Error, &why);
         }
     }

@@ -14,8 +14,8 @@ use super::{files, leapfile};
 use crate::config::model::{Config, Key, LeapTable};
 use crate::config::{self, Diagnostic, Severity};
 use crate::core::contract::Setup;
+use crate::core::discipline::{Drift, Record};
 use crate::core::event::Level;
-use crate::units::Ppm;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ pub struct Loaded {
     /// What else is to be told: missing files, slips on the command line.
     pub notices: Vec<Notice>,
     /// The frequency of the drift file, where there is one that makes sense. Read by [`load`] only.
-    pub drift: Option<Ppm>,
+    pub drift: Option<Drift>,
     /// Why the configuration file could not be read, if so; [`load`] then goes on with the defaults.
     pub unreadable: Option<String>,
     /// For the next [`reload`].
@@ -206,7 +206,10 @@ fn read_drift(loaded: &mut Loaded) {
     let Some(path) = loaded.setup.config.driftfile.clone() else { return };
     match files::read(&path) {
         Ok(text) => match config::parse_drift(&path, &text) {
-            Ok(frequency) => loaded.drift = Some(frequency),
+            Ok(frequency) => {
+                let record = read_drift_record(loaded, &path);
+                loaded.drift = Some(Drift { frequency, age: files::age(&path), record });
+            }
             Err(found) => loaded.diagnostics.push(*found),
         },
         // As on every first start.
@@ -224,6 +227,19 @@ fn read_drift(loaded: &mut Loaded) {
         Err(why) => {
             let text = format!("driftfile {}: {}; starting without it", path.display(), files::words(&why));
             loaded.notices.push(warning(text));
+        }
+    }
+}
+
+/// How right the drift file was before, where that is known.
+fn read_drift_record(loaded: &mut Loaded, path: &Path) -> Record {
+    let file = files::drift_record(path);
+    let Ok(text) = files::read(&file) else { return Record::default() };
+    match config::parse_drift_record(&file, &text) {
+        Ok((rms, starts)) => Record { rms, starts },
+        Err(found) => {
+            loaded.diagnostics.push(*found);
+            Record::default()
         }
     }
 }

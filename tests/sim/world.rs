@@ -6,6 +6,7 @@ use super::link::Link;
 use rsntpd::core::contract::{
     ClockReport, ExitReason, Input, Interface, Machine, Output, Rx, Setup, SocketId, StatLine, Tx,
 };
+use rsntpd::core::discipline::{Drift, Record};
 use rsntpd::core::event::Event;
 use rsntpd::core::{Engine, Served};
 use rsntpd::units::{Leap, NtpTimestamp, Ppm, RefId, Seconds};
@@ -46,6 +47,7 @@ pub struct Host {
     pub exit: Option<ExitReason>,
     pub sent: u64,
     pub saved: Option<Ppm>,
+    pub record: Option<Record>,
     pub stats: Vec<StatLine>,
 }
 
@@ -108,7 +110,7 @@ impl World {
         address: &str,
         clock: Clock,
         setup: Setup,
-        drift: Option<Ppm>,
+        drift: Option<Drift>,
         dice: &mut Dice,
     ) {
         let machine = Machine {
@@ -129,6 +131,7 @@ impl World {
             exit: None,
             sent: 0,
             saved: None,
+            record: None,
             stats: Vec::new(),
         };
         self.hosts.push(host);
@@ -173,6 +176,7 @@ impl World {
                 Output::Exit(reason) => host.exit = Some(reason),
                 Output::SaveDrift(ppm) => host.saved = Some(ppm),
                 Output::Stat(line) => host.stats.push(line),
+                Output::SaveDriftRecord(record) => host.record = Some(record),
                 // Nobody here has a resolver, or asks with ntpq.
                 Output::Resolve { .. } | Output::Errand { .. } => {}
             }

@@ -18,6 +18,8 @@ const MODELS: usize = WANDERS * (1 + STAY.len());
 const FORGETTING: f64 = 0.98;
 /// No sample speaks more against a model than this (logarithm): then all are equally wrong.
 const IMPOSSIBLE: f64 = -1e4;
+/// No model is less likely than the best by more than this (logarithm): whatever happened, some dozens of samples bring it back.
+const LEAST: f64 = -200.0;
 /// No clock runs faster than this against another, s/s: what looks like it was a jump of the phase.
 const FASTEST: f64 = 1e-3;
 /// A jump of the rate is less likely than one of the phase by this (logarithm), and the less so the larger
@@ -137,6 +139,10 @@ impl Bank {
             let finite = if told.is_nan() { IMPOSSIBLE } else { told.clamp(IMPOSSIBLE, -IMPOSSIBLE) };
             model.log_weight = FORGETTING * model.log_weight + finite;
         }
+        let best = self.best();
+        for model in &mut self.models {
+            model.log_weight = (model.log_weight - best).max(LEAST);
+        }
     }
 
     /// Something jumped, `since` seconds after the newest sample or before: `offset` (mean and variance) is where the
@@ -170,10 +176,14 @@ impl Bank {
         }
     }
 
+    fn best(&self) -> f64 {
+        self.models.iter().map(|m| m.log_weight).fold(f64::NEG_INFINITY, f64::max)
+    }
+
     /// The mean by the weights, `dt` seconds after the newest sample, with the spread between the members added to their
     /// own.
     pub(super) fn mean(&self, dt: f64) -> Mean {
-        let best = self.models.iter().map(|m| m.log_weight).fold(f64::NEG_INFINITY, f64::max);
+        let best = self.best();
         let weights: Vec<f64> = self.models.iter().map(|m| (m.log_weight - best).exp()).collect();
         let total: f64 = weights.iter().sum();
         let beliefs: Vec<State> = self.models.iter().map(|m| m.filter.belief(dt)).collect();

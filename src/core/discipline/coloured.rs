@@ -6,6 +6,8 @@
 use super::kalman::State;
 use super::smoother::Seen;
 
+/// An error whose square is expected to be so many times what the path makes now is from another time of it.
+const FOREIGN: f64 = 25.0;
 /// Variances are not known better than to this part of them.
 const ROUNDING: f64 = 1e-12;
 /// ln 2π.
@@ -62,7 +64,8 @@ impl Coloured {
     /// that was foretold for its offset.
     pub(super) fn take(&mut self, new: &Seen, variance: f64) -> f64 {
         let fresh = PathError { e: 0.0, ee: variance, xe: 0.0, fe: 0.0 };
-        let p = self.path.map_or(fresh, |p| p.predict(new.dt, (-new.dt / self.stay).exp(), variance));
+        let old = self.path.map(|p| p.predict(new.dt, (-new.dt / self.stay).exp(), variance));
+        let p = old.filter(|p| p.e * p.e + p.ee < FOREIGN * variance).unwrap_or(fresh);
         let s = self.known.predict(new.dt, self.wander);
         let (gx, gf, ge) = (s.xx + p.xe, s.xf + p.fe, p.xe + p.ee);
         // Offset and error are hardly known, their sum is: no rounding may make that a certainty.

@@ -324,8 +324,10 @@ mod tests {
     #[test]
     fn wild_samples_leave_no_lasting_harm() {
         use proptest::prelude::*;
+        use proptest::test_runner::RngSeed;
         let wild = (0.0..4096.0, -1e9..1e9, 0.0..20.0, prop::bool::weighted(0.5));
-        proptest!(ProptestConfig::with_cases(64), |(samples in prop::collection::vec(wild, 1..60))| {
+        let config = ProptestConfig { cases: 200, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() };
+        proptest!(config, |(samples in prop::collection::vec(wild, 1..60))| {
             let mut estimator = Estimator::new(Ppm::ZERO, Ppm::new(50.0));
             let mut at = 0.0;
             for (dt, offset, delay, tame) in samples {

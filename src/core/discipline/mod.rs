@@ -11,9 +11,11 @@ mod kalman;
 mod path;
 mod smoother;
 mod steering;
+mod trust;
 
 pub use estimator::{Estimate, Estimator, Sample};
 pub use steering::{Push, Steering, Turns};
+pub use trust::{Drift, Record};
 
 use super::contract::Now;
 use crate::config::model::Tinker;
@@ -62,12 +64,12 @@ pub enum Verdict {
     Panic(Seconds),
 }
 
-/// How much the frequency of a drift file may be off, ppm: temperature and age.
-const DRIFT_FILE_SIGMA: Ppm = Ppm::new(2.0);
 /// How much a crystal may be off when nothing is known, ppm.
 const UNKNOWN_SIGMA: Ppm = Ppm::new(50.0);
 /// A frequency less certain than this is not kept for the next start, ppm.
 const WORTH_SAVING: f64 = 5.0;
+/// A frequency more certain than this (ppm), or than this part of the difference, tells how wrong the drift file was.
+const KNOWN: (f64, f64) = (0.5, 5.0);
 /// The longest interval chosen for its own sake, 256 s: longer ones save four packets an hour
 /// and cost accuracy. `minpoll` may demand more, `maxpoll` less.
 const COMFORTABLE: u8 = 8;
@@ -102,11 +104,10 @@ pub struct Discipline {
 impl Discipline {
     /// A clock about which nothing is known but, perhaps, the frequency of the drift file.
     #[must_use]
-    pub fn new(now: Now, drift: Option<Ppm>, steers: bool, allow_panic: bool) -> Self {
+    pub fn new(now: Now, drift: Option<Drift>, steers: bool, allow_panic: bool) -> Self {
         // A clock that is not ours runs as it runs: its frequency is no business of the ledger.
         let known = drift.filter(|_| steers);
-        let sigma = if known.is_some() { DRIFT_FILE_SIGMA } else { UNKNOWN_SIGMA };
-        let start = known.unwrap_or(Ppm::ZERO);
+        let (start, sigma) = known.map_or((Ppm::ZERO, UNKNOWN_SIGMA), |d| (d.frequency, d.error()));
         Self {
             state: if drift.is_some() { State::FrequencySet } else { State::FrequencyNotSet },
             steers,
@@ -213,6 +214,15 @@ impl Discipline {
     pub fn frequency_to_save(&self) -> Option<Ppm> {
         let known = self.target?.rate_error * 1e6 < WORTH_SAVING;
         (self.steers && known && self.state == State::Synchronised).then(|| self.frequency())
+    }
+
+    /// What the drift file at the start had been off by, once the frequency is known well enough to say so: to half a
+    /// ppm, or to a fifth of it.
+    #[must_use]
+    pub fn error_of(&self, drift: &Drift) -> Option<Ppm> {
+        let target = self.target.filter(|_| self.steers)?;
+        let error = target.rate * 1e6 - drift.frequency.get();
+        (target.rate_error * 1e6 < KNOWN.0.max(error.abs() / KNOWN.1)).then_some(Ppm::new(error))
     }
 
     /// The clock turned out not to be ours to move: from now on only measured. Estimators begin anew.
@@ -381,14 +391,14 @@ mod tests {
     #[test]
     fn with_x_four_tenths_are_slewed() {
         let tinker = Tinker { step: Seconds::new(600.0), ..Tinker::default() };
-        let mut d = Discipline::new(at(0.0), Some(Ppm::ZERO), true, false);
+        let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::ZERO)), true, false);
         assert_eq!(d.update(at(1.0), combined(0.4), &tinker), Verdict::Slew);
         assert_eq!(d.push(at(1.0), true, &tinker), Some(Push { slew: Some(500), glide: None }));
     }
 
     #[test]
     fn a_clock_that_is_not_ours_is_not_moved() {
-        let mut d = Discipline::new(at(0.0), Some(Ppm::new(40.0)), false, false);
+        let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::new(40.0))), false, false);
         assert_eq!(d.update(at(1.0), combined(5e3), &Tinker::default()), Verdict::Slew);
         assert_eq!((d.push(at(2.0), true, &Tinker::default()), d.new_frequency(at(2.0))), (None, None));
         assert_eq!(d.offset(at(2.0).mono), Seconds::new(5e3));

@@ -2,7 +2,7 @@ use super::*;
 use crate::config::model::{Family, InterfaceAction, InterfaceMatch, InterfaceRule, Target};
 use crate::daemon::cli;
 use crate::daemon::files::{Scratch, scratch};
-use crate::units::{KeyId, Seconds};
+use crate::units::{KeyId, Ppm, Seconds};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -104,8 +104,19 @@ fn keys_and_drift_are_read() {
     let options = options(&dir, &text, "");
     let first = load(&options);
     assert_eq!(first.setup.keys.len(), 2);
-    assert_eq!(first.drift, Some(Ppm::new(-12.345)));
+    let read = first.drift.unwrap();
+    assert_eq!((read.frequency, read.record), (Ppm::new(-12.345), Record::default()));
+    assert!(read.age.is_some_and(|age| age.get() < 60.0), "{read:?}");
     assert!(told(&first).is_empty(), "{:?}", told(&first));
+
+    let record = dir.path().join("drift.error");
+    fs::write(&record, "0.250 7\n").unwrap();
+    assert_eq!(load(&options).drift.unwrap().record, Record { rms: Ppm::new(0.25), starts: 7 });
+    fs::write(&record, "0.250\n").unwrap();
+    let unread = load(&options);
+    assert_eq!(unread.drift.unwrap().record, Record::default());
+    assert!(told(&unread)[0].contains("drift.error"), "{:?}", told(&unread));
+    fs::remove_file(&record).unwrap();
 
     fs::write(&drift, "garbage\n").unwrap();
     fs::remove_file(&keys).unwrap();
