@@ -116,18 +116,24 @@ impl Engine {
         outcome.survivors
     }
 
-    /// Candidates that have jumped, or run away from our clock's known rate, while the others do not: it is they who
-    /// changed. When most of them seem to, it was our clock.
+    /// Candidates that have jumped away, or run away from our clock's known rate, while the others do not: it is they who
+    /// changed. When most of them seem to, it was our clock. Who is still within `tos mindist` of the others has
+    /// not jumped away, whatever alarmed it: on a busy machine packets do.
     fn doubted(&self, now: MonoTime, candidates: &[Candidate]) -> Vec<usize> {
         let runs_away = |e: Estimate| self.discipline.is_foreign_rate(e.rate, e.rate_variance);
+        let alarmed = |c: &Candidate| self.associations[c.index].estimator.alarmed();
+        let calm: Vec<f64> = candidates.iter().filter(|c| !alarmed(c)).map(|c| c.offset).collect();
+        let near = self.setup.config.tos.mindist.get();
+        let jumped =
+            |c: &Candidate| alarmed(c) && !calm.iter().any(|offset| (offset - c.offset).abs() < near);
         let doubted: Vec<usize> = candidates
             .iter()
             .filter(|c| !c.truechimer)
-            .map(|c| c.index)
-            .filter(|&index| {
-                let estimator = &self.associations[index].estimator;
-                estimator.alarmed() || estimator.estimate(now).is_some_and(runs_away)
+            .filter(|c| {
+                let estimate = self.associations[c.index].estimator.estimate(now);
+                jumped(c) || estimate.is_some_and(runs_away)
             })
+            .map(|c| c.index)
             .collect();
         if 2 * doubted.len() <= candidates.len() { doubted } else { Vec::new() }
     }
