@@ -24,7 +24,7 @@ workers() { cat "/proc/$daemon/task/$daemon/children"; }
 three() { workers; [ "$(workers | wc -w)" = 3 ]; }
 check "there are three workers" three
 humble() { local w; for w in $(workers); do grep -E 'CapEff|Uid' "/proc/$w/status"; grep -q 'CapEff:.*0000000000000000' "/proc/$w/status" && grep -qE 'Uid:\s+38' "/proc/$w/status" || return 1; done; }
-check "they run as user 38 without any capability" humble
+check "they run as user 38 without any capability" within 5 humble
 # Asks from so many addresses of a network, so often; prints how many were answered, the strata, and the kisses.
 ask() { on host "$python" - "$@" <<'PY'
 import socket, sys
