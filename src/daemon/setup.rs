@@ -234,7 +234,16 @@ fn read_drift(loaded: &mut Loaded) {
 /// How right the drift file was before, where that is known.
 fn read_drift_record(loaded: &mut Loaded, path: &Path) -> Record {
     let file = files::drift_record(path);
-    let Ok(text) = files::read(&file) else { return Record::default() };
+    let text = match files::read(&file) {
+        Ok(text) => text,
+        Err(why) => {
+            if why.kind() != io::ErrorKind::NotFound {
+                let text = format!("{}: {}; starting without it", file.display(), files::words(&why));
+                loaded.notices.push(warning(text));
+            }
+            return Record::default();
+        }
+    };
     match config::parse_drift_record(&file, &text) {
         Ok((rms, starts)) => Record { rms, starts },
         Err(found) => {
