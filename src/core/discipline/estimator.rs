@@ -194,11 +194,12 @@ impl Estimator {
         }
         let (Some(first), Some(last)) = (misfits.first(), misfits.last()) else { return };
         self.forget_window();
-        let since = first.at.since(self.at).get().max(0.0);
+        // Before now, where samples in between said nothing about it: they have moved the belief on.
+        let since = first.at.since(self.at).get();
         let rate = by / last.at.since(self.at).get().max(1.0);
         let interval = self.path.interval(first);
         self.bank.jump(since, (interval.middle, OPEN * interval.variance()), rate);
-        self.at = self.at.max(first.at);
+        self.at = first.at;
         self.recovering = RECOVERY;
         for sample in &misfits {
             self.fit(sample, self.path.interval(sample));
@@ -318,6 +319,23 @@ mod tests {
                 assert!((estimate.offset - 1e-3).abs() < 50e-6, "{i} {estimate:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_sample_that_says_nothing_within_a_jump_makes_no_frequency() {
+        let mut estimator = Estimator::new(Ppm::ZERO, Ppm::new(50.0));
+        let rate = -10e-6;
+        for i in 0..45 {
+            let (at, noise) = (f64::from(i) * 64.0, f64::from(i % 5) * 1e-6);
+            // The clock jumps before the 41st sample; the 42nd takes so long that it fits all.
+            let jump = if i < 41 { 0.0 } else { 100e-6 };
+            let queue = if i == 42 { 2e-3 } else { 0.0 };
+            estimator.sample(&sample(at, rate * at + jump + noise, 0.01 + 2.0 * noise + queue));
+        }
+        let end = 44.0 * 64.0;
+        let told = estimator.estimate(MonoTime::ZERO + Seconds::new(end)).unwrap();
+        assert!((told.rate - rate).abs() < 0.3e-6 && told.rate_variance.sqrt() < 2e-6, "{told:?}");
+        assert!((told.offset - rate * end - 100e-6).abs() < 10e-6, "{told:?}");
     }
 
     /// Whatever a server says, the estimates stay numbers, and a run of good samples makes them right again.
