@@ -61,32 +61,56 @@ impl Coloured {
     }
 
     /// Takes a sample whose path has an error of this variance. Gives the logarithm of the probability density
-    /// that was foretold for its offset.
+    /// that was foretold for its offset by the samples before it and by its round trip.
     pub(super) fn take(&mut self, new: &Seen, variance: f64) -> f64 {
         let fresh = PathError { e: 0.0, ee: variance, xe: 0.0, fe: 0.0 };
         let old = self.path.map(|p| p.predict(new.dt, (-new.dt / self.stay).exp(), variance));
         let p = old.filter(|p| p.e * p.e + p.ee < FOREIGN * variance).unwrap_or(fresh);
-        let s = self.known.predict(new.dt, self.wander);
-        let (gx, gf, ge) = (s.xx + p.xe, s.xf + p.fe, p.xe + p.ee);
+        let mut both = Both { s: self.known.predict(new.dt, self.wander), p };
+        // A round trip that is hardly longer than the least says that there is hardly an error, whatever was before.
+        let bounds = 1.0 / new.interval.variance() - 1.0 / variance;
+        if bounds > 0.0 {
+            let p = both.p;
+            both.learn([p.xe, p.fe, p.ee], p.ee + 1.0 / bounds, -p.e);
+        }
+        let Both { s, p } = both;
+        let gains = [s.xx + p.xe, s.xf + p.fe, p.xe + p.ee];
         // Offset and error are hardly known, their sum is: no rounding may make that a certainty.
-        let spread = (gx + ge + new.interval.reading).max(ROUNDING * (s.xx + p.ee));
+        let spread = (gains[0] + gains[2] + new.interval.reading).max(ROUNDING * (s.xx + p.ee));
         let miss = new.interval.middle - s.x - p.e;
+        both.learn(gains, spread, miss);
+        (self.known, self.path) = (both.s, Some(both.p));
+        -0.5 * (miss * miss / spread + spread.ln() + LN_TAU)
+    }
+}
+
+/// Clock and path.
+#[derive(Clone, Copy, Debug)]
+struct Both {
+    s: State,
+    p: PathError,
+}
+
+impl Both {
+    /// Learns of something that was expected to vary by `spread` (variance) that it is off by `miss`. `gains` are its
+    /// covariances with offset, rate and the path's error.
+    fn learn(&mut self, gains: [f64; 3], spread: f64, miss: f64) {
+        let (Self { s, p }, [x, f, e]) = (*self, gains);
         let step = miss / spread;
-        self.known = State {
-            x: s.x + gx * step,
-            f: s.f + gf * step,
+        self.s = State {
+            x: s.x + x * step,
+            f: s.f + f * step,
             // These are less than before; no rounding makes them none.
-            xx: (s.xx - gx * gx / spread).max(s.xx * ROUNDING),
-            xf: s.xf - gx * gf / spread,
-            ff: (s.ff - gf * gf / spread).max(0.0),
+            xx: (s.xx - x * x / spread).max(s.xx * ROUNDING),
+            xf: s.xf - x * f / spread,
+            ff: (s.ff - f * f / spread).max(0.0),
         };
-        self.path = Some(PathError {
-            e: p.e + ge * step,
-            ee: (p.ee - ge * ge / spread).max(0.0),
-            xe: p.xe - gx * ge / spread,
-            fe: p.fe - gf * ge / spread,
-        });
-        -0.5 * (miss * step + spread.ln() + LN_TAU)
+        self.p = PathError {
+            e: p.e + e * step,
+            ee: (p.ee - e * e / spread).max(0.0),
+            xe: p.xe - x * e / spread,
+            fe: p.fe - f * e / spread,
+        };
     }
 }
 
@@ -109,14 +133,19 @@ mod tests {
     use super::*;
     use crate::units::{MonoTime, Seconds};
 
-    fn seen(dt: f64, offset: f64) -> Seen {
+    /// A sample whose round trip says that the offset is wrong by no more than `half`.
+    fn bounded(dt: f64, offset: f64, half: f64) -> Seen {
         let sample = Sample {
             at: MonoTime::ZERO,
             offset: Seconds::new(offset),
             delay: Seconds::new(0.0),
             reading_error: Seconds::new(0.0),
         };
-        Seen { sample, dt, interval: Interval { middle: offset, half: 1e-3, blur: 1e-16, reading: 1e-16 } }
+        Seen { sample, dt, interval: Interval { middle: offset, half, blur: 1e-16, reading: 1e-16 } }
+    }
+
+    fn seen(dt: f64, offset: f64) -> Seen {
+        bounded(dt, offset, 1.0)
     }
 
     const UNKNOWN: State = State { x: 0.0, f: 0.0, xx: 1e-2, xf: 0.0, ff: 0.0 };
@@ -139,6 +168,20 @@ mod tests {
         }
         let belief = filter.belief(0.0);
         assert!((belief.x - 1e-3).abs() < 1e-6 && (belief.xx.sqrt() - 1e-3).abs() < 1e-5, "{belief:?}");
+    }
+
+    #[test]
+    fn a_short_round_trip_tells_the_error_of_those_before() {
+        let mut filter = Coloured::new(0.0, 1200.0, UNKNOWN);
+        for _ in 0..10 {
+            filter.take(&seen(0.0, 1e-3), 1e-6);
+        }
+        filter.take(&bounded(16.0, 0.2e-3, 1e-6), 1e-6);
+        let belief = filter.belief(0.0);
+        assert!((belief.x - 0.2e-3).abs() < 1e-6 && belief.xx.sqrt() < 2e-6, "{belief:?}");
+        // Half an hour later, and with a long round trip, an error like that is likely again.
+        filter.take(&seen(1800.0, 1.2e-3), 1e-6);
+        assert!((filter.belief(0.0).x - 0.2e-3).abs() < 1e-6, "{:?}", filter.belief(0.0));
     }
 
     #[test]

@@ -190,7 +190,7 @@ impl Steering {
         } else if gliding {
             push.glide = Some((0, left));
         }
-        if remaining.abs() >= MICRO {
+        if remaining.abs() >= 0.6 * MICRO {
             let time = if glides || remaining.abs() > CERTAIN * error { 1.0 } else { SLEW_TIME };
             let amount = (remaining / time).clamp(-SLEW_MAX, SLEW_MAX);
             let micros = (amount / MICRO).round() as i32;
