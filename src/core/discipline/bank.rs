@@ -12,7 +12,7 @@ const WANDERS: usize = 9;
 const STAY: [f64; 2] = [1200.0, 4800.0];
 /// By so much these are less likely before any evidence (logarithm).
 const STAY_SELDOM: f64 = 1.0;
-/// All filters but those that a jump adds.
+/// All filters but the twins that a jump or a doubt adds.
 const MODELS: usize = WANDERS * (1 + STAY.len());
 /// Memory of the weights: about the last 50 samples count.
 const FORGETTING: f64 = 0.98;
@@ -26,6 +26,9 @@ const FASTEST: f64 = 1e-3;
 /// it is: half of them are smaller than 5 ppm (a Cauchy law), as a shock of temperature makes them.
 const RATE_SELDOM: f64 = 1.0;
 const USUAL_RATE: f64 = 5e-6;
+
+/// What was known of the rate at the start is less often all wrong by this (logarithm).
+const WRONG_SELDOM: f64 = 1.0;
 
 #[derive(Clone, Debug)]
 enum Filter {
@@ -98,6 +101,17 @@ impl Bank {
         Self { models: (0..MODELS).map(model).collect() }
     }
 
+    /// Each filter gets a twin that knows the rate only within `sigma`, s/s.
+    pub(super) fn doubt(&mut self, sigma: f64) {
+        let mut others = self.models.clone();
+        for other in &mut others {
+            let belief = other.filter.belief(0.0);
+            other.filter.begin_anew(State { ff: sigma * sigma, ..belief });
+            other.log_weight -= WRONG_SELDOM;
+        }
+        self.models.append(&mut others);
+    }
+
     /// Whether nothing was seen yet.
     pub(super) const fn is_empty(&self) -> bool {
         self.models.is_empty()
@@ -166,7 +180,7 @@ impl Bank {
         }
     }
 
-    /// A jump is over: of its two kinds the likelier stays, for each wander and path.
+    /// A jump is over, or a start: of the two twins the likelier stays, for each wander and path.
     pub(super) fn decide(&mut self) {
         let others = self.models.split_off(self.models.len().min(MODELS));
         for (model, other) in self.models.iter_mut().zip(others) {

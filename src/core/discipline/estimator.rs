@@ -73,6 +73,8 @@ const TYPICAL: f64 = 16.0;
 pub struct Estimator {
     prior_rate: f64,
     prior_rate_sigma: f64,
+    /// How much the rate may be off if that is wrong, s/s; `None` where it cannot be.
+    doubt: Option<f64>,
     /// From where offsets are counted, seconds: they may be decades, and are wanted to nanoseconds.
     origin: f64,
     path: Path,
@@ -100,6 +102,7 @@ impl Estimator {
         Self {
             prior_rate: rate.rate(),
             prior_rate_sigma: sigma.rate(),
+            doubt: None,
             origin: 0.0,
             path: Path::default(),
             bank: Bank::default(),
@@ -112,6 +115,12 @@ impl Estimator {
             taken: 0,
             early: Vec::new(),
         }
+    }
+
+    /// The same, but that may be all wrong: then the frequency is off by about `sigma`. The samples decide.
+    #[must_use]
+    pub fn doubting(self, sigma: Ppm) -> Self {
+        Self { doubt: Some(sigma.rate()), ..self }
     }
 
     /// Takes a sample in. One older than the last is used as if taken with it.
@@ -171,7 +180,7 @@ impl Estimator {
             }
             self.recovering = self.recovering.saturating_sub(1);
             self.fit(sample, interval);
-            if self.recovering == 0 {
+            if self.recovering == 0 && self.taken > ANEW {
                 self.bank.decide();
             }
             return;
@@ -248,7 +257,11 @@ impl Estimator {
     fn first_bank(&self, interval: &Interval) -> Bank {
         let ff = self.prior_rate_sigma * self.prior_rate_sigma;
         let xx = OPEN * interval.variance();
-        Bank::new(State { x: interval.middle, f: self.prior_rate, xx, xf: 0.0, ff })
+        let mut bank = Bank::new(State { x: interval.middle, f: self.prior_rate, xx, xf: 0.0, ff });
+        if let Some(sigma) = self.doubt {
+            bank.doubt(sigma);
+        }
+        bank
     }
 
     /// The error of a single sample that carries as much as the last ones do on average.

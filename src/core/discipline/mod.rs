@@ -132,6 +132,10 @@ impl Discipline {
             Some(t) if self.state == State::Synchronised => {
                 Estimator::new(Ppm::from_rate(t.rate), Ppm::from_rate(t.rate_error.max(0.1e-6)))
             }
+            // The file may be of another machine's crystal.
+            _ if self.prior.1 < UNKNOWN_SIGMA => {
+                Estimator::new(self.prior.0, self.prior.1).doubting(UNKNOWN_SIGMA)
+            }
             _ => Estimator::new(self.prior.0, self.prior.1),
         }
     }
