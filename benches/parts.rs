@@ -171,6 +171,20 @@ fn sample(bencher: Bencher<'_, '_>) {
     bencher.with_inputs(|| samples.take()).bench_local_refs(|sample| estimator.sample(black_box(sample)));
 }
 
+/// The dearest one: the first sixteen are all weighed anew with each, by the twins of a drift file that is doubted, too.
+#[divan::bench]
+fn sixteenth_sample(bencher: Bencher<'_, '_>) {
+    let mut samples = Samples::new(1);
+    let mut estimator = Estimator::new(Ppm::ZERO, Ppm::new(2.0)).doubting(Ppm::new(50.0));
+    for _ in 0..15 {
+        estimator.sample(&samples.take());
+    }
+    let last = samples.take();
+    bencher
+        .with_inputs(|| estimator.clone())
+        .bench_local_refs(|estimator| estimator.sample(black_box(&last)));
+}
+
 #[divan::bench]
 fn estimate(bencher: Bencher<'_, '_>) {
     let mut samples = Samples::new(1);

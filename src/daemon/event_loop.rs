@@ -14,6 +14,7 @@ use crate::core::event::Level;
 use crate::sys::alarm::Alarm;
 use crate::sys::clock;
 use crate::sys::interfaces::{self, ChangeWatch};
+use crate::sys::resident;
 use crate::sys::signals::Signals;
 use crate::units::{MonoTime, Seconds};
 use mio::unix::SourceFd;
@@ -283,6 +284,7 @@ impl EventLoop {
                 // The rules of the new configuration count from the next look at the interfaces: now.
                 self.next_scan = Some(clock::mono());
                 self.handle(Input::Reload(Box::new(setup)));
+                resident::give_back_code();
             }
             Err(refused) => {
                 self.shell.log.write_all(refused.lines.into_iter().filter(|_| !quiet));

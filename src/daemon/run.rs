@@ -23,7 +23,7 @@ use crate::sys::interfaces::LocalAddress;
 use crate::sys::privileges::{self, Account, Duty};
 use crate::sys::process::Side;
 use crate::sys::signals::Signals;
-use crate::sys::{clock, interfaces, process, random};
+use crate::sys::{clock, interfaces, process, random, resident};
 use daemonize::{Daemonize, Outcome};
 use mio::{Poll, Waker};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
@@ -270,6 +270,7 @@ fn serve_until_end(
         if let Some(mut pipe) = parent {
             let _parent_gone = pipe.write_all(&[SERVING]);
         }
+        resident::give_back_code();
     };
     match event_loop.run(serving) {
         Ok(reason) => Ok(exit_status(reason)),

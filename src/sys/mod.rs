@@ -18,5 +18,7 @@ pub mod page;
 pub mod privileges;
 pub mod process;
 pub mod random;
+#[allow(unsafe_code)] // advice about memory
+pub mod resident;
 pub mod signals;
 pub mod socket;

@@ -54,6 +54,8 @@ once() { [ "$(grep -c 'NO PERMISSION TO STEER' "$work/log/rsntpd")" = 1 ]; }
 check "log: no permission to steer, once and loudly" once
 check "log: a missing includefile is a line" log '/etc/ntp/crypto/pw'
 grows() { [ "$((8#$(reach)))" -gt "$((8#$first))" ]; }
+lean() { grep VmRSS "/proc/$(cat "$work/run/rsntpd.pid")/status" | tee /dev/stderr | awk '{exit !($2 > 0 && $2 <= 4096)}'; }
+check "it takes no more than 4 MB" lean
 check "reach grows with the next poll" within 75 grows
 check "SIGTERM ends it with status 0" daemon_down
 verdict
