@@ -9,9 +9,9 @@
 
 mod sim;
 
-use rsntpd::core::contract::ExitReason;
+use rsntpd::core::contract::{ExitReason, Setup};
 use rsntpd::core::event::Event;
-use rsntpd::units::Leap;
+use rsntpd::units::{Leap, Seconds};
 use sim::chance::Dice;
 use sim::link::{Direction, Link, Queue};
 use sim::scenario::{CLIENT, Scenario};
@@ -392,4 +392,45 @@ fn a_route_that_grew_one_way_leaves_the_frequency_alone() {
         let spread = window.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / window.len() as f64;
         spread.sqrt() / watched.usual
     });
+}
+
+/// Three servers in the LAN, the third of which steps by 200 µs: how far the clock goes along before the third
+/// counts as well again, in µs.
+fn goes_along(mindist: f64) -> f64 {
+    let mut world = Scenario { servers: 3, ..lan() }.world(1);
+    let host = world.hosts.pop().unwrap();
+    let mut setup = Setup { config: host.engine.config().clone(), ..Setup::default() };
+    setup.config.tos.mindist = Seconds::new(mindist);
+    world.add_host(CLIENT, host.clock, setup, None, &mut Dice::new(1, 2));
+    let mut watched = Watched::up_to(world, 3, EVENT);
+    watched.world.servers[2].error = Box::new(|t| if t >= EVENT { 200e-6 } else { 0.0 });
+    let end = EVENT + 600.0 + watched.interval;
+    watched.run(end);
+    watched.max(EVENT, end) * 1e6
+}
+
+#[test]
+fn a_source_that_is_alarmed_but_near_the_others_still_counts() {
+    let (near, far) = (goes_along(1e-3), goes_along(1e-6));
+    println!("{near} {far}");
+    assert!(
+        near > 40.0 && far < 30.0,
+        "within tos mindist it is heard ({near} us), beyond it is not ({far} us)"
+    );
+}
+
+#[test]
+fn while_the_kernel_is_to_insert_a_leap_second_nothing_glides() {
+    // 2026-06-30 12:00 UTC. Switching its loop off and on would have the kernel forget the leap second.
+    let fastest = |leap| {
+        let mut world = lan().world_at(1_782_820_800, 1);
+        world.servers[0].leap = leap;
+        let mut watched = Watched::up_to(world, 1, 30_000.0);
+        watched.world.hosts[0].clock.step(5e-3);
+        watched.run(32_000.0);
+        assert!(watched.errors[32_000].abs() < 0.1e-3, "it is right again");
+        watched.errors[30_001..].windows(2).map(|e| (e[1] - e[0]).abs()).fold(0f64, f64::max) * 1e3
+    };
+    let (armed, usual) = (fastest(Leap::Insert), fastest(Leap::None));
+    assert!(armed < 0.55 && usual > 0.9, "ms in a second: {armed} and {usual}");
 }

@@ -49,10 +49,7 @@ impl Coloured {
 
     /// What is believed `dt` seconds after the newest sample; before it, where it was then.
     pub(super) fn belief(&self, dt: f64) -> State {
-        if dt > 0.0 {
-            return self.known.predict(dt, self.wander);
-        }
-        State { x: self.known.x + self.known.f * dt, ..self.known }
+        self.known.at(dt, self.wander)
     }
 
     /// Forgets the path's error; `belief` holds at the time of the newest sample.

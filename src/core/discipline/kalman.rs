@@ -59,6 +59,11 @@ impl State {
         }
     }
 
+    /// What is believed of `dt` seconds later; of a time before, where it was then.
+    pub(super) fn at(&self, dt: f64, wander: f64) -> Self {
+        if dt > 0.0 { self.predict(dt, wander) } else { Self { x: self.x + self.f * dt, ..*self } }
+    }
+
     /// The state when `said` of the offset is known, too.
     pub(super) fn knowing(&self, said: &Gaussian) -> Self {
         let less = 1.0 + said.precision * self.xx;

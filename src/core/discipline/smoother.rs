@@ -50,10 +50,7 @@ impl Smoother {
 
     /// What is believed `dt` seconds after the newest sample; before it, where it was then.
     pub(super) fn belief(&self, dt: f64) -> State {
-        if dt > 0.0 {
-            return self.newest.predict(dt, self.wander);
-        }
-        State { x: self.newest.x + self.newest.f * dt, ..self.newest }
+        self.newest.at(dt, self.wander)
     }
 
     /// Forgets the samples; `belief` holds at the time of the newest one.
