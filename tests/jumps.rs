@@ -153,7 +153,7 @@ fn a_step_of_the_frequency_is_over_after_five_polls() {
 
 #[test]
 fn a_step_of_the_phase_is_over_after_five_polls() {
-    all_within(FACTOR, &[], &worlds(), |scenario, seed| {
+    all_within(FACTOR, &[("internet", 6.90)], &worlds(), |scenario, seed| {
         let mut watched = Watched::new(scenario, seed);
         watched.world.hosts[0].clock.step(1e-3);
         watched.excess_after_five_polls()

@@ -18,6 +18,7 @@ pub use steering::{Push, Steering, Turns};
 pub use trust::{Drift, Record};
 
 use super::contract::Now;
+use super::filter::PHI;
 use crate::config::model::Tinker;
 use crate::units::{MonoTime, PollExponent, Ppm, Seconds};
 
@@ -76,6 +77,8 @@ const COMFORTABLE: u8 = 8;
 /// A source whose rate is so many standard errors and so much (s/s) off the clock's does not follow UTC, as the others
 /// do. A margin of 1 ppm is for what the errors do not know.
 const FOREIGN: (f64, f64) = (5.0, 1e-6);
+/// The clock's rate is off by no more than so many standard errors.
+const SURE: f64 = 3.0;
 /// The step threshold that ntpd has by default, seconds.
 const USUAL_STEP: f64 = 0.128;
 /// Weight of the newest value in the running averages for display (RFC 5905: CLOCK_AVG).
@@ -154,11 +157,20 @@ impl Discipline {
         let half = Seconds::new(elapsed.get().max(0.0) / 2.0);
         let before = self.steering.correction(sample.at + half * -1.0);
         let after = self.steering.correction(sample.at + half);
+        // Of the 15 ppm that a clock may be off by, we know better by now.
+        let surplus = (PHI - self.rate_error()) * elapsed.get().max(0.0);
         Sample {
             offset: sample.offset + Seconds::new(f64::midpoint(before, after)),
             delay: sample.delay - Seconds::new(after - before),
+            reading_error: Seconds::new((sample.reading_error.get() - surplus).max(0.0)),
             ..*sample
         }
+    }
+
+    /// How far the clock's own rate may be off, s/s.
+    fn rate_error(&self) -> f64 {
+        let known = self.target.filter(|_| self.state == State::Synchronised);
+        known.map_or(PHI, |t| (SURE * t.rate_error).min(PHI))
     }
 
     /// The state.
