@@ -18,6 +18,8 @@ const SLEW_TIME: f64 = 8.0;
 const CERTAIN: f64 = 10.0;
 /// The kernel's resolution of a slew, seconds.
 const MICRO: f64 = 1e-6;
+/// Less is left alone, seconds: a slew of 1 µs would leave about as much on the other side, and be taken back.
+const NEAR: f64 = 0.6e-6;
 /// The kernel's resolution of the frequency: ppm in 16.16 fixed point.
 const PPM_SCALE: f64 = 65_536.0;
 /// The part of its phase that the kernel's loop works off each second, at its shortest time constant (SHIFT_PLL).
@@ -190,7 +192,7 @@ impl Steering {
         } else if gliding {
             push.glide = Some((0, left));
         }
-        if remaining.abs() >= 0.6 * MICRO {
+        if remaining.abs() >= NEAR {
             let time = if glides || remaining.abs() > CERTAIN * error { 1.0 } else { SLEW_TIME };
             let amount = (remaining / time).clamp(-SLEW_MAX, SLEW_MAX);
             let micros = (amount / MICRO).round() as i32;
