@@ -198,11 +198,11 @@ impl Daemon {
         self.status("voluntary_ctxt_switches")
     }
 
-    /// Resident memory of all its processes, kB.
-    pub fn memory(&self) -> u64 {
+    /// Resident memory of all its processes, kB: `VmRSS`, or a part of it.
+    pub fn memory(&self, which: &str) -> u64 {
         let of = |pid: &String| -> Option<u64> {
             let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-            text.lines().find(|l| l.starts_with("VmRSS"))?.split_whitespace().nth(1)?.parse().ok()
+            text.lines().find(|l| l.starts_with(which))?.split_whitespace().nth(1)?.parse().ok()
         };
         self.pids().iter().filter_map(of).sum()
     }

@@ -112,8 +112,8 @@ impl Sheet {
             least("10,000 restrict entries / 10: rate", rate("10000 entries"), 0.95),
             least("1,000,000 sources / 10,000: rate", rate("1000000 sources"), 0.9),
             most(
-                "RSS with 1,000,000 sources beyond idle, kB",
-                us("memory 1000000 sources") - us("memory"),
+                "own memory for 1,000,000 sources, kB",
+                us("own 1000000 sources") - us("own"),
                 4096.0,
             ),
             most("RSS idle, kB", us("memory"), 4096.0),
