@@ -111,11 +111,7 @@ impl Sheet {
             least("signed with AES-128-CMAC / unsigned rate", rate("cmac"), 0.7),
             least("10,000 restrict entries / 10: rate", rate("10000 entries"), 0.95),
             least("1,000,000 sources / 10,000: rate", rate("1000000 sources"), 0.9),
-            most(
-                "own memory for 1,000,000 sources, kB",
-                us("own 1000000 sources") - us("own"),
-                4096.0,
-            ),
+            most("own memory for 1,000,000 sources, kB", us("own 1000000 sources") - us("own"), 4096.0),
             most("RSS idle, kB", us("memory"), 4096.0),
             most("start to first answer, ms", us("first answer"), 20.0),
             most("start to first sync (iburst, LAN), s", us("first sync"), 3.0),
