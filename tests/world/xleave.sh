@@ -14,7 +14,7 @@ bindcmdaddress $work/cmd/sock
 cmdport 0
 pidfile $work/client.pid
 logdir $work/measured
-log measurements rawmeasurements
+log rawmeasurements
 CONF
 exec_tame lan "$peers/chronyd" -x -d -u root -f "$work/client.conf" > "$work/log/client" 2>&1 &
 pids+=($!)

@@ -103,11 +103,15 @@ impl Bank {
 
     /// Each filter gets a twin that knows the rate only within `sigma`, s/s.
     pub(super) fn doubt(&mut self, sigma: f64) {
+        self.add_twins(WRONG_SELDOM, |belief| State { ff: sigma * sigma, ..belief });
+    }
+
+    /// Each filter gets a twin that begins with another belief and is less likely by `seldom` (logarithm).
+    fn add_twins(&mut self, seldom: f64, other_belief: impl Fn(State) -> State) {
         let mut others = self.models.clone();
         for other in &mut others {
-            let belief = other.filter.belief(0.0);
-            other.filter.begin_anew(State { ff: sigma * sigma, ..belief });
-            other.log_weight -= WRONG_SELDOM;
+            other.filter.begin_anew(other_belief(other.filter.belief(0.0)));
+            other.log_weight -= seldom;
         }
         self.models.append(&mut others);
     }
@@ -164,19 +168,17 @@ impl Bank {
     /// the rate by `rate`, as far as a clock can have it. The samples decide.
     pub(super) fn jump(&mut self, since: f64, offset: (f64, f64), rate: f64) {
         self.decide();
-        let mut of_rate = self.models.clone();
-        let ratio = rate / USUAL_RATE;
-        for (model, other) in self.models.iter_mut().zip(&mut of_rate) {
-            let mut belief = model.filter.belief(since);
-            (belief.x, belief.xx, belief.xf) = (offset.0, offset.1, 0.0);
-            model.filter.begin_anew(belief);
-            belief.f += rate;
-            belief.ff += rate * rate;
-            other.filter.begin_anew(belief);
-            other.log_weight -= RATE_SELDOM + ratio.mul_add(ratio, 1.0).ln();
+        for model in &mut self.models {
+            let belief = model.filter.belief(since);
+            model.filter.begin_anew(State { x: offset.0, xx: offset.1, xf: 0.0, ..belief });
         }
         if rate.abs() < FASTEST {
-            self.models.append(&mut of_rate);
+            let ratio = rate / USUAL_RATE;
+            self.add_twins(RATE_SELDOM + ratio.mul_add(ratio, 1.0).ln(), |belief| State {
+                f: belief.f + rate,
+                ff: belief.ff + rate * rate,
+                ..belief
+            });
         }
     }
 
