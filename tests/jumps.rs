@@ -18,12 +18,15 @@ use sim::scenario::{CLIENT, Scenario};
 use sim::sweep::in_parallel;
 use sim::world::World;
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// When it happens: the loop has long settled.
 const EVENT: f64 = 40_000.0;
 /// Ours may be worse than usual by this factor afterwards.
 const FACTOR: f64 = 3.0;
-const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
+const SEEDS: RangeInclusive<u64> = 1..=5;
+/// The same, where luck decides much.
+const MANY: RangeInclusive<u64> = 1..=20;
 
 /// A world, and its client's clock second by second.
 struct Watched {
@@ -119,8 +122,18 @@ fn all_within(
     scenarios: &[Scenario],
     judge: impl Fn(&Scenario, u64) -> f64 + Sync,
 ) {
+    all_seeds_within(SEEDS, limit, today, scenarios, judge);
+}
+
+fn all_seeds_within(
+    seeds: RangeInclusive<u64>,
+    limit: f64,
+    today: &[(&str, f64)],
+    scenarios: &[Scenario],
+    judge: impl Fn(&Scenario, u64) -> f64 + Sync,
+) {
     let runs: Vec<(Scenario, u64)> =
-        scenarios.iter().flat_map(|scenario| SEEDS.map(|seed| (*scenario, seed))).collect();
+        scenarios.iter().flat_map(|scenario| seeds.clone().map(|seed| (*scenario, seed))).collect();
     let figures = in_parallel(&runs, |(scenario, seed)| judge(scenario, *seed));
     let (mut told, mut past, mut worst) = (Vec::new(), Vec::new(), BTreeMap::new());
     for ((scenario, seed), figure) in runs.iter().zip(figures) {
@@ -144,7 +157,7 @@ fn all_within(
 
 #[test]
 fn a_step_of_the_frequency_is_over_after_five_polls() {
-    all_within(FACTOR, &[], &worlds(), |scenario, seed| {
+    all_seeds_within(MANY, FACTOR, &[], &worlds(), |scenario, seed| {
         let mut watched = Watched::new(scenario, seed);
         watched.world.hosts[0].clock.drift += 5e-6;
         watched.excess_after_five_polls()
@@ -153,7 +166,7 @@ fn a_step_of_the_frequency_is_over_after_five_polls() {
 
 #[test]
 fn a_step_of_the_phase_is_over_after_five_polls() {
-    all_within(FACTOR, &[("internet", 6.90)], &worlds(), |scenario, seed| {
+    all_seeds_within(MANY, FACTOR, &[], &worlds(), |scenario, seed| {
         let mut watched = Watched::new(scenario, seed);
         watched.world.hosts[0].clock.step(1e-3);
         watched.excess_after_five_polls()

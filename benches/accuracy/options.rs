@@ -10,6 +10,7 @@ usage: make accuracy ARGS=\"[SCENARIO...] [OPTION...]\"
   SCENARIO...       rows of the table; without any: all
   --plot DIR        also write SVG charts there
   --worlds          instead: worlds that are not in the table, ours beside plain loops
+  --first N         number of the first world (0); those from 240 on have chosen nothing
   --count N         so many worlds (240)
   --world N         only world number N, again and in detail
   --law L           a world of this law of queueing, with:
@@ -33,6 +34,7 @@ pub(crate) struct Options {
     pub(crate) names: Vec<String>,
     pub(crate) plot: Option<PathBuf>,
     pub(crate) worlds: bool,
+    pub(crate) first: u64,
     pub(crate) count: u64,
     pub(crate) world: Option<u64>,
     pub(crate) custom: Option<Custom>,
@@ -53,6 +55,7 @@ impl Options {
             names: Vec::new(),
             plot: None,
             worlds: false,
+            first: 0,
             count: 240,
             world: None,
             custom: None,
@@ -75,6 +78,7 @@ impl Options {
                 }
                 "--plot" => options.plot = Some(PathBuf::from(value())),
                 "--worlds" => options.worlds = true,
+                "--first" => options.first = number(word, &value()),
                 "--count" => options.count = number(word, &value()),
                 "--world" => options.world = Some(number(word, &value())),
                 "--seeds" => options.seeds = Some(number::<u64>(word, &value()).max(1)),

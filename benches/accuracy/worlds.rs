@@ -16,7 +16,8 @@ pub(crate) fn print(options: &Options) {
     if let Some(index) = options.world {
         return detail(&Place::new(index), &seeds, options.duration);
     }
-    let places: Vec<Place> = (0..options.count).map(Place::new).collect();
+    let last = options.first.saturating_add(options.count);
+    let places: Vec<Place> = (options.first..last).map(Place::new).collect();
     let one_by_one = |place: &Place| -> Vec<Comparison> {
         seeds.iter().map(|seed| place.judge(*seed, options.duration)).collect()
     };

@@ -53,6 +53,17 @@ impl Filter {
         }
     }
 
+    /// Logarithm of the probability density of a sample's offset, in units of that between its bounds.
+    fn foretold(&self, new: &Seen, queueing: f64) -> f64 {
+        let told = match self {
+            Self::Intervals(smoother) => smoother.foretold(new),
+            Self::Coloured(filter) => {
+                filter.foretold(new, queueing * queueing) + (2.0 * new.interval.half).ln()
+            }
+        };
+        if told.is_nan() { IMPOSSIBLE } else { told.clamp(IMPOSSIBLE, -IMPOSSIBLE) }
+    }
+
     fn begin_anew(&mut self, belief: State) {
         match self {
             Self::Intervals(smoother) => smoother.begin_anew(belief),
@@ -73,11 +84,17 @@ pub(super) struct Bank {
     models: Vec<Model>,
 }
 
-/// What the bank believes.
+/// What the bank believes: means and spreads, between the filters, too.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mean {
-    /// Mean and spread, between the filters, too.
-    pub(super) state: State,
+    /// Offset, seconds.
+    pub(super) x: f64,
+    /// Rate, s/s.
+    pub(super) f: f64,
+    /// Variance of the offset, s².
+    pub(super) xx: f64,
+    /// Variance of the rate.
+    pub(super) ff: f64,
     /// Logarithmic mean of the wander, s/s per √s.
     pub(super) wander: f64,
 }
@@ -147,20 +164,36 @@ impl Bank {
         let Some(new) = window.back() else { return };
         let mut passed = Passed::with_capacity(window.len());
         for model in &mut self.models {
-            // The probability densities of the measured offset, in units of that between the bounds.
-            let told = match &mut model.filter {
+            model.log_weight = FORGETTING * model.log_weight + model.filter.foretold(new, queueing);
+            match &mut model.filter {
                 Filter::Intervals(smoother) => smoother.take(window, &mut passed),
-                Filter::Coloured(filter) => {
-                    filter.take(new, queueing * queueing) + (2.0 * new.interval.half).ln()
-                }
-            };
-            let finite = if told.is_nan() { IMPOSSIBLE } else { told.clamp(IMPOSSIBLE, -IMPOSSIBLE) };
-            model.log_weight = FORGETTING * model.log_weight + finite;
+                Filter::Coloured(filter) => filter.take(new, queueing * queueing),
+            }
         }
         let best = self.best();
         for model in &mut self.models {
             model.log_weight = (model.log_weight - best).max(LEAST);
         }
+    }
+
+    /// Logarithm of the probability density that all together foretell for the offset of a sample, in units of that between
+    /// its bounds.
+    pub(super) fn foretold(&self, new: &Seen, queueing: f64) -> f64 {
+        let best = self.best();
+        let (mut all, mut told) = (0.0, 0.0);
+        for model in &self.models {
+            let weight = (model.log_weight - best).exp();
+            all += weight;
+            told += weight * model.filter.foretold(new, queueing).exp();
+        }
+        f64::max(told / all, f64::MIN_POSITIVE).ln()
+    }
+
+    /// Whether what is believed `dt` seconds after the newest sample `fits`: by all, or, while twins compete,
+    /// by one of the two kinds.
+    pub(super) fn is_foretold(&self, dt: f64, fits: impl Fn(&Mean) -> bool) -> bool {
+        let mut kinds = self.models.chunks(MODELS);
+        fits(&self.mean(dt)) || (self.models.len() > MODELS && kinds.any(|kind| fits(&mean(kind, dt))))
     }
 
     /// Something jumped, `since` seconds after the newest sample or before: `offset` (mean and variance) is where the
@@ -193,28 +226,35 @@ impl Bank {
     }
 
     fn best(&self) -> f64 {
-        self.models.iter().map(|m| m.log_weight).fold(f64::NEG_INFINITY, f64::max)
+        best(&self.models)
     }
 
     /// The mean by the weights, `dt` seconds after the newest sample, with the spread between the members added to their
     /// own.
     pub(super) fn mean(&self, dt: f64) -> Mean {
-        let best = self.best();
-        let weights: Vec<f64> = self.models.iter().map(|m| (m.log_weight - best).exp()).collect();
-        let total: f64 = weights.iter().sum();
-        let beliefs: Vec<State> = self.models.iter().map(|m| m.filter.belief(dt)).collect();
-        let mean = |value: &dyn Fn(&State) -> f64| -> f64 {
-            beliefs.iter().zip(&weights).map(|(s, w)| w * value(s)).sum::<f64>() / total
-        };
-        let (x, f) = (mean(&|s| s.x), mean(&|s| s.f));
-        let state = State {
-            x,
-            f,
-            xx: mean(&|s| s.xx + (s.x - x).powi(2)),
-            xf: mean(&|s| s.xf + (s.x - x) * (s.f - f)),
-            ff: mean(&|s| s.ff + (s.f - f).powi(2)),
-        };
-        let wanders = self.models.iter().zip(&weights).map(|(m, w)| w * m.filter.wander().ln());
-        Mean { state, wander: (wanders.sum::<f64>() / total).exp() }
+        mean(&self.models, dt)
+    }
+}
+
+fn best(models: &[Model]) -> f64 {
+    models.iter().map(|m| m.log_weight).fold(f64::NEG_INFINITY, f64::max)
+}
+
+fn mean(models: &[Model], dt: f64) -> Mean {
+    let best = best(models);
+    let weights: Vec<f64> = models.iter().map(|m| (m.log_weight - best).exp()).collect();
+    let total: f64 = weights.iter().sum();
+    let beliefs: Vec<State> = models.iter().map(|m| m.filter.belief(dt)).collect();
+    let mean = |value: &dyn Fn(&State) -> f64| -> f64 {
+        beliefs.iter().zip(&weights).map(|(s, w)| w * value(s)).sum::<f64>() / total
+    };
+    let (x, f) = (mean(&|s| s.x), mean(&|s| s.f));
+    let wanders = models.iter().zip(&weights).map(|(m, w)| w * m.filter.wander().ln());
+    Mean {
+        x,
+        f,
+        xx: mean(&|s| s.xx + (s.x - x).powi(2)),
+        ff: mean(&|s| s.ff + (s.f - f).powi(2)),
+        wander: (wanders.sum::<f64>() / total).exp(),
     }
 }

@@ -57,9 +57,21 @@ impl Coloured {
         *self = Self::new(self.wander, self.stay, belief);
     }
 
-    /// Takes a sample whose path has an error of this variance. Gives the logarithm of the probability density
-    /// that was foretold for its offset by the samples before it and by its round trip.
-    pub(super) fn take(&mut self, new: &Seen, variance: f64) -> f64 {
+    /// Logarithm of the probability density that is foretold for the offset of a sample whose path has an error of this
+    /// variance, by the samples before it and by its round trip.
+    pub(super) fn foretold(&self, new: &Seen, variance: f64) -> f64 {
+        let Expected { spread, miss, .. } = self.expect(new, variance);
+        -0.5 * (miss * miss / spread + spread.ln() + LN_TAU)
+    }
+
+    /// Takes it.
+    pub(super) fn take(&mut self, new: &Seen, variance: f64) {
+        let Expected { mut both, gains, spread, miss } = self.expect(new, variance);
+        both.learn(gains, spread, miss);
+        (self.known, self.path) = (both.s, Some(both.p));
+    }
+
+    fn expect(&self, new: &Seen, variance: f64) -> Expected {
         let fresh = PathError { e: 0.0, ee: variance, xe: 0.0, fe: 0.0 };
         let old = self.path.map(|p| p.predict(new.dt, (-new.dt / self.stay).exp(), variance));
         let p = old.filter(|p| p.e * p.e + p.ee < FOREIGN * variance).unwrap_or(fresh);
@@ -74,11 +86,18 @@ impl Coloured {
         let gains = [s.xx + p.xe, s.xf + p.fe, p.xe + p.ee];
         // Offset and error are hardly known, their sum is: no rounding may make that a certainty.
         let spread = (gains[0] + gains[2] + new.interval.reading).max(ROUNDING * (s.xx + p.ee));
-        let miss = new.interval.middle - s.x - p.e;
-        both.learn(gains, spread, miss);
-        (self.known, self.path) = (both.s, Some(both.p));
-        -0.5 * (miss * miss / spread + spread.ln() + LN_TAU)
+        Expected { both, gains, spread, miss: new.interval.middle - s.x - p.e }
     }
+}
+
+/// What is believed when a sample comes, before its offset is looked at; and by how much that is off.
+struct Expected {
+    both: Both,
+    /// Covariances of the measured offset with offset, rate and the path's error.
+    gains: [f64; 3],
+    /// Variance of the measured offset.
+    spread: f64,
+    miss: f64,
 }
 
 /// Clock and path.
@@ -187,7 +206,7 @@ mod tests {
         let mut filter = Coloured::new(1e-9, 1200.0, UNKNOWN);
         filter.take(&seen(0.0, 0.0), 1e-6);
         let step = 1e-5;
-        let density = |i: i32| filter.clone().take(&seen(600.0, f64::from(i) * step), 1e-6).exp();
+        let density = |i: i32| filter.foretold(&seen(600.0, f64::from(i) * step), 1e-6).exp();
         let sum: f64 = (-1000..1000).map(density).sum();
         assert!((sum * step - 1.0).abs() < 1e-3, "{sum}");
     }

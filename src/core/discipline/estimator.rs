@@ -12,12 +12,13 @@
 //! `docs/discipline.md` derives it.
 
 use super::bank::Bank;
+use super::fit::{Fit, OPEN, WINDOW};
 use super::interval::Interval;
 use super::kalman::State;
 use super::path::Path;
 use super::smoother::Seen;
+use super::suspicion::{Suspicion, Verdict};
 use crate::units::{MonoTime, Ppm, Seconds};
-use std::collections::VecDeque;
 
 /// One measurement of a source.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -49,10 +50,6 @@ pub struct Estimate {
     pub wander: f64,
 }
 
-/// Samples fitted together. Twice and four times as many gain nothing: what older ones say is kept as Gaussians.
-const WINDOW: usize = 32;
-/// A belief so many standard deviations beyond an interval: an outlier, or, when it repeats, a jump.
-const GATE: f64 = 3.5;
 /// Outliers that make a jump, no sample between them having spoken against it.
 const JUMP: usize = 2;
 /// So many samples that fit, though they say nothing for sure, are enough to forget an outlier.
@@ -62,11 +59,6 @@ const RECOVERY: u32 = 24;
 /// As long as there are no more samples than this, all are weighed anew with each: the first packets
 /// of all are often late (address resolution, cold caches), and only the later ones tell.
 const ANEW: usize = 16;
-/// Before the first sample, and after a jump, the offset is believed to be the sample's, with a variance so many times
-/// the sample's own: nearly nothing, and not so much more that rounding is felt.
-const OPEN: f64 = 100.0;
-/// Samples over which the typical error is averaged.
-const TYPICAL: f64 = 16.0;
 
 /// The estimator of one source.
 #[derive(Clone, Debug)]
@@ -78,11 +70,10 @@ pub struct Estimator {
     /// From where offsets are counted, seconds: they may be decades, and are wanted to nanoseconds.
     origin: f64,
     path: Path,
-    bank: Bank,
-    /// The last samples, oldest first.
-    window: VecDeque<Seen>,
-    /// When the newest of them was measured.
-    at: MonoTime,
+    /// What is believed.
+    fit: Fit,
+    /// And what may be true instead.
+    suspicion: Option<Suspicion>,
     /// Samples that did not fit, and against which none has spoken since.
     misfits: Vec<Sample>,
     /// By how much the newest of them was off, and the samples since then that said nothing about it.
@@ -105,9 +96,8 @@ impl Estimator {
             doubt: None,
             origin: 0.0,
             path: Path::default(),
-            bank: Bank::default(),
-            window: VecDeque::new(),
-            at: MonoTime::ZERO,
+            fit: Fit::default(),
+            suspicion: None,
             misfits: Vec::new(),
             misfit: 0.0,
             neutral: 0,
@@ -127,21 +117,22 @@ impl Estimator {
     pub fn sample(&mut self, sample: &Sample) {
         if self.path.take(sample.delay.get().max(0.0)) {
             // By the new route's shortest trip the old samples would say what they do not.
-            self.forget_window();
+            self.fit.forget_samples();
+            self.suspicion = None;
         }
         self.taken = self.taken.saturating_add(1);
         if self.taken > ANEW {
             self.early = Vec::new();
-            for seen in &mut self.window {
-                seen.interval = self.path.interval(&seen.sample);
+            self.fit.reconsider(&self.path);
+            if let Some(suspicion) = &mut self.suspicion {
+                suspicion.reconsider(&self.path);
             }
             self.take(sample);
             return;
         }
         self.early.push(*sample);
         self.origin = self.early.first().map_or(0.0, |first| first.offset.get());
-        self.bank = Bank::default();
-        self.forget_window();
+        self.fit = Fit::default();
         self.misfits.clear();
         for sample in std::mem::take(&mut self.early) {
             self.take(&sample);
@@ -166,35 +157,56 @@ impl Estimator {
     fn take(&mut self, sample: &Sample) {
         let sample = &Sample { offset: sample.offset - Seconds::new(self.origin), ..*sample };
         let interval = self.path.interval(sample);
-        if self.bank.is_empty() {
-            self.bank = self.first_bank(&interval);
-            self.at = sample.at;
+        if self.fit.is_empty() {
+            self.fit = Fit::new(self.first_bank(&interval), sample.at);
         }
-        let expected = self.bank.mean(sample.at.since(self.at).get().max(0.0)).state;
-        let fits = |offset: f64| interval.surprise(offset, expected.xx) <= GATE;
-        if fits(expected.x) {
+        if self.suspects(sample, interval) {
+            return;
+        }
+        let seen = self.fit.seen(sample, interval);
+        if self.fit.fits(&seen) {
             // What fits a jump as well says nothing about it.
             self.neutral = self.neutral.saturating_add(1);
-            if !fits(expected.x + self.misfit) || self.neutral > NEUTRAL {
+            if !self.fit.fits_jumped(&seen, self.misfit) || self.neutral > NEUTRAL {
                 self.misfits.clear();
             }
             self.recovering = self.recovering.saturating_sub(1);
-            self.fit(sample, interval);
+            self.fit(seen);
             if self.recovering == 0 && self.taken > ANEW {
-                self.bank.decide();
+                self.fit.decide();
             }
             return;
         }
         self.misfits.push(*sample);
-        (self.misfit, self.neutral) = (interval.middle - expected.x, 0);
+        (self.misfit, self.neutral) = (self.fit.miss(&seen).0, 0);
         if self.misfits.len() == JUMP {
             self.jump(self.misfit);
         }
     }
 
+    /// Weighs a suspicion, or raises one. Gives whether it turned out to be right: then the sample is taken.
+    fn suspects(&mut self, sample: &Sample, interval: Interval) -> bool {
+        match self.suspicion.take().map(|s| s.weigh(&self.fit, sample, interval, &self.path)) {
+            Some(Verdict::Confirmed(fit)) => {
+                self.fit = fit;
+                self.misfits.clear();
+                self.recovering = RECOVERY;
+                return true;
+            }
+            Some(Verdict::Open(suspicion)) => self.suspicion = Some(suspicion),
+            // Before that, what looks like a jump may be a wander that is not known yet.
+            None | Some(Verdict::Dismissed) if self.path.trips() > WINDOW && self.recovering == 0 => {
+                self.suspicion = Suspicion::raised(&self.fit, sample, interval, &self.path);
+            }
+            _ => {}
+        }
+        false
+    }
+
     /// The last samples did not fit, so it is not they that are wrong: the clock, the source or the path
     /// jumped, some time after the last that fitted. `by` is how far off the newest is.
     fn jump(&mut self, by: f64) {
+        self.suspicion = None;
         let mut misfits = std::mem::take(&mut self.misfits);
         let Some(origin) = misfits.first().map(|first| first.offset) else { return };
         self.origin += origin.get();
@@ -202,53 +214,32 @@ impl Estimator {
             sample.offset -= origin;
         }
         let (Some(first), Some(last)) = (misfits.first(), misfits.last()) else { return };
-        self.forget_window();
-        // Before now, where samples in between said nothing about it: they have moved the belief on.
-        let since = first.at.since(self.at).get();
-        let rate = by / last.at.since(self.at).get().max(1.0);
-        let interval = self.path.interval(first);
-        self.bank.jump(since, (interval.middle, OPEN * interval.variance()), rate);
-        self.at = first.at;
+        self.fit.jump(first, &self.path.interval(first), last.at, by);
         self.recovering = RECOVERY;
         for sample in &misfits {
-            self.fit(sample, self.path.interval(sample));
+            self.fit(self.fit.seen(sample, self.path.interval(sample)));
         }
     }
 
-    fn fit(&mut self, sample: &Sample, interval: Interval) {
-        let dt = sample.at.since(self.at).get().max(0.0);
-        self.at = self.at.max(sample.at);
-        if self.window.len() == WINDOW {
-            self.window.pop_front();
-            let next = self.window.front().map_or(dt, |seen| seen.dt);
-            self.bank.let_go(next);
+    fn fit(&mut self, seen: Seen) {
+        if !self.fit.take(seen, &self.path) {
+            // Nothing was learnt from all that: it begins anew.
+            self.fit = Fit::new(self.first_bank(&seen.interval), seen.sample.at);
+            self.suspicion = None;
+            self.fit.take(Seen { dt: 0.0, ..seen }, &self.path);
         }
-        self.window.push_back(Seen { sample: *sample, dt, interval });
-        self.bank.take(&self.window, self.path.queueing());
-        if self.window.len() > 1 && !self.bank.is_sound() {
-            // Samples that contradict one another beyond the numbers' range: nothing was learnt from them.
-            self.bank = self.first_bank(&interval);
-            self.forget_window();
-            self.fit(sample, interval);
-        }
-    }
-
-    /// Forgets the samples; what they made believe stays.
-    fn forget_window(&mut self) {
-        self.bank.begin_anew();
-        self.window.clear();
     }
 
     /// What is known at `at`, which may lie before or after the last sample; `None` before any.
     #[must_use]
     pub fn estimate(&self, at: MonoTime) -> Option<Estimate> {
-        let told = (!self.bank.is_empty()).then(|| self.bank.mean(at.since(self.at).get()))?;
+        let told = (!self.fit.is_empty()).then(|| self.fit.mean(at))?;
         Some(Estimate {
-            offset: told.state.x + self.origin,
-            rate: told.state.f,
-            offset_variance: told.state.xx,
-            rate_variance: told.state.ff,
-            sample_error: self.typical_error(),
+            offset: told.x + self.origin,
+            rate: told.f,
+            offset_variance: told.xx,
+            rate_variance: told.ff,
+            sample_error: self.fit.typical_error(),
             wander: told.wander,
         })
     }
@@ -262,15 +253,6 @@ impl Estimator {
             bank.doubt(sigma);
         }
         bank
-    }
-
-    /// The error of a single sample that carries as much as the last ones do on average.
-    fn typical_error(&self) -> f64 {
-        let mut information = 0.0;
-        for (n, seen) in self.window.iter().enumerate() {
-            information += (1.0 / seen.interval.variance() - information) / (n as f64 + 1.0).min(TYPICAL);
-        }
-        f64::max(information, f64::MIN_POSITIVE).sqrt().recip()
     }
 }
 

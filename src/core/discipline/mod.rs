@@ -6,11 +6,13 @@
 mod bank;
 mod coloured;
 mod estimator;
+mod fit;
 mod interval;
 mod kalman;
 mod path;
 mod smoother;
 mod steering;
+mod suspicion;
 mod trust;
 
 pub use estimator::{Estimate, Estimator, Sample};
@@ -83,6 +85,8 @@ const SURE: f64 = 3.0;
 const USUAL_STEP: f64 = 0.128;
 /// Weight of the newest value in the running averages for display (RFC 5905: CLOCK_AVG).
 const AVERAGE: f64 = 0.25;
+/// The same for the time between updates: among several sources it is never twice the same.
+const RHYTHM: f64 = 0.1;
 
 /// The discipline of one clock.
 #[derive(Clone, Debug)]
@@ -97,6 +101,8 @@ pub struct Discipline {
     steering: Steering,
     target: Option<Combined>,
     updated: MonoTime,
+    /// Running average of the time between updates, seconds.
+    rhythm: f64,
     started: Option<MonoTime>,
     spike_since: MonoTime,
     last_residual: Option<f64>,
@@ -120,6 +126,7 @@ impl Discipline {
             steering: Steering::new(now.mono, start),
             target: None,
             updated: now.mono,
+            rhythm: 0.0,
             started: None,
             spike_since: now.mono,
             last_residual: None,
@@ -306,6 +313,7 @@ impl Discipline {
             self.wander = (self.wander.powi(2) * (1.0 - AVERAGE) + change * change * AVERAGE).sqrt();
         }
         self.last_residual = Some(residual);
+        self.rhythm += RHYTHM * (now.mono.since(self.updated).get() - self.rhythm);
         self.updated = now.mono;
         self.target = Some(combined);
     }
@@ -313,7 +321,9 @@ impl Discipline {
     /// The frequency to tell the kernel after an update; `None` if it stays.
     pub fn new_frequency(&mut self, now: Now) -> Option<Ppm> {
         let target = self.target.filter(|_| self.steers)?;
-        self.steering.set_frequency(now.mono, Ppm::from_rate(target.rate))
+        let error = SURE * target.rate_error;
+        let fine = self.steering.fine(now.mono, self.goal(&target, now.mono), error, self.rhythm);
+        self.steering.set_frequency(now.mono, Ppm::from_rate(target.rate + fine))
     }
 
     /// What the kernel is to be told for the next second; `None` while there is nothing to correct.

@@ -76,6 +76,11 @@ impl Path {
         self.queueing = (spread * NORMAL / 2.0 + assumed) * (1.0 + FEW / n);
     }
 
+    /// From how many round trips the way is known.
+    pub(super) fn trips(&self) -> usize {
+        self.delays.len()
+    }
+
     /// Standard deviation of what queues make an offset wrong by, whatever their law, seconds.
     pub(super) const fn queueing(&self) -> f64 {
         self.queueing

@@ -66,10 +66,15 @@ impl Smoother {
         }
     }
 
-    /// The last of `window` is new: fits all of them together. Gives the logarithm of the probability that
-    /// the others gave it.
-    pub(super) fn take(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) -> f64 {
-        let Some(new) = window.back() else { return 0.0 };
+    /// Logarithm of the probability that the samples so far give a new one.
+    pub(super) fn foretold(&self, new: &Seen) -> f64 {
+        let belief = self.belief(new.dt);
+        new.interval.narrow(belief.x, belief.xx).log_probability
+    }
+
+    /// The last of `window` is new: fits all of them together.
+    pub(super) fn take(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) {
+        let Some(new) = window.back() else { return };
         let foretold = self.belief(new.dt);
         if self.said.is_empty() {
             self.oldest = foretold;
@@ -78,7 +83,6 @@ impl Smoother {
         self.go_forward(window, passed);
         self.go_back(window, passed);
         self.go_forward(window, passed);
-        new.interval.narrow(foretold.x, foretold.xx).log_probability
     }
 
     fn go_forward(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) {

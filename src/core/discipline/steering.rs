@@ -18,8 +18,12 @@ const SLEW_TIME: f64 = 8.0;
 const CERTAIN: f64 = 10.0;
 /// The kernel's resolution of a slew, seconds.
 const MICRO: f64 = 1e-6;
-/// Less is left alone, seconds: a slew of 1 µs would leave about as much on the other side, and be taken back.
+/// Less is no slew, seconds: 1 µs would leave about as much on the other side, and be taken back.
 const NEAR: f64 = 0.6e-6;
+/// The frequency works it off, by no more than this, s/s, unless its own error is larger: less than 1 ms a day.
+const FINE_MOST: f64 = 1e-8;
+/// And in no less than this, seconds.
+const FINE_TIME: f64 = 16.0;
 /// The kernel's resolution of the frequency: ppm in 16.16 fixed point.
 const PPM_SCALE: f64 = 65_536.0;
 /// The part of its phase that the kernel's loop works off each second, at its shortest time constant (SHIFT_PLL).
@@ -236,6 +240,16 @@ impl Steering {
     #[must_use]
     pub fn remaining(&self, at: MonoTime, target: f64) -> f64 {
         target - self.correction(at) - self.pending(at)
+    }
+
+    /// What the frequency is to differ from the true one by, s/s, to work off what is too little for a slew in about `time`
+    /// seconds, until the next update. It is no more than the `error` with which the true one is known, or than a crystal's rate
+    /// changes by within minutes: so it need not end.
+    #[must_use]
+    pub fn fine(&self, at: MonoTime, target: f64, error: f64, time: f64) -> f64 {
+        let left = self.remaining(at, target);
+        let most = error.max(FINE_MOST);
+        if left.abs() < NEAR { (left / time.max(FINE_TIME)).clamp(-most, most) } else { 0.0 }
     }
 
     /// When the first slew may be asked for: at once, but not so late in a second of the wall clock that the
