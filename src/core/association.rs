@@ -288,7 +288,8 @@ impl Association {
         };
         let age = now.since(best.at).get().max(0.0);
         Seconds::new(
-            (best.delay.get() + self.header.root_delay.get()) / 2.0
+            // A negative root delay makes no server closer than it is.
+            (best.delay.get() + self.header.root_delay.get().max(0.0)) / 2.0
                 + self.filter.dispersion_so_far().get()
                 + self.header.root_dispersion.get()
                 + PHI * age

@@ -71,7 +71,7 @@ impl Association {
         if header.stratum == 0 {
             return self.kiss(header).map(Answer::Kissed);
         }
-        self.test_header(header)?;
+        self.test_header(header, precision)?;
         self.local = Some(rx.to);
         self.received = rx.received;
         self.last_answer = Some(now.mono);
@@ -128,7 +128,8 @@ impl Association {
     }
 
     /// TEST3, TEST6 and TEST7: timestamps are there, the server is synchronised, the values make sense.
-    fn test_header(&mut self, header: &Header) -> Result<(), Reject> {
+    /// The reference time is not tested, as in ntpd.
+    fn test_header(&mut self, header: &Header, precision: i8) -> Result<(), Reject> {
         self.flash &= !(flash::UNSYNCHRONISED | flash::HEADER);
         if header.receive.is_zero() || header.transmit.is_zero() {
             self.flash |= flash::INVALID;
@@ -139,11 +140,10 @@ impl Association {
             self.note_header(header);
             return Err(Reject::Unsynchronised);
         }
-        let distance = header.root_delay.to_seconds().get() / 2.0 + header.root_dispersion.to_seconds().get();
-        let backwards = (header.transmit - header.receive).to_seconds().get() < 0.0;
-        let set_later =
-            !header.reference.is_zero() && (header.transmit - header.reference).to_seconds().get() < 0.0;
-        if distance >= MAX_DISPERSION || backwards || set_later {
+        let distance =
+            header.root_delay.to_signed_seconds().get() / 2.0 + header.root_dispersion.to_seconds().get();
+        let held = (header.transmit - header.receive).to_seconds().get();
+        if distance >= MAX_DISPERSION || held < -stamp_error(header.precision, precision) {
             self.flash |= flash::HEADER;
             return Err(Reject::Header);
         }
@@ -155,7 +155,7 @@ impl Association {
             leap: header.leap,
             stratum: Stratum::from_wire(header.stratum),
             precision: header.precision.clamp(-32, 0),
-            root_delay: header.root_delay.to_seconds(),
+            root_delay: header.root_delay.to_signed_seconds(),
             root_dispersion: header.root_dispersion.to_seconds(),
             refid: header.reference_id,
             reftime: header.reference,
@@ -179,6 +179,12 @@ impl Association {
         };
         self.filter.push(stage, floor);
     }
+}
+
+/// How much earlier than its receive timestamp a server's transmit timestamp may be: servers fill the bits below
+/// their precision at random, or cut them off. A precision better than 1 µs is not believed for this.
+fn stamp_error(theirs: i8, ours: i8) -> f64 {
+    [theirs, ours].into_iter().map(|precision| 2f64.powi(i32::from(precision.clamp(-32, 0))).max(1e-6)).sum()
 }
 
 /// Offset and delay from the four timestamps (RFC 5905 figure 15).

@@ -104,7 +104,7 @@ impl System {
         self.reftime = wall;
         self.updated = now;
         let best = peer.filter.best();
-        self.root_delay = peer.header.root_delay + best.map_or(Seconds::ZERO, |s| s.delay);
+        self.root_delay = peer.header.root_delay.max(Seconds::ZERO) + best.map_or(Seconds::ZERO, |s| s.delay);
         let age = best.map_or(0.0, |s| now.since(s.at).get().max(0.0));
         let (offset, error) = if local {
             (Seconds::ZERO, Seconds::ZERO)

@@ -142,8 +142,8 @@ impl NtpDuration {
     }
 }
 
-/// Root delay and root dispersion on the wire: unsigned 16.16 fixed point, 0 to 65,536 s in
-/// steps of 15 µs (RFC 5905 section 6, "NTP short format").
+/// Root delay and root dispersion on the wire: 16.16 fixed point in steps of 15 µs (RFC 5905 section 6, "NTP short
+/// format"). Unsigned, 0 to 65,536 s; ntpd reads the root delay as signed, as it was in RFC 1305.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub struct NtpShort(u32);
 
@@ -171,6 +171,12 @@ impl NtpShort {
     #[must_use]
     pub fn to_seconds(self) -> Seconds {
         Seconds::new(f64::from(self.0) / 65_536.0)
+    }
+
+    /// As floating seconds, where the highest bit is a sign.
+    #[must_use]
+    pub fn to_signed_seconds(self) -> Seconds {
+        Seconds::new(f64::from(self.0.cast_signed()) / 65_536.0)
     }
 }
 
@@ -203,5 +209,12 @@ mod tests {
         assert_eq!(NtpShort::from_seconds(Seconds::new(f64::NAN)).to_bits(), 0);
         assert_eq!(NtpShort::from_seconds(Seconds::new(1e9)).to_bits(), u32::MAX);
         assert_eq!(NtpDuration::from_seconds(Seconds::new(1e30)).to_bits(), i64::MAX);
+    }
+
+    #[test]
+    fn a_root_delay_may_be_negative() {
+        let delay = NtpShort::from_bits(0xffff_8000);
+        assert!((delay.to_signed_seconds().get() + 0.5).abs() < 1e-9);
+        assert!((delay.to_seconds().get() - 65_535.5).abs() < 1e-9);
     }
 }

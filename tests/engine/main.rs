@@ -8,6 +8,7 @@ mod bench;
 mod client;
 mod effects;
 mod floods;
+mod headers;
 mod hostile;
 mod interleaved;
 mod server;
