@@ -101,13 +101,13 @@ impl Counters {
     /// Counts a rejected datagram.
     pub fn reject(&mut self, reason: Reject) {
         let counter = match reason {
-            Reject::Format | Reject::Header => &mut self.bad_format,
+            Reject::Format => &mut self.bad_format,
             Reject::Auth => &mut self.bad_auth,
             Reject::Restricted | Reject::Source => &mut self.restricted,
             Reject::Limited => &mut self.limited,
-            Reject::Mode | Reject::Unasked | Reject::Bogus | Reject::Duplicate | Reject::Unsynchronised => {
-                &mut self.declined
-            }
+            Reject::Mode | Reject::Unasked | Reject::Bogus | Reject::Duplicate => &mut self.declined,
+            // A response to our request was processed, whatever its header says: the association counts why.
+            Reject::Header | Reject::Unsynchronised => &mut self.processed,
         };
         *counter += 1;
     }

@@ -112,3 +112,28 @@ fn a2_a_negative_root_delay_is_used_and_makes_no_server_closer() {
     let mut bench = delay((40.0_f64 * 65_536.0) as u32);
     assert_eq!(bench.variable(None, "stratum"), "16");
 }
+
+#[test]
+fn a3_responses_with_bad_values_are_processed_not_badly_formatted() {
+    let bad: [fn(Header) -> Header; 5] = [
+        |good| Header { transmit: good.receive.offset(Seconds::new(-1.0)), ..good },
+        |good| Header { root_dispersion: NtpShort::from_seconds(Seconds::new(20.0)), ..good },
+        |good| Header { leap: Leap::Unsynchronised, ..good },
+        |good| Header { stratum: 16, ..good },
+        |good| Header { stratum: 0, ..good },
+    ];
+    for change in bad {
+        let mut bench = answered(change);
+        assert_eq!(bench.variable(Some(0), "reach"), "0x0");
+        assert_eq!(bench.variable(None, "ss_badformat"), "0");
+        assert_eq!(bench.variable(None, "ss_declined"), "0");
+        let received = bench.variable(Some(0), "received");
+        assert_eq!(bench.variable(None, "ss_processed"), received);
+        let why: [u32; 2] =
+            ["seldisp", "selbroken"].map(|name| bench.variable(Some(0), name).parse().unwrap());
+        assert_eq!(why.iter().sum::<u32>().to_string(), received, "the association counts why");
+    }
+    let mut bench = Bench::new(setup(vec![server("192.0.2.1")]));
+    bench.deliver(&[0x24; 20], crate::bench::from("192.0.2.1:123"));
+    assert_eq!(bench.variable(None, "ss_badformat"), "1");
+}
