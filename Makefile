@@ -1,4 +1,4 @@
-# rsntpd: what one does with it by hand. `make' lists it.
+# rsntpd: the targets. `make' lists them.
 
 PREFIX  = /usr
 DESTDIR =
@@ -30,7 +30,7 @@ setup: ## install what this machine lacks for all the others (apt-get; needs roo
 build: ## build the daemon: target/release/rsntpd
 	$(CARGO) build --release --locked
 
-demo: ## watch rsntpd at work in a network of its own, in less than a minute (needs root)
+demo: ## run rsntpd in a network of its own and show it, in less than a minute (needs root)
 	@tests/world/demo.sh --ready
 	@if command -v $(CARGO) > /dev/null; then echo "$(CARGO) build --release --locked"; \
 	$(CARGO) build --release --locked; else echo "(no cargo here: showing $(BINARY) as it is)"; fi

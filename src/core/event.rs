@@ -311,11 +311,11 @@ impl Event {
         match self {
             Self::FrequencyInitialized(ppm) => format!("frequency initialized {ppm} from the drift file"),
             Self::FrequencySet(ppm) => format!("frequency set {ppm}"),
-            Self::FrequencyNotSet => "no drift file: the frequency is being learnt".to_owned(),
-            Self::FrequencyMode => "measuring the frequency".to_owned(),
+            Self::FrequencyNotSet => "frequency not initialized: no drift file, measuring".to_owned(),
+            Self::FrequencyMode => "measuring the clock frequency".to_owned(),
             Self::Restart => "restart".to_owned(),
             Self::SpikeDetected(offset) => {
-                format!("spike detected, offset {offset}: waiting to see whether it lasts")
+                format!("spike detected: offset {offset}, ignored unless it persists")
             }
             Self::ClockSync => "clock is synchronized".to_owned(),
             Self::SynchronizedTo { address, stratum, local_unit: None } => {
@@ -333,19 +333,21 @@ impl Event {
             ),
             Self::NoSystemPeer => "no servers reachable".to_owned(),
             Self::LeapArmed(leap) => format!("leap second armed: {}", leap_word(*leap)),
-            Self::LeapDisarmed => "leap second disarmed: the servers no longer announce it".to_owned(),
+            Self::LeapDisarmed => "leap second disarmed: no longer announced by the servers".to_owned(),
             Self::LeapOccurred(leap) => format!("leap second: {}", leap_word(*leap)),
             Self::LeapFile { .. } | Self::LeapFileOld(_) => self.leap_file_text(),
-            Self::NameResolved { name, address } => format!("{name} is {address}"),
+            Self::NameResolved { name, address } => format!("resolved {name} to {address}"),
             Self::NameFailed { name, reason, retry } => {
-                format!("cannot resolve {name}: {reason}; trying again in {:.0} s", retry.get())
+                format!("cannot resolve {name}: {reason}; next attempt in {:.0} s", retry.get())
             }
-            Self::CannotSteer => "NO PERMISSION TO STEER THE CLOCK: measuring and serving only, as under \
-                                  `disable ntp` (CAP_SYS_TIME is missing)"
-                .to_owned(),
+            Self::CannotSteer => {
+                "cannot adjust the system clock (CAP_SYS_TIME missing): serving time without \
+                                  disciplining it, as with \"disable ntp\""
+                    .to_owned()
+            }
             Self::ClockFailed { what, why } => format!("{what} failed: {}", failure_words(*why)),
             Self::Reloaded { added, removed } => {
-                format!("configuration re-read: {added} associations added, {removed} removed")
+                format!("configuration reloaded: {added} associations added, {removed} removed")
             }
             Self::LoopState { offset, frequency, jitter, poll } => format!(
                 "offset {:.6} sec freq {:.3} ppm error {:.6} poll {}",
@@ -391,10 +393,12 @@ impl Event {
     /// As in protostats, with a word on what is not plain.
     fn peer_text(&self) -> String {
         let remark = match self {
-            Self::KissObeyed(_, Kiss::Rate) => ": the server asks us to poll less often (RATE), we do",
-            Self::KissObeyed(_, Kiss::Deny) => ": the server refuses us (DENY), we no longer ask it",
-            Self::KissObeyed(_, Kiss::Restricted) => ": the server refuses us (RSTR), we no longer ask it",
-            Self::BadAuth(_) => ": its answers do not carry the key we expect",
+            Self::KissObeyed(_, Kiss::Rate) => ": rate exceeded (RATE): poll interval increased",
+            Self::KissObeyed(_, Kiss::Deny) => ": access denied (DENY): the server is no longer polled",
+            Self::KissObeyed(_, Kiss::Restricted) => {
+                ": access restricted (RSTR): the server is no longer polled"
+            }
+            Self::BadAuth(_) => ": MAC missing or invalid",
             _ => "",
         };
         // The system status is not looked at: these are events of peers.
@@ -426,7 +430,7 @@ const fn leap_word(leap: Leap) -> &'static str {
 fn failure_words(failure: ClockFailure) -> String {
     match failure {
         ClockFailure::NotPermitted => "not permitted".to_owned(),
-        ClockFailure::NoLoop => "the kernel's loop works otherwise".to_owned(),
+        ClockFailure::NoLoop => "kernel PLL does not behave as expected, not used".to_owned(),
         ClockFailure::Os(errno) => format!("error {errno}"),
     }
 }
@@ -434,12 +438,12 @@ fn failure_words(failure: ClockFailure) -> String {
 const fn exit_words(reason: ExitReason) -> &'static str {
     match reason {
         ExitReason::Shutdown => "exiting",
-        ExitReason::ClockSet => "the clock is set, exiting (-q)",
+        ExitReason::ClockSet => "clock set, exiting (-q)",
         ExitReason::NoServer => "no server suitable for synchronization found",
         ExitReason::NotSet => {
-            "the clock was NOT set: no permission to steer it, or `disable ntp`; exiting (-q)"
+            "clock not set: not permitted (CAP_SYS_TIME missing), or \"disable ntp\"; exiting (-q)"
         }
-        ExitReason::Panic => "exiting: the offset exceeds the panic limit",
+        ExitReason::Panic => "exiting: offset exceeds the panic threshold",
     }
 }
 

@@ -156,7 +156,7 @@ note "Below the slips of the file: whom it follows, and that it may not set the 
 grep -vE ' line [0-9]+ column ' "$work/log/rsntpd" > "$work/log/short"
 show host "grep -v ' column ' rsntpd.log" cat "$work/log/short"
 must "synchronized to" seen 'synchronized to (210|202|59)[0-9.]+, stratum 1'
-must "the missing permission is told once" is "$(grep -c 'NO PERMISSION TO STEER' "$work/log/short")" 1
+must "the missing permission is logged once" is "$(grep -c 'cannot adjust the system clock' "$work/log/short")" 1
 
 heading "It stops."
 pid=$(cat "$work/run/ntpd.pid")

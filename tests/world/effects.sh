@@ -86,7 +86,7 @@ check "log: early lines went elsewhere, late ones to logfile" log 'restart'
 quiet() { cat "$work/varlib/late.log"; ! grep -qE ' (mobilize|reachable)$' "$work/varlib/late.log"; }
 check "log: peer events are left out as logconfig says" quiet
 check "log: whom it follows is in" log 'synchronized to 210\.72'
-check "log: CAP_SYS_TIME is missing, whatever logconfig says" log 'NO PERMISSION TO STEER'
+check "log: CAP_SYS_TIME is missing, whatever logconfig says" log 'cannot adjust the system clock'
 reason() { on host "$rsntpd" --check "$work/ntp.conf" 2>&1 | tee /dev/stderr | grep -A6 'allan has no effect' | grep -q 'the time constant follows'; }
 check "a setting without effect is told with its reason" reason
 check "SIGTERM ends it with status 0" daemon_down

@@ -8,8 +8,8 @@ use std::path::PathBuf;
 /// Arguments that belong to no option. ntpd 4.2.6 takes none.
 pub(super) const BARE: &str = "bare";
 
-const ABOUT: &str = "rsntpd keeps the clock of this machine right by NTP and serves the time to others.
-It takes the command line, the ntp.conf and the place of ntpd 4.2.6p5.";
+const ABOUT: &str = "rsntpd synchronizes the clock of this machine by NTP and serves the time to others.
+It replaces ntpd 4.2.6p5, with the same command line and ntp.conf.";
 
 const USAGE: &str = "rsntpd [OPTION]...
        rsntpd --check [FILE] [--json]
@@ -18,13 +18,11 @@ const USAGE: &str = "rsntpd [OPTION]...
        rsntpd --help-config [WORD]";
 
 const AFTER: &str =
-    "Long names may be shortened while they stay unambiguous, and --configfile=FILE works as well as
---configfile FILE and -cFILE. An environment variable NTPD_CONFIGFILE=FILE (and so on for every long
-name) presets an option. Options marked * may be repeated. Where ntp.conf says something else than an
-option, ntp.conf wins.
+    "Long option names may be abbreviated as long as they are unambiguous. --configfile=FILE, --configfile FILE
+and -cFILE are equivalent. The environment variable NTPD_CONFIGFILE=FILE (and so on for every long name)
+presets an option. Options marked * may be repeated. Settings in ntp.conf override options.
 
-Exit status of --check and --print-config: 0 all understood, 1 something was not, 2 the file cannot be
-read.";
+Exit status of --check and --print-config: 0 no errors, 1 errors, 2 the file cannot be read.";
 
 /// ntpd prints its version and then the line of its build; scripts look at the first two words.
 const VERSION: &str = concat!(
@@ -45,7 +43,7 @@ pub(super) fn command() -> Command {
         .disable_help_flag(true)
         .disable_version_flag(true)
         .infer_long_args(true)
-        .next_help_heading("Look without running")
+        .next_help_heading("Inspect without starting")
         .args(looking())
         .next_help_heading("Start")
         .args(start())
@@ -94,44 +92,44 @@ fn looking() -> Vec<Arg> {
             .num_args(0..=1)
             .value_parser(value_parser!(PathBuf))
             .conflicts_with("explain")
-            .help("Tell what in FILE is not understood and what takes effect instead"),
+            .help("Check FILE and print every problem with its effect, without starting"),
         Arg::new("json")
             .long("json")
             .requires("check")
             .action(ArgAction::SetTrue)
-            .help("With --check: print one JSON object for programs"),
+            .help("With --check: print the result as one JSON object"),
         Arg::new("explain")
             .long("explain")
             .value_names(["ADDRESS", "FILE"])
             .num_args(1..=2)
             .value_parser(value_parser!(OsString))
-            .help("Tell what the client ADDRESS may do, by which restrict lines of FILE"),
+            .help("Explain the access rights of ADDRESS and the restrict lines behind them"),
         Arg::new("print-config")
             .long("print-config")
             .value_name("FILE")
             .num_args(0..=1)
             .value_parser(value_parser!(PathBuf))
             .conflicts_with_all(["check", "explain"])
-            .help("Print what of FILE is in effect, in the words of ntp.conf"),
+            .help("Print the effective configuration of FILE as an ntp.conf"),
         preset(
             Arg::new("saveconfigquit")
                 .long("saveconfigquit")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
-                .help("Write the same to FILE and exit, as ntpd does"),
+                .help("Save the effective configuration to FILE and exit, as ntpd does"),
         ),
         Arg::new("help-config")
             .long("help-config")
             .value_name("WORD")
             .num_args(0..=1)
             .conflicts_with_all(["check", "explain", "print-config"])
-            .help("Tell what WORD means in ntp.conf, or list all words"),
+            .help("Explain the ntp.conf keyword WORD, or list all keywords"),
         Arg::new("help")
             .short('?')
             .long("help")
             .alias("more-help")
             .action(ArgAction::Help)
-            .help("Print this text"),
+            .help("Print this help"),
         Arg::new("version").long("version").action(ArgAction::Version).help("Print the version"),
     ]
 }
@@ -139,66 +137,53 @@ fn looking() -> Vec<Arg> {
 fn start() -> Vec<Arg> {
     vec![
         file('c', "configfile", "FILE", "Configuration file [default: /etc/ntp.conf]"),
-        flag(
-            'n',
-            "nofork",
-            "Stay in the foreground; log to syslog and standard error (with -l: to that file)",
-        ),
-        flag('q', "quit", "Set the clock once and exit; status 1 if no server answers"),
+        flag('n', "nofork", "Do not fork; log to syslog and standard error (with -l: to that file)"),
+        flag('q', "quit", "Set the clock once and exit; exit status 1 if no server responds"),
         preset(
             Arg::new("debug-level")
                 .short('d')
                 .long("debug-level")
                 .action(ArgAction::Count)
-                .help("* Tell more; stay in the foreground"),
+                .help("* Increase debug verbosity; do not fork"),
         ),
-        value('D', "set-debug-level", "N", "* Tell as much as N times -d")
+        value('D', "set-debug-level", "N", "* Set debug level N")
             .value_parser(value_parser!(u32))
             .action(ArgAction::Append),
-        file('l', "logfile", "FILE", "Log to FILE and not to syslog"),
-        file(
-            'p',
-            "pidfile",
-            "FILE",
-            "Write the process id to FILE (may be given twice: the last one counts)",
-        )
-        .overrides_with("pidfile"),
+        file('l', "logfile", "FILE", "Log to FILE instead of syslog"),
+        file('p', "pidfile", "FILE", "Write the process ID to FILE (if repeated, the last one counts)")
+            .overrides_with("pidfile"),
     ]
 }
 
 fn clock() -> Vec<Arg> {
     vec![
-        flag(
-            'g',
-            "panicgate",
-            "* Accept a first offset of any size (later, more than 1000 s end the daemon)",
-        )
-        .overrides_with("panicgate"),
-        flag('x', "slew", "Never step the clock for less than 600 s; slew it"),
-        file('f', "driftfile", "FILE", "Where the clock's frequency is remembered"),
+        flag('g', "panicgate", "* Accept any first offset (later offsets above 1000 s stop the daemon)")
+            .overrides_with("panicgate"),
+        flag('x', "slew", "Slew offsets of up to 600 s instead of stepping the clock"),
+        file('f', "driftfile", "FILE", "Drift file: stores the clock frequency"),
     ]
 }
 
 fn files() -> Vec<Arg> {
     vec![
-        file('k', "keyfile", "FILE", "Symmetric keys"),
-        value('t', "trustedkey", "KEY", "* A key of the keys file to trust, 1 to 65535")
+        file('k', "keyfile", "FILE", "Symmetric key file"),
+        value('t', "trustedkey", "KEY", "* Trust this key of the key file, 1 to 65535")
             .action(ArgAction::Append),
-        file('s', "statsdir", "DIR", "Where statistics files go"),
+        file('s', "statsdir", "DIR", "Directory for statistics files"),
         Arg::new("var")
             .long("var")
             .value_name("NAME=VALUE")
             .action(ArgAction::Append)
             .env("NTPD_VAR")
             .hide_env(true)
-            .help("* Set a system variable that ntpq can read"),
+            .help("* Add a system variable, readable by ntpq"),
         Arg::new("dvar")
             .long("dvar")
             .value_name("NAME=VALUE")
             .action(ArgAction::Append)
             .env("NTPD_DVAR")
             .hide_env(true)
-            .help("* The same, and show it in ntpq's plain 'rv'"),
+            .help("* The same, and list it in ntpq's plain 'rv'"),
     ]
 }
 
@@ -208,10 +193,15 @@ fn network() -> Vec<Arg> {
         flag('6', "ipv6", "Use IPv6 only"),
         value('I', "interface", "IFACE", "* Listen only on this interface or address")
             .action(ArgAction::Append),
-        flag('L', "novirtualips", "Leave out interfaces with ':' in their name"),
-        value('U', "updateinterval", "SECONDS", "Look for new interfaces so often [default: 300; 0: never]")
-            .value_parser(value_parser!(i64)),
-        flag('a', "authreq", "As 'enable auth': strangers must authenticate (the default)")
+        flag('L', "novirtualips", "Do not listen on interfaces with ':' in their name"),
+        value(
+            'U',
+            "updateinterval",
+            "SECONDS",
+            "Rescan network interfaces every SECONDS [default: 300; 0: never]",
+        )
+        .value_parser(value_parser!(i64)),
+        flag('a', "authreq", "As 'enable auth': new associations must authenticate (default)")
             .conflicts_with("authnoreq"),
         flag('A', "authnoreq", "As 'disable auth'"),
     ]
@@ -219,16 +209,16 @@ fn network() -> Vec<Arg> {
 
 fn privileges() -> Vec<Arg> {
     vec![
-        value('u', "user", "USER[:GROUP]", "Run as USER (may be given twice: the last one counts)")
+        value('u', "user", "USER[:GROUP]", "Run as USER (if repeated, the last one counts)")
             .overrides_with("user"),
-        file('i', "jaildir", "DIR", "Change the root directory to DIR"),
+        file('i', "jaildir", "DIR", "Chroot to DIR"),
         flag('N', "nice", "Run with the highest priority"),
         value('P', "priority", "N", "Run with real-time priority N").value_parser(value_parser!(i32)),
-        flag('m', "mlock", "Lock the memory, so that the daemon is never swapped out"),
+        flag('m', "mlock", "Lock the daemon into memory: never swap it out"),
         preset(
             Arg::new("server-only")
                 .long("server-only")
-                .help("Let processes of their own answer clients (Linux 4.6)")
+                .help("Serve clients from worker processes (Linux 4.6)")
                 .action(ArgAction::SetTrue),
         )
         .value_parser(FalseyValueParser::new()),
@@ -236,7 +226,7 @@ fn privileges() -> Vec<Arg> {
             Arg::new("workers")
                 .long("workers")
                 .value_name("N")
-                .help("How many: 1 to 64 [default: one for each processor]")
+                .help("Number of worker processes, 1 to 64 [default: one per processor]")
                 .value_parser(value_parser!(u32).range(1..=64)),
         ),
     ]
@@ -244,7 +234,7 @@ fn privileges() -> Vec<Arg> {
 
 fn without_effect() -> Vec<Arg> {
     vec![
-        flag('b', "bcastsync", "Accept broadcasts (not supported: servers are asked, never overheard)"),
-        value('r', "propagationdelay", "SECONDS", "The delay of broadcasts (not supported)"),
+        flag('b', "bcastsync", "Synchronize to broadcast servers (not supported)"),
+        value('r', "propagationdelay", "SECONDS", "Broadcast propagation delay (not supported)"),
     ]
 }
