@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
+#[path = "config/faults.rs"]
+mod faults;
 #[path = "config/limits.rs"]
 mod limits;
 #[path = "config/oracle.rs"]
@@ -87,7 +89,9 @@ fn restricts(config: &Config) -> Vec<String> {
                 RestrictTarget::Default(Family::Any) => "default".to_owned(),
                 RestrictTarget::Default(family) => format!("{family:?} default").to_lowercase(),
                 RestrictTarget::Net { address, mask } => format!("{address} {mask}"),
+                RestrictTarget::Adds { address, mask } => format!("adds for {address} {mask}"),
                 RestrictTarget::Name(name, _) => name.clone(),
+                RestrictTarget::Around { name, mask, .. } => format!("{name} {mask}"),
                 RestrictTarget::Source => "source".to_owned(),
             };
             let words: Vec<&str> = r.flags.words().collect();
@@ -137,7 +141,7 @@ fn restrict_lines_keep_the_flags_behind_an_unknown_word() {
         ("restrict default kod nomodify XXX noquery", &[kept]),
         ("restrict -6 default ignore", &["v6 default: ignore"]),
         ("restrict 10.0.0.0 mask 255.0.0.0 nomodify none", &["10.0.0.0 255.0.0.0: nomodify"]),
-        ("restrict -6 2001:db8:: mask ffff:ffff:: nomodify", &["2001:db8:: ffff:ffff::: nomodify"]),
+        ("restrict -6 2001:db8:: mask ffff:ffff:: nomodify", &["adds for 2001:db8:: ffff:ffff::: nomodify"]),
         ("restrict 127.0.0.1 172.16.0.2", &["127.0.0.1 255.255.255.255: "]),
         ("restrict 10.0.0.0 mask 10", &[]),
         ("restrict 10.0.0.0 mask", &[]),
@@ -145,7 +149,7 @@ fn restrict_lines_keep_the_flags_behind_an_unknown_word() {
         ("restrict", &[]),
         ("restrict source notrap nomodify noquery", &["source: nomodify noquery notrap"]),
         ("restrict default limited noepeer nomrulist", &["default: limited noepeer nomrulist"]),
-        ("restrict 192.168.0.0/16 noquery", &["192.168.0.0 255.255.0.0: noquery"]),
+        ("restrict 192.168.0.0/16 noquery", &["adds for 192.168.0.0 255.255.0.0: noquery"]),
         ("restrict 10.0.0.1 \"nomodify\"", &["10.0.0.1 255.255.255.255: "]),
     ];
     for (text, expected) in table {

@@ -157,7 +157,10 @@ fn entries(line: &Restrict) -> Vec<Restrict> {
         RestrictTarget::Default(Family::V4) => vec![default(v4)],
         RestrictTarget::Default(Family::V6) => vec![default(v6)],
         RestrictTarget::Name(name, _) => vec![with(RestrictTarget::Name(name.clone(), Family::Any))],
-        RestrictTarget::Net { .. } | RestrictTarget::Source => vec![line.clone()],
+        RestrictTarget::Net { .. }
+        | RestrictTarget::Adds { .. }
+        | RestrictTarget::Around { .. }
+        | RestrictTarget::Source => vec![line.clone()],
     }
 }
 

@@ -3,36 +3,66 @@
 use super::diagnostic::{Severity, quote};
 use super::line::{Advice, Line};
 use super::model::Family;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-/// A numeric address, with or without the brackets and the zone of IPv6.
+/// Longest text that ntpd takes for an IPv6 address, bytes.
+const LONGEST: usize = 127;
+
+/// A numeric address as ntpd finds one: four numbers; or IPv6, perhaps in brackets. What follows the closing
+/// bracket is dropped, and so is a zone, even an empty one.
 pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
-    let bare = text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text);
-    match bare.split_once('%') {
-        Some((address, zone)) if !zone.is_empty() => address.parse().ok().filter(IpAddr::is_ipv6),
-        Some(_) => None,
-        None => bare.parse().ok(),
+    if let Ok(v4) = text.parse::<Ipv4Addr>() {
+        return Some(IpAddr::V4(v4));
     }
+    let inner = text.strip_prefix('[').map_or(text, |inner| inner.split(']').next().unwrap_or_default());
+    let bare = inner.split('%').next().unwrap_or_default();
+    bare.parse::<Ipv6Addr>().ok().filter(|_| text.len() <= LONGEST).map(IpAddr::V6)
 }
 
 /// As [`address`], and what the C library takes for a number as well: `1`, `10.1`, `010.0.0.1` (octal),
-/// `0x7f.1`. Where that is not what it looks like, it is told.
-pub(super) fn told_address(line: &mut Line<'_>, text: &[u8], at: Range<usize>) -> Option<IpAddr> {
+/// `0x7f.1`, unless IPv6 is asked for. Where that is not what it looks like, it is reported. `-4` and `-6`
+/// count for names only.
+pub(super) fn told_address(
+    line: &mut Line<'_>,
+    text: &[u8],
+    at: Range<usize>,
+    family: Family,
+) -> Option<IpAddr> {
     if let Some(found) = address(text) {
-        if text.contains(&b'%') {
-            let message = format!("the zone of {} is not used", quote(text));
-            let effect = "an address of one link may not be reached";
-            line.say(Severity::Warning, at, message, Advice::default(), effect);
+        told_parts(line, text, &at);
+        if !family.admits(found) {
+            let option = if family == Family::V4 { "-4" } else { "-6" };
+            let message = format!("{option} has no effect before the address {found}");
+            let advice = Advice::expected("-4 and -6 before host names only");
+            line.say(Severity::Warning, at, message, advice, format!("{found} is used, as ntpd does"));
         }
         return Some(found);
     }
-    let found = old_style(text)?;
+    let found = old_style(text).filter(|_| family != Family::V6)?;
     let message = format!("{} is a number to the system's resolver, and to ntpd", quote(text));
     let advice = Advice::expected("four numbers from 0 to 255 without leading zeros");
     line.say(Severity::Warning, at, message, advice, format!("it is taken as {found}"));
     Some(IpAddr::V4(found))
+}
+
+/// Reports the parts of an IPv6 address that are not used.
+fn told_parts(line: &mut Line<'_>, text: &[u8], at: &Range<usize>) {
+    let (inner, behind) = match text.iter().position(|b| *b == b']') {
+        Some(end) => (&text[..end], &text[end + 1..]),
+        None => (text, &b""[..]),
+    };
+    if inner.contains(&b'%') {
+        let message = format!("the zone of {} is not used", quote(text));
+        let effect = "an address of one link may not be reached";
+        line.say(Severity::Warning, at.clone(), message, Advice::default(), effect);
+    }
+    if !behind.is_empty() {
+        let message = format!("{} behind the bracket is not part of an address", quote(behind));
+        let advice = Advice::expected("the address alone: the port is always 123");
+        line.say(Severity::Warning, at.clone(), message, advice, "it is dropped, as ntpd does");
+    }
 }
 
 /// One to four numbers, decimal, octal (0…) or hexadecimal (0x…); the last one fills what is left.
@@ -98,8 +128,13 @@ mod tests {
         ] {
             assert_eq!(old_style(text.as_bytes()).map(|a| a.to_string()).as_deref(), expected, "{text}");
         }
-        assert_eq!(address(b"[fe80::1%lo]"), "fe80::1".parse().ok());
-        assert_eq!(address(b"fe80::1%"), None);
+        for text in ["[fe80::1%lo]", "fe80::1%", "[fe80::1]:123", "[fe80::1", "[fe80::1%]x", "fe80::1%a]b"] {
+            assert_eq!(address(text.as_bytes()), "fe80::1".parse().ok(), "{text}");
+        }
+        for text in ["[10.0.0.1]", "10.0.0.1:123", "[fe80::g]", "[", "]", "%"] {
+            assert_eq!(address(text.as_bytes()), None, "{text}");
+        }
+        assert_eq!(address(format!("::1%{}", "x".repeat(LONGEST)).as_bytes()), None);
         assert_eq!(address(b"10.0.0.1%lo"), None);
     }
 }

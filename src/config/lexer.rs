@@ -4,9 +4,9 @@
 //! string, even if it reads `123` or `prefer`), so words are cut one at a time, by the grammar.
 
 use super::language::{Follow, Keywords};
-use nom::bytes::complete::{is_not, take_till, take_while};
+use nom::bytes::complete::{take_till, take_while};
 use nom::character::complete::char as octet;
-use nom::combinator::{opt, recognize};
+use nom::combinator::opt;
 use nom::sequence::{preceded, terminated};
 use nom::{IResult, Parser};
 use std::ops::Range;
@@ -50,6 +50,8 @@ pub(super) struct Lexer<'a> {
     keywords: &'a Keywords,
     at: usize,
     mode: Follow,
+    /// A quoted word of blanks was met, which ends the command.
+    ended: bool,
 }
 
 const SPECIALS: &[u8] = b"{}(),;|=";
@@ -70,13 +72,24 @@ fn quoted(input: &[u8]) -> IResult<&[u8], &[u8]> {
 
 impl<'a> Lexer<'a> {
     pub(super) const fn new(line: &'a [u8], keywords: &'a Keywords) -> Self {
-        Self { line, keywords, at: 0, mode: Follow::Normal }
+        Self { line, keywords, at: 0, mode: Follow::Normal, ended: false }
     }
 
-    /// The next word; `None` at the end of the line or before a comment.
+    /// The next word is no longer a string because of the keyword before it.
+    pub(super) const fn expect_any(&mut self) {
+        self.mode = Follow::Normal;
+    }
+
+    /// Goes on to the next command of the line, behind a quoted word of blanks; false if there is none.
+    pub(super) fn next_command(&mut self) -> bool {
+        self.mode = Follow::Normal;
+        std::mem::take(&mut self.ended)
+    }
+
+    /// The next word; `None` at the end of the command or before a comment.
     pub(super) fn next(&mut self) -> Option<Token> {
         let mut after_empty_quotes = false;
-        loop {
+        while !self.ended {
             let (rest, _) = blanks(&self.line[self.at..]);
             self.at = self.line.len() - rest.len();
             let first = *rest.first()?;
@@ -94,9 +107,15 @@ impl<'a> Lexer<'a> {
                 after_empty_quotes = true;
                 continue;
             }
-            let kind = self.classify(&text, strings, was_quoted || after_empty_quotes);
+            let quoted = was_quoted || after_empty_quotes;
+            if quoted && text.iter().all(|b| is_blank(*b)) {
+                self.ended = true;
+                return None;
+            }
+            let kind = self.classify(&text, strings, quoted);
             return Some(Token { kind, text, span: start..self.at });
         }
+        None
     }
 
     fn special(&mut self, first: u8) -> Token {
@@ -126,10 +145,11 @@ impl<'a> Lexer<'a> {
             self.mode = Follow::Normal;
             return TokenKind::TooLong;
         }
+        // A string that begins like the option is the option, in quotes, too.
+        if let Some(family) = family(text).filter(|_| strings || was_quoted) {
+            return TokenKind::Family(family);
+        }
         if strings {
-            if !was_quoted && let Some(family) = family(text) {
-                return TokenKind::Family(family);
-            }
             if self.mode == Follow::OneString {
                 self.mode = Follow::Normal;
             }
@@ -154,7 +174,7 @@ pub(super) fn is_number(text: &[u8]) -> bool {
     number(text).is_some()
 }
 
-/// In string mode a word that begins with `-4` or `-6` is the address family.
+/// A string that begins with `-4` or `-6` is the address family.
 fn family(text: &[u8]) -> Option<u8> {
     match text {
         [b'-', digit @ (b'4' | b'6'), ..] => Some(digit - b'0'),
@@ -167,25 +187,27 @@ fn blanks(input: &[u8]) -> (&[u8], &[u8]) {
     result.unwrap_or((input, &[]))
 }
 
-/// A number as 4.2.6 or 4.2.8 reads it: digits with an optional sign; or digits with a point or
-/// an exponent.
+/// A number as 4.2.6 or 4.2.8 reads it: digits with an optional minus; or digits with a point or an exponent,
+/// which may be without digits.
 fn number(text: &[u8]) -> Option<TokenKind> {
     let digits = |input| -> IResult<&[u8], &[u8]> { take_while(|b: u8| b.is_ascii_digit())(input) };
     let sign = |input| -> IResult<&[u8], Option<char>> { opt(octet('-').or(octet('+'))).parse(input) };
-    let exponent = |input| -> IResult<&[u8], &[u8]> {
-        recognize((octet('e').or(octet('E')), sign, is_not(" "))).parse(input)
-    };
-    let parsed: IResult<&[u8], _> = (sign, digits, opt((octet('.'), digits)), opt(exponent)).parse(text);
+    let mark = octet('e').or(octet('E'));
+    let parsed: IResult<&[u8], _> =
+        (sign, digits, opt((octet('.'), digits)), opt((mark, sign, digits))).parse(text);
     let (rest, (sign, whole, fraction, exponent)) = parsed.ok()?;
     let any_digit = !whole.is_empty() || fraction.is_some_and(|(_, f)| !f.is_empty());
     if !rest.is_empty() || !(any_digit || text == b"-") {
         return None;
     }
-    let text = std::str::from_utf8(text).ok()?;
+    let mut text = std::str::from_utf8(text).ok()?;
     if fraction.is_none() && exponent.is_none() && sign != Some('+') {
         let limit = (1i64 << 53) as f64;
         let value = if text == "-" { 0.0 } else { text.parse::<f64>().ok()? };
         return Some(TokenKind::Integer(value.clamp(-limit, limit) as i64));
+    }
+    if exponent.is_some_and(|(_, _, digits)| digits.is_empty()) {
+        text = text.trim_end_matches(['e', 'E', '+', '-']);
     }
     text.parse().ok().filter(|v: &f64| v.is_finite()).map(TokenKind::Double)
 }
@@ -215,7 +237,7 @@ mod tests {
 
     #[test]
     fn words_are_cut_as_ntpd_cuts_them() {
-        let table: [(&[u8], &[&str]); 26] = [
+        let table: [(&[u8], &[&str]); 30] = [
             (b"server a.b#c", &["server", "'a.b'"]),
             (b"server foo\"bar baz\" prefer", &["server", "'foobar baz'", "prefer"]),
             (b"server \"a b\"c", &["server", "'a b'", "'c'"]),
@@ -237,6 +259,13 @@ mod tests {
             (b"tinker step 1e-3", &["tinker", "step", "double:0.001"]),
             (b"tinker step +5", &["tinker", "step", "double:5"]),
             (b"tinker step e5", &["tinker", "step", "'e5'"]),
+            (
+                b"tinker step 1.5e -1.5E- 1.5e+1",
+                &["tinker", "step", "double:1.5", "double:-1.5", "double:15"],
+            ),
+            (b"server \"-4.example\" foo", &["server", "-4", "'foo'"]),
+            (b"restrict \"-6x\" default", &["restrict", "-6", "default"]),
+            (b"keys \" \" server", &["keys"]),
             (b"\x0cserver\x0bfoo\r", &["server", "'foo'"]),
             (b"server foo\xe9", &["server", "'foo\u{fffd}'"]),
             (b"setvar foo = \"bar baz\"", &["setvar", "'foo'", "<=>", "'bar baz'"]),

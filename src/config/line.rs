@@ -113,6 +113,20 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Goes on to the next command, behind a quoted word of blanks; false if the line has no more.
+    pub(super) fn next_command(&mut self) -> bool {
+        while self.next().is_some() {}
+        self.peeked = None;
+        self.lexer.next_command()
+    }
+
+    /// The next word is read as what it is, whatever the keyword before it asks for: it was none here.
+    pub(super) fn expect_any(&mut self) {
+        if self.peeked.is_none() {
+            self.lexer.expect_any();
+        }
+    }
+
     /// The next word if it is this keyword.
     pub(super) fn take_keyword(&mut self, wanted: &str) -> bool {
         let found =
@@ -258,7 +272,12 @@ impl<'a> Line<'a> {
                 Ok(text)
             }
             // To ntpd 4.2.6 it is a name like any other.
-            Some(Token { kind: TokenKind::Keyword(word), text, .. }) if language::is_late(word) => Ok(text),
+            Some(Token { kind: TokenKind::Keyword(word), text, .. }) if language::is_late(word) => {
+                self.expect_any();
+                Ok(text)
+            }
+            // And only what has a point is a number.
+            Some(Token { kind: TokenKind::Double(_), text, .. }) if !text.contains(&b'.') => Ok(text),
             other => Err(self.bad_argument(of, other.as_ref(), expected)),
         }
     }

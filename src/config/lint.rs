@@ -52,6 +52,8 @@ struct Lint<'a> {
     places: &'a Places,
     texts: &'a [Text],
     list: Vec<Entry>,
+    /// What is added to whatever entry applies.
+    added: Vec<Entry>,
     found: Vec<Diagnostic>,
 }
 
@@ -65,8 +67,10 @@ struct Entry {
 
 /// All that is worth telling about the whole.
 pub(super) fn lint(config: &Config, places: &Places, texts: &[Text]) -> Vec<Diagnostic> {
-    let list = config.restrict.iter().flat_map(entries).collect();
-    let mut lint = Lint { config, places, texts, list, found: Vec::new() };
+    let is_added = |line: &&Restrict| matches!(line.target, RestrictTarget::Adds { .. });
+    let (added, lines): (Vec<&Restrict>, Vec<&Restrict>) = config.restrict.iter().partition(is_added);
+    let [list, added] = [lines, added].map(|lines| lines.into_iter().flat_map(entries).collect());
+    let mut lint = Lint { config, places, texts, list, added, found: Vec::new() };
     for (server, spot) in config.servers.iter().skip(places.skip).zip(&places.servers).take(SERVERS) {
         lint.access(server, spot);
         lint.key(server, spot);
@@ -100,12 +104,21 @@ fn entries(line: &Restrict) -> Vec<Entry> {
             .filter(|(_, other)| family != other)
             .map(|(v4, _)| entry(v4, (0, 0, line.ntpport)))
             .collect(),
-        RestrictTarget::Net { address, mask } => {
+        RestrictTarget::Net { address, mask } | RestrictTarget::Adds { address, mask } => {
             let mask = bits(*mask);
             vec![entry(address.is_ipv4(), (bits(*address) & mask, mask, line.ntpport))]
         }
-        RestrictTarget::Name(..) | RestrictTarget::Source => Vec::new(),
+        RestrictTarget::Name(..) | RestrictTarget::Around { .. } | RestrictTarget::Source => Vec::new(),
     }
+}
+
+/// These flags with those of more entries, and the first line that they come from.
+fn sum<'e>(
+    start: (AccessFlags, Option<Origin>),
+    entries: impl Iterator<Item = &'e Entry>,
+) -> (AccessFlags, Option<Origin>) {
+    entries
+        .fold(start, |(flags, origin), e| (flags.union(e.flags), origin.or_else(|| Some(e.origin.clone()))))
 }
 
 impl Lint<'_> {
@@ -151,13 +164,13 @@ impl Lint<'_> {
         let fits = |e: &&Entry| e.v4 == address.is_ipv4() && wanted & e.key.1 == e.key.0;
         let best = self.list.iter().filter(fits).map(|e| e.key).max();
         let host = if address.is_ipv4() { u32::MAX.into() } else { u128::MAX };
-        if let Some(source) = self.source().filter(|_| best.is_none_or(|key| key.1 != host)) {
-            return (source.flags, Some(source.origin.clone()));
-        }
-        let of_best = self.list.iter().filter(fits).filter(|e| Some(e.key) == best);
-        of_best.fold((AccessFlags::NONE, None), |(flags, origin), e| {
-            (flags.union(e.flags), origin.or_else(|| Some(e.origin.clone())))
-        })
+        let start = match self.source().filter(|_| best.is_none_or(|key| key.1 != host)) {
+            Some(source) => (source.flags, Some(source.origin.clone())),
+            None => {
+                sum((AccessFlags::NONE, None), self.list.iter().filter(fits).filter(|e| Some(e.key) == best))
+            }
+        };
+        sum(start, self.added.iter().filter(fits))
     }
 
     fn source(&self) -> Option<&Restrict> {
@@ -204,7 +217,7 @@ impl Lint<'_> {
             .config
             .restrict
             .iter()
-            .any(|line| matches!(&line.target, RestrictTarget::Name(other, _) if other == name));
+            .any(|line| matches!(&line.target, RestrictTarget::Name(other, _) | RestrictTarget::Around { name: other, .. } if other == name));
         if !blocked || named || self.source().is_some() {
             return;
         }

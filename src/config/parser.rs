@@ -7,10 +7,10 @@ use super::language::{self, Context, Keywords, Row, Standing};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line, Place};
 use super::lint::{self, Places};
-use super::model::{Config, Family, Kind, Server, Target};
+use super::model::{Config, Kind, Server, Target};
 use super::reader::{self, Found};
 use super::servers::Whom;
-use super::{address, idle, restrict, servers, settings, statistics};
+use super::{idle, restrict, servers, settings, statistics};
 use crate::units::AssocId;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -69,7 +69,7 @@ struct Parser<'r> {
     fudges: Vec<((u8, u8), Vec<Found>, Spot)>,
     /// The last such line.
     trusted: Option<Vec<settings::KeyRange>>,
-    unpeers: Vec<(Target, Family)>,
+    unpeers: Vec<Target>,
     /// The associations of a running daemon.
     running: Option<&'r [Known]>,
     places: Places,
@@ -158,24 +158,33 @@ impl<'r> Parser<'r> {
         let stack = Rc::clone(&self.stack);
         let place = Place { file, number, stack: &stack, keywords: &keywords, text, start };
         let mut line = Line::new(bytes, place, &mut findings);
-        let mut include = None;
+        let mut includes = Vec::new();
         let mut block = false;
-        if let Some(first) = line.next() {
+        loop {
+            let Some(first) = line.next() else {
+                if line.next_command() {
+                    continue;
+                }
+                break;
+            };
             match first.kind {
                 TokenKind::Keyword(word) if self.running.is_some() && AT_START_ONLY.contains(&word) => {
                     let message = format!("{} cannot be set at run time", quote(word.as_bytes()));
                     line.say(Severity::Error, first.span, message, Advice::default(), "the line is ignored");
                 }
-                TokenKind::Keyword("includefile") => include = self.include(&mut line),
+                TokenKind::Keyword("includefile") => includes.extend(self.include(&mut line)),
                 TokenKind::Keyword("simulate") => {
                     block = true;
                     tell(&mut line, "simulate", &first);
                 }
                 _ => self.command(&mut line, &first),
             }
+            if self.ended || !line.next_command() {
+                break;
+            }
         }
         self.findings = findings;
-        if let Some((path, span)) = include {
+        for (path, span) in includes {
             let problem = self.include_file(file, number, &path);
             if let Err(message) = problem {
                 let mut line = Line::new(bytes, place, &mut self.findings);
@@ -265,7 +274,6 @@ impl<'r> Parser<'r> {
 
     /// `unpeer ADDRESS`, `unpeer NAME` or `unpeer ID`, at run time: its line is taken out.
     fn unpeer_now(&mut self, line: &mut Line<'_>, command: &str, known: &[Known]) -> Result<(), Dropped> {
-        let family = address::take_family(line);
         let span = line.next_span();
         let target = match servers::whom(line, command)? {
             Whom::Id(id) => known.iter().find(|k| k.id.0 == id).map(|k| k.target.clone()),
@@ -275,9 +283,7 @@ impl<'r> Parser<'r> {
             }
             Whom::Target(target) => Some(target),
         };
-        let gone = |server: &Server| {
-            Some(&server.target) == target.as_ref() && (family == Family::Any || family == server.family)
-        };
+        let gone = |server: &Server| Some(&server.target) == target.as_ref();
         let before = self.config.servers.len();
         self.drop_servers(gone);
         if self.config.servers.len() == before {
@@ -372,12 +378,7 @@ impl<'r> Parser<'r> {
             return;
         }
         let unpeers = std::mem::take(&mut self.unpeers);
-        let gone = |server: &Server| {
-            unpeers.iter().any(|(target, family)| {
-                let family = *family == Family::Any || *family == server.family;
-                *target == server.target && family && server.kind != Kind::Broadcast
-            })
-        };
+        let gone = |server: &Server| unpeers.contains(&server.target) && server.kind != Kind::Broadcast;
         self.drop_servers(gone);
     }
 }

@@ -37,6 +37,10 @@ pub fn print(config: &Config) -> Vec<u8> {
 /// A word where any word may stand: in quotes if it would not be read as it is.
 pub(super) fn word(text: &[u8]) -> Vec<u8> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || PLAIN.contains(b);
+    // In quotes it would be the option; only words that need none can begin so.
+    if text.starts_with(b"-4") || text.starts_with(b"-6") {
+        return text.to_vec();
+    }
     if text.iter().all(plain) && !text.starts_with(b"-") {
         return text.to_vec();
     }
@@ -218,14 +222,22 @@ impl Page {
             RestrictTarget::Default(family) => (*family, b"default".to_vec(), String::new()),
             RestrictTarget::Source => (Family::Any, b"source".to_vec(), String::new()),
             RestrictTarget::Name(name, family) => (*family, self.name(name.as_bytes()), String::new()),
+            RestrictTarget::Around { name, mask, .. } => {
+                (Family::Any, self.name(name.as_bytes()), format!("mask {mask}"))
+            }
             RestrictTarget::Net { address, mask } => {
-                let one = match mask {
-                    IpAddr::V4(mask) => mask.to_bits() == u32::MAX,
-                    IpAddr::V6(mask) => mask.to_bits() == u128::MAX,
-                };
-                let mask = if one { String::new() } else { format!("mask {mask}") };
+                let mask = if prefix_of(*mask).1 == Some(0) { String::new() } else { format!("mask {mask}") };
                 (Family::Any, address.to_string().into_bytes(), mask)
             }
+            RestrictTarget::Adds { address, mask } => match prefix_of(*mask) {
+                (width, Some(hosts)) => {
+                    (Family::Any, format!("{address}/{}", width - hosts).into_bytes(), String::new())
+                }
+                (width, None) => {
+                    let family = if width == 32 { Family::V4 } else { Family::V6 };
+                    (family, address.to_string().into_bytes(), format!("mask {mask}"))
+                }
+            },
         };
         let mut flags: Vec<&str> = entry.flags.words().collect();
         if entry.ntpport {
@@ -313,6 +325,16 @@ impl Page {
             self.line(&[b"fudge", whom, &factors.join(&b' ')]);
         }
     }
+}
+
+/// The bits of an address of the mask's family, and how many of them are for hosts, where those are the last ones.
+fn prefix_of(mask: IpAddr) -> (u32, Option<u32>) {
+    let (width, hosts) = match mask {
+        IpAddr::V4(mask) => (32, u128::from(!mask.to_bits())),
+        IpAddr::V6(mask) => (128, !mask.to_bits()),
+    };
+    let ones = hosts.trailing_ones();
+    (width, (hosts.count_ones() == ones).then_some(ones))
 }
 
 const fn switches(enable: &Enable) -> [(&'static str, bool); 7] {

@@ -2,23 +2,25 @@
 
 use super::address::{address, is_hopeless, take_family, told_address};
 use super::diagnostic::{Severity, quote};
-use super::language::{self, Context};
+use super::language::{self, Context, Since};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line};
 use super::model::{AccessFlags, Family, Restrict, RestrictTarget};
 use super::reader;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
-/// A `restrict` line. An unknown word loses nothing but itself: where ntpd drops the flags behind
-/// it too, and so opens the server, they are kept.
+/// A `restrict` line. ntpd drops the flags behind an unknown word and so opens the server; here they are
+/// kept, as far as they restrict.
 pub(super) fn restrict(line: &mut Line<'_>) -> Result<Restrict, Dropped> {
     let family = take_family(line);
     let at = line.next_span();
     let mut target = target(line, family)?;
+    let mut entry = Flags::default();
     if line.take_keyword("mask") {
-        target = masked(line, target)?;
+        target = masked(line, target, family, &mut entry)?;
     }
-    if let RestrictTarget::Name(name, _) = &target
+    if let RestrictTarget::Name(name, _) | RestrictTarget::Around { name, .. } = &target
         && is_hopeless(name.as_bytes())
     {
         let message = format!("{} is no address", quote(name.as_bytes()));
@@ -26,24 +28,50 @@ pub(super) fn restrict(line: &mut Line<'_>) -> Result<Restrict, Dropped> {
         line.say(Severity::Error, at, message, advice, "the whole line is ignored, as ntpd does");
         return Err(Dropped);
     }
-    let mut entry = Restrict { target, flags: AccessFlags::NONE, ntpport: false, origin: line.origin() };
+    // The servers' own line is not ntpd 4.2.6's: nothing narrows what that would restrict.
+    entry.lost &= target != RestrictTarget::Source;
     while let Some(token) = line.next() {
         if !flag(line, &mut entry, &token)? {
+            line.expect_any();
             tell_unknown(line, &token, entry.flags);
+            entry.lost = target != RestrictTarget::Source;
         }
     }
-    Ok(entry)
+    Ok(Restrict { target, flags: entry.flags, ntpport: entry.ntpport, origin: line.origin() })
+}
+
+/// The flags of a line, while it is read.
+#[derive(Default)]
+struct Flags {
+    flags: AccessFlags,
+    ntpport: bool,
+    /// ntpd 4.2.6 reads no further: what follows may only restrict.
+    lost: bool,
 }
 
 /// Takes a flag; false if it is none.
-fn flag(line: &mut Line<'_>, entry: &mut Restrict, token: &Token) -> Result<bool, Dropped> {
+fn flag(line: &mut Line<'_>, entry: &mut Flags, token: &Token) -> Result<bool, Dropped> {
     let Some(row) = reader::row_of(token, &[Context::Restrict]) else { return Ok(false) };
+    entry.lost |= row.since != Since::V426;
     if let Some((_, flag)) = AccessFlags::WORDS.iter().find(|(name, _)| *name == row.name) {
         entry.flags = entry.flags.union(*flag);
     }
-    entry.ntpport |= row.name == "ntpport";
+    if row.name == "ntpport" {
+        tell_lost_port(line, token, entry);
+        entry.ntpport |= !entry.lost;
+    }
     reader::argument(line, row, token)?;
     Ok(true)
+}
+
+/// `ntpport` takes clients out of an entry: where ntpd does not read it, it must not count.
+fn tell_lost_port(line: &mut Line<'_>, token: &Token, entry: &Flags) {
+    if entry.lost && !entry.ntpport {
+        let message = "ntpport behind a word that ntpd 4.2.6 does not know".to_owned();
+        let advice = Advice::expected("ntpport before that word");
+        let effect = "it is ignored, as ntpd does: the line applies to packets from any port";
+        line.say(Severity::Error, token.span.clone(), message, advice, effect);
+    }
 }
 
 fn tell_unknown(line: &mut Line<'_>, token: &Token, before: AccessFlags) {
@@ -68,55 +96,95 @@ fn target(line: &mut Line<'_>, family: Family) -> Result<RestrictTarget, Dropped
         return Ok(RestrictTarget::Source);
     }
     let at = line.next_span();
-    if let Some(Token { kind: TokenKind::Integer(_) | TokenKind::Double(_), .. }) = line.peek() {
+    let number = line.peek().is_some_and(|token| match token.kind {
+        TokenKind::Integer(_) => true,
+        // To ntpd 4.2.6 only what has a point is a number; anything else is a name.
+        TokenKind::Double(_) => token.text.contains(&b'.'),
+        _ => false,
+    });
+    if number {
         let found = line.next();
         return Err(line.bad_argument("restrict", found.as_ref(), "an address of four numbers"));
     }
     let text = line.text("restrict", "an address, a host name, default or source")?;
-    if let Some(address) = told_address(line, &text, at.clone()) {
-        if !family.admits(address) {
-            let message = format!("{} is not of the family that the line asks for", quote(&text));
-            line.say(Severity::Error, at, message, Advice::default(), "the whole line is ignored");
-            return Err(Dropped);
-        }
+    if let Some(address) = told_address(line, &text, at.clone(), family) {
         return Ok(RestrictTarget::Net { address, mask: full_mask(address) });
     }
     if let Some((address, mask)) = prefix(&text) {
         let message = format!("ntpd takes {} for a host name and ignores the line", quote(&text));
-        let effect = format!("rsntpd applies it as {address} mask {mask}");
+        let effect =
+            format!("its flags are added for {address} mask {mask}; the line opens nothing, as in ntpd");
         line.say(Severity::Warning, at, message, Advice::expected("ADDRESS mask MASK"), effect);
-        return Ok(RestrictTarget::Net { address, mask });
+        return Ok(RestrictTarget::Adds { address, mask });
     }
     Ok(RestrictTarget::Name(String::from_utf8_lossy(&text).into_owned(), family))
 }
 
-fn masked(line: &mut Line<'_>, target: RestrictTarget) -> Result<RestrictTarget, Dropped> {
+/// Takes the mask of a target, whose `-4` or `-6` was `family`.
+fn masked(
+    line: &mut Line<'_>,
+    target: RestrictTarget,
+    family: Family,
+    entry: &mut Flags,
+) -> Result<RestrictTarget, Dropped> {
     let at = line.next_span();
     let token = line.next();
     let mask = token.as_ref().filter(|t| t.kind == TokenKind::Text);
-    let mask = mask.and_then(|t| told_address(line, &t.text, at.clone()));
-    let wrong = "a mask of the same family, such as 255.255.255.0";
-    match (target, mask) {
-        (RestrictTarget::Net { address, .. }, Some(mask)) if mask.is_ipv4() == address.is_ipv4() => {
+    let mask = mask.and_then(|t| told_address(line, &t.text, at.clone(), Family::Any));
+    let Some(mask) = mask else {
+        let wrong = "a mask of the same family, such as 255.255.255.0";
+        return Err(line.bad_argument("mask", token.as_ref(), wrong));
+    };
+    if family != Family::Any || matches!(target, RestrictTarget::Default(_)) {
+        return Ok(unread_mask(line, target, mask, &at, entry));
+    }
+    match target {
+        RestrictTarget::Net { address, .. } if mask.is_ipv4() == address.is_ipv4() => {
             Ok(RestrictTarget::Net { address, mask })
         }
-        (RestrictTarget::Name(name, _), Some(mask)) => {
-            if mask != full_mask(mask) {
-                let message = format!("a mask around the name {}", quote(name.as_bytes()));
-                let advice = Advice::expected("an address before the mask");
-                line.say(Severity::Warning, at, message, advice, "the line is about that one host");
-            }
-            let family = if mask.is_ipv4() { Family::V4 } else { Family::V6 };
-            Ok(RestrictTarget::Name(name, family))
+        RestrictTarget::Adds { address, .. } if mask.is_ipv4() == address.is_ipv4() => {
+            Ok(RestrictTarget::Adds { address, mask })
         }
-        (target @ (RestrictTarget::Default(_) | RestrictTarget::Source), Some(_)) => {
-            let effect = "the line's flags apply as without mask; ntpd would lose them";
-            let message = "mask belongs behind an address".to_owned();
-            line.say(Severity::Error, at, message, Advice::default(), effect);
-            Ok(target)
+        RestrictTarget::Net { address, .. } => {
+            let (family, name) = if address.is_ipv4() { (Family::V4, "IPv4") } else { (Family::V6, "IPv6") };
+            let message = format!("the mask {mask} is of another family than {address}");
+            let advice = Advice::expected("a mask of the same family, such as 255.255.255.0");
+            let effect = format!("ntpd finds no bits in it: the flags apply to every {name} client");
+            line.say(Severity::Error, at, message, advice, effect);
+            Ok(RestrictTarget::Default(family))
         }
-        _ => Err(line.bad_argument("mask", token.as_ref(), wrong)),
+        RestrictTarget::Name(name, family) => Ok(RestrictTarget::Around { name, family, mask }),
+        target => Ok(unread_mask(line, target, mask, &at, entry)),
     }
+}
+
+/// A mask where ntpd takes none: it makes an entry without flags for the target alone. Here the flags are
+/// added where the line says, and nothing is opened.
+fn unread_mask(
+    line: &mut Line<'_>,
+    target: RestrictTarget,
+    mask: IpAddr,
+    at: &Range<usize>,
+    entry: &mut Flags,
+) -> RestrictTarget {
+    entry.lost = true;
+    let (severity, message, expected, effect, target) = match target {
+        RestrictTarget::Net { address, .. } | RestrictTarget::Adds { address, .. }
+            if mask.is_ipv4() == address.is_ipv4() =>
+        {
+            let effect =
+                format!("the flags are added for {address} mask {mask}; the line opens nothing, as in ntpd");
+            let target = RestrictTarget::Adds { address, mask };
+            let message = "ntpd takes no mask behind -4 or -6";
+            (Severity::Warning, message, "the address without -4 or -6", effect, target)
+        }
+        target => {
+            let effect = "the line's flags apply as without mask; ntpd would lose them".to_owned();
+            (Severity::Error, "mask belongs behind an address", "ADDRESS mask MASK", effect, target)
+        }
+    };
+    line.say(severity, at.clone(), message.to_owned(), Advice::expected(expected), effect);
+    target
 }
 
 fn full_mask(address: IpAddr) -> IpAddr {

@@ -1,7 +1,7 @@
 //! Associations: `server`, `pool`, `peer`, `broadcast`, `manycastclient`, NTPsec's `refclock`; and
 //! `fudge`, `unpeer`.
 
-use super::address::{address, is_hopeless, take_family, told_address};
+use super::address::{is_hopeless, take_family, told_address};
 use super::diagnostic::{Severity, quote};
 use super::findings::Spot;
 use super::language::{self, Context};
@@ -53,8 +53,10 @@ pub(super) fn association(
     let family = take_family(line);
     let at = line.next_span();
     let text = line.text(command, "an address or a host name")?;
-    let mut server = Server::new(kind_of(command), target(line, &text, at.clone()));
-    server.family = family;
+    let mut server = Server::new(kind_of(command), target(line, &text, at.clone(), family));
+    if matches!(server.target, Target::Name(_)) {
+        server.family = family;
+    }
     let name = format!("{command} {}", String::from_utf8_lossy(&text));
     let effect = format!("{name} is used without {{rest}}");
     let found = reader::list(line, &[Context::Association], command, &effect)?;
@@ -158,9 +160,6 @@ fn check_target(line: &mut Line<'_>, at: Range<usize>, server: &Server, name: &s
     let problem = match &server.target {
         _ if wrong && multicast => Some(("is a multicast address", "the address of one host")),
         _ if wrong => Some(("is the address of one host", "a multicast address")),
-        Target::Address(a) if !server.family.admits(*a) => {
-            Some(("is not of the family that the line asks for", "another address, or no -4 or -6"))
-        }
         Target::Name(name) if is_hopeless(name.as_bytes()) => {
             Some(("is no address", "an address without a port, or a host name"))
         }
@@ -193,8 +192,8 @@ fn clock(address: Ipv4Addr) -> Option<(u8, u8)> {
     (a == 127 && b == 127).then_some((kind, unit))
 }
 
-fn target(line: &mut Line<'_>, text: &[u8], at: Range<usize>) -> Target {
-    match told_address(line, text, at) {
+fn target(line: &mut Line<'_>, text: &[u8], at: Range<usize>, family: Family) -> Target {
+    match told_address(line, text, at, family) {
         Some(IpAddr::V4(v4)) if clock(v4).is_some() => match clock(v4) {
             Some((kind, unit)) if kind != 1 => Target::RefClock { kind, unit },
             _ => Target::LocalClock { unit: v4.octets()[3] },
@@ -206,12 +205,15 @@ fn target(line: &mut Line<'_>, text: &[u8], at: Range<usize>) -> Target {
 
 /// A `fudge` line: the clock's type and unit, and its factors.
 pub(super) fn fudge(line: &mut Line<'_>) -> Result<((u8, u8), Vec<Found>), Dropped> {
+    // Before a numeric address it counts for nothing.
+    take_family(line);
     let at = line.next_span();
     let text = line.text("fudge", "the address of a clock, 127.127.TYPE.UNIT")?;
     let factors = reader::words(line, Context::Fudge, "fudge")?;
-    let clock = match address(&text) {
-        Some(IpAddr::V4(v4)) => clock(v4),
-        _ => None,
+    let clock = match target(line, &text, at.clone(), Family::Any) {
+        Target::LocalClock { unit } => Some((1, unit)),
+        Target::RefClock { kind, unit } => Some((kind, unit)),
+        Target::Address(_) | Target::Name(_) => None,
     };
     let Some(clock) = clock else {
         let message = format!("{} is no clock", quote(&text));
@@ -245,23 +247,24 @@ pub(super) enum Whom {
     Target(Target),
 }
 
-/// The argument of `unpeer`: all digits are an identifier, if they fit one.
+/// The argument of `unpeer`: all digits are an identifier, if they fit one. The address or name is what
+/// counts, whatever family stands before it.
 pub(super) fn whom(line: &mut Line<'_>, command: &str) -> Result<Whom, Dropped> {
+    let family = take_family(line);
     let at = line.next_span();
     let text = line.text(command, "an address, a host name or an association's identifier")?;
     let id = text.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(&text).ok()?.parse().ok());
     Ok(match id.flatten() {
         Some(id) => Whom::Id(id),
-        None => Whom::Target(target(line, &text, at)),
+        None => Whom::Target(target(line, &text, at, family)),
     })
 }
 
 /// Whom an `unpeer` line of a file is about; nothing for an identifier, as there are no associations yet.
-pub(super) fn unpeer(line: &mut Line<'_>, command: &str) -> Result<Option<(Target, Family)>, Dropped> {
-    let family = take_family(line);
+pub(super) fn unpeer(line: &mut Line<'_>, command: &str) -> Result<Option<Target>, Dropped> {
     let at = line.next_span();
     let target = match whom(line, command)? {
-        Whom::Target(target) => Some((target, family)),
+        Whom::Target(target) => Some(target),
         Whom::Id(_) => {
             let message = "there are no associations with numbers yet".to_owned();
             let advice = Advice::expected("the address of a server line");

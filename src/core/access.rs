@@ -5,8 +5,10 @@
 //! address, then mask, `ntpport` first; the first match wins, which for contiguous masks is the
 //! longest prefix. The flags of other matching entries do not count. `index.rs` finds it fast.
 
+mod added;
 mod index;
 
+use self::added::Added;
 use self::index::Index;
 use crate::config::model::{AccessFlags, Family, Origin, Restrict, RestrictTarget};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -105,7 +107,7 @@ pub struct Listed {
 }
 
 /// The entry that applies to a client.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Match<'a> {
     /// What the client may not do.
     pub flags: AccessFlags,
@@ -117,6 +119,8 @@ pub struct Match<'a> {
     pub ntpport: bool,
     /// The lines that made the entry; none for what the daemon adds by itself.
     pub origins: &'a [Origin],
+    /// The lines that add flags to whatever entry applies.
+    pub added: Vec<&'a Origin>,
 }
 
 /// The access list of both families.
@@ -124,6 +128,7 @@ pub struct Match<'a> {
 pub struct AccessList {
     v4: OneFamily,
     v6: OneFamily,
+    added: Added,
     source: Option<(AccessFlags, bool, Origin)>,
 }
 
@@ -141,6 +146,7 @@ impl AccessList {
             hits: 0,
         };
         let (mut v4, mut v6) = (vec![default.clone()], vec![default]);
+        let mut added = Added::default();
         let mut source = None;
         for line in lines {
             match &line.target {
@@ -158,18 +164,34 @@ impl AccessList {
                     let list = if address.is_ipv4() { &mut v4 } else { &mut v6 };
                     list.push(configured(*address, *mask, line));
                 }
-                RestrictTarget::Name(..) => {}
+                RestrictTarget::Adds { address, mask } => added.insert(*address, *mask, line),
+                RestrictTarget::Name(..) | RestrictTarget::Around { .. } => {}
                 RestrictTarget::Source => source = Some((line.flags, line.ntpport, line.origin.clone())),
             }
         }
-        Self { v4: OneFamily::new(v4, u128::from(u32::MAX)), v6: OneFamily::new(v6, u128::MAX), source }
+        Self {
+            v4: OneFamily::new(v4, u128::from(u32::MAX)),
+            v6: OneFamily::new(v6, u128::MAX),
+            added,
+            source,
+        }
     }
 
-    /// Adds the host entry of a line with a name, now that its address is known.
-    pub fn insert_resolved(&mut self, line: &Restrict, address: IpAddr) {
+    /// Adds the entry of a line with a name, now that its addresses are known: ntpd takes the first one. Of
+    /// those of a line with a mask it is the first of the mask's family.
+    pub fn insert_resolved(&mut self, line: &Restrict, addresses: &[IpAddr]) {
+        let Some(first) = addresses.first().copied() else { return };
+        let (address, mask) = match &line.target {
+            RestrictTarget::Around { mask, .. } => {
+                let fitting = addresses.iter().find(|address| address.is_ipv4() == mask.is_ipv4());
+                // ntpd finds no bits in a mask of the other family.
+                fitting.map_or((first, narrow(0, first)), |address| (*address, *mask))
+            }
+            _ => (first, full_mask(first)),
+        };
         let list = if address.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
         let mut entries = std::mem::take(&mut list.entries);
-        entries.push(configured(address, full_mask(address), line));
+        entries.push(configured(address, mask, line));
         *list = OneFamily::new(entries, list.width);
     }
 
@@ -210,7 +232,7 @@ impl AccessList {
         if from.ip().is_multicast() {
             return AccessFlags::IGNORE;
         }
-        self.find(from).map_or(AccessFlags::NONE, |e| e.flags)
+        self.find(from).map_or(AccessFlags::NONE, |e| e.flags).union(self.added.flags(from))
     }
 
     /// As [`AccessList::lookup`], and counts for ntpq's `reslist`.
@@ -220,23 +242,25 @@ impl AccessList {
         }
         let list = if from.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
         let found = list.index.find(widen(from.ip()), from.port() == NTP_PORT);
-        found.and_then(|at| list.entries.get_mut(at)).map_or(AccessFlags::NONE, |entry| {
+        let flags = found.and_then(|at| list.entries.get_mut(at)).map_or(AccessFlags::NONE, |entry| {
             entry.hits += 1;
             entry.flags
-        })
+        });
+        flags.union(self.added.flags(from))
     }
 
     /// The entry for a packet from `from`, with the lines that made it.
     #[must_use]
     pub fn explain(&self, from: SocketAddr) -> Match<'_> {
         let unspecified = narrow(0, from.ip());
-        self.find(from).map_or(
+        let mut found = self.find(from).map_or(
             Match {
                 flags: AccessFlags::NONE,
                 address: unspecified,
                 mask: unspecified,
                 ntpport: false,
                 origins: &[],
+                added: Vec::new(),
             },
             |e| Match {
                 flags: e.flags,
@@ -244,11 +268,15 @@ impl AccessList {
                 mask: narrow(e.mask, from.ip()),
                 ntpport: e.ntpport,
                 origins: &e.origins,
+                added: Vec::new(),
             },
-        )
+        );
+        found.flags = found.flags.union(self.added.flags(from));
+        found.added = self.added.origins(from);
+        found
     }
 
-    /// All entries as they are looked through: IPv4, then IPv6.
+    /// All entries as they are looked through: IPv4, then IPv6. What only adds flags is not among them.
     pub fn list(&self) -> impl Iterator<Item = Listed> {
         let v4 = self.v4.entries.iter().map(|e| (e, IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
         let v6 = self.v6.entries.iter().map(|e| (e, IpAddr::V6(Ipv6Addr::UNSPECIFIED)));

@@ -130,7 +130,9 @@ impl Engine {
     /// Asks for the addresses of the names in restrict lines.
     pub(super) fn add_restrict_names(&mut self, now: Now) {
         for line in self.setup.config.restrict.clone() {
-            if let RestrictTarget::Name(name, family) = &line.target {
+            if let RestrictTarget::Name(name, family) | RestrictTarget::Around { name, family, .. } =
+                &line.target
+            {
                 self.names.add(now.mono, name.clone(), *family, Purpose::Restrict(line.clone()));
             }
         }
@@ -151,11 +153,7 @@ impl Engine {
         let Some(lookup) = self.names.resolved(id) else { return };
         let fitting: Vec<IpAddr> = addresses.iter().copied().filter(|a| lookup.family.admits(*a)).collect();
         match lookup.purpose {
-            Purpose::Restrict(line) => {
-                if let Some(address) = fitting.first() {
-                    self.access.insert_resolved(&line, *address);
-                }
-            }
+            Purpose::Restrict(line) => self.access.insert_resolved(&line, &fitting),
             Purpose::Association(id) => self.give_address(now, id, &lookup.name, &fitting),
         }
     }

@@ -72,6 +72,12 @@ fn section(
             writeln!(out, "    {}", lines.show(origin))?;
         }
     }
+    if !found.added.is_empty() {
+        writeln!(out, "  Lines that ntpd reads otherwise add flags here, and open nothing:")?;
+        for origin in &found.added {
+            writeln!(out, "    {}", lines.show(origin))?;
+        }
+    }
     if found.origins.len() > 1 {
         writeln!(out, "  Lines for the same address and mask add up; no later line takes a flag away.")?;
     }
@@ -126,7 +132,7 @@ fn remarks(out: &mut dyn Write, config: &Config, address: IpAddr, found: &Match<
         );
     }
     for restrict in &config.restrict {
-        if !found.origins.contains(&restrict.origin) {
+        if !found.origins.contains(&restrict.origin) && !found.added.contains(&&restrict.origin) {
             remarks.extend(undecided(restrict, address));
         }
     }
@@ -156,10 +162,19 @@ fn undecided(restrict: &Restrict, address: IpAddr) -> Option<String> {
                 "If {address} is an address of {name}, the entry of {place} applies instead: {flags}."
             ))
         }
+        RestrictTarget::Around { name, mask, .. } if mask.is_ipv4() == address.is_ipv4() => Some(format!(
+            "If {address} is in the network of {name} with the mask {mask}, the entry of {place} applies unless \
+             another one is more specific: {}.",
+            flags(restrict.flags)
+        )),
         RestrictTarget::Source => Some(format!(
             "If {address} becomes one of our servers, restrict source ({place}) may apply instead."
         )),
-        RestrictTarget::Name(..) | RestrictTarget::Default(_) | RestrictTarget::Net { .. } => None,
+        RestrictTarget::Name(..)
+        | RestrictTarget::Around { .. }
+        | RestrictTarget::Default(_)
+        | RestrictTarget::Net { .. }
+        | RestrictTarget::Adds { .. } => None,
     }
 }
 

@@ -103,8 +103,25 @@ pub enum RestrictTarget {
         /// The mask, of the same family.
         mask: IpAddr,
     },
+    /// The clients of an address and mask, whose flags these are added to: the line opens nothing, as ntpd
+    /// reads it otherwise.
+    Adds {
+        /// The address, not yet masked.
+        address: IpAddr,
+        /// The mask, of the same family.
+        mask: IpAddr,
+    },
     /// A host name, to be resolved.
     Name(String, Family),
+    /// The network around the first address of a host name.
+    Around {
+        /// The name, to be resolved.
+        name: String,
+        /// What it may resolve to.
+        family: Family,
+        /// The mask.
+        mask: IpAddr,
+    },
     /// `source`: the template for our own servers (4.2.8).
     Source,
 }

@@ -91,7 +91,9 @@ fn keep_family(family: Family, option: &str, config: &mut Config, notices: &mut 
         Target::Address(_) | Target::LocalClock { .. } | Target::RefClock { .. } => true,
     });
     for restrict in &mut config.restrict {
-        if let RestrictTarget::Name(_, wanted @ Family::Any) = &mut restrict.target {
+        if let RestrictTarget::Name(_, wanted @ Family::Any)
+        | RestrictTarget::Around { family: wanted @ Family::Any, .. } = &mut restrict.target
+        {
             *wanted = family;
         }
     }

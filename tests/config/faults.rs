@@ -1,0 +1,141 @@
+//! Faults that were found by use, each with its number: the smallest input that showed it, and its kind.
+
+use super::{read, restricts, servers};
+use rsntpd::config::model::RestrictTarget;
+use rsntpd::config::{Diagnostic, Severity};
+use rsntpd::core::access::AccessList;
+use std::net::IpAddr;
+
+/// What a client may not do, under these lines; names lead to `named`.
+fn denied(text: &str, client: &str, named: &[&str]) -> Vec<&'static str> {
+    let config = read(text).config;
+    let mut list = AccessList::build(&config.restrict);
+    let named: Vec<IpAddr> = named.iter().map(|address| address.parse().unwrap()).collect();
+    for line in &config.restrict {
+        if let RestrictTarget::Name(..) | RestrictTarget::Around { .. } = &line.target {
+            list.insert_resolved(line, &named);
+        }
+    }
+    list.lookup(client.parse().unwrap()).words().collect()
+}
+
+/// What is said about a text, one line a finding.
+fn said(text: &str) -> Vec<String> {
+    read(text).diagnostics.iter().map(Diagnostic::log_line).collect()
+}
+
+#[test]
+fn b1_a_family_before_a_numeric_restrict_address_counts_for_nothing() {
+    for (line, client) in [
+        ("restrict -6 10.0.0.1 nomodify", "10.0.0.1:5"),
+        ("restrict -4 ::1 nomodify", "[::1]:5"),
+        ("restrict -4 10.0.0.1 nomodify", "10.0.0.1:5"),
+    ] {
+        assert_eq!(denied(line, client, &[]), ["nomodify"], "{line}");
+    }
+    assert!(said("restrict -6 10.0.0.1")[0].contains("-6 has no effect before the address 10.0.0.1"));
+    // A number of the C library is looked up, so there the family counts: ntpd makes no entry.
+    assert_eq!(denied("restrict default ignore\nrestrict -6 010.0.0.1", "8.0.0.1:5", &[]), ["ignore"]);
+}
+
+#[test]
+fn b2_what_follows_a_bracket_and_an_empty_zone_are_dropped() {
+    for (line, client) in [
+        ("restrict [2001:db8::9]:123 nopeer", "[2001:db8::9]:5"),
+        ("restrict [2001:db8::9 nopeer", "[2001:db8::9]:5"),
+        ("restrict [2001:db8::9]x nopeer", "[2001:db8::9]:5"),
+        ("restrict fe80::1% nopeer", "[fe80::1]:5"),
+        ("restrict [fe80::1%eth0]:1 nopeer", "[fe80::1]:5"),
+        ("restrict 2001:db8:: mask [ffff::]:1 nopeer", "[2001::1]:5"),
+    ] {
+        assert_eq!(denied(line, client, &[]), ["nopeer"], "{line}");
+    }
+    assert_eq!(restricts(&read("restrict [10.0.0.1] nopeer").config), [""; 0]);
+    assert!(said("restrict [2001:db8::9]:123")[0].contains("\":123\" behind the bracket"));
+}
+
+#[test]
+fn b3_flags_behind_an_unknown_token_only_restrict() {
+    for line in [
+        "restrict default nomodify bogus ntpport",
+        "restrict default nomodify,ntpport",
+        "restrict default bogus nomodify ntpport",
+        "restrict default noepeer ntpport nomodify",
+        "restrict default nomodify refid ntpport",
+        "restrict default mask 255.0.0.0 nomodify ntpport",
+        "restrict default nomodify 255.255.0.0 ntpport",
+    ] {
+        assert!(denied(line, "192.0.2.1:5", &[]).contains(&"nomodify"), "{line}");
+        let ignored = said(line).iter().any(|found| found.contains("ntpport behind a word"));
+        assert!(ignored, "{line}: {:?}", said(line));
+    }
+    // Before it, it counts; and keywords that ask for a string do not swallow the flag behind them.
+    assert_eq!(denied("restrict default ntpport nomodify bogus", "192.0.2.1:5", &[]), [""; 0]);
+    assert_eq!(denied("restrict default driftfile nomodify", "192.0.2.1:5", &[]), ["nomodify"]);
+    assert_eq!(
+        denied("restrict default phone nomodify noquery", "192.0.2.1:5", &[]),
+        ["nomodify", "noquery"]
+    );
+}
+
+#[test]
+fn b3_what_ntpd_does_not_read_opens_nothing() {
+    for line in ["restrict 10.0.0.0/8 nomodify", "restrict -4 10.0.0.0 mask 255.0.0.0 nomodify"] {
+        let text = format!("restrict default ignore\n{line}");
+        assert_eq!(denied(&text, "10.9.9.9:5", &[]), ["ignore", "nomodify"], "{line}");
+        assert_eq!(denied(&text, "11.0.0.1:5", &[]), ["ignore"], "{line}");
+        let text = format!("restrict 10.9.0.0 mask 255.255.0.0 noquery\n{line} ntpport");
+        assert_eq!(denied(&text, "10.9.9.9:123", &[]), ["nomodify", "noquery"], "{line}");
+    }
+}
+
+#[test]
+fn b4_a_mask_behind_a_name_is_about_the_network_around_it() {
+    let line = "restrict foo.example mask 255.255.255.0 noserve";
+    for (client, named, expected) in [
+        ("10.0.0.77:5", &["10.0.0.1"][..], &["noserve"][..]),
+        ("10.0.1.1:5", &["10.0.0.1", "10.0.1.1"], &[]),
+        ("10.0.0.77:5", &["2001:db8::1", "10.0.0.1"], &["noserve"]),
+        // ntpd finds no bits in a mask of the other family.
+        ("[2001:db8:9::]:5", &["2001:db8::1"], &["noserve"]),
+    ] {
+        assert_eq!(denied(line, client, named), expected, "{client}");
+    }
+    assert_eq!(said(line), [""; 0]);
+    assert_eq!(denied("restrict 10.0.0.0 mask ffff:: nomodify", "192.0.2.1:5", &[]), ["nomodify"]);
+}
+
+#[test]
+fn b5_a_host_may_be_called_like_a_word_of_later_versions() {
+    for host in ["refclock", "abbrev", "nts", "mru", "1e5", "+5"] {
+        let line = format!("restrict {host} nomodify noquery");
+        assert_eq!(restricts(&read(&line).config), [format!("{host}: nomodify noquery")]);
+        assert_eq!(said(&line), [""; 0]);
+    }
+    // What 4.2.6 knows is no host.
+    assert_eq!(restricts(&read("restrict ntp nomodify").config), [""; 0]);
+}
+
+#[test]
+fn b8_servers_with_brackets_ports_and_needless_families_are_used() {
+    for (line, expected) in [
+        ("server [2001:db8::1]:123", "server 2001:db8::1"),
+        ("server -6 10.9.0.2", "server 10.9.0.2"),
+        ("server -4 2001:db8::3 iburst", "server 2001:db8::3 iburst"),
+        ("peer -6 10.9.0.2", "peer 10.9.0.2"),
+        ("server -6 127.127.1.0", "server local(0) maxpoll 6"),
+    ] {
+        assert_eq!(servers(&read(line).config), [expected], "{line}");
+    }
+    let worst = read("server [2001:db8::1]:123").diagnostics[0].severity;
+    assert_eq!(worst, Severity::Warning);
+}
+
+#[test]
+fn b12_unpeer_and_fudge_take_a_family() {
+    for text in ["server a\nunpeer -4 a", "server -6 a\nunpeer a", "server 10.0.0.1\nunpeer -6 10.0.0.1"] {
+        assert_eq!(servers(&read(text).config), [""; 0], "{text}");
+    }
+    let config = read("server 127.127.1.1\nfudge -4 127.127.1.1 stratum 7").config;
+    assert_eq!(config.servers[0].fudge.stratum.unwrap().get(), 7);
+}
