@@ -8,12 +8,16 @@
 mod faults;
 #[path = "config/limits.rs"]
 mod limits;
+#[path = "config/nothing_opens.rs"]
+mod nothing_opens;
 #[path = "config/oracle.rs"]
 mod oracle;
 #[path = "config/replay.rs"]
 mod replay;
 #[path = "config/snapshots.rs"]
 mod snapshots;
+#[path = "config/strict.rs"]
+mod strict;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
