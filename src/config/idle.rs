@@ -61,16 +61,18 @@ pub(super) fn keep_command(
     match row.takes {
         Takes::Integer | Takes::Number | Takes::Text(_) | Takes::Word(_) => {
             if let Some(found) = one(line, row, first)? {
-                keep(idle, alone(found.value.written()));
+                keep(idle, alone(found.written()));
             }
             return Ok(());
         }
         Takes::Texts(_) => idle.push(alone(texts(line, row)?)),
         _ => match row.name {
             "crypto" => {
+                // What its options lack loses the whole line.
+                let mut options = Vec::new();
+                idle_options(line, Context::Crypto, row.name, &mut options)?;
                 keep(idle, alone(Vec::new()));
-                tell(line, row, &Value::Nothing, first);
-                return idle_options(line, Context::Crypto, row.name, idle);
+                options.into_iter().for_each(|option| keep(idle, option));
             }
             "rlimit" | "reset" => {
                 let context = if row.name == "reset" { Context::Reset } else { Context::Rlimit };
@@ -122,7 +124,7 @@ fn trap(line: &mut Line<'_>, row: &Row) -> Result<Vec<u8>, Dropped> {
     let mut words = vec![text(line, row)?];
     for found in reader::list(line, &[Context::Trap], row.name, servers::REST_IS_LOST)? {
         words.push(found.row.name.as_bytes().to_vec());
-        words.push(found.value.written());
+        words.push(found.written());
     }
     Ok(words.join(&b' '))
 }

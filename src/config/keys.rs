@@ -46,25 +46,29 @@ impl Place<'_> {
 }
 
 /// Reads a keys file: `ID TYPE KEY [ADDRESS[/LENGTH],...]` a line, `#` begins a comment. A bad line
-/// is told and skipped, the others count, as in 4.2.6 (4.2.8 drops the whole file). A key given
-/// twice counts as given last. The secret is shown in no message.
+/// is reported and skipped, the others count, as in 4.2.6 (4.2.8 drops the whole file). More words are reported and
+/// ignored, unless the fourth is meant to be addresses. A key given twice counts as given last. The secret is
+/// shown in no message.
 #[must_use]
 pub fn parse_keys(file: &Path, text: &[u8]) -> (Vec<Key>, Vec<Diagnostic>) {
     let (mut keys, mut findings): (Vec<Key>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
     for (source, line) in text.split(|b| *b == b'\n').zip(1u32..) {
         let place = Place { file, line, source };
-        match key_line(&place) {
+        let mut more = None;
+        let found = match key_line(&place, &mut more) {
             Ok(Some(key)) => {
                 keys.retain(|k| k.id != key.id);
                 keys.push(key);
+                more
             }
-            Ok(None) => {}
-            Err(mut finding) => {
-                // Neither log nor screen may show a secret.
-                finding.source = vec![b'.'; finding.source.len()];
-                findings.push(*finding);
-            }
-        }
+            Ok(None) => None,
+            Err(finding) => Some(finding),
+        };
+        findings.extend(found.map(|mut finding| {
+            // Neither log nor screen may show a secret.
+            finding.source = vec![b'.'; finding.source.len()];
+            *finding
+        }));
     }
     (keys, findings)
 }
@@ -104,7 +108,8 @@ fn digest_of(written: &[u8]) -> Option<Digest> {
         .or_else(|| (word.first() == Some(&b'M') && word != b"MD4" && word != b"MDC2").then_some(Digest::Md5))
 }
 
-fn key_line(place: &Place<'_>) -> Result<Option<Key>, Box<Diagnostic>> {
+/// The key of a line, and in `more` what there is to say about it all the same.
+fn key_line(place: &Place<'_>, more: &mut Option<Box<Diagnostic>>) -> Result<Option<Key>, Box<Diagnostic>> {
     let comment = place.source.iter().position(|b| *b == b'#').unwrap_or(place.source.len());
     let code = place.source[..comment].strip_suffix(b"\r").unwrap_or(&place.source[..comment]);
     let mut words = words(code);
@@ -146,6 +151,10 @@ fn key_line(place: &Place<'_>) -> Result<Option<Key>, Box<Diagnostic>> {
         None => Vec::new(),
         Some(span) => match hosts(&code[span.clone()]) {
             Some(hosts) => hosts,
+            None if !is_meant_as_hosts(&code[span.clone()]) => {
+                *more = Some(Box::new(too_many_words(place, span, id)));
+                Vec::new()
+            }
             None => {
                 // Whoever limits a key must not get one without limits.
                 let message = format!("the addresses that may use key {id} are not understood");
@@ -153,10 +162,32 @@ fn key_line(place: &Place<'_>) -> Result<Option<Key>, Box<Diagnostic>> {
             }
         },
     };
-    if let Some(span) = words.next() {
-        return bad(span, format!("too many words for key {id}"), "NUMBER TYPE SECRET [ADDRESS,...]");
+    if let Some(span) = words.next().filter(|_| more.is_none()) {
+        *more = Some(Box::new(too_many_words(place, span, id)));
     }
     Ok(Some(Key { id: KeyId(id), digest, secret, hosts }))
+}
+
+fn too_many_words(place: &Place<'_>, span: Range<usize>, id: u32) -> Diagnostic {
+    let message = format!("too many words for key {id}");
+    let effect = "the key is used, and the words from here on are ignored, as in ntpd 4.2.6";
+    let found = place.finding(span, message, "NUMBER TYPE SECRET [ADDRESS,...], # before a comment", effect);
+    Diagnostic { severity: Severity::Warning, ..found }
+}
+
+/// Whether a word that is no list of addresses is meant to be one (4.2.8): whoever limits a key must not get one
+/// without limits.
+fn is_meant_as_hosts(word: &[u8]) -> bool {
+    let numeric = |item: &[u8]| {
+        let host = item.split(|b| *b == b'/').next().unwrap_or_default();
+        let digits = host.iter().all(|b| b.is_ascii_hexdigit() || b".:%[]".contains(b));
+        digits && host.iter().any(u8::is_ascii_digit) && host.iter().any(|b| b".:".contains(b))
+    };
+    let prefix = |item: &[u8]| {
+        let length = item.iter().rposition(|b| *b == b'/').map(|at| &item[at + 1..]);
+        length.is_some_and(|length| !length.is_empty() && length.iter().all(u8::is_ascii_digit))
+    };
+    word.contains(&b',') || numeric(word) || prefix(word)
 }
 
 /// Addresses with their prefix lengths; an address alone stands for itself.
@@ -268,13 +299,48 @@ mod tests {
         );
         let (keys, findings) = parse_keys(Path::new("/etc/ntp/keys"), text.as_bytes());
         let seen: Vec<_> = keys.iter().map(|k| (k.id.0, k.digest)).collect();
-        let expected = [(1, Digest::AesCmac), (2, Digest::Sha512), (3, Digest::Ripemd160), (9, Digest::Md5)];
+        let expected = [
+            (1, Digest::AesCmac),
+            (2, Digest::Sha512),
+            (3, Digest::Ripemd160),
+            (8, Digest::Md5),
+            (9, Digest::Md5),
+        ];
         assert_eq!(seen, expected);
         let may = |key: usize, from: &str| keys[key].admits(from.parse().unwrap());
         assert!(may(0, "10.200.0.1") && may(0, "2001:db8::1") && !may(0, "11.0.0.1"));
         assert!(may(1, "11.0.0.1") && may(2, "192.0.2.1") && !may(2, "192.0.2.2"));
         let lines: Vec<u32> = findings.iter().map(|f| f.line).collect();
         assert_eq!(lines, [4, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn b14_three_words_count_and_what_is_meant_as_addresses_is_not_lost() {
+        let read = |line: &str| parse_keys(Path::new("/etc/ntp/keys"), line.as_bytes());
+        for line in
+            ["3 M secret extra words", "3 M secret extra", "3 M secret 10", "3 M secret (old) 10.0.0.1"]
+        {
+            let (keys, findings) = read(line);
+            assert_eq!((keys.len(), keys[0].secret.as_slice()), (1, &b"secret"[..]), "{line}");
+            assert!(keys[0].hosts.is_empty() && findings.len() == 1, "{line}");
+            assert_eq!(findings[0].severity, Severity::Warning);
+            assert!(findings[0].log_line().contains("the key is used"), "{}", findings[0].log_line());
+            assert!(!findings[0].render(false).contains("secret") && findings[0].column >= 12);
+        }
+        for line in [
+            "3 M secret 10.0.0.1,",
+            "3 M secret host.example,10.0.0.1",
+            "3 M secret 10.0.0.0/33",
+            "3 M secret 10.0.0",
+            "3 M secret 2001:db8::g1,",
+            "3 M secret host.example/24",
+            "3 M secret 10.0.0.256",
+        ] {
+            let (keys, findings) = read(line);
+            assert!(keys.is_empty() && findings.len() == 1, "{line}");
+        }
+        let (keys, findings) = read("3 M secret 10.0.0.1 words");
+        assert_eq!((keys[0].hosts.len(), findings.len()), (1, 1));
     }
 
     #[test]

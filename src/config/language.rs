@@ -176,6 +176,8 @@ pub struct Row {
     pub range: Option<(f64, f64)>,
     /// What happens to a value out of `range`.
     pub beyond: Beyond,
+    /// A number that says the same as nothing.
+    pub absent: Option<f64>,
     /// What holds without it; empty where nothing does.
     pub default: &'static str,
     /// The unit of its number; empty where there is none.
@@ -195,6 +197,7 @@ const fn row(name: &'static str, takes: Takes, help: &'static str) -> Row {
         takes,
         range: None,
         beyond: Beyond::Held,
+        absent: None,
         default: "",
         unit: "",
         standing: Standing::Honoured,
@@ -212,6 +215,11 @@ impl Row {
     const fn only(mut self, low: f64, high: f64) -> Self {
         self.range = Some((low, high));
         self.beyond = Beyond::Ignored;
+        self
+    }
+
+    const fn absent(mut self, number: f64) -> Self {
+        self.absent = Some(number);
         self
     }
 

@@ -67,6 +67,7 @@ struct Parser<'r> {
     keywords: Rc<Keywords>,
     switches: Vec<(&'static Row, bool)>,
     fudges: Vec<((u8, u8), Vec<Found>, Spot)>,
+    filegens: Vec<statistics::FilegenLine>,
     /// The last such line.
     trusted: Option<Vec<settings::KeyRange>>,
     unpeers: Vec<Target>,
@@ -114,6 +115,7 @@ impl<'r> Parser<'r> {
             keywords: Rc::new(Keywords::new()),
             switches: Vec::new(),
             fudges: Vec::new(),
+            filegens: Vec::new(),
             trusted: None,
             unpeers: Vec::new(),
             running: None,
@@ -134,32 +136,63 @@ impl<'r> Parser<'r> {
         let stack = Rc::clone(&self.stack);
         self.texts.push(Text { file: file.to_owned(), octets: text.to_vec(), stack: stack.to_vec() });
         let code = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-        let mut start = text.len() - code.len();
-        let mut lines = code.split(|b| *b == b'\n').zip(1u32..).map(|(line, number)| {
-            let at = start;
-            start += line.len() + 1;
-            (line, number, at)
+        let first = text.len() - code.len();
+        let mut lines = code.split(|b| *b == b'\n').zip(1u32..).scan(first, |start, (line, number)| {
+            let at = *start;
+            *start += line.len() + 1;
+            Some((line, number, at))
         });
+        let mut endless = false;
         while let Some((bytes, line, start)) = lines.next() {
             if self.ended {
                 return;
             }
-            let opens = self.line(file, bytes, line, (number, start));
-            if opens {
-                skip_block(&mut lines, bytes);
+            if let Some(simulate) = self.line(file, bytes, line, (number, start)) {
+                // Of blocks without an end one search is enough.
+                let skipped = if endless { None } else { behind_block(lines.clone(), bytes) };
+                endless |= skipped.is_none();
+                let place = (line, number, start);
+                self.tell_simulate(file, bytes, place, &simulate, skipped.is_some());
+                lines = skipped.unwrap_or(lines);
             }
         }
     }
 
-    /// Reads a line; true if it opens a block to be skipped (`simulate`).
-    fn line(&mut self, file: &Path, bytes: &[u8], number: u32, (text, start): (usize, usize)) -> bool {
+    fn tell_simulate(
+        &mut self,
+        file: &Path,
+        bytes: &[u8],
+        (number, text, start): (u32, usize, usize),
+        first: &Token,
+        skipped: bool,
+    ) {
+        let (keywords, stack) = (Rc::clone(&self.keywords), Rc::clone(&self.stack));
+        let place = Place { file, number, stack: &stack, keywords: &keywords, text, start };
+        let mut line = Line::new(bytes, place, &mut self.findings);
+        if skipped {
+            tell(&mut line, "simulate", first);
+        } else {
+            let message = "simulate without a whole block { … }".to_owned();
+            let effect = "this line is ignored, and those behind it are read as what they are";
+            line.say(Severity::Error, first.span.clone(), message, Advice::default(), effect);
+        }
+    }
+
+    /// Reads a line; gives the word if it opens a block to be skipped (`simulate`).
+    fn line(
+        &mut self,
+        file: &Path,
+        bytes: &[u8],
+        number: u32,
+        (text, start): (usize, usize),
+    ) -> Option<Token> {
         let mut findings = std::mem::take(&mut self.findings);
         let keywords = Rc::clone(&self.keywords);
         let stack = Rc::clone(&self.stack);
         let place = Place { file, number, stack: &stack, keywords: &keywords, text, start };
         let mut line = Line::new(bytes, place, &mut findings);
         let mut includes = Vec::new();
-        let mut block = false;
+        let mut block = None;
         loop {
             let Some(first) = line.next() else {
                 if line.next_command() {
@@ -174,8 +207,8 @@ impl<'r> Parser<'r> {
                 }
                 TokenKind::Keyword("includefile") => includes.extend(self.include(&mut line)),
                 TokenKind::Keyword("simulate") => {
-                    block = true;
-                    tell(&mut line, "simulate", &first);
+                    block = Some(first);
+                    break;
                 }
                 _ => self.command(&mut line, &first),
             }
@@ -208,10 +241,7 @@ impl<'r> Parser<'r> {
 
     fn run(&mut self, line: &mut Line<'_>, row: &'static Row, first: &Token) -> Result<(), Dropped> {
         let config = &mut self.config;
-        if MARKED.contains(&row.name) {
-            self.marks.retain(|(name, _)| *name != row.name);
-            self.marks.push((row.name, line.mark(line.whole(first))));
-        }
+        let mark = MARKED.contains(&row.name).then(|| line.mark(line.whole(first)));
         match row.name {
             "server" | "pool" | "peer" | "broadcast" | "manycastclient" => {
                 let found = servers::association(line, row.name)?;
@@ -243,7 +273,7 @@ impl<'r> Parser<'r> {
                 self.switches.extend(found.into_iter().map(|switch| (switch, on)));
             }
             "statistics" => statistics::statistics(line, &mut config.statistics)?,
-            "filegen" => statistics::filegen(line, &mut config.statistics)?,
+            "filegen" => self.filegens.push(statistics::filegen(line)?),
             "interface" | "nic" => statistics::interface(line, config, row.name)?,
             "logconfig" => statistics::logconfig(line, config)?,
             "setvar" => settings::setvar(line, config)?,
@@ -254,6 +284,10 @@ impl<'r> Parser<'r> {
                 idle::set(line, row, first, config)?;
             }
             _ => idle::keep_command(line, row, first, &mut config.idle)?,
+        }
+        if let Some(mark) = mark {
+            self.marks.retain(|(name, _)| *name != row.name);
+            self.marks.push((row.name, mark));
         }
         Ok(())
     }
@@ -341,6 +375,9 @@ impl<'r> Parser<'r> {
                 settings::switch(switch, *on, &mut self.config.enable);
             }
         }
+        for filegen in std::mem::take(&mut self.filegens) {
+            filegen.apply(&mut self.config.statistics);
+        }
         if let Some(trusted) = self.trusted.take() {
             self.config.auth.trusted = settings::keys_of(trusted);
         }
@@ -412,17 +449,26 @@ fn unknown_command(line: &mut Line<'_>, first: &Token) {
     line.unexpected(first, "a command such as server or restrict", &names, "the line is ignored".to_owned());
 }
 
-/// Skips the lines of a `{ … }` block whose first line this is.
-fn skip_block<'a>(lines: &mut impl Iterator<Item = (&'a [u8], u32, usize)>, first: &'a [u8]) {
-    let count = |bytes: &[u8], c: u8| bytes.iter().filter(|b| **b == c).count();
-    let mut depth = count(first, b'{').saturating_sub(count(first, b'}'));
-    let mut opened = count(first, b'{') > 0;
-    while !opened || depth > 0 {
-        let Some((bytes, ..)) = lines.next() else { return };
-        opened |= count(bytes, b'{') > 0;
-        depth = (depth + count(bytes, b'{')).saturating_sub(count(bytes, b'}'));
-        if !opened && !bytes.trim_ascii().is_empty() {
-            return;
+/// The lines behind the `{ … }` block of the command on line `first`; nothing if it has none, or no end.
+fn behind_block<'a, I>(mut lines: I, first: &'a [u8]) -> Option<I>
+where
+    I: Iterator<Item = (&'a [u8], u32, usize)>,
+{
+    let (mut depth, mut opened, mut is_first) = (0usize, false, true);
+    let mut bytes = first;
+    loop {
+        let code = bytes.split(|b| *b == b'#').next().unwrap_or_default();
+        let count = |c: u8| code.iter().filter(|b| **b == c).count();
+        // The block begins with the next word, whatever line that is on.
+        if !opened && !is_first && !matches!(code.trim_ascii().first(), None | Some(b'{')) {
+            return None;
         }
+        opened |= count(b'{') > 0;
+        depth = (depth + count(b'{')).saturating_sub(count(b'}'));
+        if opened && depth == 0 {
+            return Some(lines);
+        }
+        is_first = false;
+        (bytes, ..) = lines.next()?;
     }
 }

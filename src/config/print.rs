@@ -1,10 +1,10 @@
 //! A configuration in the words of ntp.conf, one setting a line, as `--print-config` shows it and ntpq's
 //! `saveconfig` writes it. Read again, it gives the same configuration. Defaults are left out.
 
-use super::language::Keywords;
+use super::language::{self, Context};
 use super::model::{
-    Config, Enable, Family, Filegen, InterfaceMatch, Kind, Mru, Restrict, RestrictTarget, Server, Target,
-    Tinker, Tos,
+    Config, Enable, Family, Filegen, Fudge, InterfaceMatch, Kind, Mru, Restrict, RestrictTarget, Server,
+    Target, Tinker, Tos,
 };
 use super::statistics::{ACTIONS, KINDS, TYPES};
 use super::{lexer, servers};
@@ -19,7 +19,7 @@ const PLAIN: &[u8] = b"._:/-+@%[]~*?!&^'<>\\";
 /// The configuration as text. Names may hold octets that are no UTF-8.
 #[must_use]
 pub fn print(config: &Config) -> Vec<u8> {
-    let mut page = Page { out: Vec::new(), keywords: Keywords::new() };
+    let mut page = Page { out: Vec::new() };
     page.files(config);
     page.authentication(config);
     page.settings(config);
@@ -49,9 +49,14 @@ pub(super) fn word(text: &[u8]) -> Vec<u8> {
     [b"\"", inner.as_slice(), b"\""].concat()
 }
 
+/// A word where words of the language and numbers may stand as well.
+pub(super) fn plain(text: &[u8]) -> Vec<u8> {
+    let keyword = std::str::from_utf8(text).is_ok_and(|text| language::everywhere(text).next().is_some());
+    if keyword || lexer::is_number(text) { [b"\"", text, b"\""].concat() } else { word(text) }
+}
+
 struct Page {
     out: Vec<u8>,
-    keywords: Keywords,
 }
 
 impl Page {
@@ -64,14 +69,6 @@ impl Page {
     /// A line of words that need no quotes.
     fn say(&mut self, text: &str) {
         self.line(&[text.as_bytes()]);
-    }
-
-    /// A word where words of the language and numbers may stand as well.
-    fn name(&self, text: &[u8]) -> Vec<u8> {
-        if self.keywords.find(text).is_some() || lexer::is_number(text) {
-            return [b"\"", text, b"\""].concat();
-        }
-        word(text)
     }
 
     fn path(&mut self, command: &str, path: Option<&Path>, rest: &str) {
@@ -110,7 +107,7 @@ impl Page {
                 InterfaceMatch::V4 => b"ipv4".to_vec(),
                 InterfaceMatch::V6 => b"ipv6".to_vec(),
                 InterfaceMatch::Wildcard => b"wildcard".to_vec(),
-                InterfaceMatch::Name(name) => self.name(name.as_bytes()),
+                InterfaceMatch::Name(name) => plain(name.as_bytes()),
                 InterfaceMatch::Address(address, length) => {
                     let whole = if address.is_ipv4() { 32 } else { 128 };
                     let length = if *length == whole { String::new() } else { format!("/{length}") };
@@ -221,9 +218,9 @@ impl Page {
         let (family, whom, mask) = match &entry.target {
             RestrictTarget::Default(family) => (*family, b"default".to_vec(), String::new()),
             RestrictTarget::Source => (Family::Any, b"source".to_vec(), String::new()),
-            RestrictTarget::Name(name, family) => (*family, self.name(name.as_bytes()), String::new()),
+            RestrictTarget::Name(name, family) => (*family, plain(name.as_bytes()), String::new()),
             RestrictTarget::Around { name, mask, .. } => {
-                (Family::Any, self.name(name.as_bytes()), format!("mask {mask}"))
+                (Family::Any, plain(name.as_bytes()), format!("mask {mask}"))
             }
             RestrictTarget::Net { address, mask } => {
                 let mask = if prefix_of(*mask).1 == Some(0) { String::new() } else { format!("mask {mask}") };
@@ -297,34 +294,53 @@ impl Page {
             let words = [idle.option.as_bytes(), &idle.value];
             options.push(words[..1 + usize::from(!idle.value.is_empty())].join(&b' '));
         }
+        let factors = factors(&server.fudge);
+        if let Some((driver, unit)) = driver_of(server) {
+            // Its own options may stand nowhere else.
+            let unit = format!("unit {unit}").into_bytes();
+            let words = [vec![unit], options, factors].concat().join(&b' ');
+            self.line(&[b"refclock", driver.as_bytes(), &words]);
+            return;
+        }
         let options = options.join(&b' ');
         self.line(&[command.as_bytes(), option_of(server.family), &whom, &options]);
-        self.fudge(server, &whom);
-    }
-
-    fn fudge(&mut self, server: &Server, whom: &[u8]) {
-        let fudge = &server.fudge;
-        let mut factors: Vec<Vec<u8>> = Vec::new();
-        for (name, value) in [("time1", fudge.time1.get()), ("time2", fudge.time2.get())] {
-            if value != 0.0 {
-                factors.push(format!("{name} {}", number(value)).into_bytes());
-            }
-        }
-        if let Some(stratum) = fudge.stratum {
-            factors.push(format!("stratum {}", stratum.get()).into_bytes());
-        }
-        if let Some(refid) = fudge.refid {
-            factors.push([b"refid ", word(refid.text()).as_slice()].concat());
-        }
-        for (flag, number) in fudge.flags.iter().zip(1..) {
-            if *flag {
-                factors.push(format!("flag{number} 1").into_bytes());
-            }
-        }
         if !factors.is_empty() {
-            self.line(&[b"fudge", whom, &factors.join(&b' ')]);
+            self.line(&[b"fudge", &whom, &factors.join(&b' ')]);
         }
     }
+}
+
+/// The driver and unit of a clock with options that only a `refclock` line has.
+fn driver_of(server: &Server) -> Option<(&'static str, u8)> {
+    let (kind, unit) = match server.target {
+        Target::LocalClock { unit } => (1, unit),
+        Target::RefClock { kind, unit } => (kind, unit),
+        Target::Address(_) | Target::Name(_) => return None,
+    };
+    let own = server.idle.iter().any(|idle| language::find(Context::Refclock, idle.option).is_some());
+    servers::driver(kind).filter(|_| own).map(|driver| (driver, unit))
+}
+
+/// The factors that differ from the default.
+fn factors(fudge: &Fudge) -> Vec<Vec<u8>> {
+    let mut factors: Vec<Vec<u8>> = Vec::new();
+    for (name, value) in [("time1", fudge.time1.get()), ("time2", fudge.time2.get())] {
+        if value != 0.0 {
+            factors.push(format!("{name} {}", number(value)).into_bytes());
+        }
+    }
+    if let Some(stratum) = fudge.stratum {
+        factors.push(format!("stratum {}", stratum.get()).into_bytes());
+    }
+    if let Some(refid) = fudge.refid {
+        factors.push([b"refid ", word(refid.text()).as_slice()].concat());
+    }
+    for (flag, number) in fudge.flags.iter().zip(1..) {
+        if *flag {
+            factors.push(format!("flag{number} 1").into_bytes());
+        }
+    }
+    factors
 }
 
 /// The bits of an address of the mask's family, and how many of them are for hosts, where those are the last ones.

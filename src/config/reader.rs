@@ -25,16 +25,6 @@ impl Value {
             Self::Nothing | Self::Text(_) => 0.0,
         }
     }
-
-    /// As it is written in a configuration.
-    pub(super) fn written(&self) -> Vec<u8> {
-        match self {
-            Self::Nothing => Vec::new(),
-            Self::Number(value) => print::number(*value).into_bytes(),
-            Self::Boolean(on) => u8::from(*on).to_string().into_bytes(),
-            Self::Text(text) => print::word(text),
-        }
-    }
 }
 
 /// A word with its argument.
@@ -47,7 +37,18 @@ pub(super) struct Found {
 impl Found {
     /// For the list of what changes nothing.
     pub(super) fn idle(&self, command: &'static str) -> Idle {
-        Idle { command, option: self.row.name, value: self.value.written() }
+        Idle { command, option: self.row.name, value: self.written() }
+    }
+
+    /// The value as it is written in a configuration.
+    pub(super) fn written(&self) -> Vec<u8> {
+        match (&self.value, self.row.takes) {
+            (Value::Text(text), Takes::Word(_)) => print::plain(text),
+            (Value::Text(text), _) => print::word(text),
+            (Value::Number(value), _) => print::number(*value).into_bytes(),
+            (Value::Boolean(on), _) => u8::from(*on).to_string().into_bytes(),
+            (Value::Nothing, _) => Vec::new(),
+        }
     }
 }
 
@@ -131,6 +132,12 @@ pub(super) fn argument(
 
 fn in_range(line: &mut Line<'_>, row: &Row, value: Value, at: std::ops::Range<usize>) -> Option<Value> {
     let (Value::Number(number), Some((low, high))) = (&value, row.range) else { return Some(value) };
+    if row.absent == Some(*number) {
+        let message = format!("{} {number} is as without it", row.name);
+        let advice = Advice::expected(&row.expects());
+        line.say(Severity::Warning, at, message, advice, format!("it is {}, as in ntpd", row.default));
+        return None;
+    }
     let held = number.clamp(low, high);
     if held == *number {
         return Some(value);

@@ -31,6 +31,11 @@ const DRIVERS: [(&str, u8); 15] = [
     ("truetime", 5),
 ];
 
+/// NTPsec's name of a clock of this type.
+pub(super) fn driver(kind: u8) -> Option<&'static str> {
+    DRIVERS.iter().find(|(_, number)| *number == kind).map(|(name, _)| *name)
+}
+
 /// What is said of a word that ends a list of options.
 pub(super) const REST_IS_LOST: &str = "what stands before it takes effect, it and what follows do not";
 

@@ -7,7 +7,7 @@ use super::line::{Advice, Dropped, Line, to_path};
 use super::model::{Config, Discard, Enable, Idle, Mru, Tinker, Tos};
 use super::reader::{self, Found, Value, choice};
 use crate::units::{KeyId, Ppm, Seconds};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 /// Largest number of a key.
 const KEY_MAX: i64 = 65_535;
@@ -103,7 +103,7 @@ pub(super) fn idle_options(
     for found in reader::words(line, context, command)? {
         // `crypto revoke N` is the command `revoke N`.
         if (command, found.row.name) == ("crypto", "revoke") {
-            keep(idle, Idle { command: "revoke", option: "", value: found.value.written() });
+            keep(idle, Idle { command: "revoke", option: "", value: found.written() });
         } else {
             keep(idle, found.idle(command));
         }
@@ -200,6 +200,7 @@ fn key_range(line: &mut Line<'_>) -> Result<KeyRange, Dropped> {
         Some(Token { kind: TokenKind::Integer(value), .. }) => Ok(value),
         found => Err(line.bad_argument("a key range", found.as_ref(), expected)),
     };
+    let at = line.next_span();
     let first = number(line)?;
     if !line.take_keyword("...") {
         let found = line.next();
@@ -207,20 +208,60 @@ fn key_range(line: &mut Line<'_>) -> Result<KeyRange, Dropped> {
     }
     let last = number(line)?;
     match line.next() {
-        Some(Token { kind: TokenKind::Special(b')'), .. }) => Ok(first..=last),
+        Some(Token { kind: TokenKind::Special(b')'), .. }) => Ok(held(line, at, first, last)),
         found => Err(line.bad_argument("a key range", found.as_ref(), "a closing )")),
     }
 }
 
+/// A range within the numbers of keys: ntpd keeps 16 bits of its ends.
+fn held(line: &mut Line<'_>, at: Range<usize>, first: i64, last: i64) -> KeyRange {
+    let bits = |key: i64| key & 0xffff;
+    let range = bits(first)..=bits(last);
+    if range != (first..=last) {
+        let message = format!("the keys {first} to {last} are out of range");
+        let effect = if range.is_empty() {
+            "no key is trusted by this range, as in ntpd".to_owned()
+        } else {
+            format!("the keys {} to {} are trusted, as in ntpd", range.start(), range.end())
+        };
+        line.say(Severity::Error, at, message, Advice::expected("whole numbers from 1 to 65535"), effect);
+    }
+    range
+}
+
 /// `setvar NAME = VALUE [default]`.
 pub(super) fn setvar(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dropped> {
-    let name = line.name("setvar", "NAME = VALUE")?;
+    let span = line.next_span();
+    let mut name = line.name("setvar", "NAME = VALUE")?;
     let token = line.next();
     if !matches!(token.as_ref().map(|t| t.kind), Some(TokenKind::Special(b'='))) {
         return Err(line.bad_argument("setvar", token.as_ref(), "= with blanks around it"));
     }
     let value = line.name("setvar", "a value")?;
     let shown = line.take_keyword("default");
+    if let Some(at) = name.find('=') {
+        name.truncate(at);
+        let message = "the name of a variable ends before =".to_owned();
+        let effect = format!("the variable is {}", super::diagnostic::quote(name.as_bytes()));
+        line.say(
+            Severity::Warning,
+            span.clone(),
+            message,
+            Advice::expected("= with blanks around it"),
+            effect,
+        );
+    }
+    if name.is_empty() {
+        let message = "setvar has no name before =".to_owned();
+        line.say(
+            Severity::Error,
+            span,
+            message,
+            Advice::expected("NAME = VALUE"),
+            "the whole line is ignored",
+        );
+        return Err(Dropped);
+    }
     config.setvar.push((name, value, shown));
     line.done("setvar");
     Ok(())

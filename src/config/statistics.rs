@@ -66,7 +66,29 @@ pub(super) fn statistics(line: &mut Line<'_>, into: &mut Statistics) -> Result<(
     Ok(())
 }
 
-pub(super) fn filegen(line: &mut Line<'_>, into: &mut Statistics) -> Result<(), Dropped> {
+/// What a `filegen` line says.
+pub(super) struct FilegenLine {
+    name: &'static str,
+    kind: StatKind,
+    file: Option<String>,
+    rotation: Option<FilegenType>,
+    link: Option<bool>,
+    enabled: bool,
+}
+
+impl FilegenLine {
+    /// Applies the line: `filegen` lines come after all `statistics` lines, and each begins with the kind's own
+    /// name as the file's, and a file that is written.
+    pub(super) fn apply(self, into: &mut Statistics) {
+        let filegen = filegen_of(&mut into.filegens, self.name, self.kind);
+        filegen.file = self.file.unwrap_or_else(|| self.name.to_owned());
+        filegen.rotation = self.rotation.unwrap_or(filegen.rotation);
+        filegen.link = self.link.unwrap_or(filegen.link);
+        filegen.enabled = self.enabled;
+    }
+}
+
+pub(super) fn filegen(line: &mut Line<'_>) -> Result<FilegenLine, Dropped> {
     let token = line.next();
     let names = language::names(Context::Statistics);
     let Some((name, kind)) = named(token.as_ref(), &KINDS) else {
@@ -77,14 +99,13 @@ pub(super) fn filegen(line: &mut Line<'_>, into: &mut Statistics) -> Result<(), 
     if let (Some(row), Some(token)) = (language::find(Context::Statistics, name), &token) {
         reader::tell(line, row, &Value::Nothing, token);
     }
-    let mut new = filegen_of(&mut into.filegens, name, kind).clone();
-    new.enabled = true;
+    let mut new = FilegenLine { name, kind, file: None, rotation: None, link: None, enabled: true };
     while let Some(token) = line.next() {
         match token.kind {
-            TokenKind::Keyword("file") => new.file = line.name("file", "a file name")?,
-            TokenKind::Keyword("type") => new.rotation = rotation(line)?,
-            TokenKind::Keyword("link") => new.link = true,
-            TokenKind::Keyword("nolink") => new.link = false,
+            TokenKind::Keyword("file") => new.file = Some(line.name("file", "a file name")?),
+            TokenKind::Keyword("type") => new.rotation = Some(rotation(line)?),
+            TokenKind::Keyword("link") => new.link = Some(true),
+            TokenKind::Keyword("nolink") => new.link = Some(false),
             TokenKind::Keyword("enable") => new.enabled = true,
             TokenKind::Keyword("disable") => new.enabled = false,
             _ => {
@@ -95,8 +116,7 @@ pub(super) fn filegen(line: &mut Line<'_>, into: &mut Statistics) -> Result<(), 
             }
         }
     }
-    *filegen_of(&mut into.filegens, name, kind) = new;
-    Ok(())
+    Ok(new)
 }
 
 fn rotation(line: &mut Line<'_>) -> Result<FilegenType, Dropped> {
@@ -155,15 +175,25 @@ fn is_class(word: &str) -> bool {
 
 /// `logconfig` words: kept as written; unknown ones told.
 pub(super) fn logconfig(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dropped> {
+    let mut words = Vec::new();
     let mut any = false;
+    let example = "=syncall +sysevents and the like";
     while let Some(token) = line.next() {
+        // To the scanner it is the option; ntpd reads as far as that.
+        if let TokenKind::Family(_) = token.kind {
+            if !any {
+                return Err(line.bad_argument("logconfig", Some(&token), example));
+            }
+            line.unexpected(&token, "=, + or - and a class", &[], super::servers::REST_IS_LOST.to_owned());
+            break;
+        }
         any = true;
         let text = String::from_utf8_lossy(&token.text).into_owned();
         let word = text.strip_prefix(['=', '+', '-']).unwrap_or(&text);
         if is_class(word) || word.is_empty() {
             // 4.2.8: without a sign it is =.
             let sign = if text.starts_with(['=', '+', '-']) { "" } else { "=" };
-            config.logconfig.push(format!("{sign}{text}"));
+            words.push(format!("{sign}{text}"));
             continue;
         }
         let message = format!("no class of messages {}", quote(&token.text));
@@ -174,9 +204,10 @@ pub(super) fn logconfig(line: &mut Line<'_>, config: &mut Config) -> Result<(), 
             if text.starts_with('=') { "nothing is logged for it, as ntpd does" } else { "it is ignored" };
         if text.starts_with('=') {
             // An unknown class still empties the mask.
-            config.logconfig.push("=".to_owned());
+            words.push("=".to_owned());
         }
         line.say(Severity::Error, token.span.clone(), message, advice, effect);
     }
-    if any { Ok(()) } else { Err(line.bad_argument("logconfig", None, "=syncall +sysevents and the like")) }
+    config.logconfig.extend(words);
+    if any { Ok(()) } else { Err(line.bad_argument("logconfig", None, example)) }
 }

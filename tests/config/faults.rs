@@ -2,7 +2,7 @@
 
 use super::{read, restricts, servers};
 use rsntpd::config::model::RestrictTarget;
-use rsntpd::config::{Diagnostic, Severity};
+use rsntpd::config::{Diagnostic, Severity, print};
 use rsntpd::core::access::AccessList;
 use std::net::IpAddr;
 
@@ -129,6 +129,119 @@ fn b8_servers_with_brackets_ports_and_needless_families_are_used() {
     }
     let worst = read("server [2001:db8::1]:123").diagnostics[0].severity;
     assert_eq!(worst, Severity::Warning);
+}
+
+#[test]
+fn b7_a_maxpoll_of_0_is_as_without_it() {
+    for (line, expected) in [
+        ("server foo maxpoll 0", "server foo"),
+        ("server foo minpoll 4 maxpoll 0", "server foo minpoll 4"),
+        ("server foo maxpoll 8 maxpoll 0", "server foo maxpoll 8"),
+        ("server 127.127.1.0 minpoll 5 maxpoll 0", "server local(0) minpoll 5 maxpoll 5"),
+        ("server foo maxpoll 1", "server foo minpoll 3 maxpoll 3"),
+    ] {
+        assert_eq!(servers(&read(line).config), [expected], "{line}");
+    }
+    assert!(said("server foo maxpoll 0")[0].contains("maxpoll 0 is as without it"));
+}
+
+#[test]
+fn b9_filegen_lines_come_after_statistics_and_begin_anew() {
+    let show = |text: &str| -> Vec<String> {
+        let printed = String::from_utf8(print(&read(text).config)).unwrap();
+        printed.lines().map(str::to_owned).collect()
+    };
+    for (text, expected) in [
+        (
+            "filegen loopstats file a type none\nfilegen loopstats type none nolink",
+            "filegen loopstats file loopstats type none nolink enable",
+        ),
+        (
+            "filegen loopstats file a type week\nfilegen loopstats nolink",
+            "filegen loopstats file loopstats type week nolink enable",
+        ),
+        (
+            "filegen loopstats file a disable\nstatistics loopstats",
+            "filegen loopstats file a type day link disable",
+        ),
+        (
+            "filegen loopstats disable\nfilegen loopstats type pid",
+            "filegen loopstats file loopstats type pid link enable",
+        ),
+    ] {
+        assert_eq!(show(text), [expected], "{text}");
+    }
+}
+
+#[test]
+fn b10_a_refclock_line_is_printed_as_what_reads_as_the_same() {
+    for line in [
+        "refclock nmea unit 0 path /dev/gps0 baud 115200 ppspath /dev/pps0",
+        "refclock shm unit 3 minpoll 4 maxpoll 4 subtype 2 time1 0.5 stratum 2 refid GPS flag1 1",
+        "refclock generic unit 1 path \"driftfile\" mode 5",
+        "refclock local path \"5\"",
+    ] {
+        let first = read(line);
+        let printed = String::from_utf8(print(&first.config)).unwrap();
+        let again = read(&printed);
+        assert_eq!(again.config, first.config, "{printed}");
+        assert!(printed.starts_with("refclock "), "{printed}");
+        let errors = again.diagnostics.iter().filter(|found| found.severity == Severity::Error).count();
+        assert_eq!(errors, 0, "{printed}");
+    }
+}
+
+#[test]
+fn b13_nothing_is_lost_without_a_word_or_half_applied() {
+    for (text, expected) in [
+        ("simulate\nserver kept", "server kept"),
+        ("simulate {\nserver kept", "server kept"),
+        ("simulate # {\nserver kept\n}", "server kept"),
+        ("simulate\n\n{\nserver lost\n}\nserver kept", "server kept"),
+        ("simulate { server lost }\nserver kept", "server kept"),
+    ] {
+        assert_eq!(servers(&read(text).config), [expected], "{text}");
+        assert!(said(text)[0].contains("simulate"), "{text}");
+    }
+    assert!(said("simulate\nserver kept")[0].contains("without a whole block"));
+    let empty = print(&read("").config);
+    for line in [
+        "filegen loopstats file x type bogus",
+        "filegen loopstats file",
+        "crypto pw",
+        "crypto revoke 5 pw",
+        "logconfig -4all +sysall",
+        "setvar = b",
+        "trustedkey ( 1 ... x )",
+    ] {
+        assert_eq!(print(&read(line).config), empty, "{line}");
+        assert!(said(line).iter().any(|found| found.contains("line is ignored")), "{line}: {:?}", said(line));
+    }
+}
+
+#[test]
+fn b16_words_are_read_as_ntpd_reads_them() {
+    for (text, expected) in [
+        ("server \"-4.example\" iburst", "server -4 iburst\n"),
+        ("server \"-4\"", ""),
+        ("keys \" \"", ""),
+        ("bogus \" \" server foo", "server foo\n"),
+        ("server a \" \" server b iburst \"\t\" server c", "server a\nserver b iburst\nserver c\n"),
+        ("setvar a = \" \"", ""),
+        ("setvar a=b = c", "setvar a = c\n"),
+        ("setvar =b = c", ""),
+        ("tinker step 1.5e", "tinker step 1.5\n"),
+        ("tinker step 1.5e-", "tinker step 1.5\n"),
+        ("trustedkey (1 ... 70000)", "trustedkey ( 1 ... 4464 )\n"),
+        ("trustedkey ( 65530 ... 65540 ) 3", "trustedkey 3\n"),
+        ("logconfig -4all +sysall", ""),
+        ("logconfig +sysall -4all +syncall", "logconfig +sysall\n"),
+        ("restrict default mask 255.0.0.0 nomodify", "restrict default nomodify\n"),
+        ("restrict 10.0.0.0 mask ffff:: nomodify", "restrict -4 default nomodify\n"),
+        ("restrict \"-6\" fe80::1 nomodify", "restrict fe80::1 nomodify\n"),
+    ] {
+        assert_eq!(String::from_utf8(print(&read(text).config)).unwrap(), expected, "{text}");
+    }
 }
 
 #[test]

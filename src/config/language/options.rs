@@ -23,7 +23,11 @@ pub(super) const ASSOCIATION: &[Row] = &[
         .held(3.0, 17.0)
         .default("6")
         .unit("log2 s"),
-    row("maxpoll", Takes::Integer, "largest poll interval").held(3.0, 17.0).default("10").unit("log2 s"),
+    row("maxpoll", Takes::Integer, "largest poll interval; 0 is as without it")
+        .held(3.0, 17.0)
+        .absent(0.0)
+        .default("10")
+        .unit("log2 s"),
     row("key", Takes::Integer, "authenticate with this key of the keys file")
         .only(1.0, 65_535.0)
         .default("none"),

@@ -114,7 +114,7 @@ pub(super) const TINKER: &[Row] = &[
         .held(0.0, 1e12)
         .default("1000")
         .unit("seconds"),
-    row("step", Takes::Number, "stepped from this offset on; 0: never; 0 or above 0.128: as disable kernel")
+    row("step", Takes::Number, "stepped from this offset on; 0: never; 0 or above 0.5: as disable kernel")
         .held(0.0, 1e12)
         .default("0.128")
         .unit("seconds"),

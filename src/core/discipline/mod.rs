@@ -81,8 +81,8 @@ const COMFORTABLE: u8 = 8;
 const FOREIGN: (f64, f64) = (5.0, 1e-6);
 /// The clock's rate is off by no more than so many standard errors.
 const SURE: f64 = 3.0;
-/// The step threshold that ntpd has by default, seconds.
-const USUAL_STEP: f64 = 0.128;
+/// The largest step threshold with which ntpd leaves the phase to the kernel, which takes no more, seconds.
+const KERNEL_STEP: f64 = 0.5;
 /// Weight of the newest value in the running averages for display (RFC 5905: CLOCK_AVG).
 const AVERAGE: f64 = 0.25;
 /// The same for the time between updates: among several sources it is never twice the same.
@@ -327,11 +327,11 @@ impl Discipline {
     }
 
     /// What the kernel is to be told for the next second; `None` while there is nothing to correct.
-    /// With `disable kernel` (not `kernel`), and with other than the usual step threshold, ntpd leaves the kernel's
+    /// With `disable kernel` (not `kernel`), and with a step threshold of 0 or above 0.5 s, ntpd leaves the kernel's
     /// own loop alone, and so do we.
     pub fn push(&mut self, now: Now, kernel: bool, tinker: &Tinker) -> Option<Push> {
         let step = tinker.step.get();
-        let may_glide = kernel && step > 0.0 && step <= USUAL_STEP && self.loop_works;
+        let may_glide = kernel && step > 0.0 && step <= KERNEL_STEP && self.loop_works;
         let target = self.target.filter(|_| self.steers && self.state == State::Synchronised)?;
         let goal = self.goal(&target, now.mono);
         self.steering.push(now, goal, target.offset_error, may_glide)
@@ -420,6 +420,17 @@ mod tests {
         let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::ZERO)), true, false);
         assert_eq!(d.update(at(1.0), combined(0.4), &tinker), Verdict::Slew);
         assert_eq!(d.push(at(1.0), true, &tinker), Some(Push { slew: Some(500), glide: None }));
+    }
+
+    #[test]
+    fn b15_the_kernel_takes_the_phase_up_to_a_step_threshold_of_half_a_second() {
+        for (step, glides) in [(0.128, true), (0.3, true), (0.5, true), (0.501, false), (0.0, false)] {
+            let tinker = Tinker { step: Seconds::new(step), ..Tinker::default() };
+            let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::ZERO)), true, false);
+            assert_eq!(d.update(at(1.0), combined(0.1), &tinker), Verdict::Slew);
+            let push = d.push(at(1.0), true, &tinker).unwrap();
+            assert_eq!(push.glide.is_some(), glides, "{step}");
+        }
     }
 
     #[test]
