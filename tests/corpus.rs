@@ -4,18 +4,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
+#[path = "corpus/dump.rs"]
+mod dump;
+#[path = "corpus/facts.rs"]
+mod facts;
 #[path = "corpus/older.rs"]
 mod older;
+#[path = "corpus/recorded.rs"]
+mod recorded;
+#[path = "config/strict.rs"]
+#[allow(dead_code)] // only tests/config/nothing_opens.rs asks what a client may not do
+mod strict;
 
+use dump::Facts;
+use facts::facts;
 use libtest_mimic::{Arguments, Failed, Trial};
 use older::older;
-use rsntpd::config::model::{Family, Restrict, RestrictTarget, Target};
+use recorded::{Case, conf_files, file_cases, included, micro_cases, second_cases, stem};
+use rsntpd::config::model::Target;
 use rsntpd::config::{Diagnostic, Parsed, Severity, parse, print};
 use rsntpd::core::access::AccessList;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -35,6 +46,8 @@ fn main() {
         trial("all_but_the_listed_agree_with_4_2_6p5", agreement),
         trial("each_rule_of_the_comparison_is_told", rules_are_entries),
         trial("every_dump_is_understood", dumps_are_understood),
+        trial("b17_the_reader_of_dumps_is_strict", the_reader_is_strict),
+        trial("the_strict_model_reads_restrict_lines_as_4_2_6p5", strict_model),
         trial("what_is_printed_is_read_as_the_same", printed_is_the_same),
     ];
     libtest_mimic::run(&arguments, trials).exit();
@@ -42,17 +55,6 @@ fn main() {
 
 fn read(file: &Path, text: &[u8]) -> Parsed {
     parse(file, text, &mut |_| Err("No such file or directory".to_owned()))
-}
-
-fn conf_files(shared: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(shared.join("corpus"))
-        .unwrap()
-        .map(|e| e.unwrap().path())
-        .filter(|p| p.extension().is_some_and(|e| e == "conf"))
-        .collect();
-    files.sort();
-    assert!(!files.is_empty());
-    files
 }
 
 fn seed(shared: &Path) -> Result<(), Failed> {
@@ -124,44 +126,15 @@ fn every_file(shared: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-fn stem(file: &Path) -> String {
-    file.file_stem().unwrap().to_string_lossy().into_owned()
+/// What a text means to us, as facts.
+fn meaning(shared: &Path, case: &Case, text: &[u8]) -> Facts {
+    facts(&parse(&case.file, text, &mut |path| included(shared, path)).config)
 }
 
-/// What a text means, as sorted lines of ntp.conf. Its order does not count, and the dumps of 4.2.6p5
-/// do not show that the flags of repeated restrict lines add up.
-fn meaning(file: &Path, text: &[u8]) -> Vec<String> {
-    let mut config = read(file, text).config;
-    let mut restrict: Vec<Restrict> = Vec::new();
-    for entry in config.restrict.iter().flat_map(entries) {
-        match restrict.iter_mut().find(|e| (&e.target, e.ntpport) == (&entry.target, entry.ntpport)) {
-            Some(same) => same.flags = same.flags.union(entry.flags),
-            None => restrict.push(entry),
-        }
-    }
-    config.restrict = restrict;
-    let text = String::from_utf8_lossy(&print(&config)).into_owned();
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    lines.sort();
-    lines
-}
-
-/// The line as entries of one family each, as the dumps show them: `default` is 0/0, and of a name they
-/// leave out -4 and -6.
-fn entries(line: &Restrict) -> Vec<Restrict> {
-    let with = |target| Restrict { target, ..line.clone() };
-    let default = |any: IpAddr| with(RestrictTarget::Net { address: any, mask: any });
-    let (v4, v6) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
-    match &line.target {
-        RestrictTarget::Default(Family::Any) => vec![default(v4), default(v6)],
-        RestrictTarget::Default(Family::V4) => vec![default(v4)],
-        RestrictTarget::Default(Family::V6) => vec![default(v6)],
-        RestrictTarget::Name(name, _) => vec![with(RestrictTarget::Name(name.clone(), Family::Any))],
-        RestrictTarget::Net { .. }
-        | RestrictTarget::Adds { .. }
-        | RestrictTarget::Around { .. }
-        | RestrictTarget::Source => vec![line.clone()],
-    }
+/// What it means to ntpd: its dump, read by a reader of its own.
+fn theirs(case: &Case, held: bool) -> Facts {
+    let text = String::from_utf8_lossy(&case.dump);
+    dump::read(&text, held).unwrap_or_else(|why| panic!("{}: {why}", case.name))
 }
 
 /// What only one of both has.
@@ -171,80 +144,6 @@ fn disagreement(ours: &[String], theirs: &[String]) -> Option<String> {
     };
     (ours != theirs)
         .then(|| format!("only ours: [{}] only ntpd's: [{}]", only(ours, theirs), only(theirs, ours)))
-}
-
-/// A text and what ntpd says it understood.
-struct Case {
-    name: String,
-    file: PathBuf,
-    text: Vec<u8>,
-    dump: Vec<u8>,
-    /// 4.2.6p5 crashed, or lost its own dump: the dump is that of 4.3.91.
-    by_4_2_8: bool,
-}
-
-fn file_cases(shared: &Path) -> Vec<Case> {
-    let mut cases = Vec::new();
-    for file in conf_files(shared) {
-        let dump = |version: &str| {
-            fs::read(shared.join("corpus/expected").join(format!("{}.{version}.saved", stem(&file))))
-        };
-        let (old, new) = (dump("4.2.6p5"), dump("4.3.91"));
-        let by_4_2_8 = old.is_err();
-        if let Ok(dump) = old.or(new) {
-            let text = fs::read(&file).unwrap();
-            cases.push(Case { name: stem(&file), file: file.clone(), text, dump, by_4_2_8 });
-        }
-    }
-    cases
-}
-
-/// The case's text: `\n` and `\xNN` stand for what they say.
-fn unescape(line: &str) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut rest = line.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let (octet, used) = match (first, tail.first()) {
-            (b'\\', Some(b'n')) => (b'\n', 2),
-            (b'\\', Some(b'r')) => (b'\r', 2),
-            (b'\\', Some(b'x')) if tail.len() > 2 => {
-                (u8::from_str_radix(std::str::from_utf8(&tail[1..3]).unwrap(), 16).unwrap(), 4)
-            }
-            _ => (first, 1),
-        };
-        out.push(octet);
-        rest = &rest[used..];
-    }
-    out
-}
-
-/// The answers to the micro-tests: the case, and the dump, if there is a whole one.
-fn answers(shared: &Path, version: &str) -> Vec<(String, Option<String>)> {
-    let text = fs::read(shared.join(format!("corpus/microtests.{version}.txt"))).unwrap();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    let block = |block: &str| {
-        let mut lines = block.lines();
-        let case = lines.next().unwrap_or_default().trim_start_matches("== ").to_owned();
-        let kept: Vec<&str> =
-            lines.filter(|l| !l.starts_with("LOG ") && !l.starts_with("getconfig")).collect();
-        let lost = |l: &&str| l.starts_with("rc=") || l.contains("dump error") || l.starts_with("grep: ");
-        (case, (!kept.iter().any(lost)).then(|| kept.join("\n")))
-    };
-    text.split("\n== ").map(block).collect()
-}
-
-fn micro_cases(shared: &Path) -> Vec<Case> {
-    let new = answers(shared, "4.3.91");
-    let mut cases = Vec::new();
-    for (index, (name, dump)) in answers(shared, "4.2.6p5").into_iter().enumerate() {
-        let by_4_2_8 = dump.is_none();
-        // Both have the same cases in the same order.
-        assert_eq!(new[index].0, name);
-        let Some(dump) = dump.or_else(|| new[index].1.clone()) else { continue };
-        let (file, text) = (PathBuf::from("e.conf"), unescape(&name));
-        cases.push(Case { name, file, text, dump: dump.into_bytes(), by_4_2_8 });
-    }
-    cases
 }
 
 /// The cases that docs/differences.md names, behind `Cases:`, in backticks, and the title of their entry.
@@ -278,14 +177,35 @@ enum Account {
     Nowhere,
 }
 
-fn account(case: &Case, listed: &BTreeMap<String, String>) -> Account {
-    let (text, rules) = older(&case.text);
-    let explained = disagreement(&meaning(&case.file, &text), &meaning(&case.file, &case.dump)).is_none();
-    let named = listed.get(&case.name);
-    match named {
-        _ if explained => Account::Rules(rules.into_iter().collect::<Vec<_>>().join(", ")),
-        Some(title) => Account::Named(title.clone()),
-        None => Account::Nowhere,
+/// The case as the rules make it for ntpd, and which of them that took; nothing if it still differs.
+fn by_rules(shared: &Path, case: &Case) -> Option<BTreeSet<&'static str>> {
+    let (text, mut rules) = older(&case.text);
+    let ours = meaning(shared, case, &text);
+    if ours == theirs(case, false) {
+        return Some(rules);
+    }
+    let held = theirs(case, true);
+    if ours == held {
+        rules.insert(older::RANGES);
+        return Some(rules);
+    }
+    // ntpd may stop reading at a line with a NUL, with that line or without.
+    let nul = text.iter().position(|b| *b == 0)?;
+    rules.insert(older::NUL);
+    let starts = text.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at);
+    let first = text[..nul].iter().rposition(|b| *b == b'\n').unwrap_or(0);
+    [first]
+        .into_iter()
+        .chain(starts.filter(|at| *at > nul))
+        .find(|at| meaning(shared, case, &text[..*at]) == held)?;
+    Some(rules)
+}
+
+fn account(shared: &Path, case: &Case, listed: &BTreeMap<String, String>) -> Account {
+    match (by_rules(shared, case), listed.get(&case.name)) {
+        (Some(rules), _) => Account::Rules(rules.into_iter().collect::<Vec<_>>().join(", ")),
+        (None, Some(title)) => Account::Named(title.clone()),
+        (None, None) => Account::Nowhere,
     }
 }
 
@@ -296,10 +216,14 @@ fn agreement(shared: &Path) -> Result<(), Failed> {
     let (mut differ, mut unaccounted) = (BTreeSet::new(), Vec::new());
     let mut totals = Vec::new();
     let (mut crashed, mut like_4_2_8) = (0, 0);
-    for (kind, cases) in [("files", file_cases(shared)), ("micro-tests", micro_cases(shared))] {
-        let (mut agree, mut all) = (0, 0);
+    for (kind, cases) in [
+        ("files", file_cases(shared)),
+        ("micro-tests", micro_cases(shared)),
+        ("micro-tests of the second set", second_cases(shared)),
+    ] {
+        let (mut agree, mut all, mut stated) = (0, 0, 0);
         for case in &cases {
-            let found = disagreement(&meaning(&case.file, &case.text), &meaning(&case.file, &case.dump));
+            let found = disagreement(&meaning(shared, case, &case.text), &theirs(case, false));
             if case.by_4_2_8 {
                 crashed += 1;
                 like_4_2_8 += usize::from(found.is_none());
@@ -308,7 +232,7 @@ fn agreement(shared: &Path) -> Result<(), Failed> {
                 agree += usize::from(found.is_none());
             }
             let Some(found) = found else { continue };
-            let why = match account(case, &listed) {
+            let why = match account(shared, case, &listed) {
                 Account::Rules(rules) if listed.contains_key(&case.name) => {
                     format!("as docs/differences.md says: {rules}")
                 }
@@ -319,12 +243,15 @@ fn agreement(shared: &Path) -> Result<(), Failed> {
                     "NOT in docs/differences.md".to_owned()
                 }
             };
+            stated += usize::from(!case.by_4_2_8 && !why.starts_with("NOT"));
             println!("{}: {why}: {}", case.name, found.chars().take(500).collect::<String>());
             differ.insert(case.name.clone());
         }
-        totals.push(format!("{agree} of {all} {kind}"));
+        totals.push(format!(
+            "{agree} of {all} {kind} agree with 4.2.6p5, {stated} differ as docs/differences.md says"
+        ));
     }
-    println!("{} agree with 4.2.6p5", totals.join(", "));
+    totals.iter().for_each(|total| println!("{total}"));
     println!("{like_4_2_8} of {crashed} that crash it agree with 4.3.91");
     let stale: Vec<&String> = listed.keys().filter(|name| !differ.contains(*name)).collect();
     if unaccounted.is_empty() && stale.is_empty() {
@@ -348,6 +275,13 @@ fn rules_are_entries(_: &Path) -> Result<(), Failed> {
         older::NUMBERS,
         older::MARK,
         older::UNSHOWN,
+        older::PREFIX,
+        older::RANGES,
+        older::LARGE,
+        older::SIMULATION,
+        older::TTL,
+        older::INCLUDED,
+        older::NUL,
     ];
     let missing: Vec<_> = rules.iter().filter(|rule| !page.contains(&format!("\n* **{rule}.**"))).collect();
     if missing.is_empty() {
@@ -357,38 +291,80 @@ fn rules_are_entries(_: &Path) -> Result<(), Failed> {
     }
 }
 
-/// What ntpd says it understood, we understand: nothing in a dump is an error. So a comparison with a
-/// dump cannot succeed because a line of it was lost.
+fn all_cases(shared: &Path) -> impl Iterator<Item = Case> {
+    file_cases(shared).into_iter().chain(micro_cases(shared)).chain(second_cases(shared))
+}
+
+/// Every dump has the form that ntpd gives it: nothing in it is passed over. So a comparison cannot succeed
+/// because a line of it was lost.
 fn dumps_are_understood(shared: &Path) -> Result<(), Failed> {
-    // The dumps do not quote strings: what has blanks in it cannot be read back, and a name may be odd.
-    // And they show what 4.2.6 refuses only afterwards, as we do at once.
-    let faults = [
-        "refid a b ",
-        "automax 5",
-        "[::1]:123",
-        "2001:pppp:",
-        "ttl 9",
-        "key ",
-        "version ",
-        "fudge 192.168.10.1",
-        "stratum -3",
-        "+bogus",
-    ];
-    let mut bad = Vec::new();
-    for case in file_cases(shared).into_iter().chain(micro_cases(shared)) {
-        for found in read(&case.file, &case.dump).diagnostics {
-            let line = String::from_utf8_lossy(&found.source).into_owned();
-            if found.severity == Severity::Error && !faults.iter().any(|fault| line.contains(fault)) {
-                bad.push(format!("{}: {line}: {}", case.name, found.log_line()));
-            }
+    let wrong = |case: Case| {
+        let dump = String::from_utf8_lossy(&case.dump).into_owned();
+        dump::read(&dump, false).err().map(|why| format!("{}: {why}", case.name))
+    };
+    let bad: Vec<String> = all_cases(shared).filter_map(wrong).collect();
+    if bad.is_empty() { Ok(()) } else { Err(bad.join("\n").into()) }
+}
+
+/// The reader is strict: what is no line of a dump, or has a word too many, is not read.
+fn the_reader_is_strict(_: &Path) -> Result<(), Failed> {
+    for line in [
+        "bogus",
+        "server",
+        "driftfile /d",
+        "filegen loopstats bogus",
+        "tos minclock",
+        "tinker bogus 1",
+        "enable bogus",
+        "fudge 127.127.1.0",
+        "trustedkey x",
+        "restrict",
+        "mru maxdepth 1",
+    ] {
+        if dump::read(line, false).is_ok() {
+            return Err(format!("{line} was read").into());
         }
     }
-    if bad.is_empty() { Ok(()) } else { Err(bad.join("\n").into()) }
+    Ok(())
+}
+
+/// The model that tests/config/nothing_opens.rs trusts reads restrict lines as 4.2.6p5 did in every recorded case.
+fn strict_model(shared: &Path) -> Result<(), Failed> {
+    let mut compared = 0;
+    for case in all_cases(shared).filter(|case| !case.by_4_2_8) {
+        let text = String::from_utf8_lossy(&case.text);
+        // These stop ntpd's reading, or bring in other files.
+        if ["\0", "simulate", "includefile", "\nend"].iter().any(|stop| text.contains(stop)) {
+            continue;
+        }
+        let show = |line: &strict::Line| {
+            let (host, mask) = match &line.target {
+                strict::Target::Default(None) => ("default", None),
+                strict::Target::Default(Some(4)) => ("0.0.0.0", Some("0.0.0.0")),
+                strict::Target::Default(Some(_)) => ("::", Some("::")),
+                strict::Target::Host(host, _) => (host.as_str(), line.mask.as_deref()),
+            };
+            format!("{host} {mask:?} {:?}", line.flags)
+        };
+        let dump = String::from_utf8_lossy(&case.dump).into_owned();
+        let theirs: Vec<String> = dump
+            .lines()
+            .filter_map(|line| line.strip_prefix("restrict "))
+            .map(|rest| show(&dump::restrict_line(rest).unwrap()))
+            .collect();
+        let model: Vec<String> = strict::lines(&case.text).iter().map(show).collect();
+        if theirs != model {
+            return Err(format!("{}: ntpd {theirs:?}, the model {model:?}", case.name).into());
+        }
+        compared += theirs.len();
+    }
+    println!("{compared} restrict lines are read by the model as by 4.2.6p5");
+    if compared > 400 { Ok(()) } else { Err(format!("only {compared} lines").into()) }
 }
 
 /// Printing what was read, and reading that again, changes nothing.
 fn printed_is_the_same(shared: &Path) -> Result<(), Failed> {
-    for case in file_cases(shared).into_iter().chain(micro_cases(shared)) {
+    for case in all_cases(shared) {
         let first = print(&read(&case.file, &case.text).config);
         let again = read(&case.file, &first);
         let text = String::from_utf8_lossy(&first).into_owned();

@@ -238,6 +238,20 @@ impl Entries {
         entry.extend(flags.iter().filter(|flag| *flag != "ntpport").cloned());
     }
 
+    /// The entries, one a line.
+    pub fn facts(&self) -> Vec<String> {
+        let fact = |((v6, address, mask, ntpport), flags): (&Key, &BTreeSet<String>)| {
+            let show = |bits: u128| match v6 {
+                true => IpAddr::V6(Ipv6Addr::from_bits(bits)),
+                false => IpAddr::V4(Ipv4Addr::from_bits(bits as u32)),
+            };
+            let port = if *ntpport { " ntpport" } else { "" };
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            format!("restrict {} mask {}{port}: {}", show(*address), show(*mask), flags.join(" "))
+        };
+        self.0.iter().map(fact).collect()
+    }
+
     /// What a client may not do: the entry that sorts last of those that match counts.
     pub fn of_client(&self, client: IpAddr, port: u16) -> BTreeSet<String> {
         let (v6, address) = bits(client);
@@ -272,7 +286,7 @@ pub fn numeric(text: &str) -> Option<IpAddr> {
 }
 
 /// What the C library takes for IPv4 besides: fewer numbers, octal, hexadecimal.
-fn old_style(text: &str) -> Option<Ipv4Addr> {
+pub fn old_style(text: &str) -> Option<Ipv4Addr> {
     let parse = |part: &str| match part {
         "" => None,
         "0" => Some(0),

@@ -3,6 +3,7 @@
 //!
 //! The rules take the words of later versions from the table of the language itself.
 
+use super::recorded::BEHEADED;
 use rsntpd::config::language::{self, Context, Row, Since, Takes};
 use std::collections::BTreeSet;
 
@@ -14,6 +15,13 @@ pub const WORDS: &str = "Words of later versions";
 pub const NUMBERS: &str = "Numbers without a point";
 pub const MARK: &str = "A byte order mark";
 pub const UNSHOWN: &str = "What the dump does not show";
+pub const PREFIX: &str = "A prefix length";
+pub const RANGES: &str = "Values out of range";
+pub const LARGE: &str = "Large numbers";
+pub const SIMULATION: &str = "A simulation";
+pub const TTL: &str = "A second ttl";
+pub const INCLUDED: &str = "A word behind an includefile";
+pub const NUL: &str = "NUL bytes";
 
 /// What 4.2.6p5 stores and does not print.
 const SILENT: [&str; 2] = ["ntpsigndsocket", "qos"];
@@ -26,7 +34,12 @@ pub fn older(text: &[u8]) -> (Vec<u8>, BTreeSet<&'static str>) {
         if number == 0 && line.starts_with(b"\xef\xbb\xbf") {
             rules.insert(MARK);
         } else {
-            out.extend(older_line(line, &mut rules));
+            let kept = older_line(line, &mut rules);
+            // All that is behind it is lost.
+            if rules.contains(SIMULATION) {
+                break;
+            }
+            out.extend(older_include(&older_numbers(kept, &mut rules), &mut rules));
         }
         out.push(b'\n');
     }
@@ -49,6 +62,49 @@ fn words(line: &[u8]) -> Vec<(&str, usize)> {
     words
 }
 
+/// Whole numbers that do not fit 32 bits wrap.
+fn older_numbers(line: &[u8], rules: &mut BTreeSet<&'static str>) -> Vec<u8> {
+    let (mut out, mut from) = (Vec::new(), 0);
+    for (word, end) in words(line) {
+        let number = word.strip_prefix('-').unwrap_or(word);
+        let fits =
+            word.parse::<i32>().is_ok() || number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit());
+        if !fits {
+            rules.insert(LARGE);
+            let saturated = word.parse::<i64>().unwrap_or(if number == word { i64::MAX } else { i64::MIN });
+            out.extend(&line[from..end - word.len()]);
+            out.extend((saturated as i32).to_string().bytes());
+            from = end;
+        }
+    }
+    out.extend(&line[from..]);
+    out
+}
+
+/// What is no command behind the name of an includefile takes its first line along.
+fn older_include(line: &[u8], rules: &mut BTreeSet<&'static str>) -> Vec<u8> {
+    match words(line)[..] {
+        [("includefile", _), (_, end), (junk, _), ..] if language::find(Context::Command, junk).is_none() => {
+            rules.insert(INCLUDED);
+            [&line[..end], BEHEADED.as_bytes()].concat()
+        }
+        _ => line.to_vec(),
+    }
+}
+
+/// A `ttl` behind a `mode` or `ttl` of 8 and more loses the line.
+fn second_ttl(words: &[(&str, usize)]) -> bool {
+    let mut before = 0;
+    for pair in words.windows(2) {
+        let ("ttl" | "mode", Ok(value)) = (pair[0].0, pair[1].0.parse::<i64>()) else { continue };
+        if pair[0].0 == "ttl" && before >= 8 {
+            return true;
+        }
+        before = value;
+    }
+    false
+}
+
 fn older_line<'l>(line: &'l [u8], rules: &mut BTreeSet<&'static str>) -> &'l [u8] {
     let words = words(line);
     let Some(((first, _), rest)) = words.split_first() else { return line };
@@ -57,7 +113,15 @@ fn older_line<'l>(line: &'l [u8], rules: &mut BTreeSet<&'static str>) -> &'l [u8
         rules.insert(COMMANDS);
         return b"";
     }
-    let bare = *first == "crypto" && rest.iter().all(|(word, _)| !shown_of_crypto(word));
+    if *first == "simulate" {
+        rules.insert(SIMULATION);
+        return b"";
+    }
+    if second_ttl(&words) {
+        rules.insert(TTL);
+        return b"";
+    }
+    let bare = *first == "crypto" && rest.first().is_none_or(|(word, _)| !shown_of_crypto(word));
     if bare || SILENT.contains(first) {
         rules.insert(UNSHOWN);
         return if rest.first().is_some_and(|(word, _)| *word == "revoke") {
@@ -116,7 +180,15 @@ fn restrict<'l>(line: &'l [u8], words: &[(&str, usize)], rules: &mut BTreeSet<&'
     let family = words.get(1).is_some_and(|(word, _)| word.starts_with("-4") || word.starts_with("-6"));
     let whom = if family { 2 } else { 1 };
     let masked = words.get(whom + 1).is_some_and(|(word, _)| *word == "mask");
-    if masked && family {
+    let target = words.get(whom).map_or("", |(word, _)| *word);
+    let prefix = target
+        .split_once('/')
+        .is_some_and(|(net, length)| net.parse::<std::net::IpAddr>().is_ok() && length.parse::<u8>().is_ok());
+    if prefix {
+        rules.insert(PREFIX);
+        return b"";
+    }
+    if masked && (family || target == "default") {
         rules.insert(MASK);
         return &line[..words[whom].1];
     }
@@ -124,7 +196,11 @@ fn restrict<'l>(line: &'l [u8], words: &[(&str, usize)], rules: &mut BTreeSet<&'
     for (index, (word, _)) in words.iter().enumerate().skip(first) {
         if language::find(Context::Restrict, word).is_none_or(is_late) {
             rules.insert(FLAGS);
-            return &line[..words[index - 1].1];
+            // A comma or the like is a word of its own, wherever it stands.
+            let special = word.find(|c| "{}(),;|=".contains(c));
+            let flag = special.is_some_and(|at| language::find(Context::Restrict, &word[..at]).is_some());
+            let end = words[index].1 - word.len() + special.unwrap_or(0);
+            return if flag { &line[..end] } else { &line[..words[index - 1].1] };
         }
     }
     line
