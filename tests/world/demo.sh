@@ -1,34 +1,32 @@
 #!/bin/bash
 # rsntpd for the eyes: the administrator's walk on conf/walk.conf, in a network of its own inside this
 # machine. Everything shown is checked; what is not as it should be ends it with status 1.
-# usage: demo.sh [--ready]     `make demo'; --ready only tells whether this machine can run it
+# usage: demo.sh [--allowed | --ready]   `make demo'; --allowed only tells whether it may be run here, --ready whether it can
 set -u
 . "$(dirname "$0")/lib.sh"
 conf=conf/walk.conf
 cd "$top" || exit 1
 
-ready() {
-    local lacking=() tool
+allowed() {
     [ "$(uname -s)" = Linux ] || { echo "demo: it needs Linux (network namespaces)"; return 1; }
     [ "$(id -u)" = 0 ] || {
         echo "demo: it needs root, to make network namespaces (nothing outside of them is changed)."
         echo "      Run it as root: sudo make demo"
         return 1
     }
+}
+ready() {
+    local lacking=() tool
     for tool in ip ss setpriv unshare; do
         command -v "$tool" > /dev/null || lacking+=("$tool")
     done
-    if [ ! -x "$rsntpd" ] && ! command -v cargo > /dev/null; then
-        echo "demo: there is no daemon yet, and root has no cargo to build it."
-        echo "      Run 'make build' as the user who has cargo, then this again; or 'make setup'."
+    if [ ${#lacking[@]} -gt 0 ]; then
+        echo "demo: missing: ${lacking[*]}. tests/setup.sh demo installs them."
         return 1
     fi
-    for tool in chronyd ntpq ntpdig ntpstat; do
-        [ -x "$peers/$tool" ] || lacking+=("$tool (in .peers)")
-    done
-    if [ ${#lacking[@]} -gt 0 ]; then
-        echo "demo: missing: $(printf '%s, ' "${lacking[@]}" | sed 's/, $//')."
-        echo "      Run this first: make setup"
+    if [ ! -x "$rsntpd" ] && ! command -v cargo > /dev/null; then
+        echo "demo: there is no daemon yet, and root has no cargo to build it."
+        echo "      Run 'make build' as the user who has cargo, then this again."
         return 1
     fi
     # A container may be root and still not be allowed to.
@@ -41,6 +39,8 @@ ready() {
     }
     ip netns del "$probe"
 }
+allowed || exit 1
+[ "${1:-}" = --allowed ] && exit 0
 ready || exit 1
 [ "${1:-}" = --ready ] && exit 0
 [ -x "$rsntpd" ] || { echo "demo: no daemon at $rsntpd (make build)"; exit 1; }
@@ -66,6 +66,20 @@ show() {
     shown
     [ $status = 0 ] || echo "${dim}(exit status $status)${plain}"
 }
+# The program of ntp, ntpsec or ntpstat with that name, if this machine has it: ours is shown beside it.
+classic() {
+    local found=$peers/$1
+    [ -x "$found" ] || found=$(type -P "$1") || return
+    case $(readlink -f "$found") in */rsntpd | */chronyd) return 1 ;; esac
+    echo "$found"
+}
+# HOST NAME ARGUMENTS…: the same with the classic program of that name.
+beside() {
+    local h=$1 name=$2 program; shift 2
+    program=$(classic "$name") || return 0
+    note "The same with the classic $name, which is installed here:"
+    show "$h" "$name${*:+ $*}" on "$h" "$program" "$@"
+}
 in_top() { in_host bash -c 'cd "$0" && exec "$@"' "$top" "$@"; }
 is() { [ "$1" = "$2" ]; }
 
@@ -80,7 +94,9 @@ demo_down() {
 started=$SECONDS
 world_up
 trap demo_down EXIT
-servers_up
+mkdir "$work/bin"
+for tool in rsntpq rsntpstat rsntpdate; do ln -s "$rsntpd" "$work/bin/$tool"; done
+for h in s1 s2 s3; do own_server_up $h; done
 
 echo "${bold}rsntpd: an old ntp.conf, as it is${plain}"
 cat <<WORLD
@@ -88,7 +104,8 @@ cat <<WORLD
    This is a small network inside your machine, cut off from everything outside:
 
    [host]    10.199.255.1     runs rsntpd with $conf
-   s1 s2 s3  210.72.145.44  202.112.10.36  59.124.196.83     time servers (chronyd)
+   s1 s2 s3  210.72.145.44  202.112.10.36  59.124.196.83     time servers
+                             (rsntpd, too, with a clock of their own: server 127.127.1.0)
    [lan]     10.199.255.50    a client in the office network
    [out]     198.51.100.7     a client somewhere else
 
@@ -121,38 +138,50 @@ must "a socket on the office address" seen ' 10\.199\.255\.1:123 .*rsntpd'
 must "a socket for IPv6" seen ' \[::\]:123 .*rsntpd'
 
 heading "Does it find its servers?"
-note "* the one it follows, + agreeing, LOCL is the machine's own clock, for when nobody answers."
+note "* is the server it is synchronized to, + a candidate. The local clock (LOCL) is used only if no server answers."
 note "reach is octal and grows with every answered poll; delay, offset and jitter are milliseconds."
 converged() { [ "$(grep -cE '^[*+-](210|202|59)\.' "$work/log/shown")" = 3 ] && seen '^\*(210|202|59)\.'; }
 until [ $((SECONDS - begun)) -ge 25 ]; do
-    show host "ntpq -pn                     ${plain}${dim}# $((SECONDS - begun)) s after the start" ntpq -pn
+    show host "rsntpq -pn                   ${plain}${dim}# $((SECONDS - begun)) s after the start" on host "$work/bin/rsntpq" -pn
     converged && break
     sleep 2.5
 done
-must "three servers agree and one is followed, within 20 s" converged
+must "three servers agree and one is the system peer, within 20 s" converged
 must "that took no longer than 20 s" [ $((SECONDS - begun)) -le 20 ]
 must "the local clock is the last resort" seen '^ 127\.127\.1\.0 .*\.LOCL\. .* 10 '
-note "(a refid of .. : these test servers have a clock without a name)"
+if classic ntpq > /dev/null; then
+    beside host ntpq -pn
+    must "ntpq shows the same" converged
+fi
 
-heading "Is this machine synchronised?"
-show host ntpstat on host "$peers/ntpstat"
-must "ntpstat exits with 0" is $status 0
+heading "Is this machine synchronized?"
+show host rsntpstat on host "$work/bin/rsntpstat"
+must "rsntpstat exits with 0" is $status 0
 must "synchronised at stratum 2" seen 'synchronised to NTP server .* at stratum 2'
+if classic ntpstat > /dev/null; then
+    beside host ntpstat
+    must "ntpstat exits with 0, too" is $status 0
+fi
 
 heading "A client in the office network asks for the time, and gets it."
-show lan "ntpdig 10.199.255.1" on lan "$peers/ntpdig" -t 3 10.199.255.1
-must "an answer at stratum 2" seen ' s2 '
+show lan "rsntpdate -q -p 1 10.199.255.1" on lan "$work/bin/rsntpdate" -q -p 1 10.199.255.1
+must "an answer at stratum 2" seen 'server 10\.199\.255\.1, stratum 2, '
+must "and the exit status 0" is $status 0
+if classic ntpdig > /dev/null; then
+    beside lan ntpdig -t 3 10.199.255.1
+    must "ntpdig gets it, too" seen ' s2 '
+fi
 show host "rsntpd --explain 10.199.255.50 $conf" in_top "$rsntpd" --explain 10.199.255.50 "$conf"
 must "the explanation says the same" seen '^ +get the time$'
 
 heading "A client from somewhere else asks, and gets no answer."
-show out "ntpdig 10.199.255.1" on out "$peers/ntpdig" -t 2 10.199.255.1
+show out "rsntpdate -q -p 1 10.199.255.1" on out "$work/bin/rsntpdate" -q -p 1 10.199.255.1
 must "no answer" [ $status != 0 ]
 show host "rsntpd --explain 198.51.100.7 $conf" in_top "$rsntpd" --explain 198.51.100.7 "$conf"
 must "the explanation says the same" seen '^ +get the time  \(ignore\)$'
 
 heading "What does the log say?"
-note "Below the slips of the file: whom it follows, and that it may not set the clock here."
+note "Besides the mistakes of the file: the server it is synchronized to, and that it may not set the clock here."
 grep -vE ' line [0-9]+ column ' "$work/log/rsntpd" > "$work/log/short"
 show host "grep -v ' column ' rsntpd.log" cat "$work/log/short"
 must "synchronized to" seen 'synchronized to (210|202|59)[0-9.]+, stratum 1'

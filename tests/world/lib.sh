@@ -86,6 +86,15 @@ server_up() {
 }
 servers_up() { server_up s1; server_up s2; server_up s3; }
 
+# The same with rsntpd and this machine's own clock: what needs none of the programs in .peers.
+own_server_up() {
+    local h=$1
+    printf 'restrict default kod nomodify notrap nopeer\nserver 127.127.1.0 minpoll 3 maxpoll 3\nfudge 127.127.1.0 stratum 0\n' > "$work/$h.conf"
+    exec_tame "$h" "$rsntpd" -n -c "$work/$h.conf" -l "$work/log/$h" -p "$work/$h.pid" > "$work/log/$h.err" 2>&1 &
+    pids+=($!)
+    eval "pid_$h=$!"
+}
+
 # Runs a command on rsntpd's host with files of its own in /etc/ntp, /var/lib and /var/run.
 in_host() { as_host on_tame "$@"; }
 exec_host() { as_host exec_tame "$@"; }
