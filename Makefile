@@ -24,19 +24,22 @@ help: ## list these targets
 	@echo "usage: make TARGET"
 	@sed -n 's/^\([a-z]*\):[^#]*## /  \1|/p' Makefile | awk -F'|' '{printf "%-10s %s\n", $$1, $$2}'
 
-setup: ## install what this machine lacks for all the others (apt-get; needs root)
+setup: ## install what this machine lacks for all the others (`make demo' and `make check' do it themselves)
 	tests/setup.sh
 
 build: ## build the daemon: target/release/rsntpd
 	$(CARGO) build --release --locked
 
 demo: ## run rsntpd in a network of its own and show it, in less than a minute (needs root)
+	@tests/world/demo.sh --allowed
+	@tests/setup.sh demo
 	@tests/world/demo.sh --ready
 	@if command -v $(CARGO) > /dev/null; then echo "$(CARGO) build --release --locked"; \
 	$(CARGO) build --release --locked; else echo "(no cargo here: showing $(BINARY) as it is)"; fi
 	@tests/world/demo.sh
 
 check: ## run every test: formatting, lints, documentation, cargo tests, world and guest scripts
+	@tests/setup.sh check
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps

@@ -5,6 +5,7 @@
 # usage: static.sh [OUT]       OUT is target/static; its folder `build' keeps what a second build can use.
 #        static.sh --setup     only installs the tools
 #        static.sh --ready     exits with 0 if they are there
+#        static.sh --lacking   prints the packages that have the others
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/.." && pwd)
@@ -19,6 +20,7 @@ command -v musl-gcc > /dev/null || packages+=(musl-tools)
 command -v gcc > /dev/null || packages+=(gcc libc6-dev)
 command -v readelf > /dev/null || packages+=(binutils)
 command -v cargo > /dev/null || packages+=(cargo-web)
+[ "${1:-}" = --lacking ] && { echo "${packages[@]}"; exit; }
 [ "${1:-}" = --ready ] && exit $((${#packages[@]} > 0))
 if [ ${#packages[@]} -gt 0 ]; then
     command -v apt-get > /dev/null || { echo "static: there is no apt-get here; it needs ${packages[*]} of Debian 12"; exit 1; }

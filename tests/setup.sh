@@ -2,23 +2,28 @@
 # Installs what a fresh Debian-like machine lacks to build, show and test rsntpd, and says what it
 # cannot install. What is there already is left alone. Needs root (or sudo) only if something lacks.
 # usage: tests/setup.sh            `make setup'
+#        tests/setup.sh demo       what `make demo' needs: as root it is installed; else the command for it is printed
+#        tests/setup.sh check      what `make check' needs, likewise; without the programs for some of the tests it goes on
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+for_what=${1:-setup}
 
-# What is needed, and the package that has it.
+# What is needed, the package that has it, and whether the demo, the build and the scripts cannot do without.
 needed=(
-    "have cc|gcc libc6-dev"
-    "have make|make"
-    "have ip && have ss|iproute2"
-    "have setpriv && have unshare|util-linux"
+    "have cc|gcc libc6-dev|all"
+    "have make|make|all"
+    "have ip && have ss|iproute2|all"
+    "have setpriv && have unshare|util-linux|all"
     "have qemu-system-x86_64|qemu-system-x86"
     "have busybox|busybox-static"
+    "have dash|dash"
     "have cpio|cpio"
     "have kmod|kmod"
     "have capsh|libcap2-bin"
-    "have ps|procps"
+    "have ps && have sysctl|procps"
     "have awk|mawk"
+    "have git|git"
     "have mandoc|mandoc"
     "have rpmbuild|rpm"
     "have dnf|dnf"
@@ -28,6 +33,7 @@ needed=(
     "have systemd-analyze|systemd"
     "have useradd|passwd"
     "have strings|binutils"
+    "have debootstrap|debootstrap"
     "/usr/bin/python3 -c 'import argparse, cmd, readline, ssl'|python3"
 )
 have() { command -v "$1" || [ -x "/usr/sbin/$1" ]; }
@@ -38,7 +44,7 @@ say() { echo "setup: $*"; }
 
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"
-    elif have sudo > /dev/null; then sudo "$@"
+    elif [ $for_what = setup ] && have sudo > /dev/null; then sudo "$@"
     else say "needs root for: $*"; exit 1; fi
 }
 apt() {
@@ -50,28 +56,51 @@ apt() {
 updated=
 update() { [ -n "$updated" ] || as_root apt-get update -qq < /dev/null; updated=yes; }
 
-packages=()
+packages=() vital=
 for row in "${needed[@]}"; do
-    eval "${row%%|*}" > /dev/null 2>&1 || read -ra packages <<< "${packages[*]} ${row#*|}"
+    IFS='|' read -r test names whom <<< "$row"
+    [ $for_what != demo ] || [ -n "$whom" ] || continue
+    eval "$test" > /dev/null 2>&1 && continue
+    read -ra packages <<< "${packages[*]} $names"
+    vital+=$whom
 done
+# Without root: one command for all of it. What only tests need is reported by them as skipped.
+if [ $for_what != setup ] && [ "$(id -u)" != 0 ]; then
+    [ $for_what = demo ] || rpm/static.sh --ready || ! apt-cache show rustc-web > /dev/null 2>&1 || packages+=($(rpm/static.sh --lacking))
+    if [ ${#packages[@]} -gt 0 ]; then
+        say "this machine lacks some programs, and only root may install them. This does:"
+        say "    sudo apt-get install -y --no-install-recommends ${packages[*]}"
+        [ -z "$vital" ] || exit 1
+        say "going on without them: some of the tests will be skipped"
+        packages=()
+    fi
+fi
 if [ ${#packages[@]} -gt 0 ]; then update; apt "${packages[@]}"; fi
 
 if ! rust_fits > /dev/null 2>&1; then
+    # The demo shows a daemon that is there already.
+    [ $for_what = demo ] && [ -x target/release/rsntpd ] && exit 0
     have cargo > /dev/null || update
     offered=$(apt-cache policy cargo 2>/dev/null | sed -n 's/ *Candidate: //p')
     if ! have cargo > /dev/null && at_least "${offered:-0}" "$rust"; then apt cargo rustfmt rust-clippy
     else say "Rust $rust or later is needed (cargo, rustfmt, clippy): https://rustup.rs installs it"; exit 1; fi
 fi
+[ $for_what != demo ] || exit 0
 for part in fmt clippy; do
-    cargo $part --version > /dev/null 2>&1 ||
-        { say "cargo $part is missing: 'rustup component add rustfmt clippy'"; exit 1; }
+    cargo $part --version > /dev/null 2>&1 && continue
+    say "rustup component add rustfmt clippy"
+    have rustup > /dev/null && rustup component add rustfmt clippy > /dev/null 2>&1 && cargo $part --version > /dev/null 2>&1 ||
+        { say "cargo $part is missing: 'rustup component add rustfmt clippy', or the packages rustfmt and rust-clippy"; exit 1; }
 done
 
-# The compiler for the static program, where this system has it.
-rpm/static.sh --ready || rpm/static.sh --setup || say "'make static' will not work here: it needs Debian 12's rustc-web"
+if [ $for_what = setup ] || [ "$(id -u)" = 0 ]; then
+    # The compiler for the static program, where this system has it.
+    rpm/static.sh --ready || rpm/static.sh --setup || say "'make static' will not work here: it needs Debian 12's rustc-web"
+fi
 
 # Programs and a kernel that the tests run against; unpacked into this folder, not installed.
-tests/peers.sh
-tests/peers.sh plugins
-tests/guest/run.sh --setup
-say "everything is there"
+for step in tests/peers.sh "tests/peers.sh plugins" "tests/guest/run.sh --setup"; do
+    # Only root can have apt's lists brought up to date; without these programs some tests are skipped.
+    $step || { [ $for_what = check ] && [ "$(id -u)" != 0 ] && say "$step did not succeed: some of the tests will be skipped"; }
+done
+[ $for_what != setup ] || say "everything is there"
