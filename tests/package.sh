@@ -104,7 +104,7 @@ if command -v update-rc.d > /dev/null; then
 else skip "update-rc.d: it is not here"; fi
 
 # The other parts count for themselves.
-for part in init hooks life; do
+for part in init services hooks life; do
     "$here/$part.sh" > "$work/part" 2>&1
     sed "s/^/[$part] /" "$work/part"
     count() { awk -v w="$1" '/^[0-9]+ passed, / {for (i = 2; i <= NF; i++) {gsub(",", "", $i); if ($i == w) print $(i-1)}}' "$work/part"; }

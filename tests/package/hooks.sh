@@ -62,6 +62,48 @@ check "no servers at all: 6" nobody
 classic() { echo 192.0.2.7 > "$box/etc/ntp/step-tickers"; once ntpdate 0 start && status_is ntpdate 0 && status_is rsntpdate 3; }
 check "the service ntpdate of rsntpd-compat" classic
 
+sysconfig() { printf '%b' "$1" > "$box/etc/sysconfig/rsntpdate"; }
+asked_with() { [ "$(cat "$box/root/asked")" = "$1 192.0.2.7" ]; }
+retries() { sysconfig 'OPTIONS="-U ntp -s -b"\n'; once rsntpdate 2 start && [ "$(tr '\n' ' ' < "$box/root/slept")" = "10 20 " ]; }
+check "D20 no RETRIES in the file means 2, as in the script of ntpdate" retries
+retries_zero() { sysconfig 'OPTIONS="-U ntp -s -b"\nRETRIES=0\n'; once rsntpdate 2 start; [ $? = 1 ] && [ ! -s "$box/root/slept" ]; }
+check "D20 RETRIES=0 means none" retries_zero
+retries_empty() { sysconfig 'RETRIES=\n'; once rsntpdate 2 start && [ "$(wc -l < "$box/root/slept")" = 2 ] && [ "$(tail -1 "$box/root/asked")" = "-U ntp -s -b 192.0.2.7" ]; }
+check "D20 an empty RETRIES, too; no OPTIONS: as user ntp" retries_empty
+seven() { sysconfig 'OPTIONS="-p 2"\n'; once rsntpdate 0 start && asked_with "-U ntp -s -b -p 2"; }
+check "D18 the file of CentOS 7's ntpdate: as user ntp" seven
+install -m 755 "$top/init.d/rsntpd" "$box/etc/rc.d/init.d"
+misspelt() { # FILE PATTERN
+    sysconfig "$1"; once rsntpdate 0 start > "$work/out" 2>&1; cat "$work/out"; grep -q "$2" "$work/out" && asked_with "-U ntp -s -b"
+}
+check "D18 RETRIE= and OPTION= are reported" misspelt 'OPTION="-x"\n' 'rsntpdate: line 1: unknown setting OPTION, did you mean OPTIONS'
+check "D18 RETRYS= is reported" misspelt 'RETRYS=5\n' 'unknown setting RETRYS, did you mean RETRIES'
+check "D18 SYNC_HWCLOK= is reported" misspelt 'SYNC_HWCLOK=yes\n' 'did you mean SYNC_HWCLOCK'
+broken() { misspelt 'OPTIONS="-U ntp\n' 'the quote is not closed'; }
+check "D18 a broken quote is reported" broken
+
+names() { # VERB, with or without alternatives; in a box of its own: the classic names by plain links
+    in_box "$work/bare" /bin/sh /root/names "$1" && ls -l "$work"/bare/usr/sbin/ntp* "$work"/bare/usr/bin/ntp* 2>&1
+}
+make_box "$work/bare" && cp "$top/rpm/names" "$work/bare/root/names"
+rm -f "$work"/bare/usr/sbin/*alternatives "$work"/bare/usr/bin/*alternatives "$work"/bare/usr/{sbin,bin}/ntp*
+echo other > "$work/bare/usr/sbin/ntptime"
+plain_links() { names --install; [ "$(readlink "$work/bare/usr/sbin/ntpq")" = rsntpq ] && [ "$(readlink "$work/bare/usr/bin/ntpstat")" = rsntpstat ] && [ "$(cat "$work/bare/usr/sbin/ntptime")" = other ]; }
+check "D20 without alternatives the classic names are links; another package's file stays" plain_links
+links_gone() { names --remove; [ ! -L "$work/bare/usr/sbin/ntpq" ] && [ ! -L "$work/bare/usr/bin/ntpstat" ] && [ "$(cat "$work/bare/usr/sbin/ntptime")" = other ]; }
+check "D20 and go with the package" links_gone
+stranger() { ln -s elsewhere "$work/bare/usr/sbin/ntpq"; names --install; names --remove; [ "$(readlink "$work/bare/usr/sbin/ntpq")" = elsewhere ]; }
+check "D20 another package's link stays, too" stranger
+
+systemd_hook() { # a running unit is reloaded, by words that every release knows
+    mkdir -p "$box/run/systemd/system"
+    printf '#!/bin/bash\necho "$@" >> /root/systemctl\n[[ "$*" != *ntpd.service || "$*" == *rsntpd.service ]]\n' > "$box/usr/bin/systemctl"; chmod 755 "$box/usr/bin/systemctl"
+    lease 'new_ntp_servers=192.0.2.77; rsntpd_config'; cat "$box/root/systemctl"
+    [ "$(grep -v is-active "$box/root/systemctl")" = "reload rsntpd.service" ]
+}
+check "D13 dhclient where systemd runs: the running service is reloaded" systemd_hook
+rm -rf "$box/run/systemd"
+
 if command -v logrotate > /dev/null; then
     rotated() { sed "s#/var/log/rsntpd.log#$work/log#; s#create 0644 ntp ntp#create 0644#" "$top/conf/logrotate" > "$work/rule"; chmod 644 "$work/rule"; echo line > "$work/log"; logrotate -f -s "$work/state" "$work/rule" && [ -e "$work/log.1" ] && [ ! -s "$work/log" ]; }
     check "logrotate takes the rule" rotated

@@ -4,22 +4,12 @@
 # usage: init.sh
 set -u
 . "$(dirname "$0")/lib.sh"
-program=${RSNTPD:-$top/target/static/rsntpd}
-[ -x "$program" ] || program=$top/target/release/rsntpd
 needs "init script" busybox setpriv ip useradd
-[ -x "$program" ] || { echo "no daemon at $program (make build)"; exit 1; }
+daemon_program
 work=$(mktemp -d "${TMPDIR:-/tmp}/rsntpd-init.XXXXXX"); chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
 box=$work/box
-make_box "$box" || { echo "FAILED   the box cannot be made"; exit 1; }
-cp "$program" "$box/usr/sbin/rsntpd"
-for file in $(ldd "$program" 2> /dev/null | grep -o '/[^ ]*'); do
-    [ -e "$box$file" ] || { mkdir -p "$box${file%/*}"; cp -L "$file" "$box$file"; }
-done
-install -m 755 "$top"/init.d/{rsntpd,ntpd} "$box/etc/rc.d/init.d"
-printf 'ntp:x:38:38::/etc/ntp:/sbin/nologin\nnobody:x:99:99::/:/sbin/nologin\n' >> "$box/etc/passwd"
-printf 'ntp:x:38:\nnobody:x:99:\n' >> "$box/etc/group"
-mkdir -p "$box/var/lib/ntp"; chown 38:38 "$box/var/lib/ntp"
+daemon_box "$box" "$program" || { echo "FAILED   the box cannot be made"; exit 1; }
 
 # What is done in the box; each case is written as: number, exit code, what was said in one line.
 cat > "$box/root/cases.sh" <<'END'
@@ -106,7 +96,7 @@ remedies() { # RUN
     said "$1" 22 '.*configtest.*' && said "$1" 25 'Reloading rsntpd: \[  OK  \]~' && said "$1" 28 'rsntpd is not running~' &&
     said "$1" 31 '.*did you mean prefer.*' && said "$1" 32 '.*configtest.*Reloading rsntpd: \[  OK  \]~' &&
     said "$1" 33 '.*in use.*\[FAILED\]~.*chronyd \(pid N\) is running.*service chronyd stop; chkconfig chronyd off~' &&
-    said "$1" 36 '.*\[FAILED\]~.*service ntpd stop; chkconfig ntpd off~' &&
+    said "$1" 36 '.*\[FAILED\]~rsntpd: ntpd \(pid N\) is running.*service ntpd stop; chkconfig ntpd off~' &&
     said "$1" 38 '.*no-such-user.*\[FAILED\]~.*'
 }
 tidy() { ! grep -v '|' "$work/$1"; }

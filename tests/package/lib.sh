@@ -68,3 +68,25 @@ in_box() { # ROOT CMD…
         setpriv --bounding-set -sys_time --inh-caps -sys_time -- chroot "$root" env -i PATH=/sbin:/usr/sbin:/bin:/usr/bin HOME=/root TERM=dumb "$@"' \
         box "$@"
 }
+
+# A box with the daemon and its init scripts, as the packages put them there; nothing else of the packages.
+daemon_box() { # ROOT PROGRAM
+    local root=$1 program=$2 file
+    make_box "$root" || return
+    copy_programs "$root" dash
+    cp "$program" "$root/usr/sbin/rsntpd"
+    ln -s rsntpd "$root/usr/sbin/ntpd"
+    for file in $(ldd "$program" 2> /dev/null | grep -o '/[^ ]*'); do
+        [ -e "$root$file" ] || { mkdir -p "$root${file%/*}"; cp -L "$file" "$root$file"; }
+    done
+    install -m 755 "$top"/init.d/{rsntpd,ntpd,rsntpdate,ntpdate} "$root/etc/rc.d/init.d"
+    printf 'ntp:x:38:38::/etc/ntp:/sbin/nologin\nnobody:x:99:99::/:/sbin/nologin\n' >> "$root/etc/passwd"
+    printf 'ntp:x:38:\nnobody:x:99:\n' >> "$root/etc/group"
+    mkdir -p "$root/var/lib/ntp"; chown 38:38 "$root/var/lib/ntp"
+}
+# The daemon that the scripts are tried with.
+daemon_program() {
+    program=${RSNTPD:-$top/target/static/rsntpd}
+    [ -x "$program" ] || program=$top/target/release/rsntpd
+    [ -x "$program" ] || { echo "no daemon at $program (make build)"; exit 1; }
+}
