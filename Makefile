@@ -106,7 +106,7 @@ install-redhat: # what Red Hat's systems have beside that, for the package: init
 	install -m 644 conf/logrotate $(DESTDIR)/etc/logrotate.d/rsntpd
 	install -m 644 conf/systemd/*.service $(UNITS)
 	install -m 644 conf/systemd/*.list $(UNITS)/../ntp-units.d
-	install -m 755 rpm/names $(SHARE)
+	install -m 755 rpm/names rpm/services $(SHARE)
 	ln -sf rsntpd $(SBIN)/ntpd
 	touch $(DESTDIR)/etc/ntp.conf $(DESTDIR)/etc/ntp/keys $(DESTDIR)/etc/ntp/step-tickers $(DESTDIR)/etc/ntp/crypto/pw
 	touch $(DESTDIR)/var/lib/ntp/drift

@@ -53,6 +53,17 @@ if [ -x target/static/rsntpd ] && command -v rpmbuild > /dev/null && command -v 
     check "rpm 4.8 can read them" old_rpm
     light() { ls -l target/rpm/*.rpm; [ "$(stat -c %s "$(main)")" -le 1572864 ]; }
     check "the package has at most 1.5 MB" light
+    alone() { rpm -qp --conflicts "$(compat)"; ! rpm -qp --conflicts "$(compat)" | grep -xE '(ntp|ntpdate)( .*)?' && rpm -qp --provides "$(compat)" | grep -x 'ntp = 4.2.6p5'; }
+    check "D16 rsntpd-compat does not conflict with what it provides" alone
+    every() { # D17
+        local package unit
+        for package in "$(main)" "$(compat)"; do
+            for unit in $(rpm -qpl "$package" | sed -n 's#^/usr/lib/systemd/system/\(.*\)\.service$#\1#p'); do
+                rpm -qp --scripts "$package" | sed -n '/^preuninstall/,/^postuninstall/p' | grep -E "services remove .*\b$unit\b" || { echo "no $unit"; return 1; }
+            done
+        done
+    }
+    check "D17 the removal names every unit of the package" every
     version() { [ "$(rpm -qp --qf '%{VERSION}' "$(main)")" = "$(target/static/rsntpd --version | grep -o '[0-9][0-9.]*' | head -1)" ] && rpm -qp --changelog "$(main)" | grep '^- Added: '; }
     check "version and changelog are those of the project" version
     repo() { rpm/build.sh repo && ls target/rpm/repo/repodata && ! ls target/rpm/repo/repodata | grep -E 'zck|zst|xz|sqlite'; }
@@ -69,12 +80,23 @@ else skip "rpmlint: it is not here"; fi
 if command -v systemd-analyze > /dev/null; then
     units() {
         mkdir -p "$work/units"; cp conf/systemd/*.service "$work/units"
-        sed -i "s#^ExecStart=/[^ ]*#ExecStart=/bin/true#" "$work"/units/*.service
+        sed -i 's#^\(Exec[A-Za-z]*=-\{0,1\}\)/[^ ]*#\1/bin/true#' "$work"/units/*.service
         # Only what it says of ours: this machine's own units may have faults.
         systemd-analyze verify --man=no "$work"/units/*.service 2>&1 | grep -E 'rsntp|ntpd' | tee /dev/stderr | grep -q . && return 1
         return 0
     }
     check "systemd-analyze verify has nothing to say of the units" units
+    # The lines of the units that a running systemd was found to need (tests/guest/systemd.sh).
+    line() { grep -qxF -- "$2" "conf/systemd/$1.service" || { echo "no line $2 in $1.service"; return 1; }; }
+    has_not() { ! grep -nE "$2" "conf/systemd/$1.service"; }
+    waits() { # D7: neither wait unit draws in a daemon that excludes the one that runs
+        local name
+        for name in rsntp-wait ntp-wait; do
+            line $name 'After=rsntpd.service ntpd.service' && has_not $name '^(Requires|Wants|BindsTo)=.*ntpd\.service' || return
+        done
+        line rsntpd 'WantedBy=multi-user.target rsntp-wait.service' && line ntpd 'WantedBy=multi-user.target rsntp-wait.service ntp-wait.service'
+    }
+    check "D7 the wait units wait for whichever daemon is enabled or runs" waits
     exposure() {
         local level
         level=$(systemd-analyze security --offline=true "$work/units/rsntpd.service" 2>&1 | sed -n 's/.*exposure level for rsntpd.service: \([0-9.]*\).*/\1/p')

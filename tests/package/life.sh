@@ -53,7 +53,7 @@ new_box() {
 # Names and kinds of all files of the box, but for rpm's own and what dnf keeps.
 tree() { (cd "$box" && find . \( -path ./proc -o -path ./dev -o -path ./var/lib/rpm -o -path ./var/cache -o -path ./var/lib/dnf -o -path ./var/log/dnf\* -o -path ./tmp \) -prune -o -print | LC_ALL=C sort); }
 links() { (cd "$box/etc/rc.d" && ls -d rc?.d/???"$1" 2> /dev/null | tr '\n' ' '); }
-runs() { local pid; pid=$(cat "$box/var/run/$1.pid") && [ "$(cat "/proc/$pid/comm")" = rsntpd ] && echo "$pid"; }
+runs() { local pid; pid=$(cat "$box/var/run/$1.pid") && [ "$(cat "/proc/$pid/comm")" = "$1" ] && echo "$pid"; }
 starts() { grep -c 'Listen on wildcard 0.0.0.0' "$box/var/log/rsntpd.log"; }
 
 echo "# A machine that never had ntp"
@@ -91,6 +91,10 @@ companions=yes; inside rsntpd --tool rsntpstat --help > "$work/log" 2>&1 || { co
 [ -z "$companions" ] || check "rsntpq -pn shows its clock" looked
 stat_it() { local i rc; for i in $(seq 1 40); do inside rsntpstat > "$work/rsntpstat" 2>&1; rc=$?; [ $rc = 0 ] && break; sleep 0.5; done; cat "$work/rsntpstat"; [ $rc = 0 ] && inside ntpstat | grep -q '^synchronised to'; }
 [ -z "$companions" ] || check "rsntpstat, also as ntpstat: synchronised" stat_it
+ordinary() { chroot --userspec=99:99 "$box" env -i PATH=/sbin:/usr/sbin:/bin:/usr/bin /etc/init.d/rsntpd status; }
+check "D15 service rsntpd status as an ordinary user: 0" ordinary
+once() { tr '\0' ' ' < "/proc/$(runs rsntpd)/cmdline" | tee /dev/stderr | grep -o -- '-u ' | wc -l | grep -qx 1; }
+check "D20 -u ntp:ntp stands once on the command line" once
 small() { local pid; pid=$(runs rsntpd); grep -E 'VmRSS|VmHWM' "/proc/$pid/status"; [ "$(awk '/^VmRSS/ {print $2}' "/proc/$pid/status")" -le 2048 ]; }
 check "it takes at most 2 MB of memory" small
 
@@ -144,8 +148,38 @@ check "now rsntpd-compat can be installed, and provides ntp" compat
 as_ntpd() { inside chkconfig ntpd on && links ntpd | grep -q 'rc3.d/S58ntpd' && inside service ntpd start && runs ntpd && inside service ntpd status; }
 check "chkconfig ntpd on, service ntpd start" as_ntpd
 ntpd_pid=$(runs ntpd)
+plugin=$top/.peers/monitoring/usr/lib/nagios/plugins/check_procs
+if [ -x "$plugin" ]; then
+    by_name() { "$plugin" -C ntpd -w 1:1 -c 1:1; }
+    check "D2 check_procs -C ntpd finds one process" by_name
+    not_rsntpd() { "$plugin" -C rsntpd -c 0:0; }
+    check "D2 and none named rsntpd" not_rsntpd
+else skip "check_procs: no .peers/monitoring (tests/peers.sh plugins)"; fi
+pidof_it() { [ "$(inside pidof ntpd)" = "$ntpd_pid" ] ; }
+check "D2 pidof ntpd" pidof_it
+# As Zabbix counts proc.num[ntpd]: by the name in /proc/PID/status, or the file name of argv[0].
+zabbix() { grep "^Name:.ntpd$" "/proc/$ntpd_pid/status" && [ "$(basename "$(tr '\0' '\n' < "/proc/$ntpd_pid/cmdline" | head -1)")" = ntpd ]; }
+check "D2 the name in /proc and argv[0], as Zabbix looks" zabbix
+inside service ntpd restart > /dev/null; ntpd_pid=$(runs ntpd)
 all_gone() { dnf_in remove rsntpd rsntpd-compat && ! kill -0 "$ntpd_pid" 2> /dev/null && same && [ -z "$(links ntpd)$(links rsntpd)" ]; }
 check "removing both ends it, and leaves ntp.conf and keys" all_gone
 names_gone() { for n in sbin/ntpq sbin/ntpd bin/ntpstat sbin/rsntpq; do [ ! -e "$box/usr/$n" ] && [ ! -L "$box/usr/$n" ] || { ls -l "$box/usr/$n"; return 1; }; done; }
 check "no name is left without its program" names_gone
+
+echo "# A machine where systemd runs (a systemctl that writes down what it is asked)"
+new_box systemd
+printf '#!/bin/bash\necho "$@" >> /root/asked\n[ "$1" != is-active ]\n' > "$box/usr/bin/systemctl"; chmod 755 "$box/usr/bin/systemctl"
+mkdir -p "$box/run/systemd/system"
+dnf_in install rsntpd rsntpd-compat > "$work/log" 2>&1 || cat "$work/log"
+echo 'server 127.127.1.0' > "$box/etc/ntp.conf"
+# As an older script left it: running, outside of the unit.
+inside env SYSTEMCTL_SKIP_REDIRECT=1 /etc/init.d/ntpd start > "$work/log" 2>&1; pid=$(runs ntpd)
+: > "$box/root/asked"
+renewed() { dnf_in reinstall rsntpd-compat && ! kill -0 "$pid" 2> /dev/null && grep 'start ntpd.service' "$box/root/asked"; }
+check "D14 an upgrade takes a daemon that runs outside of the unit back into it" renewed
+inside env SYSTEMCTL_SKIP_REDIRECT=1 /etc/init.d/ntpd start > "$work/log" 2>&1; pid=$(runs ntpd)
+removed() { ps -p "$pid" && dnf_in remove rsntpd rsntpd-compat && ! kill -0 "$pid" 2> /dev/null; }
+check "D14 the removal ends it by its pid file" removed
+every_unit() { local u; cat "$box/root/asked"; for u in rsntpd rsntpdate rsntp-wait ntpd ntpdate ntp-wait; do grep -q "disable $u.service" "$box/root/asked" && grep -q "stop $u.service" "$box/root/asked" || { echo "not $u"; return 1; }; done; }
+check "D17 and disables and stops every unit" every_unit
 verdict
