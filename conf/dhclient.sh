@@ -15,7 +15,8 @@ rsntpd_take() {
     printf '%s' "${text%.}" > "$rsntpd_conf"
     for rsntpd_service in rsntpd ntpd; do
         rsntpd_script=/etc/rc.d/init.d/$rsntpd_service
-        if [ -d /run/systemd/system ]; then systemctl try-reload-or-restart $rsntpd_service.service
+        if [ -d /run/systemd/system ]; then
+            systemctl is-active --quiet $rsntpd_service.service && systemctl reload $rsntpd_service.service
         elif [ -e /var/lock/subsys/$rsntpd_service ] && [ -x $rsntpd_script ]; then $rsntpd_script reload
         fi > /dev/null 2>&1
     done
