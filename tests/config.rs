@@ -10,6 +10,8 @@ mod faults;
 mod limits;
 #[path = "config/nothing_opens.rs"]
 mod nothing_opens;
+#[path = "config/lints.rs"]
+mod lints;
 #[path = "config/oracle.rs"]
 mod oracle;
 #[path = "config/replay.rs"]

@@ -169,6 +169,16 @@ impl<'a> Lexer<'a> {
     }
 }
 
+/// The line without its comment and the space before that; `#` within quotes begins none.
+pub(super) fn code(line: &[u8]) -> &[u8] {
+    let mut in_quotes = false;
+    let comment = line.iter().position(|b| {
+        in_quotes ^= *b == b'"';
+        *b == b'#' && !in_quotes
+    });
+    line[..comment.unwrap_or(line.len())].trim_ascii_end()
+}
+
 /// Whether it would be read as a number.
 pub(super) fn is_number(text: &[u8]) -> bool {
     number(text).is_some()

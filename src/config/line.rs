@@ -2,8 +2,8 @@
 
 use super::diagnostic::{Diagnostic, Severity, quote};
 use super::findings::{Findings, Spot};
-use super::language::{self, Context, Keywords, Row};
-use super::lexer::{Lexer, Token, TokenKind, WORD_MAX};
+use super::language::{self, Context, Keywords, Row, Takes};
+use super::lexer::{self, Lexer, Token, TokenKind, WORD_MAX};
 use super::model::Origin;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,8 @@ pub(super) struct Line<'a> {
     bytes: &'a [u8],
     place: Place<'a>,
     findings: &'a mut Findings,
+    /// What the line asks for is not supported, so that nothing depends on its values.
+    pub(super) without_effect: bool,
 }
 
 /// Where a line stands.
@@ -87,7 +89,8 @@ impl Advice {
 
 impl<'a> Line<'a> {
     pub(super) fn new(bytes: &'a [u8], place: Place<'a>, findings: &'a mut Findings) -> Self {
-        Self { lexer: Lexer::new(bytes, place.keywords), peeked: None, bytes, place, findings }
+        let lexer = Lexer::new(bytes, place.keywords);
+        Self { lexer, peeked: None, bytes, place, findings, without_effect: false }
     }
 
     pub(super) fn origin(&self) -> Origin {
@@ -166,8 +169,7 @@ impl<'a> Line<'a> {
 
     /// From this word to the end of what is no remark.
     pub(super) fn whole(&self, first: &Token) -> Range<usize> {
-        let code = self.bytes.split(|b| *b == b'#').next().unwrap_or_default();
-        first.span.start..code.trim_ascii_end().len().max(first.span.end)
+        first.span.start..lexer::code(self.bytes).len().max(first.span.end)
     }
 
     /// A note without words about this place of the line.
@@ -183,9 +185,9 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// A place at the end of what has been written on the line.
+    /// A place at the end of the line, before its comment.
     pub(super) fn end(&self) -> Range<usize> {
-        let end = self.bytes.trim_ascii_end().len();
+        let end = lexer::code(self.bytes).len();
         end..end
     }
 
@@ -195,7 +197,8 @@ impl<'a> Line<'a> {
             self.say(Severity::Error, token.span.clone(), String::new(), Advice::default(), effect);
             return;
         }
-        let suggestion = language::suggest(&token.text, candidates.iter().copied()).map(str::to_owned);
+        let suggestion = joined(&token.text, candidates)
+            .or_else(|| language::suggest(&token.text, candidates.iter().copied()).map(str::to_owned));
         let word = quote(&token.text);
         let mut span = token.span.clone();
         let (message, advice) = if token.kind == TokenKind::TooLong {
@@ -260,7 +263,13 @@ impl<'a> Line<'a> {
             Some(token) => (token.span.clone(), format!("{of} does not take {}", quote(&token.text))),
             None => (self.end(), format!("{of} needs a value")),
         };
-        let advice = Advice::expected(expected);
+        let mut advice = Advice::expected(expected);
+        if found.is_some_and(|token| token.kind == TokenKind::Special(b'='))
+            && language::everywhere(of).next().is_some()
+            && let Some(value) = self.peek()
+        {
+            advice.suggestion = Some(format!("{of} {}", String::from_utf8_lossy(&value.text)));
+        }
         self.say(Severity::Error, span, message, advice, "the whole line is ignored");
         Dropped
     }
@@ -268,7 +277,8 @@ impl<'a> Line<'a> {
     pub(super) fn text(&mut self, of: &str, expected: &str) -> Result<Vec<u8>, Dropped> {
         match self.next() {
             Some(Token { kind: TokenKind::Text, text, span }) => {
-                self.tell_curly(&text, span);
+                self.tell_curly(&text, span.clone());
+                self.tell_equals(of, &text, span);
                 Ok(text)
             }
             // To ntpd 4.2.6 it is a name like any other.
@@ -292,6 +302,18 @@ impl<'a> Line<'a> {
             let effect = "the name is taken as written, as ntpd does";
             self.say(Severity::Warning, span, message, Advice::expected("no quotation marks, or \""), effect);
         }
+    }
+
+    /// Warns of `keys=/etc/ntp/keys`, where the name begins with `=`. A host name cannot, which is reported elsewhere.
+    fn tell_equals(&mut self, of: &str, text: &[u8], span: Range<usize>) {
+        let Some(name) = text.strip_prefix(b"=").filter(|name| !name.is_empty()) else { return };
+        if language::options_of(of) == [Context::Association] || of == "restrict" {
+            return;
+        }
+        let message = format!("the = is part of the name {}", quote(text));
+        let suggestion = Some(format!("{of} {}", String::from_utf8_lossy(name)));
+        let advice = Advice { expected: None, suggestion };
+        self.say(Severity::Warning, span, message, advice, "the name is taken as written, as ntpd does");
     }
 
     /// As [`Line::text`], for what the program shows or looks up as text: octets that are no UTF-8 become
@@ -343,6 +365,20 @@ impl<'a> Line<'a> {
     pub(super) fn skip(&mut self) {
         while self.next().is_some() {}
     }
+}
+
+/// A keyword and its value that nothing separates, such as `maxpoll4` or `driftfile/var/lib/ntp/drift`, set apart.
+fn joined(text: &[u8], candidates: &[&str]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok()?;
+    let takes_value = |name: &str| {
+        language::everywhere(name).any(|(_, row)| row.takes != Takes::Nothing && !row.argument().is_empty())
+    };
+    let names = candidates.iter().filter(|name| takes_value(name));
+    let split =
+        names.filter_map(|name| Some((*name, text.strip_prefix(name)?.trim_start_matches(['=', ':']))));
+    let begins_value = |value: &str| value.starts_with(|c: char| c.is_ascii_digit() || c == '/');
+    let longest = split.filter(|(_, value)| begins_value(value)).max_by_key(|(name, _)| name.len());
+    longest.map(|(name, value)| format!("{name} {value}"))
 }
 
 /// Where else the word may stand.

@@ -3,6 +3,7 @@
 use super::diagnostic::{Diagnostic, Severity};
 use super::findings::{Spot, Text};
 use super::language::Row;
+use super::lexer;
 use super::model::{AccessFlags, Config, Family, Kind, Origin, Restrict, RestrictTarget, Server, Target};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -154,7 +155,7 @@ impl Lint<'_> {
         };
         let line = octets[start..].split(|b| *b == b'\n').next().unwrap_or_default();
         let first = line.len() - line.trim_ascii_start().len();
-        let code = line.split(|b| *b == b'#').next().unwrap_or_default().trim_ascii_end().len();
+        let code = lexer::code(line).len();
         Some(Spot { text, line: origin.line, start, span: first..code.max(first) })
     }
 

@@ -124,8 +124,9 @@ pub(super) fn argument(
         Takes::Text(label) | Takes::Word(label) => Value::Text(line.text(row.name, label)?),
         _ => Value::Nothing,
     };
+    let written = value.clone();
     let Some(value) = in_range(line, row, value, at) else { return Ok(None) };
-    tell(line, row, &value, token);
+    tell(line, row, &written, token);
     let refused = matches!(row.standing, Standing::Refused(_));
     Ok((!refused).then_some(Found { row, value }))
 }
@@ -141,6 +142,10 @@ fn in_range(line: &mut Line<'_>, row: &Row, value: Value, at: std::ops::Range<us
     let held = number.clamp(low, high);
     if held == *number {
         return Some(value);
+    }
+    if line.without_effect || row.standing != Standing::Honoured {
+        // Its range would mislead whoever reads that it has no effect.
+        return (row.beyond == Beyond::Held).then_some(Value::Number(held));
     }
     let message = format!("{} {number} is out of range", row.name);
     let default = if row.default.is_empty() { "nothing" } else { row.default };
@@ -195,7 +200,7 @@ fn boolean(line: &mut Line<'_>, row: &Row) -> Result<bool, Dropped> {
     }
     let at = line.next_span();
     let value = line.integer(row)?;
-    if !(0..=1).contains(&value) {
+    if !(0..=1).contains(&value) && row.standing == Standing::Honoured {
         let message = format!("{} {value} is neither 0 nor 1", row.name);
         line.say(Severity::Warning, at, message, Advice::expected("0 or 1"), "1 is used");
     }

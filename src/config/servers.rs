@@ -62,6 +62,7 @@ pub(super) fn association(
     if matches!(server.target, Target::Name(_)) {
         server.family = family;
     }
+    line.without_effect = unsupported(&server).is_some();
     let name = format!("{command} {}", String::from_utf8_lossy(&text));
     let effect = format!("{name} is used without {{rest}}");
     let found = reader::list(line, &[Context::Association], command, &effect)?;
@@ -89,6 +90,7 @@ pub(super) fn refclock(line: &mut Line<'_>) -> Result<Option<(Server, Spot)>, Dr
     let target =
         if *kind == 1 { Target::LocalClock { unit } } else { Target::RefClock { kind: *kind, unit } };
     let mut server = Server::new(Kind::Server, target);
+    line.without_effect = unsupported(&server).is_some();
     let (factors, others): (Vec<Found>, Vec<Found>) =
         found.into_iter().partition(|f| language::find(Context::Fudge, f.row.name).is_some());
     factors.iter().for_each(|f| apply(f, &mut server.fudge));
@@ -141,7 +143,9 @@ fn options(
     if server.minpoll > server.maxpoll {
         let effect = format!("minpoll {} is used, as ntpd does", server.maxpoll.get());
         let message = format!("minpoll {} is above maxpoll {}", server.minpoll.get(), server.maxpoll.get());
-        line.say(Severity::Warning, at.clone(), message, Advice::default(), effect);
+        if !line.without_effect {
+            line.say(Severity::Warning, at.clone(), message, Advice::default(), effect);
+        }
         server.minpoll = server.maxpoll;
     }
 }
@@ -181,15 +185,23 @@ fn check_target(line: &mut Line<'_>, at: Range<usize>, server: &Server, name: &s
         let effect = format!("{} is looked up, and will not be found", quote(text));
         line.say(Severity::Warning, at.clone(), message, advice, effect);
     }
-    let unsupported = match (&server.kind, &server.target) {
-        (Kind::Peer, _) => "symmetric peers are not yet supported by rsntpd",
-        (Kind::Broadcast, _) => "broadcast is not yet supported by rsntpd",
-        (Kind::ManycastClient, _) => "manycast is not yet supported by rsntpd",
-        (_, Target::RefClock { .. }) => "reference clocks other than LOCAL are not yet supported by rsntpd",
-        _ => return true,
-    };
-    line.say(Severity::Warning, at, unsupported.to_owned(), Advice::default(), format!("{name} is not used"));
+    if let Some(why) = unsupported(server) {
+        line.say(Severity::Warning, at, why.to_owned(), Advice::default(), format!("{name} is not used"));
+    }
     true
+}
+
+/// Why the engine makes no association of this server, where it makes none.
+pub(super) const fn unsupported(server: &Server) -> Option<&'static str> {
+    match (&server.kind, &server.target) {
+        (Kind::Peer, _) => Some("symmetric peers are not yet supported by rsntpd"),
+        (Kind::Broadcast, _) => Some("broadcast is not yet supported by rsntpd"),
+        (Kind::ManycastClient, _) => Some("manycast is not yet supported by rsntpd"),
+        (_, Target::RefClock { .. }) => {
+            Some("reference clocks other than LOCAL are not yet supported by rsntpd")
+        }
+        _ => None,
+    }
 }
 
 fn clock(address: Ipv4Addr) -> Option<(u8, u8)> {
