@@ -1,6 +1,7 @@
 //! The keys file and the drift file.
 
 use super::diagnostic::{Diagnostic, Severity, quote};
+use super::encoding;
 use super::model::{Digest, Key};
 use crate::units::{KeyId, Ppm};
 use std::net::IpAddr;
@@ -52,6 +53,11 @@ impl Place<'_> {
 #[must_use]
 pub fn parse_keys(file: &Path, text: &[u8]) -> (Vec<Key>, Vec<Diagnostic>) {
     let (mut keys, mut findings): (Vec<Key>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
+    if let Some(foreign) = encoding::foreign(text) {
+        let place = Place { file, line: 1, source: b"" };
+        let finding = place.finding(0..0, foreign.what.to_owned(), foreign.remedy, "there are no keys");
+        return (keys, vec![finding]);
+    }
     for (source, line) in text.split(|b| *b == b'\n').zip(1u32..) {
         let place = Place { file, line, source };
         let mut more = None;

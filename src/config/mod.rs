@@ -7,6 +7,7 @@
 
 mod address;
 mod diagnostic;
+mod encoding;
 mod findings;
 mod idle;
 mod keys;

@@ -10,7 +10,7 @@ use super::lint::{self, Places};
 use super::model::{Config, Kind, Server, Target};
 use super::reader::{self, Found};
 use super::servers::Whom;
-use super::{idle, restrict, servers, settings, statistics};
+use super::{encoding, idle, restrict, servers, settings, statistics};
 use crate::units::AssocId;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -135,6 +135,9 @@ impl<'r> Parser<'r> {
         let number = self.texts.len();
         let stack = Rc::clone(&self.stack);
         self.texts.push(Text { file: file.to_owned(), octets: text.to_vec(), stack: stack.to_vec() });
+        if !self.is_text(file, text, number) {
+            return;
+        }
         let code = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let first = text.len() - code.len();
         let mut lines = code.split(|b| *b == b'\n').zip(1u32..).scan(first, |start, (line, number)| {
@@ -156,6 +159,27 @@ impl<'r> Parser<'r> {
                 lines = skipped.unwrap_or(lines);
             }
         }
+    }
+
+    /// Whether a file has lines to be read. Each of them would be unknown words only, so it is reported once.
+    fn is_text(&mut self, file: &Path, text: &[u8], number: usize) -> bool {
+        let Some(foreign) = encoding::foreign(text) else { return true };
+        let (stack, keywords) = (Rc::clone(&self.stack), Rc::clone(&self.keywords));
+        let place = Place { file, number: 1, stack: &stack, keywords: &keywords, text: number, start: 0 };
+        let effect = if foreign.has_lines {
+            "it is read as one line, as ntpd does"
+        } else {
+            "nothing in it takes effect"
+        };
+        let advice = Advice::expected(foreign.remedy);
+        Line::new(b"", place, &mut self.findings).say(
+            Severity::Error,
+            0..0,
+            foreign.what.to_owned(),
+            advice,
+            effect,
+        );
+        foreign.has_lines
     }
 
     fn tell_simulate(

@@ -2,6 +2,18 @@
 //! faults that it keeps mended, and has more cases of the kind.
 
 use super::read;
+use rsntpd::config::{Diagnostic, Parsed, Severity, parse, parse_keys};
+use std::path::Path;
+
+/// All that is reported, in the order in which it is printed.
+fn all(parsed: &Parsed) -> Vec<Diagnostic> {
+    parsed.diagnostics.iter().chain(&parsed.lints).cloned().collect()
+}
+
+/// The findings that a person has to act on.
+fn urgent(text: &str) -> Vec<Diagnostic> {
+    all(&read(text)).into_iter().filter(|found| found.severity != Severity::Note).collect()
+}
 
 #[test]
 fn c10_a_missing_value_is_marked_before_the_comment() {
@@ -41,6 +53,32 @@ fn c12_a_keyword_and_its_value_are_set_apart() {
     }
     let near = &read("server foo perfer4").diagnostics[0];
     assert_ne!(near.suggestion.as_deref(), Some("prefer 4"), "prefer takes no value");
+}
+
+#[test]
+fn c13_a_file_that_is_no_text_is_one_finding() {
+    let text = "# ntp.conf\r\nrestrict default nomodify\r\nserver 192.0.2.1\r\n".repeat(40);
+    let wide = |order: fn(u16) -> [u8; 2], mark: &str| -> Vec<u8> {
+        format!("{mark}{text}").encode_utf16().flat_map(order).collect()
+    };
+    for bytes in [
+        wide(u16::to_le_bytes, "\u{feff}"),
+        wide(u16::to_be_bytes, "\u{feff}"),
+        wide(u16::to_le_bytes, ""),
+        wide(u16::to_be_bytes, ""),
+    ] {
+        let parsed = parse(Path::new("ntp.conf"), &bytes, &mut |_| Err(String::new()));
+        let [found] = &parsed.diagnostics[..] else { panic!("{:?}", parsed.diagnostics) };
+        assert!(found.severity == Severity::Error && found.log_line().contains("UTF-16"), "{found:?}");
+        assert!(found.effect.contains("nothing in it takes effect"), "{}", found.effect);
+        let inner = parse(Path::new("ntp.conf"), b"includefile a\nserver b\n", &mut |_| Ok(bytes.clone()));
+        assert_eq!((inner.diagnostics.len(), inner.config.servers.len()), (1, 1));
+        let (keys, found) = parse_keys(Path::new("keys"), &bytes);
+        assert!(keys.is_empty() && found.len() == 1 && found[0].message.contains("UTF-16"));
+    }
+    let old_mac = read(&text.replace("\r\n", "\r"));
+    assert!(old_mac.diagnostics[0].log_line().contains("CR"), "{:?}", old_mac.diagnostics);
+    assert!(urgent(&text).is_empty(), "line ends of Windows are no fault");
 }
 
 #[test]
