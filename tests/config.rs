@@ -8,10 +8,10 @@
 mod faults;
 #[path = "config/limits.rs"]
 mod limits;
-#[path = "config/nothing_opens.rs"]
-mod nothing_opens;
 #[path = "config/lints.rs"]
 mod lints;
+#[path = "config/nothing_opens.rs"]
+mod nothing_opens;
 #[path = "config/oracle.rs"]
 mod oracle;
 #[path = "config/replay.rs"]
@@ -365,8 +365,8 @@ proptest! {
         let flags = list.lookup((address, 123).into());
         let said = |words: &str| parsed.lints.iter().any(|found| found.message.contains(words));
         let deaf = flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOSERVE);
-        prop_assert_eq!(said("the answers of this server are dropped"), deaf, "{}{:?}", text, flags);
+        prop_assert_eq!(said("the responses of this server are dropped"), deaf, "{}{:?}", text, flags);
         let untrusted = !deaf && flags.contains(AccessFlags::NOTRUST);
-        prop_assert_eq!(said("drops answers that are not authenticated"), untrusted, "{}{:?}", text, flags);
+        prop_assert_eq!(said("drops the responses of this server, which are not authenticated"), untrusted, "{}{:?}", text, flags);
     }
 }

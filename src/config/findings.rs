@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Diagnostic, Severity};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// So many findings are kept; nobody reads more, and a file of garbage has one a line.
 const KEPT: usize = 1000;
@@ -49,6 +49,12 @@ impl Findings {
         self.more += 1;
         // `Severity` begins with the worst.
         self.worst = Some(self.worst.map_or(severity, |worst| worst.min(severity)));
+    }
+
+    /// Whether something in this line was not understood.
+    pub(super) fn has_error(&self, file: &Path, line: u32) -> bool {
+        let is_there = |found: &Diagnostic| found.line == line && found.file == file;
+        self.kept.iter().any(|found| found.severity == Severity::Error && is_there(found))
     }
 
     /// Whether what is pushed now is only counted, so that its words need not be found.

@@ -1,42 +1,65 @@
-//! What is understood and yet will bite, or does nothing: told by looking at the configuration as a whole.
+//! What is valid and probably wrong, or does nothing: seen by looking at the configuration as a whole.
+//! `sources.rs` looks at the servers, `clients.rs` at the restrict and interface lines.
+
+mod clients;
+mod sources;
+
+pub use self::sources::usable;
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::findings::{Spot, Text};
-use super::language::Row;
+use super::findings::{Findings, Spot, Text};
+use super::language::{self, Context, Row};
 use super::lexer;
-use super::model::{AccessFlags, Config, Family, Kind, Origin, Restrict, RestrictTarget, Server, Target};
+use super::model::{AccessFlags, Config, Family, Origin, Restrict, RestrictTarget, Tos};
+use crate::units::KeyId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// So many servers are looked at; nobody has more, and each is compared with each restrict line.
-const SERVERS: usize = 50;
-/// Below this stratum, a LOCAL clock looks like a real server to its clients.
-const LOCAL_STRATUM: u8 = 5;
-/// With a mode bit of these, answers of a server are dropped.
-const DEAF: [AccessFlags; 2] = [AccessFlags::IGNORE, AccessFlags::NOSERVE];
+/// So many lines of a kind are looked at: nobody has more servers, and each is compared with each restrict line.
+const LOOKED_AT: usize = 50;
 
 /// Where lines stand that a lint may be about.
 #[derive(Default, Debug)]
 pub(super) struct Places {
     /// So many servers come from no file.
     pub(super) skip: usize,
+    /// Keys that the command line trusts besides those of the file.
+    pub(super) trusted: Vec<KeyId>,
     /// The server lines, in the order of the others.
     pub(super) servers: Vec<Spot>,
     monitor: Option<Spot>,
+    /// The last `interface` line.
+    pub(super) interface: Option<Spot>,
+    /// Which line a setting of `tos` comes from.
+    tos: BTreeMap<&'static str, Spot>,
     /// `fudge` lines whose clock no server line has.
     no_clock: Vec<((u8, u8), Spot)>,
 }
 
 impl Places {
-    /// The places of a file, behind so many servers that come from elsewhere.
-    pub(super) fn behind(skip: usize) -> Self {
-        Self { skip, ..Self::default() }
+    /// The places of a file, behind what comes from elsewhere.
+    pub(super) fn behind(base: &Config) -> Self {
+        Self { skip: base.servers.len(), trusted: base.auth.trusted.clone(), ..Self::default() }
     }
 
     /// Remembers a `fudge` line for a clock that is not there.
     pub(super) fn no_clock(&mut self, clock: (u8, u8), spot: Spot) {
-        if self.no_clock.len() < SERVERS {
+        if self.no_clock.len() < LOOKED_AT {
             self.no_clock.push((clock, spot));
+        }
+    }
+
+    /// Remembers which settings of `tos` a line changed.
+    pub(super) fn tos(&mut self, before: &Tos, after: &Tos, spot: &Spot) {
+        for (name, changed) in [
+            ("minsane", before.minsane != after.minsane),
+            ("floor", before.floor != after.floor),
+            ("ceiling", before.ceiling != after.ceiling),
+            ("maxdist", before.maxdist != after.maxdist),
+        ] {
+            if changed {
+                self.tos.insert(name, spot.clone());
+            }
         }
     }
 
@@ -52,10 +75,22 @@ struct Lint<'a> {
     config: &'a Config,
     places: &'a Places,
     texts: &'a [Text],
+    /// What was found in single lines.
+    findings: &'a Findings,
     list: Vec<Entry>,
     /// What is added to whatever entry applies.
     added: Vec<Entry>,
     found: Vec<Diagnostic>,
+    outlook: Outlook,
+}
+
+/// What is to be expected of the servers, by their indices in the configuration.
+#[derive(Clone, Default, Debug)]
+pub struct Outlook {
+    /// Those that the clock can never be synchronized to.
+    pub useless: BTreeSet<usize>,
+    /// Those with a key, and a note without words about their lines.
+    pub keyed: Vec<(usize, Diagnostic)>,
 }
 
 /// A restrict entry of one family.
@@ -66,28 +101,27 @@ struct Entry {
     origin: Origin,
 }
 
-/// All that is worth telling about the whole.
-pub(super) fn lint(config: &Config, places: &Places, texts: &[Text]) -> Vec<Diagnostic> {
+/// All that is worth reporting about the whole, and what is to be expected of the servers.
+pub(super) fn lint(
+    config: &Config,
+    places: &Places,
+    texts: &[Text],
+    findings: &Findings,
+) -> (Vec<Diagnostic>, Outlook) {
     let is_added = |line: &&Restrict| matches!(line.target, RestrictTarget::Adds { .. });
     let (added, lines): (Vec<&Restrict>, Vec<&Restrict>) = config.restrict.iter().partition(is_added);
     let [list, added] = [lines, added].map(|lines| lines.into_iter().flat_map(entries).collect());
-    let mut lint = Lint { config, places, texts, list, added, found: Vec::new() };
-    for (server, spot) in config.servers.iter().skip(places.skip).zip(&places.servers).take(SERVERS) {
-        lint.access(server, spot);
-        lint.key(server, spot);
-        lint.local(server, spot);
-    }
-    for ((kind, unit), spot) in &places.no_clock {
-        let message = format!("there is no line server 127.127.{kind}.{unit}");
-        let effect = "the factors have nothing to apply to: add the server line, or drop this one".to_owned();
-        lint.say(Severity::Note, spot, message, effect);
-    }
+    let (found, outlook) = (Vec::new(), Outlook::default());
+    let mut lint = Lint { config, places, texts, findings, list, added, found, outlook };
+    lint.sources();
+    lint.clocks();
     lint.pool();
-    lint.few();
     lint.repeated();
+    lint.clients();
+    lint.interfaces();
     lint.kod();
     lint.monitor();
-    lint.found
+    (lint.found, lint.outlook)
 }
 
 fn bits(address: IpAddr) -> u128 {
@@ -124,24 +158,46 @@ fn sum<'e>(
 
 impl Lint<'_> {
     fn say(&mut self, severity: Severity, spot: &Spot, message: String, effect: String) {
-        let Some(text) = self.texts.get(spot.text) else { return };
+        if let Some(mark) = self.mark(spot) {
+            self.found.push(Diagnostic { severity, message, effect, ..mark });
+        }
+    }
+
+    /// A note without words about this place.
+    fn mark(&self, spot: &Spot) -> Option<Diagnostic> {
+        let text = self.texts.get(spot.text)?;
         let rest = text.octets.get(spot.start..).unwrap_or_default();
         let line = rest.split(|b| *b == b'\n').next().unwrap_or_default();
-        let mut found = Diagnostic {
-            severity,
+        let mut mark = Diagnostic {
+            severity: Severity::Note,
             file: text.file.clone(),
             line: spot.line,
             column: spot.span.start as u32 + 1,
             source: Vec::new(),
             span: 0..0,
-            message,
+            message: String::new(),
             expected: None,
-            effect,
+            effect: String::new(),
             suggestion: None,
             include_stack: text.stack.clone(),
         };
-        found.show(line, spot.span.clone());
-        self.found.push(found);
+        mark.show(line, spot.span.clone());
+        Some(mark)
+    }
+
+    /// Whether the files use keywords that ntpd 4.2.6 does not know.
+    fn is_late(&self) -> bool {
+        // So much of a file: nobody begins so late.
+        const ENOUGH: usize = 1 << 16;
+        let ours = |name: &&str| language::find(Context::Foreign, name).is_none() && language::is_late(name);
+        let late: BTreeSet<&[u8]> =
+            language::words().map(|row| row.name).filter(ours).map(str::as_bytes).collect();
+        self.texts.iter().any(|text| {
+            let lines = text.octets[..text.octets.len().min(ENOUGH)].split(|b| *b == b'\n');
+            lines
+                .flat_map(|line| lexer::code(line).split(u8::is_ascii_whitespace))
+                .any(|word| late.contains(word))
+        })
     }
 
     /// The whole line that a restrict entry comes from.
@@ -178,131 +234,14 @@ impl Lint<'_> {
         self.config.restrict.iter().rev().find(|line| line.target == RestrictTarget::Source)
     }
 
-    /// The flags of those whom no line is about.
-    fn default(&self, v4: bool) -> AccessFlags {
-        let all = self.list.iter().filter(|e| e.v4 == v4 && e.key == (0, 0, false));
-        all.fold(AccessFlags::NONE, |flags, e| flags.union(e.flags))
-    }
-
-    /// A server whose answers the restrict lines drop.
-    fn access(&mut self, server: &Server, spot: &Spot) {
-        match &server.target {
-            Target::Address(address) => {
-                let (flags, origin) = self.flags(*address);
-                let place = origin.map_or(String::new(), |o| format!(" of line {}", o.line));
-                let deaf = DEAF.iter().any(|flag| flags.contains(*flag));
-                let untrusted = flags.contains(AccessFlags::NOTRUST) && server.key.is_none();
-                let remedy = format!("add restrict {address} nomodify notrap noquery");
-                if deaf {
-                    let message = format!("the answers of this server are dropped by restrict{place}");
-                    self.say(Severity::Warning, spot, message, format!("it is never heard: {remedy}"));
-                } else if untrusted {
-                    let message = format!("notrust{place} drops answers that are not authenticated");
-                    let effect = format!("it is never heard: give the server a key, or {remedy}");
-                    self.say(Severity::Warning, spot, message, effect);
-                }
-            }
-            Target::Name(name) => self.access_of_name(server, name, spot),
-            Target::LocalClock { .. } | Target::RefClock { .. } => {}
-        }
-    }
-
-    fn access_of_name(&mut self, server: &Server, name: &str, spot: &Spot) {
-        let families = [(true, Family::V6), (false, Family::V4)];
-        let blocked = families.iter().filter(|(_, other)| server.family != *other).all(|(v4, _)| {
-            let flags = self.default(*v4);
-            let untrusted = flags.contains(AccessFlags::NOTRUST) && server.key.is_none();
-            untrusted || DEAF.iter().any(|flag| flags.contains(*flag))
-        });
-        let named = self
-            .config
-            .restrict
-            .iter()
-            .any(|line| matches!(&line.target, RestrictTarget::Name(other, _) | RestrictTarget::Around { name: other, .. } if other == name));
-        if !blocked || named || self.source().is_some() {
-            return;
-        }
-        let loopback = |e: &Entry| if e.v4 { e.key.0 >> 24 == 127 } else { e.key.0 == 1 };
-        let holes = self.list.iter().any(|e| e.key.1 != 0 && !loopback(e));
-        let severity = if holes { Severity::Note } else { Severity::Warning };
-        let message = "restrict default drops the answers of this server".to_owned();
-        let unless = if holes { ", unless another restrict line is about its address" } else { "" };
-        let effect = format!("it is never heard{unless}: add restrict source nomodify notrap noquery");
-        self.say(severity, spot, message, effect);
-    }
-
-    /// A key that is not there or not trusted.
-    fn key(&mut self, server: &Server, spot: &Spot) {
-        let Some(key) = server.key else { return };
-        if self.config.auth.keys.is_none() {
-            let message = format!("key {} is used, and there is no keys line", key.0);
-            let effect = "the server is never heard: add keys /etc/ntp/keys".to_owned();
-            self.say(Severity::Warning, spot, message, effect);
-        } else if !self.config.auth.trusted.contains(&key) {
-            let message = format!("key {} is used, and is not trusted", key.0);
-            let effect = format!("the server is never heard: add {} to the trustedkey line", key.0);
-            self.say(Severity::Warning, spot, message, effect);
-        }
-    }
-
-    fn local(&mut self, server: &Server, spot: &Spot) {
-        let Target::LocalClock { unit } = server.target else { return };
-        let Some(stratum) = server.fudge.stratum.filter(|s| s.get() < LOCAL_STRATUM) else { return };
-        let message = format!("the LOCAL clock has stratum {}", stratum.get());
-        let effect = format!(
-            "clients may take it for a real server: use fudge 127.127.1.{unit} stratum 10, or drop the clock"
-        );
-        self.say(Severity::Warning, spot, message, effect);
-    }
-
-    fn file_servers(&self) -> impl Iterator<Item = (&Server, &Spot)> {
-        self.config.servers.iter().skip(self.places.skip).zip(&self.places.servers)
-    }
-
-    fn pool(&mut self) {
-        let nopeer = |v4| self.default(v4).contains(AccessFlags::NOPEER);
-        let pool = self.file_servers().find(|(server, _)| server.kind == Kind::Pool).map(|(_, spot)| spot);
-        let Some(spot) = pool.filter(|_| nopeer(true) && self.source().is_none()) else { return };
-        let message = "a pool under restrict default nopeer".to_owned();
-        let effect =
-            "it works here, but ntpd 4.2.8 would need restrict source nomodify notrap noquery".to_owned();
-        self.say(Severity::Note, &spot.clone(), message, effect);
-    }
-
-    /// One server cannot be checked by another, and of two nobody knows which one is right.
-    fn few(&mut self) {
-        let real = |s: &Server| {
-            s.kind == Kind::Server && !s.noselect && matches!(s.target, Target::Address(_) | Target::Name(_))
-        };
-        let pools = self.config.servers.iter().any(|s| s.kind == Kind::Pool);
-        let count = self.config.servers.iter().filter(|s| real(s)).count();
-        let last = self.file_servers().filter(|(s, _)| real(s)).last().map(|(_, spot)| spot.clone());
-        let Some(spot) = last.filter(|_| !pools && count <= 2) else { return };
-        let (message, effect) = if count == 1 {
-            ("there is one server", "nothing tells when it is wrong: use four or more")
-        } else {
-            ("there are two servers", "if they disagree, nothing tells which one is wrong: use four or more")
-        };
-        self.say(Severity::Note, &spot, message.to_owned(), effect.to_owned());
-    }
-
-    fn repeated(&mut self) {
-        let mut seen = BTreeSet::new();
-        let mut again = Vec::new();
-        for (server, spot) in self.file_servers() {
-            if let Target::Name(name) = &server.target
-                && server.kind != Kind::Pool
-                && !seen.insert(name.to_ascii_lowercase())
-            {
-                again.push(spot.clone());
-            }
-        }
-        for spot in again.iter().take(SERVERS) {
-            let message = "this name has a server line already".to_owned();
-            let effect =
-                "it adds another server only if the name has more addresses; pool is for that".to_owned();
-            self.say(Severity::Note, spot, message, effect);
-        }
+    /// The flags for servers that no other line is about, and the line that they come from.
+    fn default(&self, v4: bool) -> (AccessFlags, Option<Origin>) {
+        let of_port = |ntpport| self.list.iter().filter(move |e| e.v4 == v4 && e.key == (0, 0, ntpport));
+        // Servers respond from port 123.
+        let all: Vec<&Entry> =
+            if of_port(true).next().is_some() { of_port(true) } else { of_port(false) }.collect();
+        let flags = all.iter().fold(AccessFlags::NONE, |flags, e| flags.union(e.flags));
+        (flags, all.first().map(|e| e.origin.clone()))
     }
 
     fn kod(&mut self) {
@@ -319,7 +258,7 @@ impl Lint<'_> {
         let mut lines: Vec<Origin> = lonely.filter_map(|(_, origin)| origin.cloned()).collect();
         lines.sort_by_key(|origin| origin.line);
         lines.dedup();
-        for origin in lines.iter().take(SERVERS) {
+        for origin in lines.iter().take(LOOKED_AT) {
             if let Some(spot) = self.spot_of(origin) {
                 let message = "kod does nothing without limited".to_owned();
                 let effect = "nobody is rate limited by this line: add limited, or drop kod".to_owned();

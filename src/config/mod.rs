@@ -9,6 +9,7 @@ mod address;
 mod diagnostic;
 mod encoding;
 mod findings;
+mod hostname;
 mod idle;
 mod keys;
 pub mod language;
@@ -30,6 +31,7 @@ pub use keys::{parse_drift, parse_drift_record, parse_keys};
 #[cfg(test)]
 pub(crate) use leapfile::leapfile_check;
 pub use leapfile::parse_leapfile;
+pub use lint::{Outlook, usable};
 pub use parser::{Known, Read, parse, parse_at_run_time, parse_onto};
 pub use print::print;
 
@@ -40,8 +42,10 @@ pub struct Parsed {
     pub config: model::Config,
     /// What was found, in the order of the text.
     pub diagnostics: Vec<Diagnostic>,
-    /// What is understood and yet will bite (a warning), or does nothing (a note).
+    /// What is valid and probably wrong (a warning), or does nothing (a note).
     pub lints: Vec<Diagnostic>,
+    /// What is to be expected of the servers.
+    pub outlook: Outlook,
     /// Where lines stand that say where something is: the command, and a note without words.
     pub marks: Vec<(&'static str, Diagnostic)>,
 }

@@ -30,7 +30,7 @@ const INCLUDES_MAX: usize = 1000;
 pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
 
 /// Commands whose files somebody may want to look at, and tell what is wrong with them.
-const MARKED: [&str; 2] = ["driftfile", "keys"];
+const MARKED: [&str; 7] = ["controlkey", "driftfile", "filegen", "keys", "leapfile", "logfile", "statsdir"];
 
 /// Commands that a running daemon does not take: what they name would be read or overwritten by
 /// whoever holds the control key, not by who holds the machine.
@@ -119,7 +119,7 @@ impl<'r> Parser<'r> {
             trusted: None,
             unpeers: Vec::new(),
             running: None,
-            places: Places::behind(config.servers.len()),
+            places: Places::behind(&config),
             known: config.servers.iter().filter_map(identity).collect(),
             texts: Vec::new(),
             marks: Vec::new(),
@@ -286,7 +286,11 @@ impl<'r> Parser<'r> {
             },
             "restrict" => config.restrict.push(restrict::restrict(line)?),
             "tinker" => settings::tinker(line, &mut config.tinker)?,
-            "tos" => settings::tos(line, &mut config.tos)?,
+            "tos" => {
+                let (spot, before) = (line.spot(line.whole(first)), config.tos);
+                settings::tos(line, &mut config.tos)?;
+                self.places.tos(&before, &config.tos, &spot);
+            }
             "discard" => settings::discard(line, &mut config.discard)?,
             "mru" => settings::mru(line, &mut config.mru, &mut config.idle)?,
             "enable" | "disable" => {
@@ -298,7 +302,10 @@ impl<'r> Parser<'r> {
             }
             "statistics" => statistics::statistics(line, &mut config.statistics)?,
             "filegen" => self.filegens.push(statistics::filegen(line)?),
-            "interface" | "nic" => statistics::interface(line, config, row.name)?,
+            "interface" | "nic" => {
+                self.places.interface = Some(line.spot(line.whole(first)));
+                statistics::interface(line, config, row.name)?;
+            }
             "logconfig" => statistics::logconfig(line, config)?,
             "setvar" => settings::setvar(line, config)?,
             "trustedkey" => self.trusted = Some(settings::trusted_keys(line)?),
@@ -408,8 +415,9 @@ impl<'r> Parser<'r> {
         self.unpeer();
         self.fudge();
         idle::sort(&mut self.config);
-        let lints = lint::lint(&self.config, &self.places, &self.texts);
-        Parsed { config: self.config, diagnostics: self.findings.into_list(), lints, marks: self.marks }
+        let (lints, outlook) = lint::lint(&self.config, &self.places, &self.texts, &self.findings);
+        let diagnostics = self.findings.into_list();
+        Parsed { config: self.config, diagnostics, lints, outlook, marks: self.marks }
     }
 
     /// Gives the factors of `fudge` lines to their clocks.

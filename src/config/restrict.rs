@@ -2,6 +2,7 @@
 
 use super::address::{address, is_hopeless, take_family, told_address};
 use super::diagnostic::{Severity, quote};
+use super::hostname;
 use super::language::{self, Context, Since};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line};
@@ -25,8 +26,17 @@ pub(super) fn restrict(line: &mut Line<'_>) -> Result<Restrict, Dropped> {
     {
         let message = format!("{} is no address", quote(name.as_bytes()));
         let advice = Advice::expected("an IPv4 or IPv6 address, or a host name");
-        line.say(Severity::Error, at, message, advice, "the whole line is ignored, as ntpd does");
+        line.say(Severity::Error, at.clone(), message, advice, "the whole line is ignored, as ntpd does");
         return Err(Dropped);
+    }
+    if let RestrictTarget::Name(name, _) | RestrictTarget::Around { name, .. } = &target
+        && let Some(fault) = hostname::fault(name.as_bytes())
+    {
+        let effect = format!(
+            "{} is looked up, and will not be found: the line restricts no host",
+            quote(name.as_bytes())
+        );
+        line.say(Severity::Error, at, fault.message, fault.advice, effect);
     }
     // The servers' own line is not ntpd 4.2.6's: nothing narrows what that would restrict.
     entry.lost &= target != RestrictTarget::Source;

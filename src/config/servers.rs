@@ -1,9 +1,10 @@
 //! Associations: `server`, `pool`, `peer`, `broadcast`, `manycastclient`, NTPsec's `refclock`; and
 //! `fudge`, `unpeer`.
 
-use super::address::{is_hopeless, take_family, told_address};
+use super::address::{address, is_hopeless, take_family, told_address};
 use super::diagnostic::{Severity, quote};
 use super::findings::Spot;
+use super::hostname;
 use super::language::{self, Context};
 use super::line::{Advice, Dropped, Line};
 use super::model::{Family, Fudge, Kind, Server, Target};
@@ -83,6 +84,7 @@ pub(super) fn refclock(line: &mut Line<'_>) -> Result<Option<(Server, Spot)>, Dr
         line.say(Severity::Error, at, message, advice, "the whole line is ignored");
         return Err(Dropped);
     };
+    line.without_effect = *kind != 1;
     let contexts = [Context::Refclock, Context::Fudge, Context::Association];
     let effect = format!("the clock {driver} is used without {{rest}}");
     let found = reader::list(line, &contexts, "refclock", &effect)?;
@@ -90,7 +92,6 @@ pub(super) fn refclock(line: &mut Line<'_>) -> Result<Option<(Server, Spot)>, Dr
     let target =
         if *kind == 1 { Target::LocalClock { unit } } else { Target::RefClock { kind: *kind, unit } };
     let mut server = Server::new(Kind::Server, target);
-    line.without_effect = unsupported(&server).is_some();
     let (factors, others): (Vec<Found>, Vec<Found>) =
         found.into_iter().partition(|f| language::find(Context::Fudge, f.row.name).is_some());
     factors.iter().for_each(|f| apply(f, &mut server.fudge));
@@ -179,11 +180,11 @@ fn check_target(line: &mut Line<'_>, at: Range<usize>, server: &Server, name: &s
         line.say(Severity::Error, at, message, Advice::expected(expected), "the line is ignored");
         return false;
     }
-    if matches!(&server.target, Target::Name(name) if name.ends_with(',')) {
-        let message = "the comma is part of the name".to_owned();
-        let advice = Advice::expected("blanks between words, and a line for each server");
-        let effect = format!("{} is looked up, and will not be found", quote(text));
-        line.say(Severity::Warning, at.clone(), message, advice, effect);
+    if let Target::Name(name) = &server.target
+        && let Some(fault) = hostname::fault(text)
+    {
+        let effect = format!("{} is looked up, and will not be found", quote(name.as_bytes()));
+        line.say(Severity::Error, at.clone(), fault.message, fault.advice, effect);
     }
     if let Some(why) = unsupported(server) {
         line.say(Severity::Warning, at, why.to_owned(), Advice::default(), format!("{name} is not used"));
@@ -226,6 +227,8 @@ pub(super) fn fudge(line: &mut Line<'_>) -> Result<((u8, u8), Vec<Found>), Dropp
     take_family(line);
     let at = line.next_span();
     let text = line.text("fudge", "the address of a clock, 127.127.TYPE.UNIT")?;
+    line.without_effect =
+        !matches!(address(&text), Some(IpAddr::V4(v4)) if clock(v4).is_some_and(|(kind, _)| kind == 1));
     let factors = reader::words(line, Context::Fudge, "fudge")?;
     let clock = match target(line, &text, at.clone(), Family::Any) {
         Target::LocalClock { unit } => Some((1, unit)),
@@ -234,11 +237,26 @@ pub(super) fn fudge(line: &mut Line<'_>) -> Result<((u8, u8), Vec<Found>), Dropp
     };
     let Some(clock) = clock else {
         let message = format!("{} is no clock", quote(&text));
-        let advice = Advice::expected("127.127.TYPE.UNIT, as on the server line");
+        let mut advice = Advice::expected("127.127.TYPE.UNIT, as on the server line");
+        if is_this_machine(&text) || text.starts_with(b"127.") {
+            advice.suggestion = Some("127.127.1.0, the LOCAL clock".to_owned());
+        }
         line.say(Severity::Error, at, message, advice, "the line is ignored");
         return Err(Dropped);
     };
     Ok((clock, factors))
+}
+
+/// Whether the address or name stands for the machine that reads it.
+pub(super) fn is_this_machine(text: &[u8]) -> bool {
+    const NAMES: [&str; 6] =
+        ["localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"];
+    let named = |name: &&str| name.as_bytes().eq_ignore_ascii_case(text.strip_suffix(b".").unwrap_or(text));
+    match address(text) {
+        Some(IpAddr::V4(v4)) if clock(v4).is_some() => false,
+        Some(address) => address.to_canonical().is_loopback() || address.is_unspecified(),
+        None => NAMES.iter().any(|name| named(&name)),
+    }
 }
 
 /// Applies a factor.

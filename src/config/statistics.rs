@@ -146,11 +146,29 @@ pub(super) fn interface(line: &mut Line<'_>, config: &mut Config, command: &str)
                 _ => InterfaceMatch::Wildcard,
             }
         }
-        _ => interface_name(&line.name(command, wanted)?),
+        _ => {
+            let at = line.next_span();
+            let text = line.name(command, wanted)?;
+            let found = interface_name(&text);
+            if matches!(found, InterfaceMatch::Name(_)) && !may_be_interface(&text) {
+                let message = format!("{} cannot be the name of an interface", quote(text.as_bytes()));
+                let effect = "the rule is about no address";
+                line.say(Severity::Error, at, message, Advice::expected(wanted), effect);
+            }
+            found
+        }
     };
     config.interfaces.push(InterfaceRule { action, matches });
     line.done(&format!("the {command} rule"));
     Ok(())
+}
+
+/// Whether the kernel could give an interface this name; an alias has a label behind a colon.
+fn may_be_interface(text: &str) -> bool {
+    const LONGEST: usize = 15;
+    let name = text.split_once(':').map_or(text, |(name, _)| name);
+    let is_number = text.split('.').count() == 4 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    !name.is_empty() && name.len() <= LONGEST && !text.contains(['/', ',', ' ', ';', '*', '=']) && !is_number
 }
 
 fn interface_name(text: &str) -> InterfaceMatch {

@@ -138,7 +138,13 @@ fn read(options: &Options, memory: Memory) -> Loaded {
         }
         Err(why) => {
             notices.push(could_not_open(&options.configfile, &why));
-            config::Parsed { config: base, diagnostics: Vec::new(), lints: Vec::new(), marks: Vec::new() }
+            config::Parsed {
+                config: base,
+                diagnostics: Vec::new(),
+                lints: Vec::new(),
+                outlook: config::Outlook::default(),
+                marks: Vec::new(),
+            }
         }
     };
     let mut lints = doubts::look(&parsed, options.user.as_deref());

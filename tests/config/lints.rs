@@ -105,3 +105,249 @@ fn c14_no_range_is_told_of_a_value_without_effect() {
     }
     assert!(read("server a minpoll 2").diagnostics[0].message.contains("out of range"));
 }
+
+/// The one urgent finding about this text, as a line of the log.
+fn only(text: &str) -> String {
+    let found = urgent(text);
+    let [one] = &found[..] else { panic!("{text}: {found:#?}") };
+    one.log_line()
+}
+
+#[test]
+fn c3_tos_that_no_set_of_servers_can_meet_is_told() {
+    let three = "server a\nserver b\nserver c\n";
+    for (text, words) in [
+        ("tos minsane 3\nserver 192.0.2.1\n", "minsane 3 needs 3 servers that agree, and there is one"),
+        ("server a\nserver b\ntos minsane 3\n", "there are 2"),
+        ("server a\nserver b noselect\nserver c noselect\ntos minsane 2\n", "there is one"),
+        ("server a\npeer b\nserver 127.127.20.0\ntos minsane 3\n", "there is one"),
+        ("server a\nserver 127.127.1.0\ntos minsane 2\n", "there is one"),
+        ("server a\nserver a,b\ntos minsane 2\n", "there is one"),
+        ("pool a\ntos minsane 5 maxclock 4\n", "there are 4"),
+        (&format!("{three}tos floor 16\n"), "leave no stratum"),
+        (&format!("{three}tos ceiling 1\n"), "leave no stratum"),
+        (&format!("{three}tos ceiling 0\n"), "leave no stratum"),
+        (&format!("{three}tos floor 5 ceiling 5\n"), "leave no stratum"),
+        (&format!("{three}tos floor 4\ntos ceiling 3\n"), "leave no stratum"),
+        (&format!("{three}tos floor 10\n"), "rejects every server of a smaller stratum"),
+        (&format!("{three}tos ceiling 2\n"), "but those of stratum 1"),
+        (&format!("{three}tos maxdist 0\n"), "rejects nearly every server"),
+        (&format!("{three}tos maxdist 0.001\n"), "rejects nearly every server"),
+    ] {
+        let found: Vec<_> = urgent(text).iter().map(Diagnostic::log_line).collect();
+        assert!(found.iter().any(|line| line.contains(words)), "{text}: {found:?}");
+    }
+    for text in [
+        &format!("{three}tos minsane 3 minclock 5 floor 1 ceiling 15 maxdist 3\n"),
+        "pool a\ntos minsane 4\n",
+        "server 127.127.1.0\ntos minsane 1\n",
+        &format!("{three}tos floor 3\n"),
+        &format!("{three}tos mindist 0.5\n"),
+    ] {
+        assert!(urgent(text).is_empty(), "{text}: {:?}", urgent(text));
+    }
+}
+
+#[test]
+fn c4_interface_rules_that_open_nothing_are_told() {
+    for text in [
+        "interface ignore eth0",
+        "interface drop all",
+        "nic ignore wildcard",
+        "interface ignore ipv6\ninterface ignore wildcard",
+        "interface listen eth0\ninterface ignore all",
+        "interface listen 10.0.0.1\ninterface drop ipv4",
+        "interface listen ipv6\ninterface ignore eth1\ninterface drop ipv6",
+        "interface listen all\ninterface ignore ipv4\ninterface ignore ipv6",
+    ] {
+        assert!(only(text).contains("no interface rule opens an address"), "{text}: {}", only(text));
+    }
+    for text in [
+        "",
+        "interface listen all\ninterface ignore eth0",
+        "interface ignore all\ninterface listen 10.0.0.1",
+        "interface ignore wildcard\ninterface listen eth0",
+        "interface listen ipv4\ninterface ignore ipv6",
+        "interface listen wildcard\ninterface ignore eth0",
+        "interface listen eth0\ninterface ignore ipv6",
+        "interface listen 127.0.0.1\ninterface ignore eth0",
+        "interface ignore wildcard\ninterface listen ::1",
+    ] {
+        assert!(urgent(text).is_empty(), "{text}: {:?}", urgent(text));
+    }
+}
+
+#[test]
+fn c5_names_that_cannot_be_names_are_told() {
+    for (text, meant) in [
+        ("server a,b", Some("a")),
+        ("server 10.0.0.1/24", Some("10.0.0.1")),
+        ("server =1.2.3.4", Some("1.2.3.4")),
+        ("server=host", Some("host")),
+        ("server name;", Some("name")),
+        ("pool user@pool.ntp.org", None),
+        ("server 192.168.0.256", None),
+        ("server 1.2.3.4.5 iburst", None),
+        ("server \"two words\"", Some("two")),
+        ("peer a,b", Some("a")),
+        ("server a..b", None),
+        ("restrict 192.168.0.0./16 nomodify", Some("192.168.0.0")),
+        ("restrict host/24 nomodify", Some("host")),
+        ("restrict 10.0.0.* nomodify", None),
+        ("restrict 10.0.0.0-10.0.0.9 nomodify", None),
+        ("interface listen 10.0.0.0/33", None),
+        ("interface ignore 10.0.0", None),
+    ] {
+        let errors: Vec<_> =
+            read(text).diagnostics.into_iter().filter(|d| d.message.contains("cannot be")).collect();
+        let expected = text != "interface ignore 10.0.0";
+        assert_eq!(errors.len(), usize::from(expected), "{text}: {:?}", read(text).diagnostics);
+        for found in errors {
+            assert_eq!(found.severity, Severity::Error, "{text}");
+            assert_eq!(found.suggestion.as_deref(), meant, "{text}: {}", found.log_line());
+        }
+    }
+    let keys = &read("keys=/path").diagnostics[0];
+    assert!(keys.log_line().contains("the = is part of the name"), "{}", keys.log_line());
+    assert_eq!(keys.suggestion.as_deref(), Some("keys /path"));
+    for text in
+        ["server ntp-1.example_x.org.", "server 3com", "restrict a.b nomodify", "interface listen eth0:1"]
+    {
+        assert!(urgent(text).is_empty(), "{text}: {:?}", urgent(text));
+    }
+    // They are looked up all the same, as ntpd does.
+    assert_eq!(read("server a,b").config.servers.len(), 1);
+    assert_eq!(read("restrict 192.168.0.0./16 nomodify").config.restrict.len(), 1);
+}
+
+#[test]
+fn c7_restrict_lines_that_are_about_others_than_they_seem_are_told() {
+    for (text, words) in [
+        ("restrict default nomodify ntpport", "nomodify does not apply to other clients"),
+        ("restrict default ignore ntpport\nrestrict default nomodify", "ignore does not apply"),
+        ("restrict 10.0.0.0 mask 255.0.0.0 noquery ntpport", "noquery does not apply"),
+        ("restrict -6 default ignore ntpport", "ignore does not apply"),
+        ("restrict 192.168.1.0 mask 0.0.0.255 nomodify", "write mask 255.255.255.0"),
+        ("restrict 10.0.0.0 mask 0.255.255.255 nomodify", "write mask 255.0.0.0"),
+        ("restrict 172.16.0.0 mask 0.15.255.255 nomodify", "write mask 255.240.0.0"),
+        ("restrict 10.0.0.0 mask 255.0.255.0 nomodify", "zero bits before one bits"),
+        ("restrict 2001:db8:: mask ::ffff nomodify", "write mask ffff:ffff:ffff:ffff:ffff:ffff:ffff:0"),
+        ("restrict 10.0.0.0 mask 0.0.0.0 nomodify", "stands for every address"),
+        ("restrict 0.0.0.0 nomodify", "no client has the address 0.0.0.0"),
+        ("restrict :: nomodify", "no client has the address ::"),
+        ("restrict 192.168.1.0 nomodify", "add mask, such as 255.255.255.0"),
+        ("restrict 10.0.0.0 nomodify", "add mask, such as 255.0.0.0"),
+        ("restrict 2001:db8:1:2:: nomodify", "add mask, such as ffff:ffff:ffff:ffff::"),
+        ("restrict 10.0.0.0 mask 255.0.0.0 notrust", "there is no trusted key"),
+        ("restrict default notrust nomodify", "there is no trusted key"),
+        ("keys /k\nrestrict 10.1.2.3 notrust", "there is no trusted key"),
+    ] {
+        assert!(only(text).contains(words), "{text}: {}", only(text));
+    }
+    let host_bits = read("restrict 192.168.1.5 mask 255.255.255.0 nomodify").lints;
+    assert!(host_bits[0].effect.contains("192.168.1.0 mask 255.255.255.0"), "{host_bits:?}");
+    for text in [
+        "restrict default nomodify\nrestrict default nomodify ntpport",
+        "restrict 192.0.2.1 nomodify ntpport",
+        "restrict default ntpport",
+        "restrict 10.0.0.0 mask 255.0.0.0 nomodify",
+        "restrict 0.0.0.0 mask 0.0.0.0 nomodify",
+        "restrict :: mask :: nomodify",
+        "restrict 10.0.0.1",
+        "restrict 10.0.0.1 mask 255.255.255.255 nomodify",
+        "keys /k\ntrustedkey 1\nrestrict 10.0.0.0 mask 255.0.0.0 notrust",
+        "restrict 2001:db8:: mask ffff:ffff:: nomodify",
+        "restrict ::1",
+        "restrict default ignore notrust",
+    ] {
+        assert!(urgent(text).is_empty(), "{text}: {:?}", urgent(text));
+    }
+}
+
+#[test]
+fn c8_what_drops_several_servers_is_one_finding_with_advice_for_the_files_version() {
+    let names = "server a.example\nserver b.example\nserver c.example\nserver d.example\n";
+    for (text, words) in [
+        (
+            format!("restrict default ignore\n{names}"),
+            "the responses of 4 servers are dropped by restrict of line 1",
+        ),
+        ("restrict default ignore\npool a.example\npool b.example\n".to_owned(), "2 servers"),
+        ("restrict default noserve\npool 0.centos.pool.ntp.org\n".to_owned(), "this server"),
+        (
+            "server 192.0.2.1\nserver 192.0.2.2\nrestrict 192.0.2.0 mask 255.255.255.0 ignore\n".to_owned(),
+            "2 servers",
+        ),
+        ("restrict default notrust nomodify noserve\nserver a\n".to_owned(), "this server"),
+        ("restrict default version\nserver 192.0.2.1 version 3\n".to_owned(), "not of version 4"),
+        ("restrict source ignore\nserver a\n".to_owned(), "by restrict of line 1"),
+    ] {
+        assert!(only(&text).contains(words), "{text}: {}", only(&text));
+    }
+    // A hole for the LAN does not let a public server through.
+    let lan = "restrict default ignore\nrestrict 127.0.0.1\nrestrict 10.0.0.0 mask 255.0.0.0 nomodify\n";
+    assert!(only(&format!("{lan}server 0.pool.ntp.org\nserver 1.pool.ntp.org\n")).contains("2 servers"));
+    // But the servers of this house may be there, which is only said.
+    assert!(urgent(&format!("{lan}server ntp.example iburst\n")).is_empty());
+
+    let pools = "restrict default ignore\npool a\npool b\n";
+    let old = only(pools);
+    assert!(!old.contains("restrict source") && old.contains("nomodify notrap nopeer noquery"), "{old}");
+    let late = only(&format!("mru maxdepth 100\n{pools}"));
+    assert!(late.contains("add restrict source nomodify notrap noquery"), "{late}");
+    let one = only("restrict default ignore\nserver a.example\n");
+    assert!(one.contains("add restrict a.example nomodify notrap noquery"), "{one}");
+    let own = only("restrict 192.0.2.1 ignore\nserver 192.0.2.1\n");
+    assert!(own.contains("remove ignore and noserve from that line"), "flags add up: {own}");
+    assert!(all(&read("pool a\nrestrict default nopeer\n")).is_empty(), "4.2.6 has no restrict source");
+    assert!(!all(&read("pool a\nrestrict default nopeer nomrulist\n")).is_empty());
+}
+
+#[test]
+fn c9_what_is_no_server_is_not_said_to_be_unheard() {
+    for line in [
+        "broadcast 10.255.255.255",
+        "manycastclient 239.1.1.1",
+        "peer 192.0.2.1",
+        "peer a.example key 5",
+        "broadcast 10.255.255.255 key 5",
+        "server 127.127.20.0",
+    ] {
+        let found = all(&read(&format!("restrict default ignore\n{line}\n")));
+        assert_eq!(found.len(), 1, "{line}: {found:#?}");
+        assert!(found[0].message.contains("not yet supported"), "{}", found[0].log_line());
+    }
+    for text in [
+        "restrict default ignore\nrestrict a nomodify\nserver a\n",
+        "restrict default ignore\nrestrict source nomodify\npool a\n",
+        "restrict -6 default ignore\nserver a\nserver 192.0.2.1\n",
+        "restrict default kod limited nomodify notrap nopeer noquery\npool a\n",
+        "restrict default notrust\nkeys /k\ntrustedkey 7\nserver a key 7\n",
+        "restrict default version\nserver a\n",
+    ] {
+        assert!(urgent(text).is_empty(), "{text}: {:?}", urgent(text));
+    }
+}
+
+#[test]
+fn c11_a_server_line_for_this_machine_is_told() {
+    for name in
+        ["127.0.0.1", "::1", "localhost", "LOCALHOST", "localhost.localdomain", "0.0.0.0", "127.1.1.1"]
+    {
+        let said = only(&format!("server {name}\n"));
+        assert!(said.contains("polls itself") && said.contains("127.127.1.0"), "{name}: {said}");
+    }
+    for name in ["127.0.0.1", "127.1.1.0", "localhost", "::1"] {
+        let found = &read(&format!("fudge {name} stratum 10\n")).diagnostics[0];
+        assert!(
+            found.log_line().contains("did you mean 127.127.1.0, the LOCAL clock?"),
+            "{}",
+            found.log_line()
+        );
+    }
+    let other = &read("fudge 192.0.2.1 stratum 10\n").diagnostics[0];
+    assert_eq!(other.suggestion, None);
+    let unit = &read("server 127.127.1.0\nfudge 127.127.1.1 stratum 10\n").lints[0];
+    assert!(unit.effect.contains("the server line has 127.127.1.0"), "{unit:?}");
+    assert!(urgent("server 127.127.1.0\nfudge 127.127.1.0 stratum 10\n").is_empty());
+}
