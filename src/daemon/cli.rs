@@ -20,8 +20,8 @@ pub const DEFAULT_CONFIG: &str = "/etc/ntp.conf";
 pub enum Command {
     /// Be the daemon (or, with `-q`, set the clock once).
     Run(Box<Options>),
-    /// `--check`: tell how the file is understood.
-    Check(Request),
+    /// `--check`: report what is wrong with the file.
+    Check(Box<Request>),
     /// `--print-config`: print what is in effect.
     PrintConfig {
         /// The file; by default that of `-c`.
@@ -196,8 +196,8 @@ pub fn parse<I: IntoIterator<Item = OsString>>(args: I) -> Result<Command, CliEr
     let configfile = path(&matches, "configfile").unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
     if matches.contains_id("check") {
         let file = path(&matches, "check").or(last).unwrap_or(configfile);
-        let user = matches.get_one::<String>("user").cloned();
-        return Ok(Command::Check(Request { file, user, json: matches.get_flag("json") }));
+        let options = options(&matches, file)?;
+        return Ok(Command::Check(Box::new(Request { options, json: matches.get_flag("json") })));
     }
     if matches.contains_id("print-config") {
         let file = path(&matches, "print-config").unwrap_or(configfile);

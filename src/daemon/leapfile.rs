@@ -14,8 +14,12 @@ pub(super) fn read(path: &Path, notices: &mut Vec<Notice>) -> Option<LeapTable> 
     let text = match files::read(path) {
         Ok(text) => text,
         Err(why) => {
-            let text = format!("leapseconds file {}: {}", path.display(), files::words(&why));
-            notices.push(Notice { level: Level::Error, text });
+            let text = format!(
+                "leapseconds file {}: {}; leap seconds are taken from the servers",
+                path.display(),
+                files::words(&why)
+            );
+            notices.push(Notice { level: Level::Warning, text });
             return None;
         }
     };

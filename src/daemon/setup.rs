@@ -3,6 +3,7 @@
 //! Nothing here stops the daemon: what is missing or not understood becomes a line for the log.
 
 mod doubts;
+mod keyed;
 mod merge;
 mod runtime;
 mod sources;
@@ -16,7 +17,7 @@ use crate::config::{self, Diagnostic, Severity};
 use crate::core::contract::Setup;
 use crate::core::discipline::{Drift, Record};
 use crate::core::event::Level;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,10 @@ pub struct Loaded {
     pub notices: Vec<Notice>,
     /// The frequency of the drift file, where there is one that makes sense. Read by [`load`] only.
     pub drift: Option<Drift>,
+    /// How many of the servers the clock can be synchronized to, as far as the files tell.
+    pub usable: usize,
+    /// A note without words about the `leapfile` line.
+    pub leapfile: Option<Diagnostic>,
     /// Why the configuration file could not be read, if so; [`load`] then goes on with the defaults.
     pub unreadable: Option<String>,
     /// For the next [`reload`].
@@ -147,12 +152,19 @@ fn read(options: &Options, memory: Memory) -> Loaded {
             }
         }
     };
-    let mut lints = doubts::look(&parsed, options.user.as_deref());
-    lints.splice(0..0, parsed.lints);
-    let mut diagnostics = parsed.diagnostics;
+    let mut lints = parsed.lints.clone();
+    lints.extend(doubts::look(&parsed, options.user.as_deref(), &mut notices));
+    let mut diagnostics = parsed.diagnostics.clone();
+    let keys = read_keys(&parsed.config, &mut sources, old_keys, &mut diagnostics, &mut notices);
+    let mut useless = parsed.outlook.useless.clone();
+    lints.extend(keyed::look(&parsed, &keys, &diagnostics, &mut useless));
+    let usable = usable(options, &parsed.config, &mut useless);
+    if usable == 0 && unreadable.is_none() {
+        notices.push(warning(no_source(parsed.config.servers.len())));
+    }
+    let leapfile_mark = parsed.mark("leapfile").cloned();
     let mut config = parsed.config;
     merge::finish(options, &mut config, &mut notices);
-    let keys = read_keys(&config, &mut sources, old_keys, &mut diagnostics, &mut notices);
     // A leap second file that went bad leaves what the good one said.
     let leap_table =
         config.leapfile.as_deref().and_then(|path| leapfile::read(path, &mut notices).or(old_leap_table));
@@ -182,8 +194,27 @@ fn read(options: &Options, memory: Memory) -> Loaded {
         lints,
         notices,
         drift: None,
+        usable,
+        leapfile: leapfile_mark,
         unreadable,
     }
+}
+
+/// How many servers are left without the useless ones and those that `-4` or `-6` leaves out.
+fn usable(options: &Options, config: &Config, useless: &mut BTreeSet<usize>) -> usize {
+    let servers = config.servers.iter().enumerate();
+    useless.extend(servers.filter(|(_, server)| merge::leaves_out(options, server)).map(|(index, _)| index));
+    config::usable(config, useless)
+}
+
+/// Nothing can be wrong with single lines where this is.
+fn no_source(servers: usize) -> String {
+    let why = match servers {
+        0 => "there is no server line".to_owned(),
+        1 => "the only server line cannot be used".to_owned(),
+        _ => format!("none of {servers} server lines can be used"),
+    };
+    format!("no usable time source: {why}; the clock is never adjusted, and clients get no time")
 }
 
 fn read_keys(
@@ -219,17 +250,7 @@ fn read_drift(loaded: &mut Loaded) {
             Err(found) => loaded.diagnostics.push(*found),
         },
         // As on every first start.
-        Err(why) if why.kind() == io::ErrorKind::NotFound => {
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
-                let text = format!(
-                    "driftfile {}: there is no directory {}; the frequency will not be remembered",
-                    path.display(),
-                    directory.display()
-                );
-                loaded.notices.push(warning(text));
-            }
-        }
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {}
         Err(why) => {
             let text = format!("driftfile {}: {}; starting without it", path.display(), files::words(&why));
             loaded.notices.push(warning(text));

@@ -50,7 +50,23 @@ struct Open {
     file: File,
 }
 
+/// Directory and name of a file set.
+fn base(dir: &Path, file: &str) -> OsString {
+    let mut base = dir.as_os_str().to_owned();
+    if !base.as_encoded_bytes().ends_with(b"/") {
+        base.push("/");
+    }
+    base.push(file);
+    base
+}
+
 impl StatFiles {
+    /// Where the files of a set are: `statsdir` and `file`, without suffix.
+    #[must_use]
+    pub fn base(dir: Option<&Path>, file: &str) -> PathBuf {
+        base(dir.unwrap_or(Path::new(DEFAULT_DIR)), file).into()
+    }
+
     /// The file sets that are configured and enabled. Opens nothing yet.
     #[must_use]
     pub fn new(config: &Statistics) -> Self {
@@ -94,11 +110,7 @@ impl StatFiles {
 
 impl Set {
     fn new(dir: &Path, filegen: &Filegen) -> Self {
-        let mut base = dir.as_os_str().to_owned();
-        if !base.as_encoded_bytes().ends_with(b"/") {
-            base.push("/");
-        }
-        base.push(&filegen.file);
+        let base = base(dir, &filegen.file);
         let (kind, rotation, link) = (filegen.kind, filegen.rotation, filegen.link);
         Self { kind, base, rotation, link, open: None, told: None }
     }

@@ -16,6 +16,8 @@ pub(super) fn object(file: &Path, loaded: &Loaded, errors: usize, warnings: usiz
         "file": text(file),
         "errors": errors,
         "warnings": warnings,
+        "sources": loaded.setup.config.servers.len(),
+        "usable_sources": loaded.usable,
         "findings": found.chain(lints).chain(notices).collect::<Vec<Value>>(),
     })
 }

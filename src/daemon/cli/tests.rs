@@ -148,15 +148,21 @@ fn every_visible_option_has_one_line_of_help_that_fits() {
 
 #[test]
 fn check_and_explain() {
-    let check = |file: &str| Command::Check(Request { file: file.into(), user: None, json: false });
+    let request = |file: &str, json| Request {
+        options: Options { configfile: file.into(), ..Options::default() },
+        json,
+    };
+    let check = |file: &str| Command::Check(Box::new(request(file, false)));
     assert_eq!(parsed("--check"), Ok(check("/etc/ntp.conf")));
     assert_eq!(parsed("--check /x"), Ok(check("/x")));
     assert_eq!(parsed("--check=/x"), Ok(check("/x")));
-    assert_eq!(parsed("-g -c /y --check"), Ok(check("/y")));
-    let full = Request { file: "/x".into(), user: Some("ntp".to_owned()), json: true };
-    assert_eq!(parsed("--check /x --json -u ntp"), Ok(Command::Check(full)));
-    let json = Request { file: "/x".into(), user: None, json: true };
-    assert_eq!(parsed("--check --json /x"), Ok(Command::Check(json)));
+    assert_eq!(parsed("-c /y --check"), Ok(check("/y")));
+    let mut full = request("/x", true);
+    full.options.user = Some("ntp".to_owned());
+    full.options.panicgate = true;
+    full.options.ipv4_only = true;
+    assert_eq!(parsed("-g -4 --check /x --json -u ntp"), Ok(Command::Check(Box::new(full))));
+    assert_eq!(parsed("--check --json /x"), Ok(Command::Check(Box::new(request("/x", true)))));
     assert!(refused("--check /x --json /y").contains("not allowed"));
     assert!(refused("--check --json /x /y").contains("not allowed"));
     refused("--json");

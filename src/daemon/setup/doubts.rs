@@ -1,21 +1,57 @@
 //! What will bite in the files that the configuration names, told at the line that names them.
 
+use super::Notice;
+use crate::config::model::Config;
 use crate::config::{Diagnostic, Parsed, Severity};
+use crate::daemon::statistics::StatFiles;
 use crate::sys::privileges::Account;
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Others may read the file.
 const READABLE_BY_ALL: u32 = 0o004;
 
-/// The doubts about the files of `parsed`; `user` is whom the daemon becomes, as `-u` says.
-pub(super) fn look(parsed: &Parsed, user: Option<&str>) -> Vec<Diagnostic> {
-    let keys = parsed.config.auth.keys.as_deref().zip(parsed.mark("keys"));
-    let drift = parsed.config.driftfile.as_deref().zip(parsed.mark("driftfile"));
-    let keys = keys.and_then(|(path, mark)| readable_keys(path).map(|text| filled(mark, text)));
-    let drift = drift.and_then(|(path, mark)| closed_directory(path, user).map(|text| filled(mark, text)));
-    keys.into_iter().chain(drift).collect()
+/// What is wrong with the files and directories of `parsed`. `user` is whom the daemon becomes, as `-u` says. What the
+/// command line names is told in `notices`, as no line of a file does.
+pub(super) fn look(parsed: &Parsed, user: Option<&str>, notices: &mut Vec<Notice>) -> Vec<Diagnostic> {
+    let config = &parsed.config;
+    let mut found = Vec::new();
+    if let Some((path, mark)) = config.auth.keys.as_deref().zip(parsed.mark("keys")) {
+        found.extend(readable_keys(path).map(|text| filled(mark, text)));
+    }
+    let account = user.and_then(|user| Some((user, Account::find(user).ok()?)));
+    for (command, path, lost) in written(config) {
+        // The log file is opened before root is given up.
+        let account = account.as_ref().filter(|_| command != "logfile");
+        let Some((message, remedy)) = trouble(&path, account) else { continue };
+        let effect = format!("{lost}{remedy}");
+        match parsed.mark(command) {
+            Some(mark) => found.push(filled(mark, (message, effect))),
+            None => notices.push(super::warning(format!("{command}: {message}; {effect}"))),
+        }
+    }
+    found
+}
+
+/// The files that the daemon writes as the user it becomes: the command, the file, and what is lost without it.
+fn written(config: &Config) -> Vec<(&'static str, PathBuf, &'static str)> {
+    let mut files = Vec::new();
+    if let Some(path) = &config.driftfile {
+        files.push(("driftfile", path.clone(), "the frequency will not be remembered"));
+    }
+    let statistics = &config.statistics;
+    if let Some(first) = statistics.filegens.iter().find(|filegen| filegen.enabled && config.enable.stats) {
+        let command = if statistics.dir.is_some() { "statsdir" } else { "filegen" };
+        let path = StatFiles::base(statistics.dir.as_deref(), &first.file);
+        files.push((command, path, "no statistics are written"));
+    }
+    if let Some(path) = &config.logfile {
+        files.push(("logfile", path.clone(), "the log goes to syslog"));
+    }
+    files
 }
 
 fn filled(mark: &Diagnostic, (message, effect): (String, String)) -> Diagnostic {
@@ -31,18 +67,28 @@ fn readable_keys(path: &Path) -> Option<(String, String)> {
     })
 }
 
-/// The drift file is replaced as a whole, for which its directory must be open to the user.
-fn closed_directory(path: &Path, user: Option<&str>) -> Option<(String, String)> {
-    let user = user?;
+/// Why no file can be made or replaced beside `path`, and what to do. Files are replaced as a whole, for which
+/// their directory must be open to the user.
+fn trouble(path: &Path, account: Option<&(&str, Account)>) -> Option<(String, String)> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty())?;
-    let account = Account::find(user).ok()?;
-    let owner = fs::metadata(directory).ok()?;
+    let shown = directory.display();
+    if path.exists() && !path.is_file() {
+        return None; // a device, such as /dev/null
+    }
+    let Ok(owner) = fs::metadata(directory) else {
+        return Some((format!("there is no directory {shown}"), format!(": mkdir {shown}")));
+    };
+    if !owner.is_dir() {
+        return Some((format!("{shown} is not a directory"), String::new()));
+    }
+    if access(directory, AccessFlags::W_OK) == Err(Errno::EROFS) {
+        return Some((format!("{shown} is on a file system that is read-only"), String::new()));
+    }
+    let (user, account) = account?;
     if account.may_change(owner.uid(), owner.gid(), owner.mode()) {
         return None;
     }
-    let directory = directory.display();
-    let message = format!("user {user} may not write to {directory}");
-    Some((message, format!("the frequency will not be remembered: chown {user} {directory}")))
+    Some((format!("user {user} may not write to {shown}"), format!(": chown {user} {shown}")))
 }
 
 #[cfg(test)]
@@ -63,14 +109,16 @@ mod tests {
         mode(&keys, 0o644);
         mode(&dir, 0o755);
         // A number that is nobody's.
-        let seen = look(&parsed, Some("12345:12345"));
+        let mut notices = Vec::new();
+        let mut look = |user| look(&parsed, user, &mut notices);
+        let seen = look(Some("12345:12345"));
         assert_eq!(seen.iter().map(|found| found.line).collect::<Vec<_>>(), [1, 2]);
         assert!(seen[0].render(false).contains("chmod 640") && seen[1].message.contains("may not write to"));
         mode(&keys, 0o640);
         mode(&dir, 0o777);
-        assert!(look(&parsed, Some("12345:12345")).is_empty());
+        assert!(look(Some("12345:12345")).is_empty());
         mode(&dir, 0o755);
-        assert!(look(&parsed, None).is_empty() && look(&parsed, Some("0:0")).is_empty());
+        assert!(look(None).is_empty() && look(Some("0:0")).is_empty());
         fs::remove_dir_all(&dir).unwrap();
     }
 }

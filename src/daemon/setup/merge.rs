@@ -2,7 +2,7 @@
 
 use super::{Notice, warning};
 use crate::config::model::{
-    Config, Family, InterfaceAction, InterfaceMatch, InterfaceRule, RestrictTarget, Target,
+    Config, Family, InterfaceAction, InterfaceMatch, InterfaceRule, RestrictTarget, Server, Target,
 };
 use crate::core::event::Level;
 use crate::daemon::cli::Options;
@@ -22,6 +22,7 @@ pub(super) fn base(options: &Options) -> Config {
         ..Config::default()
     };
     config.auth.keys.clone_from(&options.keyfile);
+    config.auth.trusted.clone_from(&options.trusted_keys);
     config.statistics.dir.clone_from(&options.statsdir);
     config.enable.auth = options.require_authentication.unwrap_or(config.enable.auth);
     config.enable.bclient |= options.bcastsync;
@@ -71,6 +72,20 @@ fn listen(name: &str) -> InterfaceRule {
         Err(_) => InterfaceMatch::Name(name.to_owned()),
     };
     InterfaceRule { action: InterfaceAction::Listen, matches }
+}
+
+/// Whether `-4` or `-6` leaves a server out.
+pub(super) fn leaves_out(options: &Options, server: &Server) -> bool {
+    let family = match (options.ipv4_only, options.ipv6_only) {
+        (true, _) => Family::V4,
+        (_, true) => Family::V6,
+        _ => return false,
+    };
+    match &server.target {
+        Target::Address(address) => !family.admits(*address),
+        Target::Name(_) => server.family != Family::Any && server.family != family,
+        Target::LocalClock { .. } | Target::RefClock { .. } => false,
+    }
 }
 
 /// Names resolve to addresses of `family` only, and numeric addresses of the other are left out.
