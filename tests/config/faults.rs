@@ -107,11 +107,14 @@ fn b4_a_mask_behind_a_name_is_about_the_network_around_it() {
 
 #[test]
 fn b5_a_host_may_be_called_like_a_word_of_later_versions() {
-    for host in ["refclock", "abbrev", "nts", "mru", "1e5", "+5"] {
+    for host in ["refclock", "abbrev", "nts", "mru", "1e5"] {
         let line = format!("restrict {host} nomodify noquery");
         assert_eq!(restricts(&read(&line).config), [format!("{host}: nomodify noquery")]);
         assert_eq!(said(&line), [""; 0]);
     }
+    // Nor is a word that no resolver will find lost; that it is none is said.
+    assert_eq!(restricts(&read("restrict +5 nomodify noquery").config), ["+5: nomodify noquery"]);
+    assert!(said("restrict +5 nomodify noquery")[0].contains("cannot be a host name"));
     // What 4.2.6 knows is no host.
     assert_eq!(restricts(&read("restrict ntp nomodify").config), [""; 0]);
 }

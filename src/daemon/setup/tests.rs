@@ -100,7 +100,7 @@ fn keys_and_drift_are_read() {
     fs::write(&keys, "4 M secret\n8 SHA1 other\n").unwrap();
     fs::set_permissions(&keys, fs::Permissions::from_mode(0o640)).unwrap();
     fs::write(&drift, "-12.345\n").unwrap();
-    let text = format!("keys {}\ndriftfile {}\n", keys.display(), drift.display());
+    let text = format!("server 192.0.2.1\nkeys {}\ndriftfile {}\n", keys.display(), drift.display());
     let options = options(&dir, &text, "");
     let first = load(&options);
     assert_eq!(first.setup.keys.len(), 2);
@@ -134,7 +134,7 @@ fn keys_and_drift_are_read() {
 
 #[test]
 fn a_drift_file_that_could_never_be_written_is_told() {
-    let loaded = loaded("setup-nodrift", "driftfile /nonexistent/drift\n", "");
+    let loaded = loaded("setup-nodrift", "server 192.0.2.1\ndriftfile /nonexistent/drift\n", "");
     assert!(told(&loaded)[0].contains("there is no directory /nonexistent"), "{:?}", told(&loaded));
 }
 
