@@ -4,10 +4,12 @@
 use super::capture::captures;
 use super::replay::Replay;
 use super::tool;
+use rsntpd::units::{Leap, RefId};
+use rsntpd::wire::header::{Header, Mode};
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A folder of this test's own.
 fn folder(name: &str) -> PathBuf {
@@ -82,6 +84,54 @@ fn no_time_server_is_told_within_the_timeouts() {
     let (text, code) = tool("rsntpdate", &["-q"]);
     assert_eq!(code, Some(1));
     assert!(text.ends_with("no servers can be used, exiting\n"), "{text}");
+}
+
+/// A server that gives the time to the first `times` requests and the kiss RATE to the others; gives
+/// the times at which requests came.
+fn limiting(times: usize) -> (String, std::thread::JoinHandle<Vec<Instant>>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    socket.set_read_timeout(Some(Duration::from_secs(4))).unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut packet, mut came) = ([0; 128], Vec::new());
+        while let Ok((length, from)) = socket.recv_from(&mut packet) {
+            let request = Header::parse(&packet[..length]).unwrap();
+            let now = rsntpd::sys::clock::wall();
+            let kiss = came.len() >= times;
+            let response = Header {
+                mode: Mode::Server,
+                leap: if kiss { Leap::Unsynchronised } else { Leap::None },
+                stratum: if kiss { 0 } else { 1 },
+                reference_id: RefId::from_text(if kiss { b"RATE" } else { b"GPS" }),
+                origin: request.transmit,
+                reference: now,
+                receive: now,
+                transmit: now,
+                ..request
+            };
+            came.push(Instant::now());
+            socket.send_to(&response.to_bytes(), from).unwrap();
+        }
+        came
+    });
+    (address, serving)
+}
+
+#[test]
+fn d1_samples_are_two_seconds_apart_and_survive_a_rate_kiss() {
+    let (address, serving) = limiting(1);
+    let (text, code) = tool("rsntpdate", &["-q", &address]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("server 127.0.0.1, stratum 1, offset "), "{text}");
+    assert!(text.contains("127.0.0.1: rate exceeded (RATE) after 1 sample\n"), "{text}");
+    let came = serving.join().unwrap();
+    assert_eq!(came.len(), 2, "the kiss ends sampling");
+    assert!(came[1] - came[0] >= Duration::from_millis(1950), "{:?}", came[1] - came[0]);
+    let (address, serving) = limiting(0);
+    let (text, code) = tool("rsntpdate", &["-q", &address]);
+    assert_eq!((code, serving.join().unwrap().len()), (Some(1), 1), "{text}");
+    assert!(text.contains("127.0.0.1: rate exceeded (RATE), no sample\n"), "{text}");
+    assert!(text.ends_with("no server suitable for synchronization found\n"), "{text}");
 }
 
 #[test]

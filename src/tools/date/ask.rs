@@ -1,4 +1,4 @@
-//! Asking servers for the time: a few samples of each, all servers at once, within a time limit.
+//! Polling servers: a few samples of each, all servers at once, within a time limit.
 
 use crate::core::auth::{Authenticity, Keys};
 use crate::sys::{clock, random};
@@ -9,9 +9,10 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// Between an answer and the next request to the same server.
-const PAUSE: Duration = Duration::from_millis(200);
-/// Longest datagram looked at.
+/// Least time between two requests to one server, as in ntpdate: servers with `limited` drop or refuse
+/// what comes sooner.
+pub const GAP: Duration = Duration::from_secs(2);
+/// Longest datagram accepted.
 const DATAGRAM_MAX: usize = 2048;
 
 /// A measurement.
@@ -23,20 +24,51 @@ pub struct Sample {
     pub delay: f64,
 }
 
-/// A server with what it said.
+/// A kiss of death (RFC 5905 section 7.4) that ends the polling of a server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kiss {
+    /// We polled too often. The samples taken before are as good as any.
+    Rate,
+    /// The server refuses to serve us: DENY.
+    Deny,
+    /// The same by an access list: RSTR.
+    Restrict,
+}
+
+impl Kiss {
+    const ALL: [Self; 3] = [Self::Rate, Self::Deny, Self::Restrict];
+
+    /// The four letters in the packet.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Rate => "RATE",
+            Self::Deny => "DENY",
+            Self::Restrict => "RSTR",
+        }
+    }
+
+    /// The kiss in a response, if it is one of these.
+    fn of(header: &Header) -> Option<Self> {
+        let code = header.reference_id.text();
+        Self::ALL.into_iter().find(|kiss| header.stratum == 0 && code == kiss.code().as_bytes())
+    }
+}
+
+/// A server and its responses.
 #[derive(Clone, Debug)]
 pub struct Server {
     /// Its address.
     pub address: SocketAddr,
     /// Requests sent.
     pub sent: u32,
-    /// The samples, in the order of their arrival.
+    /// In the order of their arrival.
     pub samples: Vec<Sample>,
-    /// Its last good answer.
+    /// The last response that carried a time.
     pub header: Option<Header>,
-    /// A kiss code that it sent instead of the time.
-    pub kiss: Option<RefId>,
-    /// Whether its answers were signed as asked for.
+    /// The kiss that ended polling.
+    pub kiss: Option<Kiss>,
+    /// Whether its responses carried a valid MAC, where one was asked for.
     pub trusted: bool,
     pending: Option<Pending>,
     next: Instant,
@@ -50,7 +82,7 @@ struct Pending {
 }
 
 impl Server {
-    /// A server that was not asked yet.
+    /// A server that was not polled yet.
     #[must_use]
     pub fn new(address: SocketAddr) -> Self {
         Self {
@@ -76,22 +108,24 @@ impl Server {
     }
 }
 
-/// How to ask.
+/// How to poll.
 #[derive(Debug)]
 pub struct Asking {
     /// Requests to each server.
     pub samples: u32,
-    /// How long to wait for each answer.
+    /// Between two requests to one server, see [`GAP`].
+    pub gap: Duration,
+    /// How long to wait for each response.
     pub timeout: Duration,
     /// Protocol version.
     pub version: Version,
-    /// The key to sign with and to want signed answers of.
+    /// The key that signs requests and that responses must be signed with.
     pub key: Option<(Keys, KeyId)>,
-    /// Told of every packet, for `-d`.
+    /// Called with every packet, for `-d`.
     pub trace: fn(&str, SocketAddr),
 }
 
-/// Asks all servers until each has answered or used up its requests.
+/// Polls all servers until each has sent a kiss or used up its requests.
 ///
 /// # Errors
 /// Of the sockets; a server that cannot be reached is not one.
@@ -112,7 +146,6 @@ fn step(servers: &mut [Server], sockets: &[UdpSocket], how: &mut Asking) -> io::
         let now = Instant::now();
         if server.pending.is_some_and(|pending| now >= pending.until) {
             server.pending = None;
-            server.next = now;
         }
         if server.finished(how.samples) {
             continue;
@@ -132,7 +165,7 @@ fn same_family(socket: &UdpSocket, address: SocketAddr) -> bool {
 }
 
 fn send(server: &mut Server, socket: Option<&UdpSocket>, how: &mut Asking) -> io::Result<()> {
-    // What the server sends back proves that it saw this very request, and tells nobody our time.
+    // A random origin: the response proves that the server saw this request, and our time stays private.
     let cookie = NtpTimestamp::from_bits(u64::from_be_bytes(random::octets()?) | 1);
     let header = Header {
         leap: Leap::None,
@@ -154,16 +187,16 @@ fn send(server: &mut Server, socket: Option<&UdpSocket>, how: &mut Asking) -> io
         keys.sign(*id, &mut packet);
     }
     (how.trace)("transmit", server.address);
-    let sent = clock::wall();
+    let (sent, now) = (clock::wall(), Instant::now());
     server.sent += 1;
-    let until = Instant::now() + how.timeout;
-    // An address that has no route is as good as one that does not answer.
+    server.next = now + how.gap;
+    // An address without a route is treated as one that does not respond: the route may still come up.
     let gone = socket.is_some_and(|socket| socket.send_to(&packet, server.address).is_ok());
-    server.pending = Some(Pending { cookie, sent, until: if gone { until } else { Instant::now() } });
+    server.pending = Some(Pending { cookie, sent, until: if gone { now + how.timeout } else { now } });
     Ok(())
 }
 
-/// Waits for an answer until `wake`. Two sockets are looked at in turn.
+/// Waits for a response until `wake`. Two sockets are read in turn.
 fn receive(servers: &mut [Server], sockets: &[UdpSocket], how: &mut Asking, wake: Instant) -> io::Result<()> {
     let mut buffer = [0; DATAGRAM_MAX];
     let share = if sockets.len() > 1 { Duration::from_millis(2) } else { Duration::from_secs(60) };
@@ -185,7 +218,7 @@ fn receive(servers: &mut [Server], sockets: &[UdpSocket], how: &mut Asking, wake
     Ok(())
 }
 
-/// Takes in an answer, if it is one to the request under way.
+/// Uses a packet if it is the response to the pending request.
 fn take(server: &mut Server, packet: &[u8], arrived: NtpTimestamp, how: &mut Asking) {
     let (Ok(header), Some(pending)) = (Header::parse(packet), server.pending) else { return };
     if header.mode != Mode::Server || header.origin != pending.cookie {
@@ -198,9 +231,8 @@ fn take(server: &mut Server, packet: &[u8], arrived: NtpTimestamp, how: &mut Ask
         return;
     }
     server.pending = None;
-    server.next = Instant::now() + PAUSE;
-    if header.stratum == 0 && [&b"DENY"[..], b"RSTR", b"RATE"].contains(&header.reference_id.text()) {
-        server.kiss = Some(header.reference_id);
+    server.kiss = Kiss::of(&header);
+    if server.kiss.is_some() {
         return;
     }
     if header.transmit.is_zero() || header.receive.is_zero() {
@@ -213,4 +245,82 @@ fn take(server: &mut Server, packet: &[u8], arrived: NtpTimestamp, how: &mut Ask
     server.trusted = true;
     server.samples.push(Sample { offset: f64::midpoint(there, back), delay: (round - held).max(0.0) });
     server.header = Some(header);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread::{JoinHandle, spawn};
+
+    /// Answers the requests with the time or with a kiss, as the script says, then falls silent; gives
+    /// the number of requests that came.
+    fn fake(script: &'static [&'static str]) -> (SocketAddr, JoinHandle<usize>) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(400))).unwrap();
+        let serve = move || {
+            let mut packet = [0; 128];
+            let mut count = 0;
+            while let Ok((length, from)) = socket.recv_from(&mut packet) {
+                let request = Header::parse(&packet[..length]).unwrap();
+                if let Some(code) = script.get(count).filter(|code| **code != "lost") {
+                    let time = *code == "time";
+                    let now = clock::wall();
+                    let response = Header {
+                        mode: Mode::Server,
+                        leap: if time { Leap::None } else { Leap::Unsynchronised },
+                        stratum: u8::from(time) * 2,
+                        reference_id: RefId::from_text(code.as_bytes()),
+                        origin: request.transmit,
+                        reference: now,
+                        receive: now,
+                        transmit: now,
+                        ..request
+                    };
+                    socket.send_to(&response.to_bytes(), from).unwrap();
+                }
+                count += 1;
+            }
+            count
+        };
+        (address, spawn(serve))
+    }
+
+    /// Polls one server of that script; the server, and the requests that it got.
+    fn polled(script: &'static [&'static str]) -> (Server, usize) {
+        let (address, serving) = fake(script);
+        let mut servers = [Server::new(address)];
+        let mut how = Asking {
+            samples: 4,
+            gap: Duration::from_millis(20),
+            timeout: Duration::from_millis(150),
+            version: Version::V4,
+            key: None,
+            trace: |_, _| {},
+        };
+        let sockets = [UdpSocket::bind("127.0.0.1:0").unwrap()];
+        ask_all(&mut servers, &sockets, &mut how).unwrap();
+        let [server] = servers;
+        (server, serving.join().unwrap())
+    }
+
+    #[test]
+    fn d1_a_kiss_ends_sampling_and_rate_keeps_the_samples() {
+        for (script, requests, samples, kiss) in [
+            (&["time", "time", "time", "time"][..], 4, 4, None),
+            (&["RATE"], 1, 0, Some(Kiss::Rate)),
+            (&["time", "RATE"], 2, 1, Some(Kiss::Rate)),
+            (&["time", "time", "RATE", "time"], 3, 2, Some(Kiss::Rate)),
+            (&["lost", "time", "RATE"], 3, 1, Some(Kiss::Rate)),
+            (&["DENY"], 1, 0, Some(Kiss::Deny)),
+            (&["time", "RSTR"], 2, 1, Some(Kiss::Restrict)),
+            // Not kisses of death: a server that is starting.
+            (&["INIT", "time", "time", "time"], 4, 4, None),
+        ] {
+            let (server, got) = polled(script);
+            assert_eq!((got, server.samples.len(), server.kiss), (requests, samples, kiss), "{script:?}");
+            let usable = super::super::choose::usable(&server).is_ok();
+            assert_eq!(usable, samples > 0 && matches!(kiss, None | Some(Kiss::Rate)), "{script:?}");
+        }
+    }
 }

@@ -1,15 +1,15 @@
-//! Whom to believe: the largest group of servers whose intervals have a point in common, and of
-//! these the one with the lowest stratum and then the smallest distance (RFC 5905 section 11.2).
+//! Selection: the largest group of servers whose intervals have a point in common, and of these the
+//! one with the lowest stratum and then the smallest distance (RFC 5905 section 11.2).
 
-use super::ask::Server;
+use super::ask::{Kiss, Server};
 use crate::units::Leap;
 
-/// A server that is further than this from its reference clock, in seconds, is not believed.
+/// A server whose root distance is larger than this, in seconds, is not used.
 const DISTANCE_MAX: f64 = 16.0;
-/// A server synchronised longer ago than this, in seconds, is not believed.
+/// A server that was last synchronized longer ago than this, in seconds, is not used.
 const AGE_MAX: f64 = 86_400.0;
 
-/// What a server is worth.
+/// A server that can be used.
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     index: usize,
@@ -23,10 +23,14 @@ struct Candidate {
 /// # Errors
 /// The reason, for `-d`.
 pub fn usable(server: &Server) -> Result<(), &'static str> {
-    let Some(header) = &server.header else { return Err("no data") };
-    if server.kiss.is_some() {
-        return Err("kiss of death");
+    // RATE says nothing against the samples before it; a server that denies access is left alone
+    // (RFC 5905 section 7.4), as ntpdate leaves one whose last packet is not synchronized.
+    if matches!(server.kiss, Some(Kiss::Deny | Kiss::Restrict)) {
+        return Err("access denied");
     }
+    let Some(header) = &server.header else {
+        return Err(if server.kiss.is_some() { "rate exceeded" } else { "no data" });
+    };
     if !server.trusted {
         return Err("not authenticated");
     }
@@ -133,14 +137,24 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_know_the_time_is_not_asked_for_it() {
-        let mut bad =
-            [server(16, 0.0, 0.01), server(2, 0.0, 0.01), server(2, 0.0, 0.01), server(2, 0.0, 0.01)];
+    fn unusable_servers_are_dropped_for_a_stated_reason() {
+        let mut bad = [(); 6].map(|()| server(2, 0.0, 0.01));
+        bad[0].header.as_mut().unwrap().stratum = 16;
         bad[1].header.as_mut().unwrap().leap = Leap::Unsynchronised;
-        bad[2].kiss = Some(RefId::from_text(b"RATE"));
+        bad[2].kiss = Some(Kiss::Deny);
         bad[3].trusted = false;
+        (bad[4].kiss, bad[4].header) = (Some(Kiss::Rate), None);
+        bad[5].header = None;
         assert_eq!(choose(&bad), None);
         let reasons: Vec<_> = bad.iter().map(|s| usable(s).unwrap_err()).collect();
-        assert_eq!(reasons, ["strata too high", "leap not in sync", "kiss of death", "not authenticated"]);
+        let expected = ["strata too high", "leap not in sync", "access denied", "not authenticated"];
+        assert_eq!(reasons, [&expected[..], &["rate exceeded", "no data"]].concat());
+    }
+
+    #[test]
+    fn d1_a_rate_kiss_keeps_the_samples_before_it() {
+        let mut limited = server(2, 0.25, 0.01);
+        limited.kiss = Some(Kiss::Rate);
+        assert_eq!((usable(&limited), choose(&[limited])), (Ok(()), Some(0)));
     }
 }

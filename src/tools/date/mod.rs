@@ -3,8 +3,8 @@
 //! | question | file |
 //! |---|---|
 //! | options, messages, setting the clock | here |
-//! | how servers are asked | `ask.rs` |
-//! | whom to believe | `choose.rs` |
+//! | polling | `ask.rs` |
+//! | selection | `choose.rs` |
 
 pub mod ask;
 pub mod choose;
@@ -19,7 +19,7 @@ use crate::sys::clock;
 use crate::sys::privileges::{Account, Duty, drop_root};
 use crate::units::{KeyId, Seconds, Stratum};
 use crate::wire::header::Version;
-use ask::{Asking, Server, ask_all};
+use ask::{Asking, Kiss, Server, ask_all};
 use chrono::Local;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
@@ -35,6 +35,9 @@ const FAILED: u8 = 1;
 const STEP_ABOVE: f64 = 0.5;
 /// The longest slew the kernel is given, seconds: half an hour's offset takes 41 days.
 const SLEW_MAX: f64 = 2000.0;
+/// Least and greatest response timeout, seconds.
+const TIMEOUT_MIN: f64 = 0.1;
+const TIMEOUT_MAX: f64 = 3600.0;
 /// Addresses used of a name; of all servers together.
 const ADDRESSES_MAX: usize = 8;
 const SERVERS_MAX: usize = 64;
@@ -46,49 +49,49 @@ pub fn command() -> Command {
     options::command("rsntpdate", "rsntpdate sets the clock once from NTP servers, as ntpdate does.")
         .override_usage("rsntpdate [OPTION]... SERVER...")
         .after_help(
-            "An offset above 0.5 s is stepped, a smaller one is slewed. While a daemon has port 123 the clock
-is its affair: rsntpdate then refuses, but for -q, -d and -u.
+            "Offsets above 0.5 s are stepped, smaller ones are slewed. Samples of one server are taken 2 s apart.
+While a daemon uses port 123, rsntpdate does not run, except with -q, -d or -u.
 
-Exit status: 0, or 1 if no server gave a usable time or the clock could not be set.",
+Exit status: 0, or 1 if no server could be used or the clock could not be set.",
         )
-        .arg(flag("ipv4", '4', "use IPv4 only"))
-        .arg(flag("ipv6", '6', "use IPv6 only"))
+        .arg(flag("ipv4", '4', "Use IPv4 only"))
+        .arg(flag("ipv6", '6', "Use IPv6 only"))
         .arg(
-            number("key", 'a', "KEY", "authenticate with this key")
+            number("key", 'a', "KEY", "Authenticate with key number KEY")
                 .value_parser(value_parser!(u32).range(1..=65_535)),
         )
-        .arg(flag("step", 'b', "step, whatever the offset"))
-        .arg(flag("slew", 'B', "slew, whatever the offset"))
-        .arg(flag("debug", 'd', "tell what happens, and leave the clock alone"))
-        .arg(number("authdelay", 'e', "SECONDS", "kept for old scripts: without effect"))
+        .arg(flag("step", 'b', "Step the clock, whatever the offset"))
+        .arg(flag("slew", 'B', "Slew the clock, whatever the offset"))
+        .arg(flag("debug", 'd', "Print debugging output, do not set the clock"))
+        .arg(number("authdelay", 'e', "SECONDS", "Accepted for compatibility, no effect"))
         .arg(
-            valued("keyfile", 'k', "FILE", "where the key is; /etc/ntp/keys by default")
+            valued("keyfile", 'k', "FILE", "Keys file, default /etc/ntp/keys")
                 .value_parser(value_parser!(PathBuf)),
         )
         .arg(
-            number("ntpversion", 'o', "N", "protocol version, 1 to 4")
+            number("ntpversion", 'o', "N", "NTP version of requests, 1 to 4, default 4")
                 .value_parser(value_parser!(u8).range(1..=4)),
         )
         .arg(
-            number("samples", 'p', "N", "samples of each server, 1 to 8; 4 by default")
+            number("samples", 'p', "N", "Samples per server, 1 to 8, default 4")
                 .value_parser(value_parser!(u32).range(1..=8)),
         )
-        .arg(flag("query", 'q', "ask only, and leave the clock alone"))
-        .arg(flag("syslog", 's', "log by syslog, and not on the screen"))
+        .arg(flag("query", 'q', "Query only, do not set the clock"))
+        .arg(flag("syslog", 's', "Log to syslog instead of standard output"))
         .arg(
-            number("timeout", 't', "SECONDS", "how long to wait for an answer; 1 by default")
+            number("timeout", 't', "SECONDS", "Response timeout, default 1")
                 .value_parser(value_parser!(f64)),
         )
-        .arg(flag("unprivileged-port", 'u', "send from any port, for firewalls"))
-        .arg(valued("user", 'U', "USER", "run as this user once the port is open"))
+        .arg(flag("unprivileged-port", 'u', "Use an unprivileged source port"))
+        .arg(valued("user", 'U', "USER", "Run as USER after opening the port"))
         .arg(
             Arg::new("verbose")
                 .short('v')
                 .long("verbose")
                 .action(ArgAction::SetTrue)
-                .help("tell the version"),
+                .help("Log the version"),
         )
-        .arg(Arg::new("servers").value_name("SERVER").num_args(0..).help("whom to ask: names or addresses"))
+        .arg(Arg::new("servers").value_name("SERVER").num_args(0..).help("Names or addresses of NTP servers"))
 }
 
 /// Runs it.
@@ -155,9 +158,14 @@ impl Run {
             return self.fail(&why);
         }
         if let Err(error) = ask_all(&mut servers, &sockets, &mut how) {
-            return self.fail(&format!("cannot ask: {error}"));
+            return self.fail(&format!("polling failed: {error}"));
         }
-        self.tell(&servers);
+        for server in &servers {
+            if let Some(text) = kissed(server) {
+                self.log(&format!("{}: {text}", server.address.ip()), true);
+            }
+        }
+        self.report(&servers);
         let Some(best) = choose::choose(&servers) else {
             return self.fail("no server suitable for synchronization found");
         };
@@ -187,8 +195,8 @@ impl Run {
         found
     }
 
-    /// The servers with what they said, for `-q` and `-d`.
-    fn tell(&self, servers: &[Server]) {
+    /// The servers and their responses, for `-q` and `-d`.
+    fn report(&self, servers: &[Server]) {
         for server in servers {
             if self.debug {
                 super::say(&details(server));
@@ -203,7 +211,7 @@ impl Run {
         }
     }
 
-    /// Sets the clock by a server, or tells what would be done.
+    /// Sets the clock by a server, or reports what would be done.
     fn set(&self, server: &Server, always_step: bool, always_slew: bool) -> u8 {
         let (offset, host) = (server.best().map_or(0.0, |best| best.offset), server.address.ip());
         let step = always_step || (offset.abs() > STEP_ABOVE && !always_slew);
@@ -220,7 +228,19 @@ impl Run {
     }
 }
 
-/// Slews instead of any slew that is under way.
+/// The log line about a server that refused to be polled further.
+fn kissed(server: &Server) -> Option<String> {
+    Some(match (server.kiss?, server.samples.len()) {
+        (Kiss::Rate, 0) => "rate exceeded (RATE), no sample".to_owned(),
+        (Kiss::Rate, 1) => "rate exceeded (RATE) after 1 sample".to_owned(),
+        (Kiss::Rate, count) => format!("rate exceeded (RATE) after {count} samples"),
+        (kiss @ (Kiss::Deny | Kiss::Restrict), _) => {
+            format!("access denied ({}), server not used", kiss.code())
+        }
+    })
+}
+
+/// Replaces any slew in progress.
 fn slew(offset: f64) -> io::Result<()> {
     if offset.abs() > SLEW_MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "more than 2000 s cannot be slewed"));
@@ -231,8 +251,10 @@ fn slew(offset: f64) -> io::Result<()> {
 
 fn asking(matches: &ArgMatches, debug: bool) -> Result<Asking, String> {
     let seconds = matches.get_one::<f64>("timeout").copied().unwrap_or(1.0);
-    if !(0.1..=60.0).contains(&seconds) {
-        return Err(format!("a timeout of {seconds} s is out of range: 0.1 to 60"));
+    // ntpdate raises shorter ones, too.
+    let seconds = seconds.max(TIMEOUT_MIN);
+    if !seconds.is_finite() || seconds > TIMEOUT_MAX {
+        return Err(format!("timeout {seconds} s is out of range, expected at most {TIMEOUT_MAX} s"));
     }
     let key = match matches.get_one::<u32>("key") {
         Some(id) => {
@@ -244,6 +266,7 @@ fn asking(matches: &ArgMatches, debug: bool) -> Result<Asking, String> {
     };
     Ok(Asking {
         samples: matches.get_one::<u32>("samples").copied().unwrap_or(4),
+        gap: ask::GAP,
         timeout: Duration::from_secs_f64(seconds),
         version: matches.get_one::<u8>("ntpversion").and_then(|v| Version::new(*v)).unwrap_or(Version::V4),
         key,
@@ -293,12 +316,10 @@ fn log_by_syslog(text: &str, wrong: bool) -> Result<(), syslog::Error> {
 /// All about a server, for `-d`.
 fn details(server: &Server) -> String {
     let mut text = format!("server {}, port {}\n", server.address.ip(), server.address.port());
-    let Some(header) = &server.header else {
-        return text + &format!("{}: Server dropped: no data\n\n", server.address.ip());
-    };
     if let Err(why) = choose::usable(server) {
         text += &format!("{}: Server dropped: {why}\n", server.address.ip());
     }
+    let Some(header) = &server.header else { return text + "\n" };
     let best = server.best().unwrap_or(ask::Sample { offset: 0.0, delay: 0.0 });
     let column = |value: fn(&ask::Sample) -> f64| {
         server.samples.iter().map(|s| format!(" {:.5}", value(s))).collect::<String>()
