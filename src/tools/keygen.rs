@@ -20,31 +20,57 @@ const CHARACTERS: usize = 20;
 /// A mistake on the command line, or a file that cannot be written.
 const FAILED: u8 = 1;
 
+/// ntp-keygen's options for Autokey, without and with a value.
+const AUTOKEY: &[(char, &str)] = &[
+    ('d', "debug-level"),
+    ('e', "id-key"),
+    ('G', "gq-params"),
+    ('H', "host-key"),
+    ('I', "iffkey"),
+    ('P', "pvt-cert"),
+    ('T', "trusted-cert"),
+];
+const AUTOKEY_VALUES: &[(char, &str)] = &[
+    ('b', "imbits"),
+    ('c', "certificate"),
+    ('C', "cipher"),
+    ('D', "set-debug-level"),
+    ('i', "ident"),
+    ('l', "lifetime"),
+    ('m', "modulus"),
+    ('p', "password"),
+    ('q', "export-passwd"),
+    ('S', "sign-key"),
+    ('s', "subject-name"),
+    ('v', "mv-keys"),
+];
+
 /// The command line.
 #[must_use]
 pub fn command() -> Command {
-    options::command(
+    let command = options::command(
         "rsntp-keygen",
         "rsntp-keygen writes a file of random symmetric keys for the keys command of ntp.conf.",
-    )
-    .override_usage("rsntp-keygen -M [-o FILE]")
-    .after_help(
-        "The file is ntpkey_MD5key_HOST.TIME in the current directory, with a link ntpkey_md5_HOST to it,
-unless -o names another. Autokey's certificates and identity schemes are not made: Autokey is broken.
+    );
+    options::without_effect(command, AUTOKEY, AUTOKEY_VALUES)
+        .override_usage("rsntp-keygen -M [-o FILE]")
+        .after_help(
+            "The file is ntpkey_MD5key_HOST.TIME in the current directory, with a link ntpkey_md5_HOST to it,
+unless -o names another. Autokey is broken: its options are accepted, and no certificates are written.
 
 Exit status: 0, or 1 if the file could not be written.",
-    )
-    .arg(
-        Arg::new("md5key")
-            .short('M')
-            .long("md5key")
-            .action(ArgAction::SetTrue)
-            .help("make 10 keys each of MD5, SHA1 and AES-128-CMAC"),
-    )
-    .arg(
-        valued("output", 'o', "FILE", "write this file, which must not be there yet")
-            .value_parser(value_parser!(PathBuf)),
-    )
+        )
+        .arg(
+            Arg::new("md5key")
+                .short('M')
+                .long("md5key")
+                .action(ArgAction::SetTrue)
+                .help("Generate 10 keys each of MD5, SHA1 and AES-128-CMAC"),
+        )
+        .arg(
+            valued("output", 'o', "FILE", "Write to FILE, which must not exist")
+                .value_parser(value_parser!(PathBuf)),
+        )
 }
 
 /// Runs it.
@@ -58,8 +84,14 @@ pub fn main(args: &[OsString]) -> u8 {
 
 fn run(matches: &ArgMatches) -> u8 {
     if !matches.get_flag("md5key") {
-        super::complain("rsntp-keygen: only symmetric keys are made: use -M\n");
+        super::complain(
+            "rsntp-keygen: Autokey is not supported, only symmetric keys are generated: use -M\n",
+        );
         return FAILED;
+    }
+    for (short, _) in AUTOKEY.iter().filter(|(_, long)| matches.get_count(long) > 0 && *long != "debug-level")
+    {
+        super::complain(&format!("rsntp-keygen: Autokey is not supported, -{short} ignored\n"));
     }
     let host = host_name();
     let (file, link) = match matches.get_one::<PathBuf>("output") {

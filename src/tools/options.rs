@@ -4,7 +4,8 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::OsString;
 
-/// A parser with our texts; `--help` and `--version` are there already.
+/// A parser with our texts; `--help` and `--version` are there already, under the letters that ntp.org
+/// and NTPsec use. Long names may be abbreviated, as with the classic programs.
 pub(super) fn command(name: &'static str, about: &'static str) -> Command {
     Command::new(name)
         .about(about)
@@ -13,14 +14,42 @@ pub(super) fn command(name: &'static str, about: &'static str) -> Command {
         .disable_help_flag(true)
         .disable_version_flag(true)
         .args_override_self(true)
-        .arg(Arg::new("help").long("help").action(ArgAction::Help).help("print this summary"))
-        .arg(Arg::new("version").long("version").action(ArgAction::Version).help("print the version"))
+        .infer_long_args(true)
+        .arg(
+            Arg::new("help")
+                .short('h')
+                .short_aliases(['?', '!'])
+                .long("help")
+                .alias("more-help")
+                .action(ArgAction::Help)
+                .help("Print this help"),
+        )
+        .arg(
+            Arg::new("version")
+                .short('V')
+                .long("version")
+                .action(ArgAction::Version)
+                .help("Print the version"),
+        )
 }
 
-/// Reads a command line.
+/// Options of the classic programs that change nothing here: accepted, so that scripts go on working,
+/// and named in the manual page only. With a letter; those of `with_value` take one.
+pub(super) fn without_effect(
+    command: Command,
+    plain: &'static [(char, &'static str)],
+    with_value: &'static [(char, &'static str)],
+) -> Command {
+    let hidden = |(short, long): &(char, &'static str)| Arg::new(*long).short(*short).long(*long).hide(true);
+    let plain = plain.iter().map(|option| hidden(option).action(ArgAction::Count));
+    let with_value = with_value.iter().map(|option| hidden(option).num_args(1).allow_hyphen_values(true));
+    command.args(plain).args(with_value)
+}
+
+/// Parses a command line.
 ///
 /// # Errors
-/// What to exit with, after what there was to say was said: 0 for `--help` and `--version`, else `usage`.
+/// The exit status, after the text was printed: 0 for `--help` and `--version`, else `usage`.
 pub(super) fn parse(command: Command, args: &[OsString], usage: u8) -> Result<ArgMatches, u8> {
     let name = command.get_name().to_owned();
     command.try_get_matches_from(args).map_err(|error| match error.kind() {

@@ -17,7 +17,7 @@ use std::time::Duration;
 const SYNCHRONISED: u8 = 0;
 /// Not synchronised, or something is missing.
 const UNSYNCHRONISED: u8 = 1;
-/// Nobody to ask.
+/// No response.
 const UNKNOWN: u8 = 2;
 /// A mistake on the command line.
 const USAGE: u8 = 3;
@@ -45,20 +45,19 @@ const RESTARTING: u16 = 1;
 pub fn command() -> Command {
     options::command(
         "rsntpstat",
-        "rsntpstat tells whether the clock of this machine is synchronised, and how well.",
+        "rsntpstat shows whether the system clock is synchronised, and its maximum error.",
     )
-    .after_help("Exit status: 0 synchronised, 1 not synchronised, 2 the daemon cannot be asked, 3 usage.")
-    .arg(options::flag("short-help", 'h', "print this summary").long(None))
+    .after_help("Exit status: 0 synchronised, 1 not synchronised, 2 no response from the daemon, 3 usage.")
     .arg(
         options::valued(
             "maxerror",
             'm',
             "MS",
-            "not synchronised if the time may be wrong by more than MS ms",
+            "Report not synchronised if the maximum error exceeds MS milliseconds",
         )
         .value_parser(value_parser!(f64)),
     )
-    .arg(clap::Arg::new("host").value_name("HOST").help("whom to ask; 127.0.0.1 by default"))
+    .arg(clap::Arg::new("host").value_name("HOST").help("Host to query, default localhost"))
 }
 
 /// Runs it.
@@ -68,10 +67,6 @@ pub fn main(args: &[OsString]) -> u8 {
         Ok(matches) => matches,
         Err(code) => return code,
     };
-    if matches.get_flag("short-help") {
-        super::say(&command().render_help().to_string());
-        return 0;
-    }
     run(&matches)
 }
 

@@ -4,12 +4,21 @@ use super::options::{self, flag};
 use super::query::cooked::date;
 use crate::sys::clock;
 use crate::units::{KernelClock, NtpTimestamp, Seconds};
-use clap::Command;
+use clap::{Arg, Command};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
 /// The kernel could not be asked, or a mistake on the command line.
 const FAILED: u8 = 1;
+/// Options of ntptime that change the kernel clock.
+const SETTINGS: [(char, &str); 6] = [
+    ('e', "esterror"),
+    ('f', "frequency"),
+    ('m', "maxerror"),
+    ('o', "offset"),
+    ('s', "status"),
+    ('T', "constant"),
+];
 const STATES: [&str; 6] = ["OK", "INS", "DEL", "OOP", "WAIT", "ERROR"];
 /// Names of the status bits, from the lowest.
 const BITS: [&str; 16] = [
@@ -34,11 +43,19 @@ const BITS: [&str; 16] = [
 /// The command line.
 #[must_use]
 pub fn command() -> Command {
-    options::command("rsntptime", "rsntptime shows the state of the kernel's clock.")
+    let command = options::command("rsntptime", "rsntptime shows the state of the kernel clock.");
+    let setting = |(short, long): &(char, &'static str)| {
+        Arg::new(*long).short(*short).long(*long).num_args(1).allow_hyphen_values(true).hide(true)
+    };
+    options::without_effect(command, &[('c', "call-time")], &[])
         .after_help(
-            "It only reads: the daemon, or adjtimex(8), changes the clock.\n\nExit status: 0, or 1 if the kernel does not tell.",
+            "The kernel clock is only read: ntptime's options that change it (-e -f -m -o -s -T) are refused;
+use adjtimex(8).
+
+Exit status: 0, or 1 if the kernel clock cannot be read.",
         )
-        .arg(flag("raw", 'r', "show times as the kernel has them, too"))
+        .args(SETTINGS.iter().map(setting))
+        .arg(flag("raw", 'r', "Show raw kernel time stamps, too"))
 }
 
 /// Runs it.
@@ -48,6 +65,13 @@ pub fn main(args: &[OsString]) -> u8 {
         Ok(matches) => matches,
         Err(code) => return code,
     };
+    if let Some((short, long)) = SETTINGS.iter().find(|(_, long)| matches.contains_id(long)) {
+        super::complain(&format!(
+            "rsntptime: -{short} would change the kernel clock ({long}), and rsntptime only reads it: use \
+             adjtimex(8)\n"
+        ));
+        return FAILED;
+    }
     match clock::state() {
         Ok(clock) => {
             super::say(&tell(&clock, matches.get_flag("raw")));

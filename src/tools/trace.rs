@@ -19,20 +19,21 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The command line.
 #[must_use]
 pub fn command() -> Command {
-    options::command(
+    let command = options::command(
         "rsntptrace",
-        "rsntptrace follows a chain of NTP servers up to where their time comes from.",
-    )
-    .after_help("Exit status: 0, or 1 if the first host does not answer.")
-    .arg(flag("numeric", 'n', "show addresses, not names"))
-    .arg(
-        valued("max-hosts", 'm', "N", "hosts to ask at most; 99 by default")
-            .default_value("99")
-            .hide_default_value(true)
-            .value_parser(value_parser!(u32).range(1..=1000)),
-    )
-    .arg(valued("host", 'r', "HOST", "the first host, as the argument"))
-    .arg(clap::Arg::new("first").value_name("HOST").help("the first host; localhost by default"))
+        "rsntptrace traces a chain of NTP servers to the primary source of time.",
+    );
+    options::without_effect(command, &[('d', "debug"), ('v', "verbose")], &[('t', "timeout")])
+        .after_help("Exit status: 0, or 1 if the first host does not respond.")
+        .arg(flag("numeric", 'n', "Show addresses instead of names"))
+        .arg(
+            valued("max-hosts", 'm', "N", "Maximum number of hosts to query, default 99")
+                .default_value("99")
+                .hide_default_value(true)
+                .value_parser(value_parser!(u32).range(1..=1000)),
+        )
+        .arg(valued("host", 'r', "HOST", "Host to start at, same as the argument"))
+        .arg(clap::Arg::new("first").value_name("HOST").help("Host to start at, default localhost"))
 }
 
 /// Runs it.

@@ -25,19 +25,19 @@ pub fn command() -> Command {
     options::command("rsntp-wait", "rsntp-wait waits until the NTP daemon has synchronised the clock.")
         .after_help("Exit status: 0 synchronised, 1 not synchronised after all tries or no daemon, 2 usage.")
         .arg(
-            valued("tries", 'n', "N", "how often to ask; 1000 by default")
+            valued("tries", 'n', "N", "Number of tries, default 1000")
                 .default_value("1000")
                 .hide_default_value(true)
                 .value_parser(value_parser!(u32).range(1..)),
         )
         .arg(
-            valued("sleep", 's', "SECONDS", "how long to wait in between; 6 by default")
+            valued("sleep", 's', "SECONDS", "Time between tries, default 6")
                 .default_value("6")
                 .hide_default_value(true)
                 .value_parser(value_parser!(u32).range(1..=86_400)),
         )
-        .arg(flag("verbose", 'v', "tell what happens"))
-        .arg(clap::Arg::new("host").value_name("HOST").help("whom to ask; localhost by default"))
+        .arg(flag("verbose", 'v', "Print progress"))
+        .arg(clap::Arg::new("host").value_name("HOST").help("Host to query, default localhost"))
 }
 
 /// Runs it.

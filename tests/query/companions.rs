@@ -146,3 +146,95 @@ fn a_query_that_nobody_answers_ends_within_five_seconds() {
     let (text, code) = tool("rsntpq", &["-p", "127.0.0.1:9"]);
     assert_eq!((text.as_str(), code), ("ntpq: read: Connection refused\n", Some(1)));
 }
+
+/// A server that answers "no associations".
+fn without_sources() -> Replay {
+    let request = vec![0x16, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let reply = vec![0x16, 0x81, 0, 0, 0xc0, 0x11, 0, 0, 0, 0, 0, 0];
+    Replay::of(vec![(request, vec![reply])])
+}
+
+#[test]
+fn d3_no_sources_is_told_on_standard_output_in_ntpqs_words() {
+    let server = without_sources();
+    let host = server.address();
+    let run = |args: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rsntpd"));
+        let ended = command.args(["--tool", "ntpq"]).args(args).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (text(&ended.stdout), text(&ended.stderr), ended.status.code())
+    };
+    let line = "No association ID's returned\n";
+    for command in ["peers", "lpeers", "opeers", "apeers", "as", "lassociations"] {
+        assert_eq!(run(&["-c", command, &host]), (line.to_owned(), String::new(), Some(0)), "{command}");
+    }
+    assert_eq!(run(&["-pn", &host]), (line.to_owned(), String::new(), Some(0)));
+    // With several hosts each line names its host.
+    let both = format!("server={host} {line}server={host} {line}");
+    assert_eq!(run(&["-p", &host, &host]), (both, String::new(), Some(0)));
+    assert_eq!(run(&["-c", "passociations", &host]).0, "No association ID's in list\n");
+    let unknown = "***No associations found, `&1' unknown\n".to_owned();
+    assert_eq!(run(&["-c", "rv &1", &host]), (String::new(), unknown, Some(1)));
+    assert_eq!(run(&["-c", "ntpversion", &host]).0, "NTP version being claimed is 2\n");
+}
+
+#[test]
+fn d9_options_of_the_classic_programs_are_accepted() {
+    let closed = "127.0.0.1:9";
+    for (name, args) in [
+        ("ntpq", &["-W", "255", "-pn", closed][..]),
+        ("ntpq", &["-W255", "-4npw", closed]),
+        ("ntpq", &["--width=255", "--peers", "--numeric", closed]),
+        ("ntpq", &["-u", "-p", closed]),
+        ("ntpq", &["-p", "--unconnected", "-r", "ipv4", closed]),
+        ("ntpq", &["-p", "-s", "-S", "-l", "/nonexistent/log", closed]),
+        ("ntpq", &["-O", "-c", "rv 0 offset", closed]),
+        ("ntpq", &["-ddd", "-D", "3", "--num", "--comm", "peers", closed]),
+        ("ntpdate", &["-46bBdqsuv", "-e", "0.1", "-o", "4", "-p", "1", "-t", "0"]),
+        ("ntpdate", &["-ubvs", "-t5", "-p4", "-q", "-U", "ntp", "-k", "/nonexistent"]),
+        ("ntpstat", &["-m", "100", closed]),
+        ("ntp-wait", &["-n", "1", "-s", "1", "-v", closed]),
+        ("ntp-wait", &["--tries=1", "--sleep=1", "--verbose", closed]),
+        ("ntptrace", &["-n", "-m", "3", "-r", closed]),
+        ("ntptrace", &["-vdn", "-t", "2", "--max-hosts=3", "--host", closed]),
+        ("ntp-keygen", &["-d", "-M", "-b", "2048", "-p", "pw", "-o", "/nonexistent/keys"]),
+        ("ntp-keygen", &["-T", "-I", "-M", "-c", "RSA-SHA1", "-i", "group", "-o", "/nonexistent/keys"]),
+        ("ntptime", &["-cr"]),
+    ] {
+        let (text, code) = tool(name, args);
+        assert!(!text.contains("--help' for all options"), "{name} {args:?}: {text}");
+        assert_eq!(
+            code,
+            Some(if name == "ntpstat" { 2 } else { u8::from(name != "ntptime").into() }),
+            "{text}"
+        );
+    }
+    for name in ["ntpq", "ntpdate", "ntpstat", "ntp-wait", "ntptrace", "ntp-keygen", "ntptime"] {
+        for option in ["-h", "-?", "-!", "--help", "--more-help"] {
+            let (text, code) = tool(name, &[option]);
+            assert!(code == Some(0) && text.contains("Usage: "), "{name} {option}: {text}");
+        }
+        assert!(tool(name, &["-V"]).0.ends_with(concat!(" ", env!("CARGO_PKG_VERSION"), "\n")));
+        assert_ne!(tool(name, &["--nonsense"]).1, Some(0));
+    }
+    // What would change the kernel clock is refused, and says so.
+    let (text, code) = tool("ntptime", &["-f", "-10.5"]);
+    assert!(code == Some(1) && text.contains("-f would change the kernel clock"), "{text}");
+}
+
+#[test]
+fn d9_a_wider_display_gives_names_more_room() {
+    for capture in captures() {
+        let server = Replay::start(&capture);
+        let lines =
+            |args: &[&str]| -> Vec<String> { tool("ntpq", args).0.lines().map(str::to_owned).collect() };
+        let usual = lines(&["-pn", &server.address()]);
+        for (width, more) in [("80", 0), ("40", 0), ("90", 10), ("255", 24), ("65535", 24)] {
+            let wide = lines(&["-W", width, "-pn", &server.address()]);
+            assert_eq!(wide[1].len(), 78 + more, "{width}");
+            for (wide, usual) in wide.iter().zip(&usual).filter(|(wide, _)| !wide.starts_with('=')) {
+                assert_eq!(wide.len(), usual.len() + more, "{width}: {wide}");
+            }
+        }
+    }
+}

@@ -34,19 +34,20 @@ pub(super) fn lpassociations(console: &mut Console, _: &[&str], _: &str) -> Resu
 
 fn update(console: &mut Console) -> std::result::Result<(), Trouble> {
     console.listed = fetch::associations(console.link()?)?;
-    if console.listed.is_empty() {
-        let host = console.host().to_owned();
-        console.remarks.push_str(&format!("{host}: No association IDs returned\n"));
-    }
     Ok(())
 }
 
-/// A server without associations was told of already.
+/// ntpq's line for a server without associations, to the letter: scripts compare it.
+pub(super) fn none_returned(console: &Console) -> String {
+    let server = if console.host_column > 0 { format!("server={} ", console.host()) } else { String::new() };
+    format!("{server}No association ID's returned\n")
+}
+
 fn nothing(console: &Console) -> Output {
     if console.settings.json {
         Output::Data(json!({ "associations": [] }))
     } else {
-        Output::Text(String::new())
+        Output::Text(none_returned(console))
     }
 }
 
@@ -75,7 +76,7 @@ fn show(console: &Console, all: bool) -> Output {
         );
     }
     if console.listed.is_empty() {
-        "No association IDs in list\n".clone_into(&mut text);
+        "No association ID's in list\n".clone_into(&mut text);
     }
     Output::Text(text)
 }
@@ -102,10 +103,13 @@ fn row_data(listed: &Listed, index: usize) -> serde_json::Value {
 /// Where there is none.
 pub(super) fn resolve(console: &mut Console, word: &str) -> std::result::Result<u16, Trouble> {
     let Some(index) = word.strip_prefix('&') else {
-        return word.parse().map_err(|_| Trouble::Cannot(format!("`{word}' is no association identifier")));
+        return word.parse().map_err(|_| Trouble::Cannot(format!("Illegal unsigned value {word}")));
     };
     if console.listed.is_empty() {
         console.listed = fetch::associations(console.link()?)?;
+    }
+    if console.listed.is_empty() {
+        return Err(Trouble::Cannot(format!("No associations found, `{word}' unknown")));
     }
     let most = console.listed.len();
     let place = index.parse::<usize>().ok().and_then(|index| index.checked_sub(1));

@@ -29,6 +29,8 @@ pub struct Settings {
     pub numeric: bool,
     /// `-w`: long names stand on a line of their own.
     pub wide: bool,
+    /// `-W`: columns of the display.
+    pub width: Option<u16>,
     /// `--json`.
     pub json: bool,
     /// `--old-rv`: the status stands in front of named variables, too.
@@ -191,7 +193,7 @@ impl Console {
         match key_of(&file, id) {
             Ok(Some(key)) => return Ok(key),
             Ok(None) | Err(_) if named.is_none() && self.ask_secret.is_some() => {}
-            Ok(None) => return Err(Trouble::Cannot(format!("{} holds no key {}", file.display(), id.0))),
+            Ok(None) => return Err(Trouble::Cannot(format!("{}: no key {}", file.display(), id.0))),
             Err(why) => return Err(Trouble::Cannot(format!("{}: {why}", file.display()))),
         }
         let prompt = format!("{:?} Password: ", self.digest);

@@ -37,7 +37,7 @@ pub(super) fn help(_: &mut Console, words: &[&str], _: &str) -> Result {
     for command in COMMANDS {
         let _ = writeln!(out, "  {:<34}{}", format!("{} {}", command.name, command.arguments), command.help);
     }
-    out.push_str("  quit, exit                        leave\n");
+    out.push_str("  quit, exit                        Leave rsntpq\n");
     Ok(Output::Text(out))
 }
 
@@ -110,10 +110,12 @@ pub(super) fn hostnames(console: &mut Console, words: &[&str], _: &str) -> Resul
     text(if console.names.numeric { "hostnames not being shown" } else { "hostnames being shown" })
 }
 
-/// `authenticate`. Reading needs no signature here, and what changes something is always signed.
+/// `authenticate`. Queries need no MAC, and requests that change something always get one.
 pub(super) fn authenticate(_: &mut Console, words: &[&str], _: &str) -> Result {
     match words {
-        [] | ["yes" | "no", ..] => text("requests that change something are signed, no others"),
+        [] | ["yes" | "no", ..] => {
+            text("unauthenticated requests being sent, except those that change something")
+        }
         _ => wrong("authenticate [yes|no]"),
     }
 }
@@ -127,7 +129,7 @@ pub(super) fn ntpversion(console: &mut Console, words: &[&str], _: &str) -> Resu
         }
         return Ok(Output::Text(String::new()));
     }
-    text(format!("version being claimed is {}", console.version))
+    text(format!("NTP version being claimed is {}", console.version))
 }
 
 /// `keyid`.

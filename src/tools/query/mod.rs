@@ -45,66 +45,65 @@ const FAILED: u8 = 1;
 const USAGE: &str = "rsntpq [OPTION]... [HOST]...
        rsntpq check [OPTION]... [HOST]
        rsntpq metrics [--out FILE] [HOST]
-       rsntpq report [--out FILE] STATSDIR
+       rsntpq report [--out FILE] STATSDIR...
        rsntpq watch [OPTION]... [HOST]";
 const AFTER: &str = "\
-Without -c and -p, commands are read from standard input; `help' lists them. HOST is localhost by
-default; a port may follow it (HOST:PORT, [ADDRESS]:PORT). A host called check, metrics, report or watch
-is asked by its address. `rsntpq check --help' and so on explain the other forms.
+Without -c and -p, commands are read from standard input; `help' lists them. HOST may have a port
+(HOST:PORT, [ADDRESS]:PORT). To query a host named check, metrics, report or watch, give its address.
+See `rsntpq check --help' etc. for the other forms.
 
-Exit status: 0, or 1 if a host did not answer or refused.";
+Exit status: 0, or 1 if a host did not respond or returned an error.";
+
+/// Options of 4.2.8 and NTPsec about debugging, host names, units and sockets.
+const NO_EFFECT: &[(char, &str)] = &[('s', "srcname"), ('S', "srcnumber"), ('u', "units")];
+const NO_EFFECT_VALUES: &[(char, &str)] = &[('l', "logfile"), ('r', "refid")];
 
 /// The command line.
 #[must_use]
 pub fn command() -> Command {
-    options::command("rsntpq", "rsntpq asks an NTP daemon about its state, as ntpq does.")
+    let long =
+        |id: &'static str, help: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue).help(help);
+    let command = options::command("rsntpq", "rsntpq queries an NTP daemon about its state, as ntpq does.");
+    options::without_effect(command, NO_EFFECT, NO_EFFECT_VALUES)
+        .mut_arg("units", |units| units.alias("unconnected"))
         .override_usage(USAGE)
         .after_help(AFTER)
-        .arg(flag("ipv4", '4', "use IPv4 only").overrides_with("ipv6"))
-        .arg(flag("ipv6", '6', "use IPv6 only"))
+        .arg(flag("ipv4", '4', "Use IPv4 only").overrides_with("ipv6"))
+        .arg(flag("ipv6", '6', "Use IPv6 only"))
         .arg(
-            valued("authentication", 'a', "KEY", "sign with this key what changes something")
+            valued("authentication", 'a', "KEY", "Sign requests that change something with key number KEY")
                 .value_parser(value_parser!(u32).range(1..=65_535)),
         )
+        .arg(valued("command", 'c', "COMMAND", "Run a command; may be repeated").action(ArgAction::Append))
+        .arg(flag("interactive", 'i', "Read commands from standard input after those of -c and -p"))
+        .arg(long("json", "Print JSON, one line per command"))
         .arg(
-            valued("command", 'c', "COMMAND", "carry out a command; may be repeated")
-                .action(ArgAction::Append),
-        )
-        .arg(flag("interactive", 'i', "read commands afterwards, too"))
-        .arg(
-            Arg::new("json")
-                .long("json")
-                .action(ArgAction::SetTrue)
-                .help("answer in JSON, a line for each command"),
-        )
-        .arg(
-            valued("keyfile", 'k', "FILE", "where the key is; /etc/ntp/keys by default")
+            valued("keyfile", 'k', "FILE", "Keys file, default /etc/ntp/keys")
                 .value_parser(value_parser!(PathBuf)),
         )
-        .arg(flag("numeric", 'n', "show addresses, not names"))
+        .arg(flag("numeric", 'n', "Show addresses instead of names"))
+        .arg(long("old-rv", "Print the status word before variables that are read by name").short('O'))
+        .arg(flag("peers", 'p', "List the time sources, same as -c peers"))
+        .arg(flag("wide", 'w', "Print long names on a line of their own"))
         .arg(
-            Arg::new("old-rv")
-                .long("old-rv")
-                .action(ArgAction::SetTrue)
-                .help("tell the status also where variables are asked for by name"),
+            valued("width", 'W', "N", "Display width in columns, default 80")
+                .value_parser(value_parser!(u16)),
         )
-        .arg(flag("peers", 'p', "list the sources of time, as -c peers"))
-        .arg(flag("wide", 'w', "give long names a line of their own"))
         .arg(
             Arg::new("debug-level")
                 .short('d')
                 .long("debug-level")
                 .action(ArgAction::Count)
-                .help("kept for old scripts: without effect"),
+                .help("Accepted for compatibility, no effect"),
         )
         .arg(
             Arg::new("set-debug-level")
                 .short('D')
                 .long("set-debug-level")
                 .value_name("N")
-                .help("kept for old scripts: without effect"),
+                .help("Accepted for compatibility, no effect"),
         )
-        .arg(Arg::new("hosts").value_name("HOST").num_args(0..).help("whom to ask"))
+        .arg(Arg::new("hosts").value_name("HOST").num_args(0..).help("Hosts to query, default localhost"))
 }
 
 /// What the first word of a command line may be instead of a host: name, what it is for, what does it.
@@ -135,6 +134,7 @@ fn settings(matches: &ArgMatches) -> Settings {
         },
         numeric: matches.get_flag("numeric"),
         wide: matches.get_flag("wide"),
+        width: matches.get_one::<u16>("width").copied(),
         json: matches.get_flag("json"),
         old_rv: matches.get_flag("old-rv"),
         keys_file: matches.get_one::<PathBuf>("keyfile").cloned(),

@@ -1,5 +1,6 @@
 //! The billboards: a line for each source of time.
 
+use super::associations;
 use super::commands::Result;
 use super::console::{Console, Output};
 use super::cooked::{cut, interval, iso, millis};
@@ -21,19 +22,18 @@ enum Form {
     Identified,
 }
 
-/// Columns of the remote host.
+/// Columns of the remote host on a display of 80.
 const REMOTE: usize = 15;
-/// What follows a long name that has a line of its own.
-const INDENT: &str = "                 ";
+/// Columns that a wider display gives it at most, as NTPsec's ntpq does.
+const REMOTE_MORE: usize = 24;
 
 impl Form {
+    /// The heads behind the remote host's.
     const fn head(self) -> &'static str {
         match self {
-            Self::Usual => "     remote           refid      st t when poll reach   delay   offset  jitter",
-            Self::Old => "     remote           local      st t when poll reach   delay   offset    disp",
-            Self::Identified => {
-                "     remote       refid   assid  st t when poll reach   delay   offset  jitter"
-            }
+            Self::Usual => "       refid      st t when poll reach   delay   offset  jitter",
+            Self::Old => "       local      st t when poll reach   delay   offset    disp",
+            Self::Identified => "   refid   assid  st t when poll reach   delay   offset  jitter",
         }
     }
 }
@@ -71,17 +71,16 @@ fn show(console: &mut Console, form: Form, all: bool) -> Result {
         return Ok(Output::Data(json!({ "peers": rows })));
     }
     if sources.is_empty() {
-        let host = console.host().to_owned();
-        console.remarks.push_str(&format!("{host}: No association IDs returned\n"));
-        return Ok(Output::Text(String::new()));
+        return Ok(Output::Text(associations::none_returned(console)));
     }
     let width = console.host_column;
     let mut text = String::new();
     if width > 0 {
         let _ = write!(text, "{:<width$} ", "server");
     }
-    let ruler = "=".repeat(78 + if width > 0 { width + 1 } else { 0 });
-    let _ = writeln!(text, "{}\n{ruler}", form.head());
+    let columns = remote_columns(console);
+    let ruler = "=".repeat(78 + columns - REMOTE + if width > 0 { width + 1 } else { 0 });
+    let _ = writeln!(text, "{:<columns$}{}\n{ruler}", "     remote    ", form.head());
     for source in &sources {
         if width > 0 {
             let _ = write!(text, "{:<width$} ", console.host());
@@ -91,13 +90,19 @@ fn show(console: &mut Console, form: Form, all: bool) -> Result {
     Ok(Output::Text(text))
 }
 
+/// Columns of the remote host.
+fn remote_columns(console: &Console) -> usize {
+    REMOTE + usize::from(console.settings.width.unwrap_or(80)).saturating_sub(80).min(REMOTE_MORE)
+}
+
 fn row(text: &mut String, console: &mut Console, source: &Source, form: Form, now: NtpTimestamp) {
     let name = remote(console, source);
     let tally = source.listed.status.tally();
-    if console.settings.wide && name.len() > REMOTE {
-        let _ = write!(text, "{tally}{name}\n{INDENT}");
+    let columns = remote_columns(console);
+    if console.settings.wide && name.len() > columns {
+        let _ = write!(text, "{tally}{name}\n{:1$}", "", columns + 2);
     } else {
-        let _ = write!(text, "{tally}{:<REMOTE$} ", cut(&name, REMOTE));
+        let _ = write!(text, "{tally}{:<columns$} ", cut(&name, columns));
     }
     let second = match form {
         Form::Old => local_address(source),
