@@ -8,6 +8,9 @@ const DAY: f64 = 86_400.0;
 /// Sources kept: what a mistaken file could name is bounded.
 const SOURCES_MAX: usize = 1000;
 
+/// Largest number taken for a measurement, in seconds or ppm.
+const NUMBER_MAX: f64 = 1e10;
+
 /// An update of the clock.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Update {
@@ -45,6 +48,8 @@ pub(super) struct Statistics {
     pub(super) sources: BTreeMap<String, Vec<Sample>>,
     /// Lines that are none.
     pub(super) skipped: usize,
+    /// Files that were not read, as they are compressed.
+    pub(super) compressed: usize,
 }
 
 /// Seconds since 1970, and the fields behind the day and the second.
@@ -56,7 +61,8 @@ fn fields(line: &str) -> Option<(f64, Vec<&str>)> {
 }
 
 fn number(words: &[&str], index: usize) -> Option<f64> {
-    words.get(index)?.parse().ok().filter(|number: &f64| number.is_finite())
+    // No clock is wrong by centuries: such a number is no measurement, and no scale could hold it.
+    words.get(index)?.parse().ok().filter(|number: &f64| number.abs() <= NUMBER_MAX)
 }
 
 impl Statistics {

@@ -1,5 +1,5 @@
-//! `rsntpq report`: one page of HTML about the days that a folder of statistics files covers, with
-//! its charts inside, to be read on a screen or on paper without anything else.
+//! `rsntpq report`: one page of HTML from the statistics files of one host or several, with its charts
+//! inside, to be read on a screen or on paper without anything else.
 //!
 //! | question | file |
 //! |---|---|
@@ -15,29 +15,36 @@ mod numbers;
 mod page;
 
 use super::metrics::replace;
+use crate::sys::clock;
 use crate::tools::options;
 use clap::{Arg, Command, value_parser};
 use lines::Statistics;
+use page::Host;
 use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 /// Nothing to report, a file that cannot be read or written, or a mistake on the command line.
 const FAILED: u8 = 1;
-/// Longest line looked at: ntpd's have some 100 octets.
+/// Which era the report is made in: the one nearest to 2027.
+const PIVOT: i64 = 1_800_000_000;
+/// Longest line accepted: ntpd's have some 100 bytes.
 const LINE_MAX: usize = 512;
+/// Endings of compressed files.
+const COMPRESSED: [&str; 5] = [".gz", ".bz2", ".xz", ".zst", ".Z"];
 
 /// The command line.
 #[must_use]
 pub fn command() -> Command {
     options::command(
         "rsntpq report",
-        "rsntpq report makes a page of charts of the statistics files that the daemon keeps.",
+        "rsntpq report makes an HTML page with charts from the daemon's statistics files.",
     )
-    .override_usage("rsntpq report [--out FILE] STATSDIR")
+    .override_usage("rsntpq report [--out FILE] STATSDIR...")
     .after_help(
-        "Read are all files of STATSDIR whose names begin with loopstats or peerstats, those of ntpd, too
-(statsdir and filegen in ntp.conf). The page needs nothing else and loads nothing.
+        "All files of STATSDIR whose names begin with loopstats or peerstats are read, those of ntpd, too
+(statsdir and filegen in ntp.conf); compressed ones are not. With several directories, one for each host,
+the page compares the hosts. The page needs no other files.
 
 Exit status: 0, or 1 if there is nothing to report or the page could not be written.",
     )
@@ -46,14 +53,15 @@ Exit status: 0, or 1 if there is nothing to report or the page could not be writ
             .long("out")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
-            .help("write this file, whole or not at all; standard output by default"),
+            .help("Write to FILE, atomically, instead of standard output"),
     )
     .arg(
         Arg::new("statsdir")
             .value_name("STATSDIR")
             .required(true)
+            .num_args(1..)
             .value_parser(value_parser!(PathBuf))
-            .help("where the files are"),
+            .help("Directories with statistics files, one per host"),
     )
 }
 
@@ -64,13 +72,19 @@ pub fn main(args: &[OsString]) -> u8 {
         Ok(matches) => matches,
         Err(code) => return code,
     };
-    let Some(folder) = matches.get_one::<PathBuf>("statsdir") else { return FAILED };
-    let page = match read(folder).and_then(|statistics| page::page(folder, &statistics)) {
+    let folders = matches.get_many::<PathBuf>("statsdir").into_iter().flatten();
+    let hosts: Vec<Host> =
+        folders.map(|folder| Host { name: folder.display().to_string(), statistics: read(folder) }).collect();
+    for why in hosts.iter().filter_map(|host| host.statistics.as_ref().err()) {
+        fail(why);
+    }
+    if hosts.iter().all(|host| host.statistics.is_err()) {
+        return FAILED;
+    }
+    let now = clock::wall().to_unix(PIVOT).0;
+    let page = match page::page(&hosts, now as f64) {
         Ok(page) => page,
-        Err(why) => {
-            crate::tools::complain(&format!("rsntpq report: {why}\n"));
-            return FAILED;
-        }
+        Err(why) => return fail(&why),
     };
     let Some(file) = matches.get_one::<PathBuf>("out") else {
         crate::tools::say(&page);
@@ -78,19 +92,21 @@ pub fn main(args: &[OsString]) -> u8 {
     };
     match replace(file, &page) {
         Ok(()) => 0,
-        Err(error) => {
-            crate::tools::complain(&format!("rsntpq report: {}: {error}\n", file.display()));
-            FAILED
-        }
+        Err(error) => fail(&format!("{}: {error}", file.display())),
     }
 }
 
-/// Reads all files of a folder that are ours to read.
+fn fail(why: &str) -> u8 {
+    crate::tools::complain(&format!("rsntpq report: {why}\n"));
+    FAILED
+}
+
+/// Reads the statistics files of a directory.
 fn read(folder: &Path) -> Result<Statistics, String> {
-    let told = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+    let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
     let mut statistics = Statistics::default();
-    for entry in std::fs::read_dir(folder).map_err(|error| told(folder, error))? {
-        let path = entry.map_err(|error| told(folder, error))?.path();
+    for entry in std::fs::read_dir(folder).map_err(|error| failed(folder, error))? {
+        let path = entry.map_err(|error| failed(folder, error))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let take = match name {
             n if n.starts_with("loopstats") => Statistics::take_loop,
@@ -100,9 +116,13 @@ fn read(folder: &Path) -> Result<Statistics, String> {
         if !path.is_file() {
             continue;
         }
-        let file = std::fs::File::open(&path).map_err(|error| told(&path, error))?;
+        if COMPRESSED.iter().any(|ending| name.ends_with(ending)) {
+            statistics.compressed += 1;
+            continue;
+        }
+        let file = std::fs::File::open(&path).map_err(|error| failed(&path, error))?;
         for line in BufReader::new(file).split(b'\n') {
-            let line = line.map_err(|error| told(&path, error))?;
+            let line = line.map_err(|error| failed(&path, error))?;
             match std::str::from_utf8(&line) {
                 Ok(text) if text.len() <= LINE_MAX => take(&mut statistics, text),
                 _ => statistics.skipped += 1,
@@ -111,7 +131,8 @@ fn read(folder: &Path) -> Result<Statistics, String> {
     }
     statistics.finish();
     if statistics.updates.is_empty() && statistics.sources.is_empty() {
-        return Err(format!("{}: no line of loopstats or peerstats is there", folder.display()));
+        let hint = if statistics.compressed > 0 { ", only compressed files" } else { "" };
+        return Err(format!("{}: no line of loopstats or peerstats found{hint}", folder.display()));
     }
     Ok(statistics)
 }
