@@ -199,14 +199,14 @@ if command -v tmux > /dev/null; then
         '^>[*+] 210.72.145.44 +1 +8 +[0-9]+ [#.]{8} ' '^   10.199.255.77 +16 +64 +[0-9]+ \.{8} ' '^   127.127.1.0 +10 ' '^ Tab page'
     check "watch: a sparkline in ASCII" within 20 sees '^>?.[*+] fd77::3 .* [_=+*%#-]{2,}$'
     terminal send-keys -t watch Down Down
-    check "watch: the third source is explained" within 4 sees '^>[*+] fd77::3 ' '^ fd77::3  fd77::3  heard [0-9]+ s ago' '^ (sys.peer|candidate): '
+    check "watch: the third source is explained" within 4 sees '^>[*+] fd77::3 ' '^ fd77::3  fd77::3  last response [0-9]+ s ago' '^ (sys.peer|candidate): '
     countdown() { shown; awk '/^ . 10.199.255.77|^   10.199.255.77/ {print $4}' "$work/screen"; }
     counts() { local a b; a=$(countdown 2> /dev/null); sleep 3; b=$(countdown 2> /dev/null); echo "$a $b"; [ "$a" != "$b" ]; }
     check "watch: the countdown to the next poll goes on" counts
     terminal send-keys -t watch Tab
-    check "watch: the clients, with their restrictions" within 10 sees '  Sources  \[Clients\]' '^> [0-9a-f:.]+ ' '^ 1 of [0-9]+ clients' '^ by the line: restrict '
+    check "watch: the clients, with their restrictions" within 10 sees '  Sources  \[Clients\]' '^> [0-9a-f:.]+ ' '^ 1 of [0-9]+ clients' '^ restrict line: restrict '
     terminal send-keys -t watch End
-    check "watch: the last client is explained" within 4 sees '^ ([0-9]+) of \1 clients' '^ It gets the time'
+    check "watch: the last client is explained" within 4 sees '^ ([0-9]+) of \1 clients' '^ Time service'
     terminal send-keys -t watch '?'
     check "watch: help" within 3 sees 'the last eight polls'
     terminal send-keys -t watch x q
@@ -219,7 +219,7 @@ if command -v tmux > /dev/null; then
     open_watch NO_COLOR=1
     check "watch: none with NO_COLOR" within 6 plain
     kill -STOP "$(cat "$work/run/rsntpd.pid")"
-    check "watch: a silent daemon is told, what was known stays" within 10 sees 'timed out.*\(what is below is [0-9]+ s old\)' 'fd77::3'
+    check "watch: a silent daemon is told, what was known stays" within 10 sees 'timed out.*\(data below is [0-9]+ s old\)' 'fd77::3'
     kill -CONT "$(cat "$work/run/rsntpd.pid")"
     terminal kill-server
 else skip "rsntpq watch (no tmux)"; fi

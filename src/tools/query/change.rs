@@ -27,7 +27,7 @@ pub(super) fn config_from_file(console: &mut Console, words: &[&str], _: &str) -
     };
     let told = |error: std::io::Error| Trouble::Cannot(format!("{file}: {error}"));
     if std::fs::metadata(file).map_err(told)?.len() > FILE_MAX {
-        return Err(Trouble::Cannot(format!("{file} is longer than {FILE_MAX} octets")));
+        return Err(Trouble::Cannot(format!("{file} is longer than {FILE_MAX} bytes")));
     }
     let text = String::from_utf8_lossy(&std::fs::read(file).map_err(told)?).into_owned();
     let mut out = String::new();
@@ -87,7 +87,7 @@ fn send(
     text: &str,
 ) -> std::result::Result<String, Trouble> {
     if text.len() > DATA_MAX {
-        return Err(Trouble::Cannot(format!("More than {DATA_MAX} octets do not fit a request")));
+        return Err(Trouble::Cannot(format!("More than {DATA_MAX} bytes do not fit into a request")));
     }
     let signer = console.signer()?;
     console.key = Some(signer.key());

@@ -1,4 +1,5 @@
-//! `rsntpq check`: one line for Nagios and its kin, with performance data and their exit statuses.
+//! `rsntpq check`: one line for Nagios and compatible monitoring, with performance data and their exit
+//! statuses.
 
 use super::fetch::{self, Source};
 use crate::config::model::Family;
@@ -34,7 +35,7 @@ impl Verdict {
     }
 }
 
-/// What is still good. Times in seconds; `None` is not looked at.
+/// Limits. Times in seconds; `None` is not checked.
 #[derive(Clone, Copy, PartialEq, Default, Debug)]
 pub struct Limits {
     /// Offset: warning and critical above.
@@ -76,19 +77,19 @@ pub fn command() -> Command {
     let number = |id: &'static str, help: &'static str| {
         Arg::new(id).long(id).value_name("N").value_parser(value_parser!(u32)).help(help)
     };
-    options::command("rsntpq check", "rsntpq check tells in one line whether the daemon keeps good time, for Nagios and its kin.")
+    options::command("rsntpq check", "rsntpq check prints the state of the daemon in one line, as a Nagios plugin.")
         .after_help("A TIME has a unit (50ms, 100us) or is in seconds.\n\nExit status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
-        .arg(time("max-offset", "critical above this offset"))
-        .arg(time("warn-offset", "warning above this offset"))
-        .arg(number("max-stratum", "critical above this stratum"))
-        .arg(number("warn-stratum", "warning above this stratum"))
-        .arg(time("max-jitter", "critical above this jitter"))
-        .arg(time("warn-jitter", "warning above this jitter"))
-        .arg(time("max-distance", "critical above this root distance"))
-        .arg(time("warn-distance", "warning above this root distance"))
-        .arg(number("min-sources", "critical with fewer usable sources"))
-        .arg(time("timeout", "how long to wait for each answer; 5 s by default"))
-        .arg(Arg::new("host").value_name("HOST").help("whom to ask; localhost by default"))
+        .arg(time("max-offset", "CRITICAL above this offset"))
+        .arg(time("warn-offset", "WARNING above this offset"))
+        .arg(number("max-stratum", "CRITICAL above this stratum"))
+        .arg(number("warn-stratum", "WARNING above this stratum"))
+        .arg(time("max-jitter", "CRITICAL above this jitter"))
+        .arg(time("warn-jitter", "WARNING above this jitter"))
+        .arg(time("max-distance", "CRITICAL above this root distance"))
+        .arg(time("warn-distance", "WARNING above this root distance"))
+        .arg(number("min-sources", "CRITICAL with fewer usable sources"))
+        .arg(time("timeout", "Response timeout, default 5 s"))
+        .arg(Arg::new("host").value_name("HOST").help("Host to query, default localhost"))
 }
 
 /// Runs it.
@@ -160,7 +161,7 @@ pub fn judge(status: SystemStatus, list: &VarList, sources: &[Source], limits: &
         let Some(value) = value else {
             if warn.is_some() || most.is_some() {
                 verdict = verdict.max(Verdict::Unknown);
-                said.push(format!("{name} is not told"));
+                said.push(format!("{name} not available"));
             }
             continue;
         };
@@ -168,10 +169,10 @@ pub fn judge(status: SystemStatus, list: &VarList, sources: &[Source], limits: &
         let text = format!("{name} {value:.digits$}{}{unit}", if unit.is_empty() { "" } else { " " });
         if above(most) {
             verdict = verdict.max(Verdict::Critical);
-            said.push(format!("{text} is too much"));
+            said.push(format!("{text} exceeds the critical limit"));
         } else if above(warn) {
             verdict = verdict.max(Verdict::Warning);
-            said.push(format!("{text} is much"));
+            said.push(format!("{text} exceeds the warning limit"));
         } else {
             said.push(text);
         }
@@ -205,7 +206,7 @@ mod tests {
             judged(0x0615, GOOD, &with(Some(0.01), Some(0.05))),
             (
                 Verdict::Warning,
-                "offset -0.012500 s is much, jitter 0.000500 s, stratum 3, distance 0.020000 s, 0 of 0 sources \
+                "offset -0.012500 s exceeds the warning limit, jitter 0.000500 s, stratum 3, distance 0.020000 s, 0 of 0 sources \
                  usable | offset=-0.012500s;0.01;0.05 jitter=0.000500s;; stratum=3;; distance=0.020000s;; \
                  sources=0;;;0;0"
                     .to_owned()

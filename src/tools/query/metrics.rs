@@ -26,13 +26,21 @@ pub type Metric = (&'static str, &'static str, &'static str);
 const SYSTEM: &[(Metric, &str, f64)] = &[
     (("rsntp_stratum", "gauge", "Stratum of the daemon; 16 is not synchronised."), "stratum", 1.0),
     (("rsntp_leap", "gauge", "Leap bits: 0 none, 1 insert, 2 delete, 3 not synchronised."), "leap", 1.0),
-    (("rsntp_offset_seconds", "gauge", "Offset of the clock from its sources, combined."), "offset", 1e-3),
-    (("rsntp_frequency_ppm", "gauge", "Frequency correction in force."), "frequency", 1.0),
-    (("rsntp_wander_ppm", "gauge", "How much the frequency changes."), "clk_wander", 1.0),
-    (("rsntp_system_jitter_seconds", "gauge", "Jitter of the sources, combined."), "sys_jitter", 1e-3),
+    (("rsntp_offset_seconds", "gauge", "Combined offset of the sources."), "offset", 1e-3),
+    (("rsntp_frequency_ppm", "gauge", "Frequency correction of the clock."), "frequency", 1.0),
+    (("rsntp_wander_ppm", "gauge", "Frequency wander (RMS change)."), "clk_wander", 1.0),
+    (("rsntp_system_jitter_seconds", "gauge", "Combined jitter of the sources."), "sys_jitter", 1e-3),
     (("rsntp_clock_jitter_seconds", "gauge", "Jitter of the clock."), "clk_jitter", 1e-3),
-    (("rsntp_root_delay_seconds", "gauge", "Round trip to the reference clock."), "rootdelay", 1e-3),
-    (("rsntp_root_dispersion_seconds", "gauge", "Dispersion to the reference clock."), "rootdisp", 1e-3),
+    (
+        ("rsntp_root_delay_seconds", "gauge", "Total round-trip delay to the reference clock."),
+        "rootdelay",
+        1e-3,
+    ),
+    (
+        ("rsntp_root_dispersion_seconds", "gauge", "Total dispersion to the reference clock."),
+        "rootdisp",
+        1e-3,
+    ),
 ];
 /// Counters of packets by the label `kind`.
 const PACKETS: &[(&str, &str)] = &[
@@ -47,28 +55,28 @@ const PACKETS: &[(&str, &str)] = &[
     ("kiss_of_death", "ss_kodsent"),
     ("processed", "ss_processed"),
 ];
-const UP: Metric = ("rsntp_up", "gauge", "Whether the daemon answered.");
+const UP: Metric = ("rsntp_up", "gauge", "Whether the daemon responded.");
 const INFO: Metric = ("rsntp_info", "gauge", "Version and system of the daemon, in labels.");
 const SYNCHRONISED: Metric = ("rsntp_synchronised", "gauge", "Whether the clock is synchronised.");
 const REFERENCE_AGE: Metric =
-    ("rsntp_reference_age_seconds", "gauge", "Seconds since the clock was last corrected.");
+    ("rsntp_reference_age_seconds", "gauge", "Seconds since the clock was last updated.");
 const POLL: Metric = ("rsntp_poll_seconds", "gauge", "Poll interval of the clock discipline.");
 const UPTIME: Metric = ("rsntp_uptime_seconds", "counter", "Seconds since the daemon started.");
-const PACKETS_TOTAL: Metric = ("rsntp_packets_total", "counter", "Packets by what became of them.");
-const CLIENTS: Metric = ("rsntp_clients", "gauge", "Clients in the table of those seen lately.");
+const PACKETS_TOTAL: Metric = ("rsntp_packets_total", "counter", "Packets by kind.");
+const CLIENTS: Metric = ("rsntp_clients", "gauge", "Clients in the table of recently seen clients.");
 const SOURCE_STATE: Metric = (
     "rsntp_source_state",
     "gauge",
     "Selection: 0 reject, 1 falsetick, 2 excess, 3 outlier, 4 candidate, 5 backup, 6 sys.peer, 7 pps.peer.",
 );
 const SOURCE_REACH: Metric =
-    ("rsntp_source_reach_ratio", "gauge", "Share of the last 8 polls that were answered.");
+    ("rsntp_source_reach_ratio", "gauge", "Share of the last 8 polls with a response.");
 const SOURCE_HEARD: Metric =
-    ("rsntp_source_last_heard_seconds", "gauge", "Seconds since the source was last heard.");
+    ("rsntp_source_last_heard_seconds", "gauge", "Seconds since the last response of the source.");
 const SOURCE: &[(Metric, &str, f64)] = &[
     (("rsntp_source_stratum", "gauge", "Stratum of the source."), "stratum", 1.0),
-    (("rsntp_source_offset_seconds", "gauge", "Offset of the clock from the source."), "offset", 1e-3),
-    (("rsntp_source_delay_seconds", "gauge", "Round trip to the source."), "delay", 1e-3),
+    (("rsntp_source_offset_seconds", "gauge", "Offset of the source from the system clock."), "offset", 1e-3),
+    (("rsntp_source_delay_seconds", "gauge", "Round-trip delay to the source."), "delay", 1e-3),
     (("rsntp_source_jitter_seconds", "gauge", "Jitter of the source."), "jitter", 1e-3),
     (("rsntp_source_dispersion_seconds", "gauge", "Dispersion of the source."), "dispersion", 1e-3),
 ];
@@ -85,16 +93,16 @@ pub fn all() -> Vec<Metric> {
 /// The command line.
 #[must_use]
 pub fn command() -> Command {
-    options::command("rsntpq metrics", "rsntpq metrics prints the daemon's state as Prometheus text.")
-        .after_help("A daemon that does not answer gives rsntp_up 0.\n\nExit status: 0, or 1 if the file could not be written.")
+    options::command("rsntpq metrics", "rsntpq metrics prints the state of the daemon in the Prometheus text format.")
+        .after_help("If the daemon does not respond, rsntp_up is 0.\n\nExit status: 0, or 1 if the file could not be written.")
         .arg(
             Arg::new("out")
                 .long("out")
                 .value_name("FILE")
                 .value_parser(value_parser!(PathBuf))
-                .help("write this file, whole or not at all, and not to the screen"),
+                .help("Write to FILE, atomically, instead of standard output"),
         )
-        .arg(Arg::new("host").value_name("HOST").help("whom to ask; localhost by default"))
+        .arg(Arg::new("host").value_name("HOST").help("Host to query, default localhost"))
 }
 
 /// Runs it.

@@ -205,7 +205,7 @@ fn nonce(link: &mut Link) -> std::result::Result<String, Trouble> {
     // It goes back as it came: no other characters, no second item in it.
     let good = |n: &&str| !n.is_empty() && n.len() <= 64 && n.bytes().all(|b| b.is_ascii_alphanumeric());
     let found = list.get("nonce").filter(good).map(str::to_owned);
-    found.ok_or_else(|| Trouble::Cannot("The server gave no usable nonce".to_owned()))
+    found.ok_or_else(|| Trouble::Cannot("No usable nonce in the response".to_owned()))
 }
 
 /// Reads the table to its end, or until `stop`.
@@ -232,7 +232,7 @@ pub fn read(link: &mut Link, filters: &str, stop: &dyn Fn() -> bool) -> std::res
                 idle = if fresh == 0 { idle + 1 } else { 0 };
                 fragments = (fragments + 1).min(FRAGMENTS);
                 if idle > PATIENCE {
-                    return Err(Trouble::Cannot("The server repeats itself".to_owned()));
+                    return Err(Trouble::Cannot("The server sends the same entries again".to_owned()));
                 }
             }
             // All that we know the server has moved or dropped meanwhile: again, from its oldest.

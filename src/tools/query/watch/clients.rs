@@ -18,9 +18,9 @@ const LIMITED: i64 = 0x20;
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, style: Style) {
     let [list, detail] = Layout::vertical([Constraint::Min(2), Constraint::Length(7)]).areas(area);
     let (clients, complete, entries) = match &state.clients {
-        None => return frame.render_widget(Paragraph::new(" asking for the clients ..."), list),
+        None => return frame.render_widget(Paragraph::new(" reading the client list ..."), list),
         Some(Err(why)) => {
-            let text = format!(" The server does not tell its clients: {why}");
+            let text = format!(" client list not available: {why}");
             return frame.render_widget(Paragraph::new(text), list);
         }
         Some(Ok((clients, complete, entries))) => (clients, *complete, entries.as_deref()),
@@ -33,7 +33,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, style: Styl
     frame.render_widget(Paragraph::new(lines), list);
     let count = match (clients.len(), complete) {
         (count, true) => format!(" {} of {count} clients", (selected + 1).min(count)),
-        (count, false) => format!(" {} of the first {count} clients told", (selected + 1).min(count)),
+        (count, false) => format!(" {} of the first {count} clients", (selected + 1).min(count)),
     };
     let mut lines = vec![Line::raw(""), bold(count)];
     if let Some(client) = clients.get(selected) {
@@ -69,9 +69,9 @@ fn ago(seconds: f64) -> String {
 
 fn described(client: &Client, entries: Option<&[explain::Entry]>) -> Vec<Line<'static>> {
     let line = match entries.map(|entries| explain::line(entries, &client.address)) {
-        Some(Some(line)) => format!("by the line: {line}"),
-        Some(None) => "by no line that the server tells".to_owned(),
-        None => "which line says so, the server tells with its control key only (-a, -k)".to_owned(),
+        Some(Some(line)) => format!("restrict line: {line}"),
+        Some(None) => "restrict line: none reported".to_owned(),
+        None => "restrict line: needs the control key (-a, -k)".to_owned(),
     };
     let mut lines =
         vec![Line::raw(format!(" {}: restrictions {}", client.address, explain::words(client.restrictions)))];
@@ -118,8 +118,8 @@ mod tests {
             "> 192.0.2.7                            1123        4     4      20 4 3 5a0",
             " 1 of 1 clients",
             " 192.0.2.7: restrictions limited nomodify notrap kod",
-            " It may ask about this server, and change nothing (nomodify).",
-            " by the line: restrict 192.0.2.0/24 limited kod nomodify",
+            " ntpq queries, no changes (nomodify).",
+            " restrict line: restrict 192.0.2.0/24 limited kod nomodify",
         ] {
             assert!(text.contains(expected), "{expected} is not in\n{text}");
         }

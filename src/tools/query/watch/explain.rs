@@ -78,27 +78,27 @@ pub(super) fn words(bits: i64) -> String {
 pub(super) fn meaning(bits: i64) -> Vec<&'static str> {
     let has = |mask: i64| bits & mask != 0;
     if has(0x1) {
-        return vec!["Nothing it sends is answered (ignore)."];
+        return vec!["All its packets are dropped (ignore)."];
     }
     let time = match bits {
-        _ if has(0x2) => "It gets no time (noserve).",
-        _ if has(0x4) => "It gets the time only with a good key (notrust).",
-        _ if has(0x8) => "It gets the time only for packets of version 4 (version).",
+        _ if has(0x2) => "No time service (noserve).",
+        _ if has(0x4) => "Time service only with a valid MAC (notrust).",
+        _ if has(0x8) => "Time service only for NTP version 4 (version).",
         _ if has(0x420) && bits & 0x420 == 0x420 => {
-            "It gets the time, up to the rate of `discard'; above, silence and a kiss (limited kod)."
+            "Time service, rate limited by discard; above: dropped, with KoD (limited kod)."
         }
-        _ if has(0x20) => "It gets the time, up to the rate of `discard' (limited).",
-        _ => "It gets the time.",
+        _ if has(0x20) => "Time service, rate limited by discard (limited).",
+        _ => "Time service.",
     };
     let ask = match bits {
-        _ if has(0x40) => "It may ask nothing about this server (noquery).",
-        _ if has(0x80) => "It may ask about this server, and change nothing (nomodify).",
-        _ => "It may ask about this server, and change it with the control key.",
+        _ if has(0x40) => "No ntpq queries (noquery).",
+        _ if has(0x80) => "ntpq queries, no changes (nomodify).",
+        _ => "ntpq queries, and changes with the control key.",
     };
     let clients = has(0x2000) && !has(0x40);
     let mut found = vec![time, ask];
     if clients {
-        found.push("It may not read the list of clients (nomrulist).");
+        found.push("No client list (nomrulist).");
     }
     found
 }
@@ -135,8 +135,8 @@ mod tests {
     fn bits_in_words() {
         assert_eq!(words(0x5a0), "limited nomodify notrap kod");
         assert_eq!(words(0), "none");
-        assert!(meaning(0x5a0)[0].contains("kiss") && meaning(0x5a0)[1].contains("change nothing"));
+        assert!(meaning(0x5a0)[0].contains("KoD") && meaning(0x5a0)[1].contains("no changes"));
         assert_eq!(meaning(0x1).len(), 1);
-        assert!(meaning(0x42)[0].contains("no time") && meaning(0x42)[1].contains("noquery"));
+        assert!(meaning(0x42)[0].contains("No time") && meaning(0x42)[1].contains("noquery"));
     }
 }

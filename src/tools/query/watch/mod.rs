@@ -45,30 +45,30 @@ const TICK: Duration = Duration::from_secs(1);
 /// The command line.
 #[must_use]
 pub fn command() -> Command {
-    options::command("rsntpq watch", "rsntpq watch shows a daemon's sources and clients as they change.")
+    options::command("rsntpq watch", "rsntpq watch displays the sources and clients of a daemon, live.")
         .after_help(
-            "Keys: Tab or Left and Right turn the page, Up and Down select, ? explains, q leaves.
-No colours are used with --no-color, where NO_COLOR is set, and where TERM is dumb.
+            "Keys: Tab, Left, Right: other page; Up, Down: select; ?: help; q: quit.
+Colours are not used with --no-color, if NO_COLOR is set, or if TERM is dumb.
 
-Exit status: 0, or 1 without a terminal or a host that has an address.",
+Exit status: 0, or 1 without a terminal or if the host has no address.",
         )
-        .arg(flag("ipv4", '4', "use IPv4 only").overrides_with("ipv6"))
-        .arg(flag("ipv6", '6', "use IPv6 only"))
+        .arg(flag("ipv4", '4', "Use IPv4 only").overrides_with("ipv6"))
+        .arg(flag("ipv6", '6', "Use IPv6 only"))
         .arg(
-            valued("authentication", 'a', "KEY", "sign with this key, to be told the restrictions")
+            valued("authentication", 'a', "KEY", "Sign with key number KEY, to read the restrictions")
                 .value_parser(value_parser!(u32).range(1..=65_535)),
         )
         .arg(
-            valued("interval", 'i', "SECONDS", "ask this often; 2 by default")
+            valued("interval", 'i', "SECONDS", "Query interval, default 2")
                 .value_parser(value_parser!(u64).range(1..=3600)),
         )
         .arg(
-            valued("keyfile", 'k', "FILE", "where the key is; /etc/ntp/keys by default")
+            valued("keyfile", 'k', "FILE", "Keys file, default /etc/ntp/keys")
                 .value_parser(value_parser!(PathBuf)),
         )
-        .arg(flag("numeric", 'n', "show addresses, not names"))
-        .arg(Arg::new("no-color").long("no-color").action(ArgAction::SetTrue).help("use no colours"))
-        .arg(Arg::new("host").value_name("HOST").help("whom to ask; localhost by default"))
+        .arg(flag("numeric", 'n', "Show addresses instead of names"))
+        .arg(Arg::new("no-color").long("no-color").action(ArgAction::SetTrue).help("Do not use colours"))
+        .arg(Arg::new("host").value_name("HOST").help("Host to query, default localhost"))
 }
 
 /// Runs it.
@@ -95,7 +95,7 @@ enum Event {
 
 fn run(matches: &ArgMatches) -> Result<(), String> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        return Err("this needs a terminal; rsntpq -p and rsntpq --json do not".to_owned());
+        return Err("not a terminal; use rsntpq -p or rsntpq --json instead".to_owned());
     }
     let settings = Settings {
         family: match (matches.get_flag("ipv4"), matches.get_flag("ipv6")) {

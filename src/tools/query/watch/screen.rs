@@ -74,7 +74,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &State, style: Style) {
         Page::Clients => clients::draw(frame, body, state, style),
         Page::Help => frame.render_widget(Paragraph::new(HELP), body),
     }
-    let keys = " Tab page   Up Down select   ? explain   q leave";
+    let keys = " Tab page   Up Down select   ? help   q quit";
     frame.render_widget(Paragraph::new(keys).style(Attributes::default().add_modifier(Modifier::DIM)), foot);
 }
 
@@ -116,12 +116,12 @@ fn heading(state: &State, style: Style, width: u16) -> Vec<Line<'static>> {
             size("rootdisp"),
         )));
     } else {
-        lines.push(Line::raw(" asking ..."));
+        lines.push(Line::raw(" querying ..."));
         lines.push(Line::raw(""));
     }
     lines.push(match (&state.trouble, &state.answers) {
         (Some(why), _) => {
-            let age = state.age().map(|age| format!(" (what is below is {age} s old)")).unwrap_or_default();
+            let age = state.age().map(|age| format!(" (data below is {age} s old)")).unwrap_or_default();
             Line::styled(format!(" {why}{age}"), style.colour(Color::Red).add_modifier(Modifier::BOLD))
         }
         (None, Some(answers)) => {
@@ -214,17 +214,17 @@ fn sparkline(frame: &mut Frame<'_>, area: Rect, state: &State, row: &Row, style:
     frame.render_widget(Sparkline::default().data(bars).max(8).bar_set(set), area);
 }
 
-/// What the tally means for this source.
+/// What the tally code says about this source.
 const fn meaning(selection: u16) -> &'static str {
     match selection {
-        1 => "its time contradicts the majority: not believed",
-        2 => "good, but there are enough better ones",
-        3 => "good, but further from the others than they are from one another",
-        4 => "one of those whose time is combined",
-        5 => "good, and kept in reserve",
-        6 => "the one that the clock follows",
-        7 => "the one that the clock follows, by pulses",
-        _ => "not used: see the flags",
+        1 => "contradicts the majority of the sources",
+        2 => "not needed, there are enough better sources",
+        3 => "discarded by the clustering algorithm",
+        4 => "combined into the system time",
+        5 => "used if better sources fail",
+        6 => "system peer, the clock is synchronized to it",
+        7 => "PPS peer, the clock is synchronized to its pulses",
+        _ => "not used, see the flags",
     }
 }
 
@@ -236,8 +236,9 @@ fn described(row: &Row, age: u64) -> Vec<Line<'static>> {
     let flags = if flags == 0 { "none".to_owned() } else { flash_names(flags).join(" ") };
     let dispersion = source.dispersion.map_or_else(|| "?".to_owned(), |ms| format!("{ms:.3} ms"));
     let age = i64::try_from(age).unwrap_or(0);
-    let heard =
-        row.when.map_or_else(|| "never heard".to_owned(), |when| format!("heard {} s ago", when + age));
+    let heard = row
+        .when
+        .map_or_else(|| "no response yet".to_owned(), |when| format!("last response {} s ago", when + age));
     vec![
         Line::raw(""),
         bold(format!(" {}  {address}  {heard}", row.name)),
@@ -257,19 +258,20 @@ fn described(row: &Row, age: u64) -> Vec<Line<'static>> {
 }
 
 const HELP: &str = "
- first column   * followed  + combined  # reserve  - outlier  x contradicts
- st             stratum; 16 is not synchronised
- poll next      seconds between polls, and to the next poll
- reach          the last eight polls, the newest at the right: # was answered
- offset delay   milliseconds: the source's clock against ours; the round trip
- jitter         milliseconds: how much the offset varies
- history        the offsets of the last answers, between least and greatest
+ tally          * system peer, + candidate, # backup, - outlier, x falseticker,
+                . excess, space reject, o PPS peer
+ st             stratum, 16: not synchronised
+ poll next      poll interval, and time to the next poll, in seconds
+ reach          the last eight polls, newest at the right: # response received
+ offset delay   offset of the source, and round-trip delay, in milliseconds
+ jitter         variation of the offset, in milliseconds
+ history        the last offsets, scaled from minimum to maximum
 
- Clients        who asked this server, the latest first; below them, what the
-                selected one is allowed, and by which line of ntp.conf: that,
-                a server tells with its control key only (start with -a KEY)
+ Clients        clients of this server, most recent first; below the list,
+                the restrictions of the selected client, and the restrict line
+                that applies (needs the control key: -a KEY)
 
- Any key goes back.";
+ Press any key to return.";
 
 #[cfg(test)]
 mod tests {
@@ -317,9 +319,9 @@ mod tests {
         for (line, expected) in lines.iter().zip(expected) {
             assert_eq!(line, expected);
         }
-        assert_eq!(lines[18], " ntp7.example.net  192.0.2.1  heard 3 s ago");
-        assert_eq!(lines[19], " sys.peer: the one that the clock follows");
-        assert_eq!(lines[23], " Tab page   Up Down select   ? explain   q leave");
+        assert_eq!(lines[18], " ntp7.example.net  192.0.2.1  last response 3 s ago");
+        assert_eq!(lines[19], " sys.peer: system peer, the clock is synchronized to it");
+        assert_eq!(lines[23], " Tab page   Up Down select   ? help   q quit");
     }
 
     #[test]
@@ -343,7 +345,7 @@ mod tests {
             clients: None,
         });
         let lines = picture(&state, PLAIN, 80, 24);
-        assert_eq!(lines[3], " Request timed out (what is below is 0 s old)");
+        assert_eq!(lines[3], " Request timed out (data below is 0 s old)");
         assert!(lines[5].starts_with(">* ntp7"));
     }
 
