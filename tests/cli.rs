@@ -266,3 +266,15 @@ fn explain_servers_and_ports() {
         assert!(port.contains(line), "{line}: {port}");
     }
 }
+
+#[test]
+fn explain_addresses_that_no_packet_has_by_that_name() {
+    let mapped = explained("mapped", "::ffff:10.199.255.77");
+    assert_eq!(mapped, explained("plain", "10.199.255.77"), "the kernel gives it to IPv4 sockets");
+    for nobody in ["224.0.1.1", "ff05::101", "0.0.0.0", "::", "255.255.255.255"] {
+        let text = explained("nobody", nobody);
+        assert!(text.contains("no client has this address") && !text.contains("may"), "{nobody}: {text}");
+    }
+    let own = explained("own", "127.0.0.1");
+    assert!(own.contains("127.0.0.1 from port 123") && own.contains("an address of this machine"), "{own}");
+}

@@ -7,9 +7,10 @@ use super::cli::Options;
 use super::{files, setup};
 use crate::config::model::{AccessFlags, Config, Family, Origin, Restrict, RestrictTarget, Target};
 use crate::core::access::{AccessList, Match};
+use crate::sys::interfaces;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 /// The port of NTP, for entries with `ntpport`.
@@ -35,8 +36,20 @@ pub fn run(address: IpAddr, file: &Path, out: &mut dyn Write, err: &mut dyn Writ
         return Ok(super::check::UNREADABLE);
     }
     let config = &loaded.setup.config;
+    // The kernel gives IPv4 packets to IPv4 sockets, whatever an administrator calls the client.
+    let address = address.to_canonical();
+    if address.is_multicast() || address.is_unspecified() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        writeln!(
+            out,
+            "{address}: no client has this address. Packets from it are dropped, whatever restrict lines say."
+        )?;
+        return Ok(super::check::CLEAN);
+    }
     let mut list = AccessList::build(&config.restrict);
     list.set_sources(&numeric_servers(config));
+    // What a machine without addresses would do, where they cannot be listed.
+    let own: Vec<IpAddr> = interfaces::list().unwrap_or_default().iter().map(|l| l.address.ip()).collect();
+    list.set_own_addresses(&own);
     let client = list.explain(SocketAddr::new(address, CLIENT_PORT));
     let server = list.explain(SocketAddr::new(address, NTP_PORT));
     let mut lines = Lines::default();
@@ -64,9 +77,14 @@ fn section(
     found: &Match<'_>,
 ) -> io::Result<()> {
     writeln!(out, "{address}{port}: the entry {} applies: {}.", entry(found), flags(found.flags))?;
-    if found.origins.is_empty() {
-        writeln!(out, "  No restrict line says it; without one everything is allowed.")?;
-    } else {
+    if found.origins.is_empty() && found.flags.is_empty() {
+        writeln!(out, "  No restrict line is about it; without one everything is allowed.")?;
+    } else if found.origins.is_empty() && found.added.is_empty() {
+        writeln!(
+            out,
+            "  It is an address of this machine: packets from it with port 123 are the daemon's own."
+        )?;
+    } else if !found.origins.is_empty() {
         writeln!(out, "  It comes from")?;
         for origin in found.origins {
             writeln!(out, "    {}", lines.show(origin))?;
@@ -118,8 +136,10 @@ fn remarks(out: &mut dyn Write, config: &Config, address: IpAddr, found: &Match<
                 .to_owned(),
         );
     }
-    if address.is_multicast() {
-        remarks.push("A multicast address is never a sender: such packets are always dropped.".to_owned());
+    if !config.interfaces.is_empty() {
+        remarks.push(
+            "The interface lines of the file decide at which addresses requests arrive at all.".to_owned(),
+        );
     }
     let is_our_server = numeric_servers(config).contains(&address);
     let deaf = AccessFlags::IGNORE.union(AccessFlags::NOSERVE);
