@@ -19,6 +19,7 @@ mod replay;
 #[path = "config/snapshots.rs"]
 mod snapshots;
 #[path = "config/strict.rs"]
+#[allow(dead_code)] // only the corpus test asks for the entries one a line
 mod strict;
 
 use proptest::collection::vec;

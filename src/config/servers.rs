@@ -251,11 +251,11 @@ pub(super) fn fudge(line: &mut Line<'_>) -> Result<((u8, u8), Vec<Found>), Dropp
 pub(super) fn is_this_machine(text: &[u8]) -> bool {
     const NAMES: [&str; 6] =
         ["localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback"];
-    let named = |name: &&str| name.as_bytes().eq_ignore_ascii_case(text.strip_suffix(b".").unwrap_or(text));
+    let bare = text.strip_suffix(b".").unwrap_or(text);
     match address(text) {
         Some(IpAddr::V4(v4)) if clock(v4).is_some() => false,
         Some(address) => address.to_canonical().is_loopback() || address.is_unspecified(),
-        None => NAMES.iter().any(|name| named(&name)),
+        None => NAMES.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(bare)),
     }
 }
 

@@ -146,7 +146,7 @@ fn in_effect(loaded: &Loaded) -> String {
     let (config, usable) = (&loaded.setup.config, loaded.usable);
     let unused = config.servers.len().saturating_sub(usable);
     let sources = match (usable, unused) {
-        (0, 0) | (_, 0) => counted(usable, "time source"),
+        (_, 0) => counted(usable, "time source"),
         (0, 1) => "no usable time source (the only one is not used)".to_owned(),
         (0, _) => format!("no usable time source (none of {unused} is used)"),
         _ => format!("{} ({unused} more cannot be used)", counted(usable, "time source")),

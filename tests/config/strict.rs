@@ -255,10 +255,10 @@ impl Entries {
     /// What a client may not do: the entry that sorts last of those that match counts.
     pub fn of_client(&self, client: IpAddr, port: u16) -> BTreeSet<String> {
         let (v6, address) = bits(client);
-        let matching = self.0.iter().filter(|((of_v6, net, mask, ntpport), _)| {
+        let mut matching = self.0.iter().filter(|((of_v6, net, mask, ntpport), _)| {
             *of_v6 == v6 && address & mask == *net && (!ntpport || port == 123)
         });
-        matching.last().map(|(_, flags)| flags.clone()).unwrap_or_default()
+        matching.next_back().map(|(_, flags)| flags.clone()).unwrap_or_default()
     }
 }
 
