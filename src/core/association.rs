@@ -12,6 +12,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 /// Polls without an answer after which a peer is asked less often (NTP_UNREACH).
 pub const UNREACH_BACKOFF: u32 = 10;
 
+/// The most events that an association counts (CTL_PEER_MAXEVENTS).
+const EVENTS_MAX: u8 = 15;
+
 /// The last header a server sent, as far as selection and ntpq need it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Header {
@@ -270,13 +273,16 @@ impl Association {
         first << 8 | u16::from(self.event_count) << 4 | u16::from(self.last_event)
     }
 
-    /// Counts an event as ntpd does and gives what the log needs.
+    /// Counts an event as ntpd does and gives what the log needs. ntpd 4.2.6 counts the different events of an
+    /// association: an event that repeats the last one begins the count again, and at 15 all others are ignored.
     pub fn note_event(&mut self, code: u8) -> Peer {
-        if self.last_event != code {
-            self.last_event = code;
+        if self.last_event == code {
             self.event_count = 0;
         }
-        self.event_count = (self.event_count + 1).min(15);
+        if self.event_count < EVENTS_MAX {
+            self.event_count += 1;
+            self.last_event = code;
+        }
         Peer { id: self.id, address: self.shown_address(), status: self.status() }
     }
 

@@ -5,7 +5,7 @@ use super::contract::{Now, Rx};
 use super::engine::Engine;
 use super::event::{Event, Kiss};
 use super::receive::Answer;
-use super::reject::Reject;
+use super::reject::{Reject, flash};
 use super::server::heard;
 use crate::config::model::AccessFlags;
 use crate::wire::{Header, Mode};
@@ -45,12 +45,13 @@ impl Engine {
             None => authenticity != Authenticity::Failed,
         };
         association.tally.received += 1;
+        let refused_before = association.flash & flash::AUTH != 0;
         let answer = association.receive(now, rx, &header, authentic, self.epoch, self.system.precision);
         if let Err(reason) = answer {
             association.tally.rejects(reason);
         }
         if answer == Err(Reject::Auth) {
-            if association.last_event != 12 {
+            if !refused_before {
                 let peer = association.note_event(12);
                 self.event(Event::BadAuth(peer));
             }

@@ -93,7 +93,7 @@ pub enum Event {
         /// When it expires, Unix time.
         expires: Option<i64>,
     },
-    /// The leap second file has expired, or will in so many whole days.
+    /// The leap second file expires in so many seconds, or has since.
     LeapFileOld(i64),
     /// An association was made; peer event 1 (mobilize).
     Mobilized(Peer),
@@ -378,13 +378,13 @@ impl Event {
                 let expires = expires.map_or_else(|| "never".to_owned(), date_stamp);
                 format!("leap second file: TAI-UTC {tai}, last leap {}, expires {expires}", date_stamp(*last))
             }
-            Self::LeapFileOld(days) if *days > 0 => {
-                format!("the leap second file expires in {}: get a new one", days_words(*days))
+            Self::LeapFileOld(left) if *left > 0 => {
+                format!("the leap second file expires in {}: get a new one", days_words(*left))
             }
-            Self::LeapFileOld(days) => format!(
+            Self::LeapFileOld(left) => format!(
                 "the leap second file expired {} ago: leap seconds are taken from the servers until there is \
                  a new one",
-                days_words(-days)
+                days_words(-left)
             ),
             _ => String::new(),
         }
@@ -411,8 +411,8 @@ fn peer_line(peer: &Peer, code: u8, name: &str) -> String {
     format!("{} {:04x} {:02x} {name}", peer.address, peer.status, code | 0x80)
 }
 
-fn days_words(days: i64) -> String {
-    match days {
+fn days_words(seconds: i64) -> String {
+    match seconds / 86_400 {
         0 => "less than a day".to_owned(),
         1 => "a day".to_owned(),
         days => format!("{days} days"),

@@ -15,8 +15,8 @@ use crate::units::{Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
 
 /// How often an old leap second file is told of.
 const DAY: Seconds = Seconds::new(86_400.0);
-/// Days before its expiry from which on a leap second file is told to be old.
-const LEAP_FILE_SOON: i64 = 28;
+/// Seconds before its expiry from which on a leap second file is reported as old: 28 days.
+const LEAP_FILE_SOON: i64 = 28 * 86_400;
 
 impl Engine {
     /// Selects the sources anew and acts on what they say.
@@ -265,10 +265,10 @@ impl Engine {
         let expires = self.setup.leap_table.as_ref().and_then(|table| table.expires);
         let told_today = self.leap_told.is_some_and(|told| now.mono.since(told) < DAY);
         let Some(expires) = expires.filter(|_| !told_today) else { return };
-        let days = (expires - now.wall.to_unix(PIVOT).0).div_euclid(86_400);
-        if days < LEAP_FILE_SOON {
+        let left = expires - now.wall.to_unix(PIVOT).0;
+        if left < LEAP_FILE_SOON {
             self.leap_told = Some(now.mono);
-            self.event(Event::LeapFileOld(days));
+            self.event(Event::LeapFileOld(left));
         }
     }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
+mod associations;
 mod bench;
 mod client;
 mod effects;
