@@ -159,8 +159,10 @@ pub struct Association {
     pub unreach: u32,
     /// Our poll exponent.
     pub poll: PollExponent,
-    /// The shortest exponent it allows us after RATE kisses.
-    pub rate_floor: PollExponent,
+    /// The shortest exponent it allows us, once it has sent a RATE kiss.
+    pub rate_floor: Option<PollExponent>,
+    /// Whether the last kiss changed that.
+    pub rate_news: bool,
     /// Packets still to send in the burst under way.
     pub burst: u8,
     /// Whether the burst at start has been spent.
@@ -220,7 +222,8 @@ impl Association {
             reach: 0,
             unreach: 0,
             poll,
-            rate_floor: PollExponent::MIN,
+            rate_floor: None,
+            rate_news: false,
             burst: 0,
             started: false,
             next_poll: first_poll,
@@ -340,7 +343,7 @@ impl Association {
 
     /// The poll exponent in force when the discipline asks for `wanted`.
     pub fn adapt_poll(&mut self, wanted: PollExponent) {
-        let low = self.config.minpoll.max(self.rate_floor.min(self.config.maxpoll));
+        let low = self.rate_floor.map_or(self.config.minpoll, |floor| floor.max(self.config.minpoll));
         self.poll = wanted.max(low).min(self.config.maxpoll.max(low));
     }
 }

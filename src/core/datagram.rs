@@ -62,7 +62,9 @@ impl Engine {
         match answer {
             Answer::Kissed(kiss) => {
                 let peer = association.note_event(if kiss == Kiss::Rate { 7 } else { 8 });
-                self.event(Event::KissObeyed(peer, kiss));
+                if kiss != Kiss::Rate || association.rate_news {
+                    self.event(Event::KissObeyed(peer, kiss));
+                }
                 self.update_clock(now);
             }
             Answer::Measured(sample, exchange) => {

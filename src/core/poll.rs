@@ -55,8 +55,7 @@ impl Association {
             if self.reach == 0 && self.unreach > UNREACH_BACKOFF {
                 // Nobody there: ask ever less often, down to maxpoll.
                 let slower = (self.unreach - UNREACH_BACKOFF).min(17) as u8;
-                self.poll = PollExponent::new(self.config.minpoll.get().saturating_add(slower))
-                    .min(self.config.maxpoll);
+                self.adapt_poll(PollExponent::new(self.config.minpoll.get().saturating_add(slower)));
             }
         }
         self.last_poll = Some(now);
@@ -90,7 +89,10 @@ impl Association {
         let was = self.reach;
         self.reach <<= 1;
         self.unreach = self.unreach.saturating_add(1);
-        if was == 0 {
+        if self.rate_floor.is_some() {
+            // It has asked us to be slower: no more bursts.
+            self.started = true;
+        } else if was == 0 {
             if self.config.iburst && self.unreach <= UNREACH_BACKOFF {
                 self.burst = BURST - 1;
             } else if !self.started {

@@ -9,6 +9,12 @@ use super::reject::{Reject, flash};
 use crate::units::{Leap, NtpTimestamp, PollExponent, Seconds, Stratum};
 use crate::wire::{Header, Mode};
 
+/// No kiss makes us poll less often than this, 1024 s, if `maxpoll` does not.
+const KISS_POLL_MAX: PollExponent = PollExponent::DEFAULT_MAX;
+
+/// How many poll intervals the next request waits after a RATE kiss.
+const KISS_PAUSE: f64 = 2.25;
+
 /// What an answer amounted to.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Answer {
@@ -114,17 +120,35 @@ impl Association {
                 return Err(Reject::Unsynchronised);
             }
         };
-        self.burst = 0;
+        let bursting = std::mem::take(&mut self.burst) > 0;
         if kiss == Kiss::Rate {
-            let slower = self.poll.get().max(header.poll.clamp(0, 17) as u8) + 1;
-            self.rate_floor = PollExponent::new(slower).min(self.config.maxpoll.max(self.config.minpoll));
-            self.adapt_poll(self.rate_floor);
+            self.slow_down(header.poll, bursting);
         } else {
             self.flash |= flash::DENIED;
             self.denied = true;
             self.reach = 0;
         }
         Ok(kiss)
+    }
+
+    /// A RATE kiss: the poll interval is at least what the server asks for, past `maxpoll` if need be, or a step longer
+    /// than the one that was too short. It stays so, and there are no more bursts.
+    fn slow_down(&mut self, asked: i8, bursting: bool) {
+        let asked = PollExponent::new(asked.clamp(0, 17) as u8);
+        let floor = if asked > self.poll || bursting {
+            asked.max(self.poll)
+        } else {
+            PollExponent::new(self.poll.get() + 1)
+        };
+        let most = KISS_POLL_MAX.max(self.config.maxpoll);
+        let floor = floor.min(most).max(self.rate_floor.unwrap_or(PollExponent::MIN));
+        self.rate_news = self.rate_floor != Some(floor);
+        self.rate_floor = Some(floor);
+        self.adapt_poll(floor);
+        if let Some(last) = self.last_poll {
+            // ntpd's bucket is full to its brim and a packet more: two intervals make room for the next request.
+            self.next_poll = self.next_poll.max(last + self.poll.interval() * KISS_PAUSE);
+        }
     }
 
     /// TEST3, TEST6 and TEST7: timestamps are there, the server is synchronised, the values make sense.

@@ -126,7 +126,7 @@ impl Engine {
             Verdict::Kiss => {
                 self.counters.kod_sent += 1;
                 self.counters.limited += 1;
-                kiss(&header, RefId::from_bytes(*b"RATE"))
+                Header { poll: self.least_poll(&header), ..kiss(&header, RefId::from_bytes(*b"RATE")) }
             }
             Verdict::Pass => {
                 earlier = client
@@ -175,6 +175,11 @@ impl Engine {
         Ok(flags)
     }
 
+    /// The poll exponent of a response: the request's, but not less than we allow (`discard average`), as in ntpd.
+    fn least_poll(&self, request: &Header) -> i8 {
+        request.poll.max(self.clients.average_poll())
+    }
+
     fn reply_to(
         &self,
         now: Now,
@@ -190,7 +195,7 @@ impl Engine {
             version: request.version,
             mode: if request.mode == Mode::SymmetricActive { Mode::SymmetricPassive } else { Mode::Server },
             stratum: system.stratum.to_wire(),
-            poll: request.poll,
+            poll: self.least_poll(request),
             precision: system.precision,
             root_delay: NtpShort::from_seconds(system.root_delay),
             root_dispersion: NtpShort::from_seconds(dispersion),

@@ -12,4 +12,5 @@ mod floods;
 mod headers;
 mod hostile;
 mod interleaved;
+mod kisses;
 mod server;

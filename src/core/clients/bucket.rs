@@ -29,6 +29,11 @@ impl Limits {
         Self { head: 1 << discard.average.min(17), minimum: 1 << discard.minimum.min(17) }
     }
 
+    /// The average spacing allowed, as a poll exponent.
+    pub(super) const fn average(&self) -> i8 {
+        self.head.trailing_zeros() as i8
+    }
+
     /// Judges a packet that came `interval` whole seconds after the one before; `leak` is the
     /// client's bucket. Runs for every packet, and counts where the flags say `limited`.
     pub(super) fn judge(&self, leak: &mut i32, interval: i64, flags: AccessFlags, mode: Mode) -> Verdict {

@@ -154,6 +154,12 @@ impl ClientTable {
         self.on = is_on(config);
     }
 
+    /// The average spacing of requests that is allowed, as a poll exponent.
+    #[must_use]
+    pub const fn average_poll(&self) -> i8 {
+        self.limits.average()
+    }
+
     fn set_discard(&mut self, discard: &Discard) {
         self.limits = Limits::new(discard);
         self.monitor = f64::from(discard.monitor.max(1));
