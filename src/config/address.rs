@@ -21,6 +21,16 @@ pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
     bare.parse::<Ipv6Addr>().ok().filter(|_| text.len() <= LONGEST).map(IpAddr::V6)
 }
 
+/// A link-local IPv6 address with its interface (`fe80::1%eth0`), without brackets. Only the machine that uses it knows the
+/// interface, and when it is there: such an address is looked up as a name is.
+pub(super) fn on_link(text: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(text).ok()?;
+    let bare = text.strip_prefix('[').map_or(text, |inner| inner.split(']').next().unwrap_or_default());
+    let (address, zone) = bare.split_once('%')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    (address.is_unicast_link_local() && !zone.is_empty()).then(|| bare.to_owned())
+}
+
 /// As [`address`], and what the C library takes for a number as well: `1`, `10.1`, `010.0.0.1` (octal),
 /// `0x7f.1`, unless IPv6 is asked for. Where that is not what it looks like, it is reported. `-4` and `-6`
 /// count for names only.
@@ -136,5 +146,11 @@ mod tests {
         }
         assert_eq!(address(format!("::1%{}", "x".repeat(LONGEST)).as_bytes()), None);
         assert_eq!(address(b"10.0.0.1%lo"), None);
+        for text in ["fe80::1%lo", "[fe80::1%lo]", "[fe80::1%lo]:123"] {
+            assert_eq!(on_link(text.as_bytes()).as_deref(), Some("fe80::1%lo"), "{text}");
+        }
+        for text in ["fe80::1", "fe80::1%", "[fe80::1%]", "2001:db8::1%lo", "10.0.0.1%lo", "host%lo"] {
+            assert_eq!(on_link(text.as_bytes()), None, "{text}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What can never be a host name, and what was probably meant.
 
-use super::address::address;
+use super::address::{address, on_link};
 use super::diagnostic::quote;
 use super::line::Advice;
 use std::net::Ipv4Addr;
@@ -18,7 +18,7 @@ pub(super) struct Fault {
 /// What is wrong with a text that is no address and will be looked up as a host name. Names are not changed by it:
 /// they are looked up all the same, as ntpd does, should the hosts file have such a one.
 pub(super) fn fault(text: &[u8]) -> Option<Fault> {
-    let expected = wrong(text)?;
+    let expected = wrong(text).filter(|_| on_link(text).is_none())?;
     let meant = meant(text).filter(|meant| {
         meant.as_bytes() != text && (address(meant.as_bytes()).is_some() || wrong(meant.as_bytes()).is_none())
     });

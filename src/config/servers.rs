@@ -1,7 +1,7 @@
 //! Associations: `server`, `pool`, `peer`, `broadcast`, `manycastclient`, NTPsec's `refclock`; and
 //! `fudge`, `unpeer`.
 
-use super::address::{address, is_hopeless, take_family, told_address};
+use super::address::{address, is_hopeless, on_link, take_family, told_address};
 use super::diagnostic::{Severity, quote};
 use super::findings::Spot;
 use super::hostname;
@@ -60,7 +60,7 @@ pub(super) fn association(
     let at = line.next_span();
     let text = line.text(command, "an address or a host name")?;
     let mut server = Server::new(kind_of(command), target(line, &text, at.clone(), family));
-    if matches!(server.target, Target::Name(_)) {
+    if matches!(server.target, Target::Name(_)) && on_link(&text).is_none() {
         server.family = family;
     }
     line.without_effect = unsupported(&server).is_some();
@@ -170,7 +170,7 @@ fn check_target(line: &mut Line<'_>, at: Range<usize>, server: &Server, name: &s
     let problem = match &server.target {
         _ if wrong && multicast => Some(("is a multicast address", "the address of one host")),
         _ if wrong => Some(("is the address of one host", "a multicast address")),
-        Target::Name(name) if is_hopeless(name.as_bytes()) => {
+        Target::Name(name) if is_hopeless(name.as_bytes()) && on_link(text).is_none() => {
             Some(("is no address", "an address without a port, or a host name"))
         }
         _ => None,
@@ -179,6 +179,12 @@ fn check_target(line: &mut Line<'_>, at: Range<usize>, server: &Server, name: &s
         let message = format!("{} {what}", quote(text));
         line.say(Severity::Error, at, message, Advice::expected(expected), "the line is ignored");
         return false;
+    }
+    if matches!(server.target, Target::Address(IpAddr::V6(v6)) if v6.is_unicast_link_local()) {
+        let message = format!("{} is an address of one link, and the link is missing", quote(text));
+        let text = String::from_utf8_lossy(text);
+        let advice = Advice::expected(&format!("the interface behind it, as in {text}%eth0"));
+        line.say(Severity::Warning, at.clone(), message, advice, "requests to it cannot be sent");
     }
     if let Target::Name(name) = &server.target
         && let Some(fault) = hostname::fault(text)
@@ -211,6 +217,9 @@ fn clock(address: Ipv4Addr) -> Option<(u8, u8)> {
 }
 
 fn target(line: &mut Line<'_>, text: &[u8], at: Range<usize>, family: Family) -> Target {
+    if let Some(name) = on_link(text) {
+        return Target::Name(name);
+    }
     match told_address(line, text, at, family) {
         Some(IpAddr::V4(v4)) if clock(v4).is_some() => match clock(v4) {
             Some((kind, unit)) if kind != 1 => Target::RefClock { kind, unit },

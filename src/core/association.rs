@@ -6,7 +6,7 @@ use super::filter::{Filter, PHI};
 use super::reject::{Reject, flash};
 use super::select::Selection;
 use crate::config::model::{Server, Target, Tos};
-use crate::units::{AssocId, Leap, MonoTime, NtpTimestamp, PollExponent, RefId, Seconds, Stratum};
+use crate::units::{AssocId, Host, Leap, MonoTime, NtpTimestamp, PollExponent, RefId, Seconds, Stratum};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Polls without an answer after which a peer is asked less often (NTP_UNREACH).
@@ -150,7 +150,11 @@ pub struct Association {
     /// Its configuration line.
     pub config: Server,
     /// Its address, once known. 127.127.1.U for the local clock.
-    pub address: Option<IpAddr>,
+    pub address: Option<Host>,
+    /// Addresses of its name that did not answer, before this one.
+    pub tried: Vec<Host>,
+    /// How often all of them did not.
+    pub rounds: u8,
     /// Which of our addresses its packets come to.
     pub local: Option<IpAddr>,
     /// Answers to the last eight polls, newest in the lowest bit.
@@ -209,7 +213,7 @@ impl Association {
     pub fn new(
         id: AssocId,
         config: Server,
-        address: Option<IpAddr>,
+        address: Option<Host>,
         estimator: Estimator,
         first_poll: MonoTime,
     ) -> Self {
@@ -218,6 +222,8 @@ impl Association {
         Self {
             id,
             address,
+            tried: Vec::new(),
+            rounds: 0,
             local: None,
             reach: 0,
             unreach: 0,
@@ -256,13 +262,13 @@ impl Association {
     /// Where requests go: the address with port 123.
     #[must_use]
     pub fn endpoint(&self) -> Option<SocketAddr> {
-        if self.is_local_clock() { None } else { self.address.map(|a| SocketAddr::new(a, 123)) }
+        if self.is_local_clock() { None } else { self.address.map(|a| a.at_port(123)) }
     }
 
     /// The address to show: 0.0.0.0 until a name is resolved.
     #[must_use]
-    pub fn shown_address(&self) -> IpAddr {
-        self.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+    pub fn shown_address(&self) -> Host {
+        self.address.unwrap_or(Host { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), scope: 0 })
     }
 
     /// The RFC 9327 peer status word.

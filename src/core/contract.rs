@@ -4,7 +4,7 @@ use super::discipline::{Drift, Record};
 use super::errand::{Brought, Errand, ErrandId};
 use super::event::Event;
 use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
-use crate::units::{Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
+use crate::units::{Host, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
 use std::net::{IpAddr, SocketAddr};
 
 /// The two clocks at one moment.
@@ -157,7 +157,7 @@ pub enum Input<'a> {
         /// Which.
         id: LookupId,
         /// The addresses, in the resolver's order, or why there are none.
-        result: Result<Vec<IpAddr>, LookupError>,
+        result: Result<Vec<Host>, LookupError>,
     },
     /// A clock command was performed.
     ClockDone(ClockReport),

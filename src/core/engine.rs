@@ -15,7 +15,7 @@ use super::names::Names;
 use super::reject::Counters;
 use super::statistics::Records;
 use super::system::System;
-use crate::config::model::{Config, Target};
+use crate::config::model::{Config, Server, Target};
 use crate::units::{AssocId, Leap, MonoTime, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -48,6 +48,8 @@ pub struct Engine {
     pub(super) associations: Vec<Association>,
     pub(super) next_id: u16,
     pub(super) names: Names,
+    /// Lines whose address another association has.
+    pub(super) duplicates: Vec<Server>,
     pub(super) access: AccessList,
     pub(super) clients: ClientTable,
     pub(super) keys: Keys,
@@ -103,6 +105,7 @@ impl Engine {
             rng,
             associations: Vec::new(),
             names: Names::default(),
+            duplicates: Vec::new(),
             interfaces: Vec::new(),
             leap: LeapWatch::default(),
             leap_told: None,
@@ -185,7 +188,7 @@ impl Engine {
 
     /// The associations: identifier, address once known, and what its line says.
     pub fn sources(&self) -> impl Iterator<Item = (AssocId, Option<IpAddr>, &Target)> {
-        self.associations.iter().map(|a| (a.id, a.address, &a.config.target))
+        self.associations.iter().map(|a| (a.id, a.address.map(|host| host.ip), &a.config.target))
     }
 
     /// The next thing to do; `None` when all is done. Drain it after every [`Engine::handle`].

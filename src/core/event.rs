@@ -4,8 +4,7 @@
 use super::contract::{ClockFailure, ExitReason};
 use super::interest::{Class, Kind};
 use super::leap::date_stamp;
-use crate::units::{AssocId, Leap, PollExponent, Ppm, Seconds, Stratum};
-use std::net::IpAddr;
+use crate::units::{AssocId, Host, Leap, PollExponent, Ppm, Seconds, Stratum};
 
 /// How urgent a log line is (syslog's levels).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -28,7 +27,7 @@ pub struct Peer {
     /// Its identifier.
     pub id: AssocId,
     /// Its address; 127.127.T.U for a clock.
-    pub address: IpAddr,
+    pub address: Host,
     /// Its mode-6 status word after the event.
     pub status: u16,
 }
@@ -64,7 +63,7 @@ pub enum Event {
     /// A new system peer; the log's `synchronized to ADDRESS, stratum N`.
     SynchronizedTo {
         /// Whom.
-        address: IpAddr,
+        address: Host,
         /// Its stratum.
         stratum: Stratum,
         /// Whether it is the local clock (`synchronized to LOCAL(0), stratum 10`).
@@ -120,8 +119,17 @@ pub enum Event {
         /// The name.
         name: String,
         /// The address in use.
-        address: IpAddr,
+        address: Host,
     },
+    /// A line or a name leads to an address that another association has.
+    DuplicateAddress {
+        /// The line's address or name.
+        name: String,
+        /// The address.
+        address: Host,
+    },
+    /// A line or a name leads to an address that is no server's.
+    InvalidAddress(Host),
     /// A name did not resolve; it is tried again.
     NameFailed {
         /// The name.
@@ -169,7 +177,9 @@ impl Event {
     #[must_use]
     pub fn level(&self) -> Level {
         match self {
-            Self::PanicStop(_) | Self::CannotSteer | Self::ClockFailed { .. } => Level::Error,
+            Self::PanicStop(_) | Self::CannotSteer | Self::ClockFailed { .. } | Self::InvalidAddress(_) => {
+                Level::Error
+            }
             Self::NameFailed { .. } | Self::NotSupported(_) | Self::BadAuth(_) | Self::LeapFileOld(_) => {
                 Level::Warning
             }
@@ -214,6 +224,8 @@ impl Event {
             | Self::LeapFileOld(_)
             | Self::NameResolved { .. }
             | Self::NameFailed { .. }
+            | Self::DuplicateAddress { .. }
+            | Self::InvalidAddress(_)
             | Self::CannotSteer
             | Self::ClockFailed { .. }
             | Self::Reloaded { .. }
@@ -337,6 +349,13 @@ impl Event {
             Self::LeapOccurred(leap) => format!("leap second: {}", leap_word(*leap)),
             Self::LeapFile { .. } | Self::LeapFileOld(_) => self.leap_file_text(),
             Self::NameResolved { name, address } => format!("resolved {name} to {address}"),
+            Self::DuplicateAddress { name, address } if *name == address.to_string() => {
+                format!("duplicate server {address} ignored")
+            }
+            Self::DuplicateAddress { name, address } => {
+                format!("duplicate server {name} ignored: its address {address} is already in use")
+            }
+            Self::InvalidAddress(address) => format!("attempt to configure invalid address {address}"),
             Self::NameFailed { name, reason, retry } => {
                 format!("cannot resolve {name}: {reason}; next attempt in {:.0} s", retry.get())
             }
@@ -454,7 +473,7 @@ mod tests {
     #[test]
     fn lines_that_people_search_for() {
         let to = |unit| Event::SynchronizedTo {
-            address: "192.0.2.1".parse().unwrap(),
+            address: Host::from(std::net::IpAddr::from([192, 0, 2, 1])),
             stratum: Stratum::new(2),
             local_unit: unit,
         };

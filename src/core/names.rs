@@ -48,6 +48,18 @@ impl Names {
         self.waiting.push(Lookup { id, name, family, purpose, failures: 0, due: Some(now) });
     }
 
+    /// Whether this association waits for an address.
+    #[must_use]
+    pub fn waits(&self, id: AssocId) -> bool {
+        self.waiting.iter().any(|l| matches!(l.purpose, Purpose::Association(other) if other == id))
+    }
+
+    /// The name with this id.
+    #[must_use]
+    pub fn find(&self, id: LookupId) -> Option<&Lookup> {
+        self.waiting.iter().find(|l| l.id == id)
+    }
+
     /// Drops the names that nobody wants any more.
     pub fn retain(&mut self, wanted: impl Fn(&Purpose) -> bool) {
         self.waiting.retain(|l| wanted(&l.purpose));

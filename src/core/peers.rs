@@ -7,7 +7,7 @@ use super::engine::Engine;
 use super::event::Event;
 use super::names::Purpose;
 use crate::config::model::{Kind, RestrictTarget, Server, Target};
-use crate::units::{AssocId, Leap, MonoTime, RefId, Seconds, Stratum};
+use crate::units::{AssocId, Host, Leap, MonoTime, RefId, Seconds, Stratum};
 use rand_chacha::rand_core::Rng;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -47,11 +47,17 @@ impl Engine {
         match (&server.kind, &server.target) {
             (Kind::Server, Target::LocalClock { unit }) => {
                 let address = IpAddr::V4(Ipv4Addr::new(127, 127, 1, *unit));
-                self.add_local_clock(now, server.clone(), address);
+                if self.is_free(address.into(), server.clone()) {
+                    self.add_local_clock(now, server, address.into());
+                }
             }
             (Kind::Server | Kind::Pool, Target::Address(address)) => {
-                let address = *address;
-                self.add_association(now, server, Some(address));
+                let host = Host::from(*address);
+                if host.is_no_server() {
+                    self.event(Event::InvalidAddress(host));
+                } else if self.is_free(host, server.clone()) {
+                    self.add_association(now, server, Some(host));
+                }
             }
             (Kind::Server | Kind::Pool, Target::Name(name)) => {
                 let (name, family) = (name.clone(), server.family);
@@ -65,7 +71,18 @@ impl Engine {
         }
     }
 
-    fn add_association(&mut self, now: Now, mut server: Server, address: Option<IpAddr>) -> AssocId {
+    /// Whether no association has this address yet: ntpd makes one association of an address, whatever the lines say.
+    /// Logs it, and remembers the line for the next reload.
+    fn is_free(&mut self, address: Host, server: Server) -> bool {
+        let free = self.associations.iter().all(|a| a.address != Some(address));
+        if !free {
+            self.event(Event::DuplicateAddress { name: target_words(&server.target), address });
+            self.duplicates.push(server);
+        }
+        free
+    }
+
+    fn add_association(&mut self, now: Now, mut server: Server, address: Option<Host>) -> AssocId {
         if self.setup.quit_after_set {
             server.iburst = true;
         }
@@ -80,7 +97,7 @@ impl Engine {
         id
     }
 
-    fn add_local_clock(&mut self, now: Now, server: Server, address: IpAddr) {
+    fn add_local_clock(&mut self, now: Now, server: Server, address: Host) {
         let id = self.new_id();
         let estimator = self.discipline.new_estimator();
         let mut association = Association::new(id, server, Some(address), estimator, now.mono);
@@ -138,38 +155,72 @@ impl Engine {
         }
     }
 
-    pub(super) fn name_answered(&mut self, now: Now, id: LookupId, result: Result<Vec<IpAddr>, LookupError>) {
+    pub(super) fn name_answered(&mut self, now: Now, id: LookupId, result: Result<Vec<Host>, LookupError>) {
         let reason = match result {
-            Ok(addresses) if !addresses.is_empty() => return self.name_resolved(now, id, &addresses),
-            Ok(_) => "no address of the wanted family".to_owned(),
+            Ok(hosts) => match self.name_resolved(now, id, hosts) {
+                Ok(()) => return,
+                Err(reason) => reason,
+            },
             Err(error) => error.text,
         };
-        if let Some((name, retry)) = self.names.failed(now.mono, id) {
+        // One that has an address goes on with it, and asks again in its time.
+        if let Some(Purpose::Association(wanting)) = self.names.find(id).map(|lookup| &lookup.purpose)
+            && self.associations.iter().any(|a| a.id == *wanting && a.address.is_some())
+        {
+            self.names.resolved(id);
+        } else if let Some((name, retry)) = self.names.failed(now.mono, id) {
             self.event(Event::NameFailed { name, reason, retry });
         }
     }
 
-    fn name_resolved(&mut self, now: Now, id: LookupId, addresses: &[IpAddr]) {
-        let Some(lookup) = self.names.resolved(id) else { return };
-        let fitting: Vec<IpAddr> = addresses.iter().copied().filter(|a| lookup.family.admits(*a)).collect();
-        match lookup.purpose {
-            Purpose::Restrict(line) => self.access.insert_resolved(&line, &fitting),
-            Purpose::Association(id) => self.give_address(now, id, &lookup.name, &fitting),
+    /// Takes the addresses of a name.
+    ///
+    /// # Errors
+    /// Why none of them can be used; the name goes on waiting.
+    fn name_resolved(&mut self, now: Now, id: LookupId, mut hosts: Vec<Host>) -> Result<(), String> {
+        let Some(lookup) = self.names.find(id) else { return Ok(()) };
+        let for_server = matches!(lookup.purpose, Purpose::Association(_));
+        hosts.retain(|host| lookup.family.admits(host.ip));
+        let Some(first) = hosts.first().copied() else {
+            return Err("no address of the wanted family".to_owned());
+        };
+        hosts.retain(|host| !(for_server && host.is_no_server()));
+        if hosts.is_empty() {
+            return Err(Event::InvalidAddress(first).text());
         }
+        let Some(lookup) = self.names.resolved(id) else { return Ok(()) };
+        match lookup.purpose {
+            Purpose::Restrict(line) => {
+                let addresses: Vec<IpAddr> = hosts.iter().map(|host| host.ip).collect();
+                self.access.insert_resolved(&line, &addresses);
+            }
+            Purpose::Association(id) => self.give_address(now, id, &lookup.name, &hosts),
+        }
+        Ok(())
     }
 
-    /// Gives an association the first address that no other one has; a pool takes more of them.
-    fn give_address(&mut self, now: Now, id: AssocId, name: &str, addresses: &[IpAddr]) {
-        let taken = |engine: &Self, address: &IpAddr| {
-            engine.associations.iter().any(|a| a.address == Some(*address) && a.id != id)
-        };
-        let free: Vec<IpAddr> = addresses.iter().copied().filter(|a| !taken(self, a)).collect();
-        let Some(address) = free.first().copied().or(addresses.first().copied()) else { return };
+    /// Gives an association the first address that no other one has; a pool takes more of them. Where others have all
+    /// of them, there is nothing left to ask.
+    fn give_address(&mut self, now: Now, id: AssocId, name: &str, hosts: &[Host]) {
+        let taken = |host: &Host| self.associations.iter().any(|a| a.address == Some(*host) && a.id != id);
+        let free: Vec<Host> = hosts.iter().copied().filter(|host| !taken(host)).collect();
         let delay = self.chance() * FIRST_POLLS;
-        let Some(association) = self.associations.iter_mut().find(|a| a.id == id) else { return };
-        association.address = Some(address);
-        association.next_poll = now.mono + Seconds::new(delay);
-        let config = association.config.clone();
+        let Some(index) = self.associations.iter().position(|a| a.id == id) else { return };
+        if self.associations[index].address.is_some() {
+            self.next_address(now, index, name, &free);
+            return;
+        }
+        let config = self.associations[index].config.clone();
+        let Some(address) = free.first().copied() else {
+            if let Some(address) = hosts.first().copied() {
+                self.event(Event::DuplicateAddress { name: name.to_owned(), address });
+            }
+            self.duplicates.push(config);
+            self.demobilize(id);
+            return;
+        };
+        self.associations[index].address = Some(address);
+        self.associations[index].next_poll = now.mono + Seconds::new(delay);
         self.event(Event::NameResolved { name: name.to_owned(), address });
         if config.kind == Kind::Pool {
             for more in free.into_iter().skip(1) {
@@ -182,6 +233,29 @@ impl Engine {
         self.sources_changed();
     }
 
+    /// The name of an association that gets no response has these free addresses now: another one than it has, and
+    /// one that was not tried in this round, if there is one.
+    fn next_address(&mut self, now: Now, index: usize, name: &str, free: &[Host]) {
+        let delay = self.chance() * FIRST_POLLS;
+        let estimator = self.discipline.new_estimator();
+        let association = &mut self.associations[index];
+        let Some(address) = association.choose_next(free) else { return };
+        association.move_to(address, estimator, now.mono + Seconds::new(delay));
+        self.event(Event::NameResolved { name: name.to_owned(), address });
+        self.sources_changed();
+    }
+
+    /// Has the name of an association that gets no response looked up again.
+    fn look_again(&mut self, now: Now, index: usize) {
+        let association = &self.associations[index];
+        if let Target::Name(name) = &association.config.target
+            && !self.names.waits(association.id)
+        {
+            let (name, family) = (name.clone(), association.config.family);
+            self.names.add(now.mono, name, family, Purpose::Association(association.id));
+        }
+    }
+
     /// Polls everybody who is due.
     pub(super) fn poll_all(&mut self, now: Now) {
         let wanted = self.discipline.poll(now.mono);
@@ -190,6 +264,9 @@ impl Engine {
             if self.associations[index].is_local_clock() {
                 self.poll_local_clock(now, index);
                 continue;
+            }
+            if self.associations[index].gives_up(now.mono) {
+                self.look_again(now, index);
             }
             let jitter = self.chance();
             let floor = self.system.floor();

@@ -2,7 +2,9 @@
 
 use super::association::{Association, Pending, UNREACH_BACKOFF};
 use super::contract::{Now, SendToken, Tx};
-use crate::units::{Leap, MonoTime, NtpShort, NtpTimestamp, PollExponent, RefId, Seconds};
+use super::discipline::Estimator;
+use crate::config::model::Target;
+use crate::units::{Host, Leap, MonoTime, NtpShort, NtpTimestamp, PollExponent, RefId, Seconds};
 use crate::wire::{Header, Mode, Version};
 
 /// Packets of an `iburst` or `burst` (NTP_BURST).
@@ -20,6 +22,11 @@ const SPREAD_FROM: PollExponent = PollExponent::new(6);
 /// Polls come up to this much later than the interval says, so that a crowd of clients that were
 /// started together drifts apart. Never earlier: the interval is a promise to the server.
 const SPREAD: f64 = 0.1;
+
+/// Polls without an answer after which a server that did answer has its name looked up again.
+const LOST_POLLS: u32 = 8;
+/// Most doublings of the polls that an address gets.
+const MAX_ROUNDS: u8 = 5;
 
 /// What the poll process did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -68,6 +75,45 @@ impl Association {
             now + Seconds::new(interval * (1.0 + SPREAD * jitter))
         };
         polled
+    }
+
+    /// Whether a name's next address is to be tried: this one never answered a first poll with its burst, or none of the
+    /// last polls; each time that all of them have been tried in vain, it takes twice as many.
+    #[must_use]
+    pub fn gives_up(&self, now: MonoTime) -> bool {
+        let polls = if self.last_answer.is_some() { LOST_POLLS } else { 1 << self.rounds.min(MAX_ROUNDS) };
+        self.reach == 0
+            && self.unreach >= polls
+            && self.burst == 0
+            && !self.denied
+            && now >= self.next_poll
+            && matches!(self.config.target, Target::Name(_))
+    }
+
+    /// Which of `free` to ask instead of the present address, if there is another one.
+    pub fn choose_next(&mut self, free: &[Host]) -> Option<Host> {
+        let present = self.address?;
+        self.tried.push(present);
+        let others = || free.iter().copied().filter(|host| *host != present);
+        let next = others().find(|host| !self.tried.contains(host));
+        if next.is_none() {
+            self.tried.clear();
+            self.rounds = self.rounds.saturating_add(1);
+        }
+        next.or_else(|| others().next())
+    }
+
+    /// Begins anew with another address of its name.
+    pub fn move_to(&mut self, address: Host, estimator: Estimator, first_poll: MonoTime) {
+        let fresh = Self::new(self.id, self.config.clone(), Some(address), estimator, first_poll);
+        *self = Self {
+            tried: std::mem::take(&mut self.tried),
+            rounds: self.rounds,
+            event_count: self.event_count,
+            last_event: self.last_event,
+            tally: self.tally,
+            ..fresh
+        };
     }
 
     /// A sample raised a doubt, its own or another source's: the next poll comes as soon as minpoll allows.

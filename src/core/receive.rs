@@ -81,6 +81,8 @@ impl Association {
         self.local = Some(rx.to);
         self.received = rx.received;
         self.last_answer = Some(now.mono);
+        self.tried.clear();
+        self.rounds = 0;
         self.note_header(header);
         if pending.epoch != epoch {
             return Err(Reject::Bogus);

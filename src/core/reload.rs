@@ -21,9 +21,12 @@ impl Engine {
             .filter(|a| !wanted.iter().any(|w| same_association(w, &a.config)))
             .map(|a| a.id)
             .collect();
+        // While nothing goes, a line whose address another one has still has nothing to ask.
+        self.duplicates.retain(|d| gone.is_empty() && wanted.contains(d));
         let added: Vec<Server> = wanted
             .iter()
             .filter(|w| !self.associations.iter().any(|a| same_association(w, &a.config)))
+            .filter(|w| !self.duplicates.contains(w))
             .cloned()
             .collect();
         for association in &mut self.associations {

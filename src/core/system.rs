@@ -99,7 +99,7 @@ impl System {
         self.refid = if self.stratum.get() == 1 {
             peer.header.refid
         } else {
-            peer.address.map_or(RefId::INIT, refid_of)
+            peer.address.map_or(RefId::INIT, |host| refid_of(host.ip))
         };
         self.reftime = wall;
         self.updated = now;

@@ -6,11 +6,12 @@
 
 use crate::config::model::Family;
 use crate::core::contract::{LookupError, LookupId};
+use crate::units::Host;
 use nix::sys::signal::SigSet;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -22,9 +23,9 @@ const QUEUE_MAX: usize = 256;
 pub const ADDRESSES_MAX: usize = 32;
 
 /// How a lookup ends.
-pub type Answer = Result<Vec<IpAddr>, LookupError>;
+pub type Answer = Result<Vec<Host>, LookupError>;
 
-type Lookup = dyn Fn(&str) -> io::Result<Vec<IpAddr>> + Send + Sync;
+type Lookup = dyn Fn(&str) -> io::Result<Vec<Host>> + Send + Sync;
 type Wake = dyn Fn() + Send;
 
 /// The worker threads and what they share with the loop.
@@ -145,20 +146,20 @@ fn work(shared: &Shared) {
     }
 }
 
-fn system_lookup(name: &str) -> io::Result<Vec<IpAddr>> {
-    Ok((name, 123).to_socket_addrs()?.map(|address| address.ip()).collect())
+fn system_lookup(name: &str) -> io::Result<Vec<Host>> {
+    Ok((name, 123).to_socket_addrs()?.map(Host::from).collect())
 }
 
 /// Of the family asked for, each once, not too many; an empty answer is an error.
-fn tidy(found: io::Result<Vec<IpAddr>>, family: Family) -> Answer {
+fn tidy(found: io::Result<Vec<Host>>, family: Family) -> Answer {
     let found = found.map_err(|why| {
         let text = why.to_string();
         // Rust's preface says nothing that the log line does not.
         let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(&text);
         LookupError { text: text.to_owned() }
     })?;
-    let mut kept: Vec<IpAddr> = Vec::new();
-    for address in found.into_iter().filter(|address| family.admits(*address)) {
+    let mut kept: Vec<Host> = Vec::new();
+    for address in found.into_iter().filter(|address| family.admits(address.ip)) {
         if kept.len() < ADDRESSES_MAX && !kept.contains(&address) {
             kept.push(address);
         }
@@ -177,9 +178,13 @@ fn tidy(found: io::Result<Vec<IpAddr>>, family: Family) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
     use std::sync::mpsc::{Receiver, channel};
     use std::time::Duration;
+
+    fn localhost() -> Host {
+        IpAddr::V4(Ipv4Addr::LOCALHOST).into()
+    }
 
     fn started(lookup: Box<Lookup>) -> (Resolver, Receiver<()>) {
         let (sender, receiver) = channel();
@@ -204,7 +209,7 @@ mod tests {
     fn the_system_is_asked() {
         let (mut resolver, woken) = started(Box::new(system_lookup));
         resolver.request(LookupId(1), "127.0.0.1".to_owned(), Family::Any);
-        assert_eq!(next(&mut resolver, &woken), (LookupId(1), Ok(vec![Ipv4Addr::LOCALHOST.into()])));
+        assert_eq!(next(&mut resolver, &woken), (LookupId(1), Ok(vec![localhost()])));
         resolver.request(LookupId(2), "a\0b".to_owned(), Family::Any);
         assert!(next(&mut resolver, &woken).1.is_err());
         assert_eq!(resolver.poll(), None);
@@ -218,7 +223,7 @@ mod tests {
             if name == "hangs" {
                 let _ = gate.lock().unwrap().recv();
             }
-            Ok(vec![Ipv4Addr::LOCALHOST.into()])
+            Ok(vec![localhost()])
         }));
         resolver.request(LookupId(1), "hangs".to_owned(), Family::Any);
         for n in 2..20 {
@@ -238,7 +243,7 @@ mod tests {
         let gate = Mutex::new(gate);
         let (mut resolver, woken) = started(Box::new(move |_| {
             let _ = gate.lock().unwrap().recv();
-            Ok(vec![Ipv4Addr::LOCALHOST.into()])
+            Ok(vec![localhost()])
         }));
         let total = QUEUE_MAX as u64 + 100;
         for n in 0..total {
@@ -254,8 +259,8 @@ mod tests {
 
     #[test]
     fn answers_are_of_the_family_without_repeats_and_bounded() {
-        let v4 = |n: u32| IpAddr::V4(Ipv4Addr::from_bits(n));
-        let v6 = IpAddr::V6(Ipv6Addr::LOCALHOST);
+        let v4 = |n: u32| Host::from(IpAddr::V4(Ipv4Addr::from_bits(n)));
+        let v6 = Host::from(IpAddr::V6(Ipv6Addr::LOCALHOST));
         let many = |_: ()| Ok(vec![v4(1), v6, v4(1), v4(2)]);
         assert_eq!(tidy(many(()), Family::Any), Ok(vec![v4(1), v6, v4(2)]));
         assert_eq!(tidy(many(()), Family::V6), Ok(vec![v6]));

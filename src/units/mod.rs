@@ -1,11 +1,13 @@
 //! The quantities every layer speaks in. Values only: nothing here reads a clock.
 
+mod host;
 mod identity;
 mod kernel;
 mod mono;
 mod seconds;
 mod timestamp;
 
+pub use host::Host;
 pub use identity::{AssocId, KeyId, Leap, PollExponent, RefId, Stratum};
 pub use kernel::{KernelClock, Pps};
 pub use mono::MonoTime;

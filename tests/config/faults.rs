@@ -1,7 +1,7 @@
 //! Faults that were found by use, each with its number: the smallest input that showed it, and its kind.
 
 use super::{read, restricts, servers};
-use rsntpd::config::model::RestrictTarget;
+use rsntpd::config::model::{Family, RestrictTarget, Target};
 use rsntpd::config::{Diagnostic, Severity, print};
 use rsntpd::core::access::AccessList;
 use std::net::IpAddr;
@@ -254,4 +254,25 @@ fn b12_unpeer_and_fudge_take_a_family() {
     }
     let config = read("server 127.127.1.1\nfudge -4 127.127.1.1 stratum 7").config;
     assert_eq!(config.servers[0].fudge.stratum.unwrap().get(), 7);
+}
+
+#[test]
+fn a7_a_link_local_server_with_its_interface_is_a_name_that_the_resolver_knows() {
+    for (line, name) in [
+        ("server fe80::1%eth0", "fe80::1%eth0"),
+        ("server [fe80::1%eth0] iburst", "fe80::1%eth0"),
+        ("server -4 fe80::1%2", "fe80::1%2"),
+        ("pool \"fe80::abcd%br-lan.7\"", "fe80::abcd%br-lan.7"),
+    ] {
+        let parsed = read(line);
+        assert_eq!(said(line), [""; 0], "{line}");
+        let server = &parsed.config.servers[0];
+        assert_eq!(server.target, Target::Name(name.to_owned()), "{line}");
+        assert_eq!(server.family, Family::Any, "{line}");
+        // Printed as it is read.
+        let printed = String::from_utf8(print(&parsed.config)).unwrap();
+        assert_eq!(read(&printed).config.servers[0].target, server.target, "{printed}");
+    }
+    assert!(said("server fe80::1")[0].contains("the interface behind it, as in fe80::1%eth0"));
+    assert!(said("server 2001:db8::1%eth0")[0].contains("the zone of"));
 }

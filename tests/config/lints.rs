@@ -330,10 +330,16 @@ fn c9_what_is_no_server_is_not_said_to_be_unheard() {
 }
 
 #[test]
+fn a8_addresses_that_ntpd_refuses_for_servers_are_reported() {
+    for address in ["127.0.0.2", "127.0.1.1", "127.1.0.1", "127.1.1.1"] {
+        let said = only(&format!("server {address}\n"));
+        assert!(said.contains("ntpd refuses such an address") && said.contains("127.127.1.0"), "{said}");
+    }
+}
+
+#[test]
 fn c11_a_server_line_for_this_machine_is_told() {
-    for name in
-        ["127.0.0.1", "::1", "localhost", "LOCALHOST", "localhost.localdomain", "0.0.0.0", "127.1.1.1"]
-    {
+    for name in ["127.0.0.1", "::1", "localhost", "LOCALHOST", "localhost.localdomain", "0.0.0.0"] {
         let said = only(&format!("server {name}\n"));
         assert!(said.contains("polls itself") && said.contains("127.127.1.0"), "{name}: {said}");
     }

@@ -58,7 +58,10 @@ fn configuration_needs_the_control_key_and_changes_only_what_differs() {
     assert_eq!(datagrams[0], signed);
     let after = desk.associations();
     assert_eq!((after.len(), &after[..2]), (3, &before[..]));
-    assert_eq!(desk.bench.happened(|e| matches!(e, Event::Mobilized(p) if p.address == ip("192.0.2.5"))), 1);
+    assert_eq!(
+        desk.bench.happened(|e| matches!(e, Event::Mobilized(p) if p.address == ip("192.0.2.5").into())),
+        1
+    );
     desk.asked(&sign(ask(8, 0, "unpeer 192.0.2.5"), CONTROL_KEY));
     assert_eq!(desk.associations(), before);
     desk.asked(&sign(ask(8, 0, "restrict 10.0.0.7 noquery"), CONTROL_KEY));

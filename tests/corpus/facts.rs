@@ -132,6 +132,8 @@ fn server(server: &Server) -> String {
     };
     let target = match &server.target {
         Target::Address(address) => address.to_string(),
+        // An address with its link, which the reader of the dump leaves out.
+        Target::Name(name) if name.contains(':') => name.split('%').next().unwrap_or_default().to_owned(),
         Target::Name(name) => format!("{family}{name}"),
         Target::LocalClock { unit } => format!("127.127.1.{unit}"),
         Target::RefClock { kind, unit } => format!("127.127.{kind}.{unit}"),

@@ -207,7 +207,10 @@ fn names_are_asked_for_again_and_hold_nobody_up() {
     bench.run_served(30.0);
     assert_eq!(bench.variable(None, "stratum"), "2");
     let again = id(&bench).unwrap();
-    bench.input(Input::Resolved { id: again, result: Ok(vec![ip("192.0.2.1"), ip("192.0.2.9")]) });
+    bench.input(Input::Resolved {
+        id: again,
+        result: Ok(vec![ip("192.0.2.1").into(), ip("192.0.2.9").into()]),
+    });
     bench.run_served(60.0);
     assert_eq!(
         bench.variable(Some(0), "srcadr"),

@@ -13,4 +13,5 @@ mod headers;
 mod hostile;
 mod interleaved;
 mod kisses;
+mod names;
 mod server;

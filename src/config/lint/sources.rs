@@ -6,6 +6,7 @@ use crate::config::findings::Spot;
 use crate::config::hostname;
 use crate::config::model::{AccessFlags, Config, Family, Kind, Origin, RestrictTarget, Server, Target};
 use crate::config::servers::{is_this_machine, unsupported};
+use crate::units::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -146,9 +147,15 @@ impl Lint<'_> {
             return false;
         }
         let message = format!("{name} is this machine itself");
-        let effect = "it polls itself and is never synchronized to that; the LOCAL clock is \
-                      server 127.127.1.0 with fudge 127.127.1.0 stratum 10";
-        self.say(Severity::Warning, spot, message, effect.to_owned());
+        let refused = matches!(server.target, Target::Address(a) if Host::from(a).is_no_server());
+        let what = if refused {
+            "it is not used, as ntpd refuses such an address"
+        } else {
+            "it polls itself and is never synchronized to that"
+        };
+        let effect =
+            format!("{what}; the LOCAL clock is server 127.127.1.0 with fudge 127.127.1.0 stratum 10");
+        self.say(Severity::Warning, spot, message, effect);
         true
     }
 

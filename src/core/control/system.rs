@@ -115,7 +115,7 @@ fn peer<'a>(s: &Scene<'a>) -> Option<&'a Association> {
 }
 
 fn peer_address(s: &Scene<'_>) -> SocketAddr {
-    peer(s).map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |a| SocketAddr::new(a.shown_address(), 123))
+    peer(s).map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |a| a.shown_address().at_port(123))
 }
 
 /// The next leap second, else the last one that the file knows of.
