@@ -203,6 +203,8 @@ pub struct Association {
     pub last_event: u8,
     /// What came of its packets, for ntpq.
     pub tally: Tally,
+    /// Whether requests carry a digest longer than 20 octets as it is.
+    pub whole_mac: bool,
     /// The version it is asked in: ours, lowered for servers that know no better.
     pub version: u8,
 }
@@ -248,6 +250,7 @@ impl Association {
             event_count: 0,
             last_event: 0,
             tally: Tally::new(first_poll),
+            whole_mac: false,
             version,
             config,
         }

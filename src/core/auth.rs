@@ -152,12 +152,17 @@ impl Keys {
         })
     }
 
-    /// Appends the code to a packet of ours, cut to 20 octets; without that key nothing is appended
+    /// Appends the MAC to a packet of ours, its digest cut to 20 octets; without that key nothing is appended
     /// and the answer is false.
     pub fn sign(&mut self, key: KeyId, packet: &mut Vec<u8>) -> bool {
+        self.sign_as(key, false, packet)
+    }
+
+    /// The same, the digest `whole` or cut.
+    pub fn sign_as(&mut self, key: KeyId, whole: bool, packet: &mut Vec<u8>) -> bool {
         let Some(code) = self.make(key, packet) else { return false };
         packet.extend(key.0.to_be_bytes());
-        packet.extend(code.cut());
+        packet.extend(if whole { code.whole() } else { code.cut() });
         true
     }
 

@@ -300,12 +300,14 @@ impl Engine {
     fn send_request(&mut self, now: Now, index: usize) {
         let cookie = self.rng.next_u64();
         self.next_token += 1;
-        let request = self.associations[index].request(now, cookie, self.next_token, self.epoch);
-        let Some(mut tx) = request else { return };
+        let association = &mut self.associations[index];
+        association.choose_mac();
+        let Some(mut tx) = association.request(now, cookie, self.next_token, self.epoch) else { return };
         let association = &mut self.associations[index];
         association.tally.sends(now.mono, association.config.minpoll);
         if let Some(key) = self.associations[index].config.key {
-            self.keys.sign(key, &mut tx.data);
+            let whole = self.associations[index].whole_mac;
+            self.keys.sign_as(key, whole, &mut tx.data);
         }
         self.outputs.push_back(Output::Send(tx));
     }

@@ -151,6 +151,14 @@ impl Association {
         was != 0 && self.reach == 0
     }
 
+    /// In packets of versions before 4, chronyd wants digests of more than 20 octets whole and ntpd wants them cut to 20;
+    /// neither responds to the other. While there is no response, one is tried after the other.
+    pub fn choose_mac(&mut self) {
+        if self.version < 4 && self.config.key.is_some() && self.reach == 0 && self.pending.is_some() {
+            self.whole_mac = !self.whole_mac;
+        }
+    }
+
     /// The request to send now. The transmit timestamp is a random cookie: nobody can forge an
     /// answer without having seen it, and it tells nothing of our clock.
     pub fn request(&mut self, now: Now, cookie: u64, token: u64, epoch: u32) -> Option<Tx> {

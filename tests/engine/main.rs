@@ -13,5 +13,6 @@ mod headers;
 mod hostile;
 mod interleaved;
 mod kisses;
+mod macs;
 mod names;
 mod server;
