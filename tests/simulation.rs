@@ -314,3 +314,74 @@ fn a_timer_that_comes_early_or_twice_is_harmless() {
     let pace = world.hosts[0].sent;
     assert!(pace < 25, "{pace} requests in 650 s");
 }
+
+/// A host with `-g` or without, whose clock shows `shown` (Unix time) at a true time of `truth`.
+fn start_in_the_wrong_year(truth: i64, shown: i64, lenient: bool, panic: f64) -> World {
+    let mut world = World::new(truth);
+    let line =
+        Server { iburst: true, ..Server::new(Kind::Server, Target::Address("192.0.2.1".parse().unwrap())) };
+    world.servers.push(TrueServer::new("192.0.2.1"));
+    world.connect(CLIENT, "192.0.2.1", Link::even(0.01, Queue::Exponential(0.001), Dice::new(4, 9)));
+    let clock = Clock::new(truth, (shown - truth) as f64 + 0.01, 10e-6, 1e-9, Dice::new(4, 1));
+    let mut config = Config { servers: vec![line], ..Config::default() };
+    config.tinker.panic = Seconds::new(panic);
+    let setup = Setup { config, allow_panic_once: lenient, ..Setup::default() };
+    world.add_host(CLIENT, clock, setup, None, &mut Dice::new(4, 2));
+    world
+}
+
+#[test]
+fn f7_e11_a_clock_that_is_decades_or_eras_off_is_right_within_five_seconds() {
+    let year = |year: i64| (year - 1970) * 31_556_952;
+    let era = 1i64 << 32;
+    // True time and what the clock shows: a dead battery (1970, 2000) before and after 2036, clocks before 1970, clocks
+    // more than 68 years ahead, and clocks that are whole eras off, which no timestamp shows.
+    for (truth, shown) in [
+        (year(2026), 0),
+        (year(2026), year(1901)),
+        (year(2026), year(2095)),
+        (year(2026), year(2111)),
+        (year(2040), 0),
+        (year(2040), -86_400),
+        (year(2040), year(2000)),
+        (year(2040), year(1925)),
+        (year(2100), 0),
+        (year(2100), year(2026)),
+        (year(1990), year(2070)),
+        (year(2026), year(2026) - era),
+        (year(2026), year(2026) + era),
+        (year(2040), year(2040) - era),
+        (year(2040), year(2040) - era + 3),
+        (year(2040), year(2040) + 2 * era - 500_000),
+    ] {
+        for (lenient, panic) in [(true, 1000.0), (false, 0.0)] {
+            let mut world = start_in_the_wrong_year(truth, shown, lenient, panic);
+            world.run(5.0);
+            let offset = world.hosts[0].clock.offset;
+            assert!(offset.abs() < 0.1, "{truth} {shown}: {offset}");
+            world.run(600.0);
+            assert!(
+                world.hosts[0].clock.offset.abs() < 2e-3,
+                "{truth} {shown}: {}",
+                world.hosts[0].clock.offset
+            );
+            assert_eq!(world.hosts[0].exit, None);
+            let told = world.hosts[0].events.iter().find_map(|(_, e)| match e {
+                Event::TimeReset(by) => Some(by.get()),
+                _ => None,
+            });
+            let told = told.unwrap();
+            assert!((told - (truth - shown) as f64).abs() < 1.0, "{truth} {shown}: time reset {told}");
+        }
+    }
+}
+
+#[test]
+fn f7_without_g_a_clock_that_is_decades_or_eras_off_stops_the_daemon() {
+    for shown in [0, 2_208_988_800 - (1 << 32), 2_208_988_800 + (1 << 32)] {
+        let mut world = start_in_the_wrong_year(2_208_988_800, shown, false, 1000.0);
+        world.run(20.0);
+        assert_eq!(world.hosts[0].exit, Some(ExitReason::Panic), "{shown}");
+        assert!((world.hosts[0].clock.unix() - shown).abs() < 60, "the clock is left alone");
+    }
+}

@@ -96,7 +96,8 @@ pub enum ClockCommand {
         /// What an earlier one should have left: another value means that this kernel works otherwise.
         left: i32,
     },
-    /// Move the wall clock at once; drops what slews have left.
+    /// Move the wall clock at once, and on by whole eras to a time within 68 years of [`crate::units::PIVOT`]; drops what
+    /// slews have left.
     Step(Seconds),
     /// Tell the kernel how good the clock is.
     Status(KernelStatus),
@@ -161,6 +162,9 @@ pub enum Input<'a> {
     },
     /// A clock command was performed.
     ClockDone(ClockReport),
+    /// The wall clock shows a time that so many eras of 2^32 s would have to be added to, to lie within 68 years of
+    /// [`crate::units::PIVOT`]: no NTP timestamp shows that. Steps of the clock see to it by themselves.
+    WrongEra(i64),
     /// The machine's addresses are now these.
     Interfaces(Vec<Interface>),
     /// The configuration is now this one.

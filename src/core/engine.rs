@@ -10,13 +10,13 @@ use super::contract::{
 use super::control::Desk;
 use super::discipline::{Discipline, Drift};
 use super::event::Event;
-use super::leap::{LeapWatch, PIVOT};
+use super::leap::LeapWatch;
 use super::names::Names;
 use super::reject::Counters;
 use super::statistics::Records;
 use super::system::System;
 use crate::config::model::{Config, Server, Target};
-use crate::units::{AssocId, Leap, MonoTime, Ppm, Seconds};
+use crate::units::{AssocId, Leap, MonoTime, PIVOT, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::collections::VecDeque;
@@ -67,6 +67,8 @@ pub struct Engine {
     pub(super) started: MonoTime,
     /// Steps of the clock so far: exchanges across a step measure nothing.
     pub(super) epoch: u32,
+    /// By how many eras the wall clock is behind.
+    pub(super) eras_off: i64,
     pub(super) next_token: u64,
     next_slew: Option<MonoTime>,
     turns: super::discipline::Turns,
@@ -115,6 +117,7 @@ impl Engine {
             moment: now,
             started: now.mono,
             epoch: 0,
+            eras_off: 0,
             next_token: 0,
             next_slew: None,
             turns: super::discipline::Turns::default(),
@@ -168,6 +171,7 @@ impl Engine {
             Input::Timer => {}
             Input::Resolved { id, result } => self.name_answered(now, id, result),
             Input::ClockDone(report) => self.clock_done(now, report),
+            Input::WrongEra(eras) => self.eras_off = eras,
             Input::Interfaces(interfaces) => self.set_interfaces(interfaces),
             Input::Reload(setup) => self.reload(now, *setup),
             Input::LeapSeconds(table) => {

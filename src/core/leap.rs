@@ -9,9 +9,6 @@
 use crate::config::model::LeapTable;
 use crate::units::{Leap, NtpTimestamp};
 
-/// A Unix time within 68 years of which wall clock readings are taken to lie: 2026-01-01.
-pub const PIVOT: i64 = 1_767_225_600;
-
 /// Seconds of a day.
 const DAY: i64 = 86_400;
 

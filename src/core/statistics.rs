@@ -7,11 +7,10 @@ use super::association::Association;
 use super::contract::{Now, Output, StatLine};
 use super::engine::Engine;
 use super::event::Event;
-use super::leap::PIVOT;
 use super::receive::Exchange;
 use super::reject::Counters;
 use crate::config::model::StatKind;
-use crate::units::{MonoTime, NtpTimestamp, Seconds};
+use crate::units::{MonoTime, NtpTimestamp, PIVOT, Seconds};
 use std::fmt::Write as _;
 
 /// The day number of 1970-01-01 in the Modified Julian calendar.

@@ -6,12 +6,12 @@ use super::contract::{ClockCommand, ExitReason, KernelStatus, Now, Output};
 use super::discipline::{Combined, Estimate, Verdict};
 use super::engine::Engine;
 use super::event::Event;
-use super::leap::{Change, PIVOT};
+use super::leap::Change;
 use super::peers::START_PATIENCE;
 use super::select::{Candidate, Limits, Selection, select};
 use super::system::refid_of;
 use crate::config::model::Target;
-use crate::units::{Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
+use crate::units::{ERA, Leap, MonoTime, NtpTimestamp, PIVOT, PollExponent, Ppm, Seconds};
 
 /// How often an old leap second file is told of.
 const DAY: Seconds = Seconds::new(86_400.0);
@@ -32,10 +32,14 @@ impl Engine {
         let chosen = self.system_peer_among(&survivors, first);
         self.mark(&survivors, chosen);
         let Some(combined) = self.combine(now, &survivors, chosen) else { return };
+        if self.panics_at_era() {
+            return;
+        }
         let tinker = self.setup.config.tinker;
         let mut now = now;
         match self.discipline.update(now, combined, &tinker) {
             Verdict::Slew => {
+                self.leave_wrong_era();
                 if self.setup.quit_after_set {
                     self.set_and_quit(now);
                     return;
@@ -217,8 +221,33 @@ impl Engine {
             association.filter.clock_stepped(by);
             association.estimator.clock_stepped(by);
         }
-        self.event(Event::TimeReset(by));
+        let shown = now.wall.to_unix(PIVOT).0 - self.eras_off * ERA;
+        let moved = now.wall.offset(by).to_unix(PIVOT).0 - shown;
+        // The step ends in the right era: where that is further than 68 years, the difference of timestamps did not show it.
+        let eras = ((moved as f64 - by.get()) / ERA as f64).round();
+        self.eras_off = 0;
+        self.event(Event::TimeReset(Seconds::new(by.get() + eras * ERA as f64)));
         Now { wall: now.wall.offset(by), ..now }
+    }
+
+    /// Whether the clock is in another era than it can be, and may not be moved that far.
+    fn panics_at_era(&mut self) -> bool {
+        let admitted = self.discipline.admits_any_offset(&self.setup.config.tinker);
+        let panics = self.eras_off != 0 && self.discipline.steers() && !admitted;
+        if panics {
+            self.event(Event::PanicStop(Seconds::new((self.eras_off * ERA) as f64)));
+            self.exit(ExitReason::Panic);
+        }
+        panics
+    }
+
+    /// The clock is right but for whole eras.
+    fn leave_wrong_era(&mut self) {
+        let eras = std::mem::take(&mut self.eras_off);
+        if eras != 0 && self.discipline.steers() {
+            self.outputs.push_back(Output::Clock(ClockCommand::Step(Seconds::ZERO)));
+            self.event(Event::TimeReset(Seconds::new((eras * ERA) as f64)));
+        }
     }
 
     /// `-q` with a small offset: one slew for all of it, which the kernel ends without us.

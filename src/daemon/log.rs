@@ -10,6 +10,8 @@ use self::squelch::Squelch;
 use self::syslog::Syslog;
 use super::cli::Options;
 use crate::core::event::Level;
+use crate::sys::clock;
+use chrono::{DateTime, Local};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
@@ -17,6 +19,9 @@ use std::time::Instant;
 
 /// The name in front of every line, syslog's "ident".
 pub const IDENT: &str = "rsntpd";
+
+/// Unix time at the beginning of year 1 and near the end of year 9999: what dates are written for.
+const YEARS: (i64, i64) = (-62_135_596_800, 253_402_200_000);
 
 /// Longest line, octets: what every syslog daemon takes in one piece.
 const LINE_MAX: usize = 1900;
@@ -147,9 +152,15 @@ impl Drop for Log {
     }
 }
 
+/// The local time, whatever the clock shows: chrono's own reading of the clock panics before 1970.
+pub(super) fn local_time() -> DateTime<Local> {
+    let (seconds, nanos) = clock::unix();
+    DateTime::from_timestamp(seconds.clamp(YEARS.0, YEARS.1), nanos).unwrap_or_default().with_timezone(&Local)
+}
+
 /// A line as ntpd writes it to files: local time, name, process.
 fn stamped(line: &str) -> String {
-    let now = chrono::Local::now().format("%e %b %H:%M:%S");
+    let now = local_time().format("%e %b %H:%M:%S");
     format!("{now} {IDENT}[{}]: {line}", std::process::id())
 }
 

@@ -15,7 +15,7 @@ use crate::core::errand::{Errand, ErrandId};
 use crate::core::event::Level;
 use crate::core::interest::Interest;
 use crate::sys::clock;
-use crate::units::MonoTime;
+use crate::units::{ERA, MonoTime, Seconds, eras_off};
 use std::path::{Path, PathBuf};
 
 /// The machine around the engine.
@@ -123,12 +123,18 @@ impl Shell {
     }
 }
 
+/// Steps the clock, to a time that can be: differences of NTP timestamps tell no eras.
+fn step(by: Seconds) -> std::io::Result<()> {
+    let target = clock::unix().0.saturating_add(by.get().floor() as i64);
+    clock::step(Seconds::new(by.get() + (eras_off(target) * ERA) as f64))
+}
+
 fn command_clock(command: &ClockCommand) -> Result<(), ClockFailure> {
     let result = match command {
         ClockCommand::Frequency(frequency) => clock::set_frequency(*frequency),
         ClockCommand::Slew { micros } => clock::slew(*micros),
         ClockCommand::Glide { micros, left } => clock::glide(*micros, *left),
-        ClockCommand::Step(by) => clock::step(*by),
+        ClockCommand::Step(by) => step(*by),
         ClockCommand::Status(status) => clock::set_quality(&clock::Quality {
             leap: status.leap,
             max_error: status.max_error,

@@ -14,7 +14,7 @@ use super::statistics::StatFiles;
 use super::traffic::Traffic;
 use super::workers::{self, Role};
 use crate::core::Engine;
-use crate::core::contract::{ExitReason, Machine};
+use crate::core::contract::{ExitReason, Input, Machine};
 use crate::core::event::Level;
 use crate::core::interest::Interest;
 use crate::sys::batch::Calls;
@@ -24,6 +24,7 @@ use crate::sys::privileges::{self, Account, Duty};
 use crate::sys::process::Side;
 use crate::sys::signals::Signals;
 use crate::sys::{clock, interfaces, process, random, resident};
+use crate::units::eras_off;
 use daemonize::{Daemonize, Outcome};
 use mio::{Poll, Waker};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
@@ -334,7 +335,8 @@ fn build(
     let leapfile = LeapFile::new(config.leapfile.clone());
     let statistics = StatFiles::new(&config.statistics);
     let started = clock::mono();
-    let engine = Engine::new(now(), &machine, loaded.setup);
+    let mut engine = Engine::new(now(), &machine, loaded.setup);
+    engine.handle(now(), Input::WrongEra(eras_off(clock::unix().0)));
     let traffic = Traffic::new(Calls::probe());
     let shell = Shell {
         sockets,

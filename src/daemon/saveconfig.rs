@@ -2,7 +2,6 @@
 //! else. The name may hold conversions of strftime, as with ntpd: `ntp-%Y%m%d-%H%M.conf`.
 
 use super::files;
-use chrono::Local;
 use nix::fcntl::OFlag;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
@@ -60,7 +59,7 @@ fn expand(spec: &[u8]) -> Result<String, String> {
     let spec = std::str::from_utf8(spec).map_err(|_| "saveconfig rejects unsafe file name".to_owned())?;
     let mut name = String::new();
     // Only a conversion that there is not can fail.
-    let known = write!(name, "{}", Local::now().format(spec)).is_ok();
+    let known = write!(name, "{}", super::log::local_time().format(spec)).is_ok();
     let shown = if known { name.as_str() } else { spec };
     if known && is_safe(&name) {
         Ok(name)

@@ -7,7 +7,7 @@
 use super::files::words;
 use crate::config::model::{Filegen, FilegenType, StatKind, Statistics};
 use crate::core::contract::StatLine;
-use crate::units::NtpTimestamp;
+use crate::units::{NtpTimestamp, PIVOT};
 use chrono::{DateTime, Datelike, Utc};
 use nix::fcntl::OFlag;
 use std::ffi::OsString;
@@ -18,8 +18,6 @@ use std::path::{Path, PathBuf};
 
 /// Where CentOS's ntpd puts its statistics without `statsdir`.
 const DEFAULT_DIR: &str = "/var/log/ntpstats/";
-/// A Unix time within 68 years of which the lines' times lie: 2026-01-01.
-const PIVOT: i64 = 1_767_225_600;
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 /// Most files of the form `NAME.<pid>C<n>` that a plain file in the way may have become.

@@ -59,6 +59,12 @@ pub fn wall() -> NtpTimestamp {
         .map_or(NtpTimestamp::ZERO, |t| NtpTimestamp::from_unix(t.tv_sec(), t.tv_nsec() as u32))
 }
 
+/// CLOCK_REALTIME as Unix time, of any era: seconds, negative before 1970, and nanoseconds.
+#[must_use]
+pub fn unix() -> (i64, u32) {
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or((0, 0), |t| (t.tv_sec(), t.tv_nsec() as u32))
+}
+
 /// How finely the wall clock can be read, log2 seconds: the smallest step between successive
 /// readings that differ, rounded down in magnitude as ntpd does (−24 stands for 60 ns).
 #[must_use]

@@ -4,7 +4,6 @@
 
 use super::options::{self, valued};
 use crate::sys::{clock, random};
-use chrono::Local;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -125,7 +124,7 @@ fn host_name() -> String {
 fn write(file: &Path, link: Option<&Path>) -> io::Result<()> {
     let name = file.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let title = name.to_string_lossy();
-    let text = format!("# {title}\n# {}\n\n{}", Local::now().format("%a %b %e %H:%M:%S %Y"), keys()?);
+    let text = format!("# {title}\n# {}\n\n{}", super::local_time().format("%a %b %e %H:%M:%S %Y"), keys()?);
     let mut aside = name.to_owned();
     aside.push(format!(".{}", hex(&random::octets::<8>()?)));
     let aside = file.with_file_name(aside);

@@ -14,6 +14,8 @@ pub mod time;
 pub mod trace;
 pub mod wait;
 
+use crate::sys::clock;
+use chrono::{DateTime, Local};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::Path;
@@ -92,6 +94,13 @@ fn say(text: &str) {
 /// Prints to standard error.
 fn complain(text: &str) {
     let _nowhere_to_tell = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// The local time of the years 1 to 9999, whatever the clock shows: chrono's own reading of it panics before 1970.
+fn local_time() -> DateTime<Local> {
+    let (seconds, nanos) = clock::unix();
+    let seconds = seconds.clamp(-62_135_596_800, 253_402_200_000);
+    DateTime::from_timestamp(seconds, nanos).unwrap_or_default().with_timezone(&Local)
 }
 
 #[cfg(test)]

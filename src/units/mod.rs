@@ -1,5 +1,6 @@
 //! The quantities every layer speaks in. Values only: nothing here reads a clock.
 
+mod era;
 mod host;
 mod identity;
 mod kernel;
@@ -7,6 +8,7 @@ mod mono;
 mod seconds;
 mod timestamp;
 
+pub use era::{ERA, PIVOT, eras_off};
 pub use host::Host;
 pub use identity::{AssocId, KeyId, Leap, PollExponent, RefId, Stratum};
 pub use kernel::{KernelClock, Pps};

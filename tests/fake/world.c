@@ -30,7 +30,6 @@
 #include <unistd.h>
 
 #define NS 1e9L
-#define EPOCH 1767225600L /* 2026-01-01, where true time begins */
 #define FDS 256
 #define QUEUE 1024
 
@@ -44,6 +43,7 @@ static double normal(void) { return sqrt(-2 * log(uniform())) * cos(2 * M_PI * u
 static double setting(const char *name, double otherwise) { const char *s = getenv(name); return s ? atof(s) : otherwise; }
 
 /* ---- the clock ---- */
+static long EPOCH;                            /* Unix time where true time begins: 2026-01-01, or FAKE_EPOCH */
 static long double truth, wall, mono;        /* nanoseconds since EPOCH; mono since the start */
 static double hardware, walk, swing, period;  /* frequency error of the crystal now, its wander, temperature */
 static double adjusted, ticked;               /* what adjtimex has set: frequency and tick, s/s */
@@ -126,6 +126,7 @@ static void begin(void) {
     duration = setting("FAKE_DURATION", 100000); limit = setting("FAKE_LIMIT", 5e-3);
     swing = setting("FAKE_SWING", 0); period = setting("FAKE_PERIOD", 0);
     hardware = setting("FAKE_FREQUENCY", 10e-6);
+    EPOCH = (long)setting("FAKE_EPOCH", 1767225600);
     wall = setting("FAKE_OFFSET", 10e-3) * NS;
     looped = setting("FAKE_LOOP", 1) != 0;
     kept.tick = 10000; kept.status = STA_UNSYNC; kept.maxerror = kept.esterror = 16000000; kept.constant = 2; kept.precision = 1; kept.tolerance = 500 << 16;

@@ -4,7 +4,7 @@
 
 use super::chance::Dice;
 use rsntpd::core::contract::{ClockCommand, ClockFailure, Now};
-use rsntpd::units::{MonoTime, NtpTimestamp, Seconds};
+use rsntpd::units::{ERA, MonoTime, NtpTimestamp, Seconds, eras_off};
 
 /// Most that is slewed in a second.
 const SLEW_MAX: f64 = 500e-6;
@@ -76,7 +76,13 @@ impl Clock {
     }
 
     pub fn wall(&self) -> NtpTimestamp {
-        NtpTimestamp::from_unix(self.epoch, 0).offset(Seconds::new(self.time + self.offset))
+        let shown = self.time + self.offset;
+        NtpTimestamp::from_unix(self.unix(), 0).offset(Seconds::new(shown - shown.floor()))
+    }
+
+    /// The whole seconds that the wall clock shows, Unix time.
+    pub fn unix(&self) -> i64 {
+        self.epoch + (self.time + self.offset).floor() as i64
     }
 
     /// Goes on to true time `to`.
@@ -136,7 +142,10 @@ impl Clock {
                     return Err(ClockFailure::NoLoop);
                 }
             }
-            ClockCommand::Step(by) => self.step(by.get()),
+            ClockCommand::Step(by) => {
+                self.step(by.get());
+                self.step((eras_off(self.unix()) * ERA) as f64);
+            }
             ClockCommand::Status(_) => {}
         }
         Ok(())

@@ -9,7 +9,7 @@ use rsntpd::core::contract::{
 use rsntpd::core::discipline::{Drift, Record};
 use rsntpd::core::event::Event;
 use rsntpd::core::{Engine, Served};
-use rsntpd::units::{Leap, NtpTimestamp, Ppm, RefId, Seconds};
+use rsntpd::units::{Leap, NtpTimestamp, Ppm, RefId, Seconds, eras_off};
 use rsntpd::wire::{Header, Mode};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -137,6 +137,8 @@ impl World {
         self.hosts.push(host);
         let index = self.hosts.len() - 1;
         self.drain(index);
+        let eras = eras_off(self.hosts[index].clock.unix());
+        self.input(index, Input::WrongEra(eras));
         let interface = Interface { name: "sim0".to_owned(), address };
         self.input(index, Input::Interfaces(vec![interface]));
     }

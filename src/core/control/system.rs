@@ -2,11 +2,11 @@
 //! 4.2.8's.
 
 use super::super::association::Association;
-use super::super::leap::{PIVOT, date_stamp};
+use super::super::leap::date_stamp;
 use super::counters;
 use super::table::{self, Extra, Row, Scene, SystemRow};
 use super::text;
-use crate::units::{Ppm, RefId, Seconds};
+use crate::units::{PIVOT, Ppm, RefId, Seconds};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Shortest poll exponent of the discipline, shown as `mintc`.

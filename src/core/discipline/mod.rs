@@ -256,6 +256,12 @@ impl Discipline {
         self.target = None;
     }
 
+    /// Whether no offset is too large: `-g` and not yet used, or no panic limit.
+    #[must_use]
+    pub fn admits_any_offset(&self, tinker: &Tinker) -> bool {
+        self.allow_panic || tinker.panic.get() <= 0.0
+    }
+
     /// Takes in what the survivors agree on now.
     pub fn update(&mut self, now: Now, combined: Combined, tinker: &Tinker) -> Verdict {
         let residual = combined.offset - self.steering.correction(now.mono);

@@ -95,7 +95,7 @@ struct Line;
 impl<T: Display> LogFormat<T> for Line {
     fn format<W: Write>(&self, w: &mut W, severity: Severity, message: T) -> syslog::Result<()> {
         let priority = Facility::LOG_DAEMON as u8 | severity as u8;
-        let now = chrono::Local::now().format("%b %e %H:%M:%S");
+        let now = super::local_time().format("%b %e %H:%M:%S");
         let pid = std::process::id();
         write!(w, "<{priority}>{now} {IDENT}[{pid}]: {message}").map_err(Error::Write)
     }

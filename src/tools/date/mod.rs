@@ -20,7 +20,6 @@ use crate::sys::privileges::{Account, Duty, drop_root};
 use crate::units::{KeyId, Seconds, Stratum};
 use crate::wire::header::Version;
 use ask::{Asking, Kiss, Server, ask_all};
-use chrono::Local;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
 use std::io;
@@ -121,8 +120,11 @@ impl Run {
         if self.syslog && log_by_syslog(text, wrong).is_ok() {
             return;
         }
-        let line =
-            format!("{} ntpdate[{}]: {text}\n", Local::now().format("%e %b %H:%M:%S"), std::process::id());
+        let line = format!(
+            "{} ntpdate[{}]: {text}\n",
+            super::local_time().format("%e %b %H:%M:%S"),
+            std::process::id()
+        );
         if wrong { super::complain(&line) } else { super::say(&line) }
     }
 
