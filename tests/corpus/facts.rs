@@ -57,7 +57,17 @@ pub fn facts(config: &Config) -> Facts {
     for (name, value, shown) in &config.setvar {
         facts.push(format!("setvar {name} = {value}{}", if *shown { " default" } else { "" }));
     }
-    let rules: Vec<String> = config
+    for (name, words) in [("interface", &interfaces(config)), ("logconfig", &config.logconfig)] {
+        facts.extend((!words.is_empty()).then(|| dump::list_fact(name, words)));
+    }
+    facts.extend(idle(config));
+    facts.sort();
+    facts
+}
+
+/// The `interface` lines.
+fn interfaces(config: &Config) -> Vec<String> {
+    config
         .interfaces
         .iter()
         .map(|rule| {
@@ -76,13 +86,7 @@ pub fn facts(config: &Config) -> Facts {
             };
             format!("{action}/{which}")
         })
-        .collect();
-    for (name, words) in [("interface", &rules), ("logconfig", &config.logconfig)] {
-        facts.extend((!words.is_empty()).then(|| dump::list_fact(name, words)));
-    }
-    facts.extend(idle(config));
-    facts.sort();
-    facts
+        .collect()
 }
 
 fn settings(config: &Config) -> Facts {
