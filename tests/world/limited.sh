@@ -34,12 +34,12 @@ all() { date_of "${at[@]}" && for a in "${at[@]}"; do grep -q "^receive($a)" "$w
 check "D1 all of them at once" all
 
 # The service of the boot, as installed: its programs and settings are put over the machine's for it alone.
-mkdir -p "$work/sbin" "$work/machine" "$work/sysconfig"
+mkdir -p "$work/sbin" "$work/machine"
 cp -a /etc "$work/etc"; mkdir -p "$work/etc/sysconfig" "$work/etc/ntp" "$work/etc/rc.d/init.d"
 cp "$top/init.d/rsntpdate" "$work/etc/rc.d/init.d/"
 cp "$top/conf/sysconfig/rsntpdate" "$work/etc/sysconfig/rsntpdate"
-# This machine's clock must not be set: the service queries only.
-echo 'OPTIONS="-q"' >> "$work/etc/sysconfig/rsntpdate"
+# This machine's clock must not be set: the service queries only. Without -U it would want the user of the package.
+echo 'OPTIONS="-q -U nobody"' >> "$work/etc/sysconfig/rsntpdate"
 echo "${at[rsntpd]}" > "$work/etc/ntp/step-tickers"
 boot() {
     on_tame host unshare -m --propagation private bash -c '
