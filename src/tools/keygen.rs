@@ -1,5 +1,5 @@
 //! `rsntp-keygen`: a keys file of random keys, as `ntp-keygen -M` makes it, with AES-128 CMAC keys
-//! besides. Nothing is guessable: every octet comes from the system's generator, and no key is the
+//! besides. Every byte comes from the random number generator of the kernel, and no key is the
 //! same twice. The file is there whole or not at all, and for its owner alone.
 
 use super::options::{self, valued};
@@ -130,7 +130,7 @@ fn write(file: &Path, link: Option<&Path>) -> io::Result<()> {
     let aside = file.with_file_name(aside);
     let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
     let written = open.write_all(text.as_bytes()).and_then(|()| open.sync_all());
-    // A second name fails where the file is there: nobody's keys are overwritten.
+    // A hard link fails if the file exists: no keys are overwritten.
     let placed = written.and_then(|()| fs::hard_link(&aside, file));
     fs::remove_file(&aside)?;
     placed?;

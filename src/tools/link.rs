@@ -1,4 +1,4 @@
-//! A conversation with a server: names to addresses, a socket, requests and answers, time limits.
+//! A conversation with a server: names to addresses, a socket, requests and responses, timeouts.
 
 use crate::config::model::Family;
 use crate::units::KeyId;
@@ -23,7 +23,7 @@ const DATAGRAM_MAX: usize = 65_536;
 pub struct Host {
     /// As it was written.
     pub name: String,
-    /// Where it can be asked; at least one.
+    /// At least one.
     pub addresses: Vec<SocketAddr>,
 }
 
@@ -100,21 +100,21 @@ fn lookup(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-/// Why there is no answer.
+/// Why there is no usable response.
 #[derive(Debug)]
 pub enum Trouble {
-    /// Nobody listens there.
+    /// No program uses that port.
     Refused,
     /// Another error of the socket.
     Socket(io::Error),
     /// Nothing came in time.
     Silent {
-        /// Whom we asked, as named.
+        /// The host, as named.
         host: String,
-        /// Whether a part of the answer came.
+        /// Whether a part of the response came.
         partial: bool,
     },
-    /// The server answered with an error code.
+    /// The server responded with an error code.
     Server(u8),
     /// We cannot ask, for the reason given.
     Cannot(String),
@@ -164,7 +164,7 @@ impl From<io::Error> for Trouble {
     }
 }
 
-/// Puts a code behind a request.
+/// Appends a MAC to a request.
 pub trait Sign {
     /// Signs with the key; whether it could.
     fn sign(&self, packet: &mut Vec<u8>) -> bool;
@@ -172,7 +172,7 @@ pub trait Sign {
     fn key(&self) -> KeyId;
 }
 
-/// What is asked.
+/// A request.
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {
     /// Operation code, see `wire::control::opcode`.
@@ -181,7 +181,7 @@ pub struct Ask<'a> {
     pub association: u16,
     /// The data.
     pub data: &'a [u8],
-    /// Who signs, where the request needs it. Such requests are sent once: they may change something.
+    /// The signer, if the request needs one. Such requests are sent once: they may change something.
     pub sign: Option<&'a dyn Sign>,
 }
 
@@ -199,7 +199,7 @@ pub struct Link {
     host: Host,
     socket: Option<UdpSocket>,
     sequence: u16,
-    /// How long to wait for an answer in all, retries included.
+    /// How long to wait for the whole response, retries included.
     pub timeout: Duration,
     /// The protocol version in requests.
     pub version: u8,
@@ -209,7 +209,7 @@ impl Link {
     /// To `host`; nothing is sent yet.
     #[must_use]
     pub fn new(host: Host) -> Self {
-        // Not to be guessed by who does not see our packets, as the port is not.
+        // Random, as the port is: not to be guessed by a host that does not see our packets.
         let start = std::hash::RandomState::new().build_hasher().finish() as u16;
         Self { host, socket: None, sequence: start, timeout: Duration::from_secs(5), version: 2 }
     }
@@ -220,7 +220,7 @@ impl Link {
         &self.host.name
     }
 
-    /// Asks and waits for the whole answer.
+    /// Sends a request and waits for the whole response.
     ///
     /// # Errors
     /// [`Trouble`].
@@ -320,7 +320,7 @@ fn exchange(
     }
 }
 
-/// Whether a receive error only says that nothing came.
+/// Whether a receive error only means a timeout.
 #[must_use]
 pub fn is_wait(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted)

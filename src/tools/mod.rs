@@ -1,8 +1,8 @@
-//! The command-line companions, in the same file as the daemon: which one runs is told by the name
-//! it is called by (`rsntpq` and `ntpq`, …), or by `rsntpd --tool NAME`.
+//! The command-line companions, in the same file as the daemon: the name of the program selects one
+//! (`rsntpq` and `ntpq`, …), as does `rsntpd --tool NAME`.
 //!
-//! They ask a daemon by mode 6 or by time packets, as anybody may: they know nothing of its inside.
-//! Who answers is not trusted: answers are bounded, and escaped for the terminal in `wire::varlist`.
+//! They query a daemon with mode 6 or time packets, as any other client: they know nothing of its inside.
+//! Servers are not trusted: responses are bounded, and escaped for the terminal in `wire::varlist`.
 
 pub mod date;
 pub mod keygen;
@@ -39,7 +39,7 @@ pub enum Tool {
     Trace,
 }
 
-/// By name, without and with the letters that tell them from the classic ones.
+/// Our name and the classic one of each.
 const NAMES: &[(&str, &str, Tool)] = &[
     ("rsntpq", "ntpq", Tool::Query),
     ("rsntpstat", "ntpstat", Tool::Stat),

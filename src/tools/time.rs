@@ -8,7 +8,7 @@ use clap::{Arg, Command};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 
-/// The kernel could not be asked, or a mistake on the command line.
+/// The kernel clock cannot be read, or a usage error.
 const FAILED: u8 = 1;
 /// Options of ntptime that change the kernel clock.
 const SETTINGS: [(char, &str); 6] = [

@@ -1,4 +1,4 @@
-//! `rsntptrace`: from a daemon to the server it follows, and so on up to the reference clock.
+//! `rsntptrace`: from a daemon to its system peer, and so on up to the reference clock.
 
 use super::link::{Host, Link, Trouble};
 use super::options::{self, flag, valued};
@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// The first host did not answer, or a mistake on the command line.
+/// The first host did not respond, or a usage error.
 const FAILED: u8 = 1;
 /// How long one host may take.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -69,7 +69,7 @@ fn follow(first: Host, most: u32, names: &mut Names) -> u8 {
                 super::say(&line);
                 let Some(next) = next.filter(|a| !is_clock(*a) && !a.is_unspecified()) else { return 0 };
                 host = Host::at(std::net::SocketAddr::new(next, super::link::PORT));
-                // Two servers that follow each other would be followed for ever.
+                // Two servers that are synchronized to each other would make an endless chain.
                 if asked.contains(&host.addresses[0]) {
                     return 0;
                 }
@@ -88,13 +88,13 @@ fn follow(first: Host, most: u32, names: &mut Names) -> u8 {
     0
 }
 
-/// The line of a host, and the address that it follows.
+/// The line of a host, and the address of its system peer.
 fn step(link: &mut Link, shown: &str) -> Result<(String, Option<IpAddr>), Trouble> {
     let system = fetch::variables(link, 0, "")?.list;
     let peer = system.integer("peer").and_then(|id| u16::try_from(id).ok()).filter(|id| *id != 0);
     let mut next = None;
     if let Some(peer) = peer {
-        // A server that tells no more has told about itself at least.
+        // A server without the variables of its system peer has reported its own at least.
         let told = fetch::variables(link, peer, "srcadr").map(|found| found.list).unwrap_or_default();
         next = told.get("srcadr").and_then(|address| address.parse().ok());
     }

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 /// Synchronised.
 const DONE: u8 = 0;
-/// Not within the tries, or nobody listens there.
+/// Not within the tries, or no daemon is running.
 const NOT: u8 = 1;
 /// A mistake on the command line.
 const USAGE: u8 = 2;
-/// How long one answer may take.
+/// Response timeout.
 const PATIENCE: Duration = Duration::from_secs(2);
 const UNSYNCHRONISED: u16 = 3;
 

@@ -252,7 +252,7 @@ mod tests {
     use super::*;
     use std::thread::{JoinHandle, spawn};
 
-    /// Answers the requests with the time or with a kiss, as the script says, then falls silent; gives
+    /// Responds with the time or with a kiss, as the script says, then not at all; returns
     /// the number of requests that came.
     fn fake(script: &'static [&'static str]) -> (SocketAddr, JoinHandle<usize>) {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -30,7 +30,7 @@ use syslog::{Facility, Formatter3164};
 
 /// No server gave a usable time, or the clock could not be set, or a mistake on the command line.
 const FAILED: u8 = 1;
-/// Up to this offset the clock is slewed, unless `-b` or `-B` says otherwise. Seconds.
+/// Up to this offset the clock is slewed, except with `-b` or `-B`. Seconds.
 const STEP_ABOVE: f64 = 0.5;
 /// The longest slew the kernel is given, seconds: half an hour's offset takes 41 days.
 const SLEW_MAX: f64 = 2000.0;

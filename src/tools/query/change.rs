@@ -79,7 +79,7 @@ pub(super) fn writelist(console: &mut Console, words: &[&str], _: &str) -> Resul
     Ok(Output::Text(told))
 }
 
-/// Sends a signed request and gives what the server says, in whole lines.
+/// Sends a signed request and returns the text of the response, in whole lines.
 fn send(
     console: &mut Console,
     operation: u8,

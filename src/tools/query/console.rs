@@ -16,11 +16,11 @@ use std::time::Duration;
 /// Where the keys are by default.
 const KEYS_FILE: &str = "/etc/ntp/keys";
 
-/// How long an answer may take unless `timeout` says otherwise: so that who waits is told within 5 s,
+/// Response timeout unless `timeout` sets another: so that a missing response is reported within 5 s,
 /// the start of the program and a busy machine included.
 const PATIENCE: Duration = Duration::from_millis(4500);
 
-/// What the command line asked for.
+/// The settings of the command line.
 #[derive(Clone, Default, Debug)]
 pub struct Settings {
     /// `-4`, `-6`.
@@ -39,7 +39,7 @@ pub struct Settings {
     pub keys_file: Option<PathBuf>,
     /// `-a`.
     pub key: Option<KeyId>,
-    /// The time by which ages are told; `None`: the clock's. A capture is told by its own time.
+    /// The time from which ages are counted; `None`: the clock's. A capture has a time of its own.
     pub now: Option<NtpTimestamp>,
 }
 
@@ -68,13 +68,13 @@ pub struct Said {
 /// Everything a command may use.
 #[derive(Debug)]
 pub struct Console {
-    /// The host that is asked.
+    /// The current host.
     pub link: Option<Link>,
     /// From the command line, and changed by commands.
     pub settings: Settings,
     /// Names of addresses.
     pub names: Names,
-    /// Width of the column that tells the host, where several are asked; else 0.
+    /// Width of the column with the host, if several are queried; else 0.
     pub host_column: usize,
     /// `raw` and `cooked`.
     pub raw: bool,
@@ -88,7 +88,7 @@ pub struct Console {
     pub digest: Digest,
     /// `passwd`.
     pub secret: Option<Vec<u8>>,
-    /// Asks the user for a line that is not shown, where there is a user.
+    /// Prompts for a line that is not shown, if there is a terminal.
     pub ask_secret: Option<fn(&str) -> Option<String>>,
     /// `timeout`.
     pub timeout: Duration,
@@ -101,7 +101,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Not connected to anybody yet.
+    /// Without a host yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
@@ -149,19 +149,19 @@ impl Console {
         Ok(link)
     }
 
-    /// The time by which ages are told.
+    /// The time from which ages are counted.
     #[must_use]
     pub fn now(&self) -> NtpTimestamp {
         self.settings.now.unwrap_or_else(crate::sys::clock::wall)
     }
 
-    /// The host that is asked.
+    /// The current host.
     #[must_use]
     pub fn host(&self) -> &str {
         self.link.as_ref().map_or("", Link::name)
     }
 
-    /// Who signs requests: by the key and password given, else by the keys file.
+    /// The signer of requests: with the key and password given, else with a key of the keys file.
     ///
     /// # Errors
     /// Where there is no such key.
@@ -227,7 +227,7 @@ impl Console {
         let mut said = Said { err: std::mem::take(&mut self.remarks), ..Said::default() };
         match result {
             Ok(Output::Text(text)) if self.settings.json && command.reads => {
-                // A command that reads but has nothing for programs says what it says.
+                // A command that reads but has no data form: its text.
                 said.out = self.enveloped(command, json!({ "text": text }));
             }
             Ok(Output::Text(text)) => said.out = text,
@@ -243,7 +243,7 @@ impl Console {
         said
     }
 
-    /// One line of JSON: which command, whom it asked, and its data.
+    /// One line of JSON: the command, the host, and the data.
     fn enveloped(&self, command: &Command, mut data: Value) -> String {
         if let Some(object) = data.as_object_mut() {
             object.insert("command".to_owned(), json!(command.name));

@@ -13,10 +13,10 @@ const LINE: usize = 72;
 const ARRAY_NAME: usize = 11;
 /// The widest number of such a list.
 const ARRAY_NUMBER: usize = 7;
-/// Times are told by the era that brings them nearest to this one: 1935 to 2071.
+/// Times are printed in the era that is nearest to this one: 1935 to 2071.
 const PIVOT_2003: i64 = 1_041_379_200;
 
-/// A timestamp: hexadecimal, and the local date and time to the millisecond. `zero` is told for 0.
+/// A timestamp: hexadecimal, and the local date and time to the millisecond. `zero` is printed for 0.
 #[must_use]
 pub fn date(stamp: NtpTimestamp, zero: &str) -> String {
     let hex = format!("{:08x}.{:08x}", stamp.era_seconds(), stamp.fraction());
@@ -39,9 +39,9 @@ pub fn date(stamp: NtpTimestamp, zero: &str) -> String {
     )
 }
 
-/// What ntpq 4.2.6 tells for the timestamp 0 among variables.
+/// What ntpq 4.2.6 prints for the timestamp 0 among variables.
 pub const ZERO_VARIABLE: &str = "Mon, Jan  1 1900  0:00:00.000";
-/// What ntpq 4.2.8 tells for it in its summaries: the same bits, an era later.
+/// What ntpq 4.2.8 prints for it in its summaries: the same bits, an era later.
 pub const ZERO_SUMMARY: &str = "Thu, Feb  7 2036  6:28:16.000";
 
 /// A timestamp in UTC by ISO 8601, to the millisecond; `None` for 0.

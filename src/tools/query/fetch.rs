@@ -83,7 +83,7 @@ pub struct Source {
     pub listed: Listed,
     /// Its address.
     pub address: Option<IpAddr>,
-    /// The name it was configured by, where the server tells.
+    /// The name it was configured by, if the server reports it.
     pub host: Option<String>,
     /// Our server's own address towards it.
     pub local: Option<IpAddr>,

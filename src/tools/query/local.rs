@@ -144,7 +144,7 @@ pub(super) fn keyid(console: &mut Console, words: &[&str], _: &str) -> Result {
     text(console.key.map_or_else(|| "no keyid defined".to_owned(), |key| format!("keyid is {}", key.0)))
 }
 
-/// Types of keys as the keys file names them, with the octets of the code.
+/// Types of keys as the keys file names them, with the length of the MAC in bytes.
 const TYPES: [(&str, Digest, u8); 8] = [
     ("MD5", Digest::Md5, 16),
     ("SHA1", Digest::Sha1, 20),

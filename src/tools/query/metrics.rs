@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// The file cannot be written, or a mistake on the command line. A daemon that does not answer is a
+/// The file cannot be written, or a usage error. A daemon that does not respond is a
 /// metric of its own.
 const FAILED: u8 = 1;
 

@@ -2,7 +2,7 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | options, and who carries out what | here, `session.rs` |
+//! | options, sessions | here, `session.rs` |
 //! | which commands there are | `commands.rs`, `console.rs` |
 //! | what is read from the server | `fetch.rs`, `mru.rs`, `ordered.rs` |
 //! | how it looks | `peers.rs`, `associations.rs`, `variables.rs`, `summaries.rs`, `cooked.rs`, `names.rs`, `json.rs` |
@@ -199,7 +199,7 @@ fn run(matches: &ArgMatches) -> u8 {
     u8::from(failed) * FAILED
 }
 
-/// Prints what a command said; remarks first, as ntpq does.
+/// Prints the output of a command; notes on standard error first, as ntpq does.
 fn tell(said: &Said) {
     if !said.failed {
         super::complain(&said.err);

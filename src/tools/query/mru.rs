@@ -71,7 +71,7 @@ impl Entry {
     }
 }
 
-/// What `mrulist` was asked for.
+/// The arguments of `mrulist`.
 #[derive(Debug, Default)]
 struct Wish {
     /// The filters, as the request has them: each begins with `, `.
@@ -128,7 +128,7 @@ fn usage(word: &str) -> Trouble {
 #[derive(Debug, Default)]
 pub struct Table {
     entries: BTreeMap<String, Entry>,
-    /// When the server had told everything.
+    /// When the list was complete.
     pub now: Option<NtpTimestamp>,
     updates: usize,
 }
@@ -142,7 +142,7 @@ impl Table {
         all
     }
 
-    /// Takes in an answer; how many entries were new or changed, and the nonce it brought.
+    /// Takes in a response; returns how many entries were new or changed, and its nonce.
     fn take(&mut self, list: &VarList) -> (usize, Option<String>) {
         let mut rows: BTreeMap<u32, Entry> = BTreeMap::new();
         let mut nonce = None;

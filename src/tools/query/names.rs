@@ -115,7 +115,7 @@ pub fn clock_name(address: IpAddr) -> String {
     }
 }
 
-/// The resolver's name of an address. It is somebody else's text: only what a host name is made of.
+/// The resolver's name of an address. It is not to be trusted: only characters of host names.
 fn reverse(address: IpAddr, patience: Duration) -> Option<String> {
     if patience.is_zero() {
         return None;

@@ -152,7 +152,7 @@ pub(super) fn refid(sent: &str) -> String {
     }
 }
 
-/// The end of our address tells more than its beginning.
+/// The end of a local address differs more than its beginning.
 fn local_address(source: &Source) -> String {
     let text = source.local.map(|address| address.to_string()).unwrap_or_default();
     text[text.len().saturating_sub(15)..].to_owned()

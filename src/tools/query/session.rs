@@ -62,7 +62,7 @@ fn reader(secret: bool) -> rustyline::Result<Reader> {
     Ok(editor)
 }
 
-/// Asks for a line that is not shown and not remembered.
+/// Prompts for a line that is neither shown nor put into the history.
 pub(super) fn ask_secret(prompt: &str) -> Option<String> {
     reader(true).ok()?.readline(prompt).ok()
 }

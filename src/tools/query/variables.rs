@@ -83,7 +83,7 @@ fn read_range(console: &mut Console, from: &str, to: &str, names: &str) -> Resul
     })
 }
 
-/// Whether the line of the status is left out: who asks for variables by name wants their values
+/// Whether the status line is left out: a query of variables by name is for their values
 /// only, for scripts. ntpq does so since 4.2.6, unless `--old-rv` was given.
 fn is_brief(console: &Console, names: &str) -> bool {
     !names.is_empty() && !console.settings.old_rv

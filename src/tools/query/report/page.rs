@@ -176,7 +176,7 @@ fn section(out: &mut String, title: &str, note: &str, body: &str) {
     let _ = writeln!(out, "<section><h2>{title}</h2>{note}\n{body}</section>");
 }
 
-/// A chart, and what it says about values outside its scale.
+/// A chart, and a note about values outside its scale.
 fn drawn(points: &[Point], span: (f64, f64), unit: Unit, height: u32) -> Result<String, String> {
     let chart = chart::over_time(points, span, unit, height)?;
     let note = chart.outside.map_or_else(String::new, |(count, least, most)| {

@@ -1,4 +1,4 @@
-//! Asks the server again and again, in a thread of its own, and sends what it heard.
+//! Queries the server repeatedly, in a thread of its own, and sends the results.
 
 use super::Event;
 use super::state::{Answers, Client, Clients, News, Row};
@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-/// How long one answer may take.
+/// Response timeout.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long reading the list of clients may take: then what came is shown.
 const CLIENTS_PATIENCE: Duration = Duration::from_secs(4);
@@ -26,20 +26,19 @@ const CLIENTS_MAX: usize = 2000;
 pub(super) struct Wanted(Arc<AtomicBool>);
 
 impl Wanted {
-    /// Says so.
     pub(super) fn set(&self, wanted: bool) {
         self.0.store(wanted, Ordering::Relaxed);
     }
 }
 
-/// Starts the thread, which ends when nobody listens any more.
+/// Starts the thread, which ends when the receiver is gone.
 pub(super) fn start(console: Console, interval: Duration, tell: Sender<Event>) -> Wanted {
     let wanted = Arc::new(AtomicBool::new(false));
     let mut asker = Asker { console, wanted: wanted.clone(), timers: true, clients_read: None };
     std::thread::spawn(move || {
         while tell.send(Event::News(Box::new(asker.round()))).is_ok() {
             let end = Instant::now() + interval;
-            // Who turns to the clients does not wait for a long interval.
+            // Changing to the page of clients does not wait for a long interval.
             while Instant::now() < end && !asker.clients_due() {
                 std::thread::sleep(Duration::from_millis(100).min(interval));
             }
@@ -51,7 +50,7 @@ pub(super) fn start(console: Console, interval: Duration, tell: Sender<Event>) -
 struct Asker {
     console: Console,
     wanted: Arc<AtomicBool>,
-    /// Whether this server tells when it polls next.
+    /// Whether this server has the time of the next poll.
     timers: bool,
     clients_read: Option<Instant>,
 }
@@ -89,7 +88,7 @@ impl Asker {
         Ok(Answers { status: SystemStatus(system.status), system: system.list, uptime, rows })
     }
 
-    /// Seconds to the next poll: as the server tells, or by when the last answer came.
+    /// Seconds to the next poll: the server's variable, or estimated from the last response.
     fn next_poll(&mut self, source: &Source) -> Result<Option<i64>, Trouble> {
         if self.timers {
             match fetch::variables(self.console.link()?, source.listed.id, "timer") {
@@ -102,7 +101,7 @@ impl Asker {
         Ok(since.map(|since| source.poll - since).filter(|left| *left >= 0))
     }
 
-    /// The clients and whether that is all of them; the restrictions where we are told.
+    /// The clients and whether the list is complete; the restrictions if we may read them.
     fn clients(&mut self) -> Result<Clients, Trouble> {
         let end = Instant::now() + CLIENTS_PATIENCE;
         let table = mru::read(self.console.link()?, "", &|| Instant::now() >= end)?;
@@ -115,7 +114,7 @@ impl Asker {
     }
 }
 
-/// The access list; servers tell it to few, and not being told is no trouble.
+/// The access list; few clients may read it, and it is no error if we may not.
 fn restrictions(link: &mut Link, sign: Option<&dyn Sign>) -> Option<Vec<super::explain::Entry>> {
     let ask = Ask {
         opcode: crate::wire::control::opcode::READ_ORDERED_LIST,

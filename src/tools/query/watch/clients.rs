@@ -1,4 +1,4 @@
-//! The page of clients: who asked, and what the selected one is allowed.
+//! The page of clients, with the access rights of the selected one.
 
 use super::explain;
 use super::screen::{Style, bold, window};

@@ -51,7 +51,7 @@ impl Entry {
         }
     }
 
-    /// The line of ntp.conf that says the same.
+    /// The equivalent line of ntp.conf.
     fn line(&self) -> String {
         let place = match self.length {
             0 => format!("{} default", if self.address.is_ipv4() { "-4" } else { "-6" }),

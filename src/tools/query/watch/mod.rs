@@ -4,12 +4,12 @@
 //! | question | file |
 //! |---|---|
 //! | options, keys, when to draw | here |
-//! | what is asked, and how often | `asker.rs` |
+//! | what is queried, and how often | `asker.rs` |
 //! | what is remembered: histories, selection | `state.rs` |
 //! | how it looks | `screen.rs`, `clients.rs` |
 //! | what restrictions mean | `explain.rs` |
 //!
-//! One thread asks, one reads keys, and the first draws: a silent server never makes a key wait.
+//! One thread queries, one reads keys, and the first draws: a silent server never makes a key wait.
 
 mod asker;
 mod clients;
@@ -134,7 +134,7 @@ fn show(console: Console, host: &str, interval: Duration, style: Style) -> io::R
         terminal.draw(|frame| screen::draw(frame, &state, style))?;
         match told.recv_timeout(TICK) {
             Ok(Event::Key(Key::Char('q') | Key::Ctrl('c' | 'd'))) => return Ok(()),
-            // Not `clear`, which asks the terminal where the cursor is: our thread would read its answer.
+            // Not `clear`, which queries the cursor position: our thread would read the terminal's response.
             Ok(Event::Key(Key::Ctrl('l'))) => {
                 let size = terminal.size()?;
                 terminal.resize(Rect::new(0, 0, size.width, size.height))?;

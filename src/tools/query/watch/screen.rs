@@ -1,5 +1,5 @@
 //! The picture: the head with the system, the page of sources, the help. Where the terminal knows
-//! no Unicode, bars are made of ASCII; where there are no colours, nothing is told by colour alone
+//! no Unicode, bars are made of ASCII; where there are no colours, nothing is shown by colour alone
 //! anyway: tallies, bits and the mark of the selected row are characters.
 
 use super::clients;
@@ -194,7 +194,7 @@ fn cells(row: &Row, selected: bool, age: u64, style: Style) -> Line<'static> {
     )
 }
 
-/// The last eight polls, the oldest first: `#` was answered.
+/// The last eight polls, the oldest first: `#` got a response.
 fn bits(reach: u8) -> String {
     (0..8).rev().map(|bit| if reach >> bit & 1 == 1 { '#' } else { '.' }).collect()
 }

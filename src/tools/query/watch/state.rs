@@ -1,4 +1,4 @@
-//! What `watch` remembers: the last answers, a history of offsets, what is selected.
+//! The state of `watch`: the last responses, a history of offsets, the selection.
 
 use super::explain::Entry;
 use crate::tools::query::fetch::Source;
@@ -66,7 +66,7 @@ pub(super) struct Answers {
     pub(super) rows: Vec<Row>,
 }
 
-/// The clients, whether these are all, and the access list where the server told it.
+/// The clients, whether the list is complete, and the access list if the server sent it.
 pub(super) type Clients = (Vec<Client>, bool, Option<Vec<Entry>>);
 
 /// A round's end.
@@ -121,7 +121,7 @@ impl State {
         self.page == Page::Clients
     }
 
-    /// Takes in a round. Old answers stay while no new ones come: their age is shown.
+    /// Takes in the result of a round. Old data stays while there is no response: its age is shown.
     pub(super) fn take(&mut self, news: News) {
         match news.answers {
             Ok(answers) => {
@@ -138,7 +138,7 @@ impl State {
         self.hold_selection();
     }
 
-    /// An offset is remembered once for each answer of its source.
+    /// An offset is remembered once for each response of its source.
     fn remember(&mut self, rows: &[Row]) {
         let there = |id: &u16| rows.iter().any(|row| row.source.listed.id == *id);
         self.history.retain(|id, _| there(id));
@@ -196,7 +196,7 @@ impl State {
         self.hold_selection();
     }
 
-    /// Whole seconds since the last answers.
+    /// Whole seconds since the last response.
     pub(super) fn age(&self) -> Option<u64> {
         self.answered.map(|at| at.elapsed().as_secs())
     }
