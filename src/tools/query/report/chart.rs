@@ -137,7 +137,7 @@ pub(super) fn over_time(
             .into_iter()
             .map(|(at, value)| (axis.place(at), value * unit.factor))
             .collect(),
-        lines: LINES.into_iter().filter_map(at).collect(),
+        lines: LINES.into_iter().filter(|_| values.len() > 1).filter_map(at).collect(),
     };
     let mut svg = String::new();
     plot.draw(&SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area(), unit)

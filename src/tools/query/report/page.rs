@@ -16,7 +16,8 @@ p{margin:.3rem 0}p.note{color:#444;font-size:.85rem}svg{width:100%;height:auto;d
 table{border-collapse:collapse;margin:.5rem 0;font-variant-numeric:tabular-nums}td,th{padding:.15rem .6rem;\
 border-bottom:1px solid #ccc;text-align:right;white-space:nowrap}td:first-child,th:first-child{text-align:left}\
 .wide{overflow-x:auto}footer{margin-top:2rem;color:#444;font-size:.85rem}@media print{body{font-size:10pt;margin:0;\
-max-width:none}section,tr{break-inside:avoid}h2,h3{break-after:avoid}@page{margin:15mm}}";
+max-width:none}section,tr{break-inside:avoid}h2,h3{break-after:avoid}table{font-size:7.5pt}td,th{padding:.1rem .25rem}\
+.wide{overflow:visible}@page{margin:12mm}}";
 /// The percentiles of the summary.
 const SHARES: [(&str, f64); 7] =
     [("min", 0.0), ("1 %", 0.01), ("5 %", 0.05), ("50 %", 0.5), ("95 %", 0.95), ("99 %", 0.99), ("max", 1.0)];
@@ -138,7 +139,7 @@ fn comparison(hosts: &[Host]) -> String {
                 let _ = write!(rows, "<td>{}</td><td>{}</td>", ppm(average), ppm(deviation));
             }
         } else {
-            rows.push_str("<td colspan=\"9\">no data</td>");
+            rows.push_str("<td colspan=\"9\" style=\"text-align:left\">no data</td>");
         }
         rows.push_str("</tr>\n");
     }
@@ -179,13 +180,14 @@ fn section(out: &mut String, title: &str, note: &str, body: &str) {
 /// A chart, and a note about values outside its scale.
 fn drawn(points: &[Point], span: (f64, f64), unit: Unit, height: u32) -> Result<String, String> {
     let chart = chart::over_time(points, span, unit, height)?;
+    let text = |value: f64| if unit == PPM { ppm(value) } else { time(value / unit.factor) };
     let note = chart.outside.map_or_else(String::new, |(count, least, most)| {
         let (are, values) = if count == 1 { ("is", "value") } else { ("are", "values") };
         format!(
-            "<p class=\"note\">{count} {values} of {} {are} outside the scale; all lie between {least:.3} and \
-             {most:.3}&nbsp;{}.</p>",
+            "<p class=\"note\">{count} {values} of {} {are} outside the scale; all lie between {} and {}.</p>",
             points.len(),
-            unit.name
+            text(least),
+            text(most),
         )
     });
     Ok(chart.svg + &note)
@@ -357,7 +359,7 @@ mod tests {
             "<h2>Summary</h2>",
             "<h2>Clock offset</h2>",
             "<th>1 %</th><th>5 %</th><th>50 %</th><th>95 %</th><th>99 %</th><th>max</th>",
-            "1 value of 1000 is outside the scale; all lie between 0.000 and 900000.000&nbsp;µs.",
+            "1 value of 1000 is outside the scale; all lie between 0.000&nbsp;ns and 900.000&nbsp;ms.",
         ] {
             assert!(text.contains(part), "{part}");
         }
