@@ -13,7 +13,7 @@ start() { $ntpd -u ntp:ntp -p /var/run/rsntpd.pid "$@"; echo "START-STATUS $?"; 
 behind() { # MICROSECONDS: sets the clock back by them and what date takes
     s=$(date +%s); while [ "$(date +%s)" = "$s" ]; do :; done; usleep "$1"; date -s "@$(date +%s)" > /dev/null
 }
-off_by() { rsntpdate -q -p 2 10.0.2.2 2>&1 | tail -1 | sed -n 's/.* offset \(-\?[0-9.]*\) .*/\1/p'; }
+off_by() { rsntpdate -q 10.0.2.2 2>&1 | tail -1 | sed -n 's/.* offset \(-\?[0-9.]*\) .*/\1/p'; }
 wrong() { # MICROSECONDS LEAST MOST: right at first, then behind by so much, at least and at most (s).
     # A loaded machine needs several tries.
     for n in 1 2 3 4 5; do
