@@ -3,27 +3,94 @@
 use crate::core::discipline::Record;
 use crate::units::{Ppm, Seconds};
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 /// Largest configuration, keys or drift file that is read, octets.
 pub const READ_MAX: u64 = 4 << 20;
 
-/// Reads a whole file of at most [`READ_MAX`] octets.
+/// How long a pipe may take to hand over a configuration.
+const PIPE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads a whole regular file of at most [`READ_MAX`] bytes. Nothing else is read: a FIFO or a device could keep the
+/// daemon waiting for ever, or never end.
 ///
 /// # Errors
-/// What the system says, or that the file is too large.
+/// What the system says, that it is no regular file, or that the file is too large.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(READ_MAX + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > READ_MAX {
-        return Err(io::Error::other("it is larger than 4 MiB, which no configuration needs"));
+    // Before it is opened: opening alone does something to some devices.
+    only_regular(&fs::metadata(path)?)?;
+    let file = open_at_once(path)?;
+    // Another file may have taken its place since.
+    only_regular(&file.metadata()?)?;
+    bounded(file)
+}
+
+/// As [`read`], but takes a pipe as well, for at most five seconds: the configuration of `--check /dev/stdin`.
+///
+/// # Errors
+/// As of [`read`]; a pipe without a writer, or whose writer takes longer.
+pub fn read_or_pipe(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.file_type().is_fifo() {
+        return read(path);
     }
-    Ok(bytes)
+    let mut file = open_at_once(path)?;
+    let (mut bytes, until) = (Vec::new(), Instant::now() + PIPE_PATIENCE);
+    while bytes.len() as u64 <= READ_MAX {
+        let mut piece = [0; 8192];
+        match file.read(&mut piece) {
+            Ok(0) if bytes.is_empty() => return Err(io::Error::other("it is a FIFO that no process writes to")),
+            Ok(0) => return Ok(bytes),
+            Ok(length) => bytes.extend_from_slice(&piece[..length]),
+            Err(why) if why.kind() == io::ErrorKind::WouldBlock => {
+                let left = until.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return Err(io::Error::other("it is a FIFO whose writer does not finish"));
+                }
+                let mut readable = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+                poll(&mut readable, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO))?;
+            }
+            Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+            Err(why) => return Err(why),
+        }
+    }
+    Err(too_large())
+}
+
+/// Opens for reading without waiting for whatever stands behind the name.
+fn open_at_once(path: &Path) -> io::Result<File> {
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+}
+
+fn bounded(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(READ_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > READ_MAX { Err(too_large()) } else { Ok(bytes) }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other("it is larger than 4 MiB, which no configuration needs")
+}
+
+fn only_regular(found: &Metadata) -> io::Result<()> {
+    let kind = found.file_type();
+    if kind.is_file() {
+        return Ok(());
+    }
+    let what = match () {
+        () if kind.is_dir() => "a directory",
+        () if kind.is_fifo() => "a FIFO",
+        () if kind.is_socket() => "a socket",
+        () => "a device",
+    };
+    Err(io::Error::other(format!("it is {what}, expected a regular file")))
 }
 
 /// The system's words for an error, without the number that Rust adds.
@@ -238,7 +305,6 @@ mod tests {
 
     #[test]
     fn devices_are_written_to_and_stay() {
-        use std::os::unix::fs::FileTypeExt;
         save_drift(Path::new("/dev/null"), Ppm::ZERO).unwrap();
         assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
         assert!(write_pid(Path::new("/dev/full"), 1).unwrap_err().ends_with("No space left on device"));
@@ -255,6 +321,45 @@ mod tests {
         remove_pid(&path, 4711).unwrap();
         assert!(names(dir.path()).is_empty());
         assert!(remove_pid(&path, 4711).is_err());
+    }
+
+    #[test]
+    fn e13_only_regular_files_are_read_and_nothing_is_waited_for() {
+        let dir = scratch("e13");
+        let (fifo, link) = (dir.path().join("fifo"), dir.path().join("link"));
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+        std::os::unix::fs::symlink(&fifo, &link).unwrap();
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let kinds: [(&Path, &str); 6] = [
+            (&fifo, "a FIFO"),
+            (&link, "a FIFO"),
+            (&socket, "a socket"),
+            (dir.path(), "a directory"),
+            (Path::new("/dev/zero"), "a device"),
+            (Path::new("/dev/null"), "a device"),
+        ];
+        for (path, what) in kinds {
+            let why = read(path).unwrap_err().to_string();
+            assert_eq!(why, format!("it is {what}, expected a regular file"), "{}", path.display());
+        }
+        assert!(read_or_pipe(&fifo).unwrap_err().to_string().contains("no process writes"));
+        assert!(read_or_pipe(Path::new("/dev/zero")).unwrap_err().to_string().contains("a device"));
+        assert_eq!(read(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn e13_a_pipe_is_read_to_its_end() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let path = PathBuf::from(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader)));
+        let writing = std::thread::spawn(move || {
+            writer.write_all(b"server 192.0.2.1\n").unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            writer.write_all(&[b'#'; 100_000]).unwrap();
+        });
+        let bytes = read_or_pipe(&path).unwrap();
+        writing.join().unwrap();
+        assert!(bytes.starts_with(b"server 192.0.2.1\n#") && bytes.len() == 100_017);
     }
 
     #[test]

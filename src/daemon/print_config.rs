@@ -29,7 +29,7 @@ pub fn save(file: &Path, to: &Path) -> u8 {
 /// # Errors
 /// Writing failed.
 pub fn run(file: &Path, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<u8> {
-    let text = match files::read(file) {
+    let text = match files::read_or_pipe(file) {
         Ok(text) => text,
         Err(why) => {
             writeln!(err, "rsntpd: {}: {}", file.display(), files::words(&why))?;

@@ -98,7 +98,7 @@ pub struct Refused {
 /// Reads everything, at the start and as root. A missing configuration file means the defaults.
 #[must_use]
 pub fn load(options: &Options) -> Loaded {
-    let mut loaded = read(options, Memory::default());
+    let mut loaded = read(options, Memory::default(), files::read_or_pipe);
     let complaints = options.complaints.iter().map(|text| warning(text.clone()));
     loaded.notices.splice(0..0, complaints);
     read_drift(&mut loaded);
@@ -113,7 +113,7 @@ pub fn load(options: &Options) -> Loaded {
 /// The configuration file cannot be read, or has errors that the configuration in force did not have: then
 /// the old configuration should stay. Errors it always had stop no reload.
 pub fn reload(options: &Options, memory: &Memory) -> Result<Loaded, Refused> {
-    let loaded = read(options, memory.clone());
+    let loaded = read(options, memory.clone(), files::read);
     let file = options.configfile.display();
     let added = new_errors(&memory.errors, &loaded.memory.errors);
     let why = if loaded.unreadable.is_some() {
@@ -130,11 +130,12 @@ pub fn reload(options: &Options, memory: &Memory) -> Result<Loaded, Refused> {
     Err(Refused { lines })
 }
 
-fn read(options: &Options, memory: Memory) -> Loaded {
+/// Reads everything; the main file by `read_main`.
+fn read(options: &Options, memory: Memory, read_main: fn(&Path) -> io::Result<Vec<u8>>) -> Loaded {
     let Memory { mut sources, keys: old_keys, leap_table: old_leap_table, .. } = memory;
     let mut notices = Vec::new();
     let base = merge::base(options);
-    let main = sources.read(&options.configfile);
+    let main = sources.read_by(read_main, &options.configfile);
     let unreadable = main.as_ref().err().map(|why| format!("{}: {why}", options.configfile.display()));
     let parsed = match main {
         Ok(text) => {

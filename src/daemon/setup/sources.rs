@@ -33,7 +33,16 @@ impl fmt::Display for ReadError {
 impl Sources {
     /// The file's content; if it may no longer be read, what it was when it was.
     pub(super) fn read(&mut self, path: &Path) -> Result<Vec<u8>, ReadError> {
-        match files::read(path) {
+        self.read_by(files::read, path)
+    }
+
+    /// The same by another way of reading.
+    pub(super) fn read_by(
+        &mut self,
+        read: fn(&Path) -> io::Result<Vec<u8>>,
+        path: &Path,
+    ) -> Result<Vec<u8>, ReadError> {
+        match read(path) {
             Ok(text) => {
                 self.read.insert(path.to_owned(), text.clone());
                 Ok(text)
