@@ -109,6 +109,8 @@ pub struct Options {
     pub workers: Option<u32>,
     /// What was wrong on the command line but stops nothing, for the log.
     pub complaints: Vec<String>,
+    /// Where the daemon was started, from which relative paths are meant; empty: they stay relative.
+    pub directory: PathBuf,
 }
 
 impl Default for Options {
@@ -144,6 +146,7 @@ impl Default for Options {
             server_only: false,
             workers: None,
             complaints: Vec::new(),
+            directory: PathBuf::new(),
         }
     }
 }
@@ -262,6 +265,7 @@ fn options(matches: &ArgMatches, configfile: PathBuf) -> Result<Options, CliErro
         server_only,
         workers,
         complaints,
+        directory: PathBuf::new(),
     })
 }
 

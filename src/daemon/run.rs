@@ -37,7 +37,11 @@ const SERVING: u8 = b'+';
 
 /// Runs the daemon; gives the exit status of this process: the parent's, where it forks.
 #[must_use]
-pub fn run(options: Options) -> u8 {
+pub fn run(mut options: Options) -> u8 {
+    // Where that is not known, as in a directory that was removed, paths stay as they are written.
+    if let Ok(directory) = std::env::current_dir() {
+        setup::anchor(&mut options, directory);
+    }
     let mut log = Log::start(&options);
     match prepare(&options, &mut log).and_then(|prepared| start(options, log, prepared)) {
         Ok(status) => status,
@@ -232,7 +236,7 @@ fn remove_pid(path: &Path) {
 }
 
 fn serve_until_end(
-    options: Options,
+    mut options: Options,
     mut log: Log,
     prepared: Prepared,
     parent: Option<PipeWriter>,
@@ -242,7 +246,7 @@ fn serve_until_end(
             let _parent_gone = pipe.write_all(why.as_bytes());
         }
     };
-    let Prepared { loaded, sockets, others, account } = prepared;
+    let Prepared { mut loaded, sockets, others, account } = prepared;
     log.flush();
     let (role, sockets) = match workers::fork(sockets, others) {
         Ok(forked) => forked,
@@ -257,6 +261,9 @@ fn serve_until_end(
     if let Err(why) = settle(&options, &mut log, &role, account.as_ref()) {
         tell(&parent, &why);
         return Err(Failed::told(&mut log, why, FAILED));
+    }
+    if let Some(jail) = options.jaildir.clone() {
+        setup::enter_jail(&mut options, &mut loaded.setup.config, &jail);
     }
     let result = build(options, log, loaded, sockets, role);
     let event_loop = match result {

@@ -2,12 +2,14 @@
 //!
 //! Nothing here stops the daemon: what is missing or not understood becomes a line for the log.
 
+mod anchor;
 mod doubts;
 mod keyed;
 mod merge;
 mod runtime;
 mod sources;
 
+pub use self::anchor::{anchor, enter_jail};
 pub use self::runtime::{Configured, configure};
 use self::sources::{ReadError, Sources};
 use super::cli::Options;
@@ -49,6 +51,8 @@ pub struct Loaded {
     pub leapfile: Option<Diagnostic>,
     /// Why the configuration file could not be read, if so; [`load`] then goes on with the defaults.
     pub unreadable: Option<String>,
+    /// Included files that could be read before, and why they cannot now; [`reload`] then keeps what they said.
+    lost: Vec<String>,
     /// For the next [`reload`].
     pub memory: Memory,
 }
@@ -98,7 +102,7 @@ pub struct Refused {
 /// Reads everything, at the start and as root. A missing configuration file means the defaults.
 #[must_use]
 pub fn load(options: &Options) -> Loaded {
-    let mut loaded = read(options, Memory::default(), files::read_or_pipe);
+    let mut loaded = read(options, None);
     let complaints = options.complaints.iter().map(|text| warning(text.clone()));
     loaded.notices.splice(0..0, complaints);
     read_drift(&mut loaded);
@@ -110,14 +114,17 @@ pub fn load(options: &Options) -> Loaded {
 /// Included files and keys that only root may read are used as they were at the start, and this is told.
 ///
 /// # Errors
-/// The configuration file cannot be read, or has errors that the configuration in force did not have: then
-/// the old configuration should stay. Errors it always had stop no reload.
+/// The configuration file or an included one cannot be read any more, or has errors that the configuration in force
+/// did not have: then the old configuration should stay. Errors it always had stop no reload.
 pub fn reload(options: &Options, memory: &Memory) -> Result<Loaded, Refused> {
-    let loaded = read(options, memory.clone(), files::read);
+    let loaded = read(options, Some(memory.clone()));
     let file = options.configfile.display();
     let added = new_errors(&memory.errors, &loaded.memory.errors);
     let why = if loaded.unreadable.is_some() {
         "it cannot be read".to_owned()
+    } else if let Some(lost) = loaded.lost.first() {
+        // Its restrict lines would be gone, and the machine open.
+        format!("the included file {lost}")
     } else if added == 1 {
         "it has a new error".to_owned()
     } else if added > 1 {
@@ -130,20 +137,22 @@ pub fn reload(options: &Options, memory: &Memory) -> Result<Loaded, Refused> {
     Err(Refused { lines })
 }
 
-/// Reads everything; the main file by `read_main`.
-fn read(options: &Options, memory: Memory, read_main: fn(&Path) -> io::Result<Vec<u8>>) -> Loaded {
-    let Memory { mut sources, keys: old_keys, leap_table: old_leap_table, .. } = memory;
+/// Reads everything: for the first time, or where there is a `memory`, again.
+fn read(options: &Options, memory: Option<Memory>) -> Loaded {
+    let first = memory.is_none();
+    let Memory { mut sources, keys: old_keys, leap_table: old_leap_table, .. } = memory.unwrap_or_default();
     let mut notices = Vec::new();
     let base = merge::base(options);
-    let main = sources.read_by(read_main, &options.configfile);
+    let main = sources.read_by(if first { files::read_or_pipe } else { files::read }, &options.configfile);
     let unreadable = main.as_ref().err().map(|why| format!("{}: {why}", options.configfile.display()));
-    let parsed = match main {
+    let mut parsed = match main {
         Ok(text) => {
-            let mut include = |path: &Path| sources.read(path).map_err(|why| why.to_string());
+            let mut include =
+                |path: &Path| sources.read(&options.directory.join(path)).map_err(|why| why.to_string());
             config::parse_onto(base, &options.configfile, &text, &mut include)
         }
         Err(why) => {
-            notices.push(could_not_open(&options.configfile, &why));
+            notices.push(could_not_open(&options.configfile, &why, first));
             config::Parsed {
                 config: base,
                 diagnostics: Vec::new(),
@@ -153,6 +162,8 @@ fn read(options: &Options, memory: Memory, read_main: fn(&Path) -> io::Result<Ve
             }
         }
     };
+    anchor::anchor_config(&mut parsed.config, &options.directory);
+    let lost = sources.take_lost();
     let mut lints = parsed.lints.clone();
     lints.extend(doubts::look(&parsed, options.user.as_deref(), &mut notices));
     let mut diagnostics = parsed.diagnostics.clone();
@@ -175,6 +186,8 @@ fn read(options: &Options, memory: Memory, read_main: fn(&Path) -> io::Result<Ve
             .into_iter()
             .map(|path| warning(format!("{}: may no longer be read; used as it was before", path.display()))),
     );
+    // A keys file that is gone leaves the keys, which was told.
+    let _keys = sources.take_lost();
     let errors = count_errors(&diagnostics);
     Loaded {
         memory: Memory {
@@ -198,6 +211,7 @@ fn read(options: &Options, memory: Memory, read_main: fn(&Path) -> io::Result<Ve
         usable,
         leapfile: leapfile_mark,
         unreadable,
+        lost,
     }
 }
 
@@ -281,8 +295,10 @@ fn read_drift_record(loaded: &mut Loaded, path: &Path) -> Record {
     }
 }
 
-fn could_not_open(path: &Path, why: &ReadError) -> Notice {
-    let text = format!("getconfig: Couldn't open <{}>: {why}; running with the defaults", path.display());
+fn could_not_open(path: &Path, why: &ReadError, first: bool) -> Notice {
+    // What a reload does instead stands in a line of its own.
+    let instead = if first { "; running with the defaults" } else { "" };
+    let text = format!("getconfig: Couldn't open <{}>: {why}{instead}", path.display());
     Notice { level: Level::Error, text }
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 pub(super) struct Sources {
     read: BTreeMap<PathBuf, Vec<u8>>,
     stale: Vec<PathBuf>,
+    lost: Vec<String>,
 }
 
 impl fmt::Debug for Sources {
@@ -52,8 +53,18 @@ impl Sources {
                 self.stale.push(path.to_owned());
                 Ok(text.clone())
             }
-            Err(why) => Err(ReadError(why)),
+            Err(why) => {
+                if self.read.contains_key(path) {
+                    self.lost.push(format!("{} can no longer be read: {}", path.display(), files::words(&why)));
+                }
+                Err(ReadError(why))
+            }
         }
+    }
+
+    /// Which files could be read once and now cannot, and why, since this was last asked.
+    pub(super) fn take_lost(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lost)
     }
 
     /// Which files were given as they had been, since this was last asked.

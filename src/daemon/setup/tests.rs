@@ -201,3 +201,95 @@ fn what_only_root_may_read_survives_a_reload_without_root() {
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }
+
+#[test]
+fn b6_relative_paths_are_meant_from_where_the_daemon_was_started() {
+    let dir = scratch("setup-b6");
+    let text = "includefile more.conf\nkeys keys\ndriftfile drift\nlogfile log/ntp.log\npidfile ntpd.pid\n\
+                leapfile leap\nstatsdir stats/\nsaveconfigdir /abs/saved\n";
+    fs::write(dir.path().join("ntp.conf"), text).unwrap();
+    fs::write(dir.path().join("more.conf"), "restrict 192.0.2.1 noserve\n").unwrap();
+    fs::write(dir.path().join("keys"), "4 M secret\n").unwrap();
+    let line = ["rsntpd", "-c", "ntp.conf", "-p", "p", "-f", "f", "-k", "k", "-l", "l", "-s", "s", "-i", "i"];
+    let Ok(cli::Command::Run(mut options)) = cli::parse(line.map(OsString::from)) else { panic!("no options") };
+    anchor(&mut options, dir.path().to_owned());
+    let at = |name: &str| dir.path().join(name);
+    assert_eq!((&options.configfile, &options.pidfile), (&at("ntp.conf"), &Some(at("p"))));
+    assert_eq!((&options.driftfile, &options.keyfile), (&Some(at("f")), &Some(at("k"))));
+    assert_eq!((&options.logfile, &options.statsdir), (&Some(at("l")), &Some(at("s"))));
+    assert_eq!(options.jaildir, Some(at("i")));
+    let first = load(&options);
+    // The test runs in another directory, as the daemon does after its start.
+    let again = reload(&options, &first.memory).unwrap();
+    for config in [&first.setup.config, &again.setup.config] {
+        assert_eq!(config.restrict.len(), 1);
+        assert_eq!((&config.driftfile, &config.auth.keys), (&Some(at("drift")), &Some(at("keys"))));
+        assert_eq!((&config.logfile, &config.pidfile), (&Some(at("log/ntp.log")), &Some(at("ntpd.pid"))));
+        assert_eq!((&config.leapfile, &config.statistics.dir), (&Some(at("leap")), &Some(at("stats/"))));
+        assert_eq!(config.saveconfigdir, Some("/abs/saved".into()));
+    }
+    assert_eq!(again.setup.keys.len(), 1);
+}
+
+#[test]
+fn b6_relative_paths_are_found_after_the_change_of_root() {
+    let mut options = Options { configfile: "etc/ntp.conf".into(), ..Options::default() };
+    anchor(&mut options, "/jail/ntp".into());
+    let mut config = Config { driftfile: Some("/jail/ntp/drift".into()), ..Config::default() };
+    config.leapfile = Some("/usr/share/leap".into());
+    enter_jail(&mut options, &mut config, Path::new("/elsewhere"));
+    assert_eq!(options.configfile, Path::new("/jail/ntp/etc/ntp.conf"));
+    enter_jail(&mut options, &mut config, Path::new("/jail"));
+    assert_eq!((options.configfile, options.directory), ("/ntp/etc/ntp.conf".into(), "/ntp".into()));
+    assert_eq!(config.driftfile, Some("/ntp/drift".into()));
+    assert_eq!(config.leapfile, Some("/usr/share/leap".into()));
+}
+
+#[test]
+fn b6_a_reload_says_once_what_becomes_of_the_configuration() {
+    let dir = scratch("setup-b6-once");
+    let options = options(&dir, "server 192.0.2.1\n", "");
+    let first = load(&options);
+    fs::remove_file(&options.configfile).unwrap();
+    let lines = reload(&options, &first.memory).unwrap_err().lines;
+    assert!(lines.iter().all(|(_, line)| !line.contains("defaults")), "{lines:?}");
+    assert!(told(&load(&options))[0].ends_with("running with the defaults"));
+}
+
+#[test]
+fn e13_a_fifo_in_the_place_of_a_file_is_told_and_what_was_read_before_stays() {
+    let dir = scratch("setup-e13");
+    let at = |name: &str| dir.path().join(name);
+    let text = format!(
+        "includefile {0}/more.conf\nkeys {0}/keys\ndriftfile {0}/drift\nleapfile {0}/leap\n",
+        dir.path().display()
+    );
+    fs::write(at("more.conf"), "restrict default ignore\n").unwrap();
+    fs::write(at("keys"), "4 M secret\n").unwrap();
+    let options = options(&dir, &text, "");
+    let first = load(&options);
+    let into_fifo = |name: &str| {
+        let _not_there = fs::remove_file(at(name));
+        nix::unistd::mkfifo(&at(name), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    };
+    ["keys", "leap"].into_iter().for_each(into_fifo);
+    let again = reload(&options, &first.memory).unwrap();
+    assert_eq!(again.setup.keys, first.setup.keys);
+    let lines = told(&again);
+    assert_eq!(lines.iter().filter(|line| line.contains("it is a FIFO")).count(), 2, "{lines:?}");
+    into_fifo("more.conf");
+    assert!(reload(&options, &first.memory).is_err());
+    into_fifo("ntp.conf");
+    let refused = reload(&options, &first.memory).unwrap_err();
+    assert!(refused.lines.iter().any(|(_, line)| line.contains("it is a FIFO")), "{refused:?}");
+    assert!(told(&load(&options))[0].contains("Couldn't open"));
+    fs::remove_file(at("ntp.conf")).unwrap();
+    fs::write(at("ntp.conf"), text).unwrap();
+    into_fifo("drift.error");
+    fs::write(at("drift"), "1.000\n").unwrap();
+    let lines = told(&load(&options));
+    assert_eq!(lines.iter().filter(|line| line.contains("it is a FIFO")).count(), 4, "{lines:?}");
+    fs::remove_file(at("drift")).unwrap();
+    into_fifo("drift");
+    assert!(told(&load(&options)).iter().any(|line| line.starts_with("driftfile ") && line.contains("FIFO")));
+}
