@@ -9,16 +9,16 @@ use self::file::LogFile;
 use self::squelch::Squelch;
 use self::syslog::Syslog;
 use super::cli::Options;
+use super::files::words;
 use crate::core::event::Level;
 use crate::sys::clock;
+use crate::sys::privileges::Account;
 use chrono::{DateTime, Local};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Instant;
-
-/// The name in front of every line, syslog's "ident".
-pub const IDENT: &str = "rsntpd";
 
 /// Unix time at the beginning of year 1 and near the end of year 9999: what dates are written for.
 const YEARS: (i64, i64) = (-62_135_596_800, 253_402_200_000);
@@ -28,14 +28,18 @@ const LINE_MAX: usize = 1900;
 
 /// The daemon's log.
 ///
-/// Lines go to the file where one is set, else to syslog (facility daemon); in the foreground
-/// without `-l` also to standard error. A file that cannot be written is told once, and
+/// Lines go to the file where one is set, else to syslog (facility daemon), and in the foreground to standard error as
+/// well, unless that leads to the journal, where syslog's lines come together with it. A file that cannot be written is told once, and
 /// syslog takes its place until it can be written again.
 #[derive(Debug)]
 pub struct Log {
     syslog: Syslog,
     file: Option<LogFile>,
     stderr: bool,
+    /// Standard error leads to where syslog's lines come, too.
+    journal: bool,
+    /// The name in front of every line: the one that the daemon was started by.
+    ident: String,
     threshold: Level,
     squelch: Squelch,
 }
@@ -45,8 +49,10 @@ impl Log {
     /// without `-l` standard error as well. Lines of [`Level::Debug`] are kept only with `-d` or `-D`.
     #[must_use]
     pub fn start(options: &Options) -> Self {
-        let mut log = Self::with_syslog(Syslog::standard());
-        log.stderr = options.nofork && options.logfile.is_none();
+        let mut log = Self::with_syslog(Syslog::standard(&options.name));
+        log.ident.clone_from(&options.name);
+        log.journal = log.syslog.is_connected() && stderr_is_journal();
+        log.stderr = options.nofork && !log.journal;
         if options.debug > 0 {
             log.threshold = Level::Debug;
         }
@@ -61,6 +67,8 @@ impl Log {
             syslog,
             file: None,
             stderr: false,
+            journal: false,
+            ident: "rsntpd".to_owned(),
             threshold: Level::Info,
             squelch: Squelch::new(Instant::now()),
         }
@@ -76,6 +84,7 @@ impl Log {
             Ok(file) => {
                 self.flush();
                 self.file = Some(file);
+                self.stderr = false;
                 true
             }
             Err(why) => {
@@ -91,11 +100,33 @@ impl Log {
         self.threshold = Level::Error;
     }
 
-    /// Opens the log file anew, for log rotation. Without a log file nothing happens.
-    pub fn reopen(&mut self) {
-        if let Some(file) = &mut self.file {
-            file.reopen();
+    /// Opens the log file anew, for log rotation. Without a log file nothing happens. If it cannot be opened, the file
+    /// that is open stays in use, and this is written there and to syslog, and given.
+    pub fn reopen(&mut self) -> Option<String> {
+        let file = self.file.as_mut()?;
+        let why = file.reopen().err()?;
+        let path = file.path().display();
+        let told = format!("cannot open log file {path} anew: {}; the old file stays in use", words(&why));
+        self.syslog.send(Level::Error, &told);
+        self.write(Level::Error, &told);
+        Some(told)
+    }
+
+    /// Makes the log file the user's that the daemon is about to become, who is to open it anew.
+    pub fn hand_to(&mut self, account: &Account) {
+        if let Some(file) = &self.file
+            && let Err(why) = file.hand_to(account)
+        {
+            let path = file.path().display();
+            let told = format!("log file {path}: {}; it cannot be opened anew for rotation", words(&why));
+            self.write(Level::Warning, &told);
         }
+    }
+
+    /// Whether who looks at standard error sees the lines anyway.
+    #[must_use]
+    pub const fn is_seen(&self) -> bool {
+        self.stderr || (self.journal && self.file.is_none())
     }
 
     /// Writes several lines.
@@ -127,13 +158,13 @@ impl Log {
     fn emit(&mut self, level: Level, line: &str) {
         if self.stderr {
             // Nobody may be reading; that is no reason to stop.
-            let _ = writeln!(std::io::stderr(), "{}", stamped(line));
+            let _ = writeln!(std::io::stderr(), "{}", stamped(&self.ident, line));
         }
         let Some(file) = &mut self.file else {
             self.syslog.send(level, line);
             return;
         };
-        match file.append(&stamped(line)) {
+        match file.append(line, |text| stamped(&self.ident, text)) {
             file::Appended::Yes => {}
             file::Appended::FailedNow(why) => {
                 let path = file.path().display();
@@ -159,9 +190,22 @@ pub(super) fn local_time() -> DateTime<Local> {
 }
 
 /// A line as ntpd writes it to files: local time, name, process.
-fn stamped(line: &str) -> String {
+fn stamped(ident: &str, line: &str) -> String {
     let now = local_time().format("%e %b %H:%M:%S");
-    format!("{now} {IDENT}[{}]: {line}", std::process::id())
+    format!("{now} {ident}[{}]: {line}", std::process::id())
+}
+
+/// Sends one line to syslog, from a command line that leads to no daemon and so to no log.
+pub fn to_syslog(ident: &str, line: &str) {
+    Syslog::standard(ident).send(Level::Error, &printable(line));
+}
+
+/// Whether standard error is the stream that systemd's journal gave us, as it tells in the environment:
+/// `JOURNAL_STREAM=DEVICE:INODE`.
+fn stderr_is_journal() -> bool {
+    let told = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    let ours = std::fs::metadata("/proc/self/fd/2").map(|found| format!("{}:{}", found.dev(), found.ino()));
+    ours.is_ok_and(|ours| ours == told)
 }
 
 /// The text without anything that could pretend to be another line or confuse a terminal, and cut at
@@ -208,7 +252,7 @@ mod tests {
     }
 
     fn log_to(path: PathBuf) -> Log {
-        Log::with_syslog(Syslog::at(vec![path]))
+        Log::with_syslog(Syslog::at("rsntpd", vec![path]))
     }
 
     #[test]
@@ -287,9 +331,46 @@ mod tests {
         assert!(log.use_file(&path));
         log.write(Level::Info, "old");
         std::fs::rename(&path, dir.path().join("ntp.log.1")).unwrap();
-        log.reopen();
+        assert_eq!(log.reopen(), None);
         log.write(Level::Info, "new");
         assert!(std::fs::read_to_string(&path).unwrap().ends_with(": new\n"));
+    }
+
+    #[test]
+    fn d4_a_log_file_that_cannot_be_opened_anew_is_told_in_the_old_one_and_in_syslog() {
+        let dir = crate::daemon::files::scratch("d4-reopen");
+        let socket = fake_syslog(&dir.path().join("syslog"));
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        let path = dir.path().join("sub/ntp.log");
+        let mut log = log_to(dir.path().join("syslog"));
+        assert!(log.use_file(&path));
+        std::fs::rename(dir.path().join("sub"), dir.path().join("gone")).unwrap();
+        assert!(log.reopen().is_some_and(|why| why.ends_with("the old file stays in use")));
+        log.write(Level::Info, "on");
+        let written = std::fs::read_to_string(dir.path().join("gone/ntp.log")).unwrap();
+        assert!(written.contains("cannot open log file") && written.ends_with(": on\n"), "{written}");
+        assert!(received(&socket)[0].contains("No such file or directory; the old file"));
+    }
+
+    #[test]
+    fn d10_a_line_of_a_daemon_in_the_foreground_comes_once_where_there_is_a_log_file() {
+        let dir = crate::daemon::files::scratch("d10");
+        let mut log = log_to(dir.path().join("nosyslog"));
+        log.stderr = true;
+        assert!(log.is_seen());
+        assert!(log.use_file(&dir.path().join("ntp.log")));
+        assert!(!log.stderr && !log.is_seen());
+    }
+
+    #[test]
+    fn d2_lines_carry_the_name_that_the_daemon_was_started_by() {
+        let dir = crate::daemon::files::scratch("d2-ident");
+        let mut log = log_to(dir.path().join("nosyslog"));
+        log.ident = "ntpd".to_owned();
+        assert!(log.use_file(&dir.path().join("ntp.log")));
+        log.write(Level::Info, "x");
+        let written = std::fs::read_to_string(dir.path().join("ntp.log")).unwrap();
+        assert!(written.ends_with(&format!(" ntpd[{}]: x\n", std::process::id())), "{written}");
     }
 
     #[test]

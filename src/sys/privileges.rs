@@ -5,10 +5,12 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Group, Uid, User, chdir, chroot, getgrouplist, setgid, setgroups, setuid};
 use std::ffi::CString;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::fchown;
 use std::path::Path;
 
 /// What is kept after root is given up by the process that steers the clock.
@@ -64,6 +66,14 @@ impl Account {
             mode
         };
         uid == 0 || class & WRITE_AND_ENTER == WRITE_AND_ENTER
+    }
+
+    /// Makes an open file the account's.
+    ///
+    /// # Errors
+    /// Of fchown.
+    pub fn give(&self, file: &File) -> io::Result<()> {
+        fchown(file, Some(self.uid.as_raw()), Some(self.gid.as_raw()))
     }
 }
 
@@ -161,6 +171,16 @@ pub fn set_real_time(priority: Option<i32>) -> io::Result<()> {
 pub fn set_sharp_timers() {
     // Where the kernel refuses, sleeps are a little longer: nothing depends on it.
     let _as_before = nix::sys::prctl::set_timerslack(1000);
+}
+
+/// Lets the process open as many files as it may; how many that are.
+///
+/// # Errors
+/// Of getrlimit; where the limit cannot be raised, the one that there is counts.
+pub fn raise_open_files() -> io::Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let raised = soft < hard && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok();
+    Ok(if raised { hard } else { soft })
 }
 
 /// Keeps the process, as it is and as it grows, out of swap.

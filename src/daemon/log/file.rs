@@ -1,22 +1,24 @@
 //! The log file of `-l` and `logfile`.
 
+use crate::sys::privileges::Account;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-/// How long a file that failed is left alone.
-const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// A log file, open or failing.
 #[derive(Debug)]
 pub(super) struct LogFile {
     path: PathBuf,
     file: Option<File>,
-    failed_at: Option<Instant>,
+    /// It was not there before.
+    made: bool,
+    /// Lines since the last that could be written.
+    lost: u32,
+    /// The file ends within a line: the disk was full.
+    torn: bool,
 }
 
 /// What became of a line.
@@ -36,8 +38,8 @@ impl LogFile {
     /// # Errors
     /// What the system says, or a symbolic link that belongs to neither root nor us.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = open(path)?;
-        Ok(Self { path: path.to_owned(), file: Some(file), failed_at: None })
+        let (file, made) = open(path)?;
+        Ok(Self { path: path.to_owned(), file: Some(file), made, lost: 0, torn: false })
     }
 
     /// Where it is.
@@ -45,54 +47,114 @@ impl LogFile {
         &self.path
     }
 
-    /// Opens it anew; if that fails, the file that is open stays in use.
-    pub(super) fn reopen(&mut self) {
-        if let Ok(file) = open(&self.path) {
-            self.file = Some(file);
-            self.failed_at = None;
+    /// Opens it anew, for log rotation. If that fails, the file that is open stays in use.
+    ///
+    /// # Errors
+    /// What the system says, unless the open file is still the one of that name.
+    pub(super) fn reopen(&mut self) -> io::Result<()> {
+        match open(&self.path) {
+            Ok((file, _)) => {
+                if !self.is_in_place() {
+                    self.torn = false;
+                }
+                self.file = Some(file);
+                Ok(())
+            }
+            Err(_) if self.is_in_place() => Ok(()),
+            Err(why) => Err(why),
         }
     }
 
-    /// Adds a line.
-    pub(super) fn append(&mut self, line: &str) -> Appended {
-        if self.failed_at.is_some_and(|at| at.elapsed() < RETRY_AFTER) {
-            return Appended::StillFailing;
+    fn is_in_place(&self) -> bool {
+        let identity = |found: &fs::Metadata| (found.dev(), found.ino());
+        let open = self.file.as_ref().and_then(|file| file.metadata().ok());
+        let named = fs::metadata(&self.path).ok();
+        open.zip(named).is_some_and(|(open, named)| identity(&open) == identity(&named))
+    }
+
+    /// Makes the file the user's that the daemon is about to become, who could not open it anew otherwise. Only a file
+    /// of root's, by one name, that was made here or lies where root alone may make files: the user may own the
+    /// directory, and have put another file of root's in the place.
+    ///
+    /// # Errors
+    /// Of fchown.
+    pub(super) fn hand_to(&self, account: &Account) -> io::Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let found = file.metadata()?;
+        let plain = found.is_file() && found.nlink() == 1 && found.uid() == 0;
+        if plain && (self.made || only_root_may_change(&self.path)) { account.give(file) } else { Ok(()) }
+    }
+
+    /// Adds a line, as `stamped` makes it of a text; before it, how many could not be written.
+    pub(super) fn append(&mut self, text: &str, stamped: impl Fn(&str) -> String) -> Appended {
+        let mut lines = if self.torn { "\n".to_owned() } else { String::new() };
+        if self.lost > 0 {
+            let what = if self.lost == 1 { "line was" } else { "lines were" };
+            let told =
+                format!("{} log {what} not written here: the log file could not be written", self.lost);
+            lines.extend([stamped(&told), "\n".to_owned()]);
         }
-        let failed_before = self.failed_at.is_some();
-        match self.try_append(line) {
+        lines.extend([stamped(text), "\n".to_owned()]);
+        match self.write(lines.as_bytes()) {
             Ok(()) => {
-                self.failed_at = None;
+                self.lost = 0;
                 Appended::Yes
             }
             Err(why) => {
-                self.file = None;
-                self.failed_at = Some(Instant::now());
-                if failed_before { Appended::StillFailing } else { Appended::FailedNow(why) }
+                self.lost += 1;
+                if self.lost > 1 { Appended::StillFailing } else { Appended::FailedNow(why) }
             }
         }
     }
 
-    fn try_append(&mut self, line: &str) -> io::Result<()> {
-        if self.file.is_none() {
-            self.file = Some(open(&self.path)?);
+    /// The file stays open if this fails: who has given up root may not be able to open it again.
+    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(open(&self.path)?.0),
+        };
+        // One write call usually, so that lines of other writers do not fall between.
+        while !bytes.is_empty() {
+            match file.write(bytes) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    self.torn = bytes[..count].last() != Some(&b'\n');
+                    bytes = &bytes[count..];
+                }
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+                Err(why) => return Err(why),
+            }
         }
-        // One write call a line, so that lines of other writers do not fall between.
-        self.file.as_mut().map_or(Ok(()), |file| file.write_all(format!("{line}\n").as_bytes()))
+        Ok(())
     }
 }
 
+/// The directory is root's, and no other user may write to it.
+fn only_root_may_change(path: &Path) -> bool {
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::metadata(directory).is_ok_and(|found| found.uid() == 0 && found.mode() & WRITABLE_BY_OTHERS == 0)
+}
+
 /// The file is opened as root in a directory that may belong to the daemon's user. A symbolic link there is
-/// followed only if root or we made it (`/dev/stdout` is one). Never waits, whatever is at `path`.
-fn open(path: &Path) -> io::Result<File> {
-    let with = |flags: OFlag| {
+/// followed only if root or we made it (`/dev/stdout` is one). Never waits, whatever is at `path`. Gives also whether
+/// the file was made.
+fn open(path: &Path) -> io::Result<(File, bool)> {
+    let with = |flags: OFlag, new: bool| {
         let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags.bits()).open(path)
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).create_new(new).mode(0o644).custom_flags(flags.bits());
+        options.open(path).map(|file| (file, new))
     };
-    match with(OFlag::O_NOFOLLOW) {
+    match with(OFlag::O_NOFOLLOW, true) {
+        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
+        made => return made,
+    }
+    match with(OFlag::O_NOFOLLOW, false) {
         Err(why) if why.raw_os_error() == Some(Errno::ELOOP as i32) => {
             let owner = path.symlink_metadata()?.uid();
             if owner == 0 || owner == nix::unistd::geteuid().as_raw() {
-                with(OFlag::empty())
+                with(OFlag::empty(), false)
             } else {
                 Err(io::Error::other("it is a symbolic link that belongs to another user"))
             }
@@ -111,7 +173,7 @@ mod tests {
         let (link, file) = (dir.path().join("link"), dir.path().join("file"));
         std::os::unix::fs::symlink(&file, &link).unwrap();
         let mut log = LogFile::open(&link).unwrap();
-        assert!(matches!(log.append("x"), Appended::Yes));
+        assert!(matches!(log.append("x", str::to_owned), Appended::Yes));
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "x\n");
     }
 
@@ -127,5 +189,47 @@ mod tests {
         let why = LogFile::open(&link).unwrap_err();
         assert!(why.to_string().contains("another user"), "{why}");
         assert!(!file.exists());
+    }
+
+    #[test]
+    fn d4_the_file_becomes_the_users_where_no_other_file_can_be_meant() {
+        if !nix::unistd::geteuid().is_root() {
+            return; // only root can give files away
+        }
+        let dir = crate::daemon::files::scratch("d4-hand");
+        let ntp = Account::find("38:38").unwrap();
+        let owner = |name: &str| fs::metadata(dir.path().join(name)).unwrap().uid();
+        let hand = |name: &str| LogFile::open(&dir.path().join(name)).unwrap().hand_to(&ntp).unwrap();
+        std::os::unix::fs::chown(dir.path(), Some(38), Some(38)).unwrap();
+        hand("made");
+        assert_eq!(owner("made"), 38);
+        fs::write(dir.path().join("roots"), "").unwrap();
+        hand("roots");
+        assert_eq!(owner("roots"), 0, "the user could have put it there");
+        std::os::unix::fs::chown(dir.path(), Some(0), Some(0)).unwrap();
+        fs::hard_link(dir.path().join("roots"), dir.path().join("other")).unwrap();
+        hand("roots");
+        assert_eq!(owner("roots"), 0, "it has another name");
+        fs::remove_file(dir.path().join("other")).unwrap();
+        hand("roots");
+        assert_eq!(owner("roots"), 38);
+    }
+
+    #[test]
+    fn e18_a_full_disk_costs_lines_that_are_counted() {
+        let dir = crate::daemon::files::scratch("e18");
+        let path = dir.path().join("log");
+        let mut log = LogFile::open(&path).unwrap();
+        let add = |log: &mut LogFile, text: &str| log.append(text, str::to_owned);
+        assert!(matches!(add(&mut log, "first"), Appended::Yes));
+        let good = log.file.replace(OpenOptions::new().append(true).open("/dev/full").unwrap());
+        assert!(matches!(add(&mut log, "lost"), Appended::FailedNow(_)));
+        assert!(matches!(add(&mut log, "lost"), Appended::StillFailing));
+        // Half a line was still written.
+        (log.file, log.torn) = (good, true);
+        assert!(matches!(add(&mut log, "last"), Appended::Yes));
+        let written = fs::read_to_string(&path).unwrap();
+        let told = "2 log lines were not written here: the log file could not be written";
+        assert_eq!(written, format!("first\n\n{told}\nlast\n"));
     }
 }

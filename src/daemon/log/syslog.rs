@@ -1,6 +1,5 @@
 //! syslog that comes back: the crate connects once, this reconnects, and never waits long.
 
-use super::IDENT;
 use crate::core::event::Level;
 use nix::errno::Errno;
 use std::fmt::{self, Display};
@@ -16,6 +15,7 @@ const REST: Duration = Duration::from_secs(10);
 
 /// The connection to syslog, or the wish for one.
 pub(super) struct Syslog {
+    ident: String,
     paths: Vec<PathBuf>,
     logger: Option<Logger<LoggerBackend, Line>>,
     resting_until: Option<Instant>,
@@ -34,15 +34,20 @@ impl fmt::Debug for Syslog {
 
 impl Syslog {
     /// The system's, at `/dev/log` or where other systems have it. Connects now if it can, so that a later
-    /// chroot does no harm.
-    pub(super) fn standard() -> Self {
-        Self::at(["/dev/log", "/var/run/syslog", "/var/run/log"].map(PathBuf::from).to_vec())
+    /// chroot does no harm. `ident` is the name in front of every line.
+    pub(super) fn standard(ident: &str) -> Self {
+        Self::at(ident, ["/dev/log", "/var/run/syslog", "/var/run/log"].map(PathBuf::from).to_vec())
     }
 
     /// The first that answers of these sockets.
-    pub(super) fn at(paths: Vec<PathBuf>) -> Self {
-        let logger = connect(&paths);
-        Self { paths, logger, resting_until: None, lost: 0 }
+    pub(super) fn at(ident: &str, paths: Vec<PathBuf>) -> Self {
+        let logger = connect(ident, &paths);
+        Self { ident: ident.to_owned(), paths, logger, resting_until: None, lost: 0 }
+    }
+
+    /// Whether there is a syslog daemon.
+    pub(super) const fn is_connected(&self) -> bool {
+        self.logger.is_some()
     }
 
     /// Sends a line; if that fails, connects anew and tries once more. What cannot be sent is
@@ -70,7 +75,7 @@ impl Syslog {
     fn try_twice(&mut self, level: Level, line: &str) -> bool {
         for _ in 0..2 {
             if self.logger.is_none() {
-                self.logger = connect(&self.paths);
+                self.logger = connect(&self.ident, &self.paths);
             }
             let Some(logger) = &mut self.logger else { return false };
             match hand_over(logger, level, line) {
@@ -90,14 +95,16 @@ impl Syslog {
 /// RFC 3164 without a host name, as the C library sends it. The crate's own form stamps UTC, and
 /// syslog daemons that trust the stamp expect local time.
 #[derive(Clone, Debug)]
-struct Line;
+struct Line {
+    ident: String,
+}
 
 impl<T: Display> LogFormat<T> for Line {
     fn format<W: Write>(&self, w: &mut W, severity: Severity, message: T) -> syslog::Result<()> {
         let priority = Facility::LOG_DAEMON as u8 | severity as u8;
         let now = super::local_time().format("%b %e %H:%M:%S");
-        let pid = std::process::id();
-        write!(w, "<{priority}>{now} {IDENT}[{pid}]: {message}").map_err(Error::Write)
+        let (ident, pid) = (&self.ident, std::process::id());
+        write!(w, "<{priority}>{now} {ident}[{pid}]: {message}").map_err(Error::Write)
     }
 }
 
@@ -111,8 +118,9 @@ fn hand_over(logger: &mut Logger<LoggerBackend, Line>, level: Level, line: &str)
     }
 }
 
-fn connect(paths: &[PathBuf]) -> Option<Logger<LoggerBackend, Line>> {
-    let logger = paths.iter().find_map(|path| syslog::unix_custom(Line, path).ok())?;
+fn connect(ident: &str, paths: &[PathBuf]) -> Option<Logger<LoggerBackend, Line>> {
+    let line = Line { ident: ident.to_owned() };
+    let logger = paths.iter().find_map(|path| syslog::unix_custom(line.clone(), path).ok())?;
     let bounded = match &logger.backend {
         LoggerBackend::Unix(socket) => socket.set_write_timeout(Some(PATIENCE)),
         LoggerBackend::UnixStream(stream) => stream.get_ref().set_write_timeout(Some(PATIENCE)),
