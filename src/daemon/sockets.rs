@@ -6,9 +6,13 @@
 //!
 //! Where several processes serve (`workers.rs`), each has wildcard sockets only, of a group each.
 
-use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule, in_prefix};
+mod wanted;
+
+pub use self::wanted::Wanted;
+use crate::config::model::InterfaceRule;
 use crate::core::contract::{Interface, SocketId};
 use crate::core::errand::{Endpoint, Traffic};
+use crate::core::event::Level;
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::socket::UdpSocket;
 use crate::sys::{clock, group};
@@ -17,84 +21,16 @@ use crate::wire::Mode;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The NTP port.
 pub const PORT: u16 = 123;
+/// The addresses of the wildcard sockets.
+const WILDCARDS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 /// First mio token of a socket; those below are the loop's own.
 pub const FIRST_TOKEN: usize = 16;
-
-/// Which addresses are wanted, from `-4 -6 -I -L` and `interface` lines.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// IPv4 at all.
-    pub v4: bool,
-    /// IPv6 at all.
-    pub v6: bool,
-    /// Interface names or addresses of `-I`; none means all.
-    pub only: Vec<String>,
-    /// Leave out interfaces with a colon in the name.
-    pub no_virtual: bool,
-    /// `interface` lines: the last that matches counts.
-    pub rules: Vec<InterfaceRule>,
-    /// `dscp`, where it is not the default.
-    pub dscp: Option<u8>,
-}
-
-impl Wanted {
-    fn admits(&self, local: &LocalAddress) -> bool {
-        let ip = local.address.ip();
-        if !(if ip.is_ipv4() { self.v4 } else { self.v6 }) || ip.is_multicast() || ip.is_unspecified() {
-            return false;
-        }
-        // ntpd always listens there: its own tools ask there.
-        if ip == IpAddr::V4(Ipv4Addr::LOCALHOST) {
-            return true;
-        }
-        if self.no_virtual && local.name.contains(':') {
-            return false;
-        }
-        if !self.only.is_empty() {
-            let named = |o: &String| o.eq_ignore_ascii_case(&local.name) || o.parse() == Ok(ip);
-            return local.loopback || self.only.iter().any(named);
-        }
-        let action =
-            self.rules.iter().rev().find(|rule| matches(&rule.matches, local)).map(|rule| rule.action);
-        match action {
-            Some(action) => action == InterfaceAction::Listen,
-            None => self.rules.is_empty() || local.loopback,
-        }
-    }
-
-    /// The wanted ones among the machine's addresses.
-    fn interfaces(&self, locals: &[LocalAddress]) -> Vec<Interface> {
-        let admitted = locals.iter().filter(|local| self.admits(local));
-        admitted.map(|l| Interface { name: l.name.clone(), address: l.address.ip() }).collect()
-    }
-
-    /// Whether requests to an address without a socket of its own are answered: it may be new. Not
-    /// where somebody has chosen the addresses to listen on, unless `interface listen wildcard` says so:
-    /// there the addresses without a socket are those that are not to be served. `ignore` and `drop`
-    /// come to the same: nothing answers, and no ICMP message tells that nobody is there.
-    fn answers_on_wildcard(&self) -> bool {
-        let chosen = !self.rules.is_empty() || !self.only.is_empty() || self.no_virtual;
-        let rule = self.rules.iter().rev().find(|rule| rule.matches == InterfaceMatch::Wildcard);
-        rule.map_or(!chosen, |rule| rule.action == InterfaceAction::Listen)
-    }
-}
-
-fn matches(rule: &InterfaceMatch, local: &LocalAddress) -> bool {
-    let ip = local.address.ip();
-    match rule {
-        InterfaceMatch::All => !local.loopback,
-        InterfaceMatch::V4 => ip.is_ipv4(),
-        InterfaceMatch::V6 => ip.is_ipv6(),
-        InterfaceMatch::Wildcard => false,
-        InterfaceMatch::Name(name) => name.eq_ignore_ascii_case(&local.name),
-        InterfaceMatch::Address(net, length) => in_prefix(ip, *net, *length),
-    }
-}
 
 /// An open socket.
 #[derive(Debug)]
@@ -193,6 +129,13 @@ pub struct Sockets {
     closed: Closed,
     /// Where there are wildcard sockets only: the addresses that are served.
     served: Option<Vec<Interface>>,
+    /// Addresses that are served by the wildcard sockets, because there may be no more sockets.
+    crowded: BTreeMap<IpAddr, String>,
+    /// Addresses whose socket could not be opened, which was told.
+    failed: BTreeSet<SocketAddr>,
+    /// What is to be told.
+    notices: Vec<(Level, String)>,
+    told_crowded: bool,
 }
 
 /// Words of [`Sockets::counted`].
@@ -219,19 +162,31 @@ impl Closed {
 }
 
 impl Sockets {
+    fn none(wanted: Wanted) -> Self {
+        Self {
+            open: Vec::new(),
+            next_id: 0,
+            wanted,
+            closed: Closed::default(),
+            served: None,
+            crowded: BTreeMap::new(),
+            failed: BTreeSet::new(),
+            notices: Vec::new(),
+            told_crowded: false,
+        }
+    }
+
     /// Binds the wildcard sockets and one for each wanted address.
     ///
     /// # Errors
     /// When port 123 is taken, with the socket that could not be bound. A family or an address that
     /// the machine lacks is left out.
     pub fn open(wanted: Wanted, locals: &[LocalAddress]) -> io::Result<Self> {
-        let mut sockets =
-            Self { open: Vec::new(), next_id: 0, wanted, closed: Closed::default(), served: None };
-        let wildcards = [
-            (sockets.wanted.v4, IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-            (sockets.wanted.v6, IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-        ];
-        for (_, ip) in wildcards.into_iter().filter(|(wanted, _)| *wanted) {
+        let mut sockets = Self::none(wanted);
+        for ip in WILDCARDS {
+            if !sockets.wanted.opens_wildcard(ip.is_ipv4()) {
+                continue;
+            }
             // Not shared: whoever holds the port already is noticed here and nowhere else.
             match UdpSocket::bind(SocketAddr::new(ip, PORT), false) {
                 Ok(socket) => {
@@ -243,6 +198,9 @@ impl Sockets {
             }
         }
         sockets.follow(locals, None)?;
+        if sockets.open.is_empty() && !sockets.failed.is_empty() {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
         Ok(sockets)
     }
 
@@ -253,17 +211,9 @@ impl Sockets {
     /// As of [`Sockets::open`], and where the kernel has no such groups.
     pub fn open_groups(wanted: &Wanted, locals: &[LocalAddress], workers: u32) -> io::Result<Vec<Self>> {
         let mut sets: Vec<Self> = (0..=workers)
-            .map(|_| Self {
-                open: Vec::new(),
-                next_id: 0,
-                wanted: wanted.clone(),
-                closed: Closed::default(),
-                served: Some(wanted.interfaces(locals)),
-            })
+            .map(|_| Self { served: Some(wanted.interfaces(locals)), ..Self::none(wanted.clone()) })
             .collect();
-        let wildcards =
-            [(wanted.v4, IpAddr::V4(Ipv4Addr::UNSPECIFIED)), (wanted.v6, IpAddr::V6(Ipv6Addr::UNSPECIFIED))];
-        for (_, ip) in wildcards.into_iter().filter(|(wanted, _)| *wanted) {
+        for ip in WILDCARDS.into_iter().filter(|ip| if ip.is_ipv4() { wanted.v4 } else { wanted.v6 }) {
             let address = SocketAddr::new(ip, PORT);
             match group::bind(address, workers) {
                 Ok(group) => {
@@ -303,38 +253,136 @@ impl Sockets {
             *served = now;
             return Ok(changed);
         }
-        let wanted: Vec<&LocalAddress> = locals.iter().filter(|l| self.wanted.admits(l)).collect();
-        let mut changed = false;
-        let mut index = 0;
-        while index < self.open.len() {
-            let open = &self.open[index];
-            let stays = open.ip.is_unspecified() || wanted.iter().any(|l| with_port(l.address) == open.bound);
-            if stays {
-                index += 1;
-                continue;
+        let mut changed = self.follow_wildcards(registry)?;
+        let admitted = locals.iter().filter(|local| self.wanted.admits(local));
+        let wanted: BTreeMap<SocketAddr, &LocalAddress> =
+            admitted.map(|local| (with_port(local.address), local)).collect();
+        changed |=
+            self.close_where(registry, |open| !open.ip.is_unspecified() && !wanted.contains_key(&open.bound));
+        let bound: BTreeSet<SocketAddr> = self.open.iter().map(|open| open.bound).collect();
+        let crowded = std::mem::take(&mut self.crowded);
+        self.failed.retain(|address| wanted.contains_key(address));
+        for (address, local) in wanted {
+            if !bound.contains(&address) {
+                changed |= self.open_at(address, local, registry)?;
             }
-            let gone = self.open.swap_remove(index);
-            self.closed.add(&gone.counts);
-            if let Some(registry) = registry {
-                let _closed_anyway = registry.deregister(&mut SourceFd(&gone.socket.raw_fd()));
-            }
-            changed = true;
         }
-        for local in wanted {
-            let address = with_port(local.address);
-            if self.open.iter().any(|o| o.bound == address) {
-                continue;
-            }
-            // An IPv6 address that is still being tried out cannot be bound; the next look finds it.
-            if let Ok(socket) = UdpSocket::bind(address, true) {
-                self.add(socket, address, &local.name);
-                if let (Some(registry), Some(open)) = (registry, self.open.last()) {
-                    open.set_watched(registry, true)?;
+        changed |= !crowded.keys().eq(self.crowded.keys());
+        if !self.crowded.is_empty() && !std::mem::replace(&mut self.told_crowded, true) {
+            self.notices.push((Level::Warning, self.crowded_words()));
+        }
+        Ok(changed)
+    }
+
+    /// Opens the socket of an address of ours; whether it could be.
+    fn open_at(
+        &mut self,
+        address: SocketAddr,
+        local: &LocalAddress,
+        registry: Option<&Registry>,
+    ) -> io::Result<bool> {
+        let mut crowded = self.wanted.room.is_some_and(|room| self.open.len() >= room);
+        if !crowded {
+            // Beside a wildcard socket of ours the address must be shared; alone it shows who else is there.
+            match UdpSocket::bind(address, self.wildcard(address.is_ipv4()).is_some()) {
+                Ok(socket) => {
+                    self.failed.remove(&address);
+                    self.add(socket, address, &local.name);
+                    if let (Some(registry), Some(open)) = (registry, self.open.last()) {
+                        open.set_watched(registry, true)?;
+                    }
+                    return Ok(true);
                 }
-                changed = true;
+                Err(why) => {
+                    crowded = matches!(why.raw_os_error(), Some(nix::libc::EMFILE | nix::libc::ENFILE));
+                    // An IPv6 address that is still being tried out cannot be bound; the next look finds it.
+                    if why.kind() == io::ErrorKind::AddrInUse && self.failed.insert(address) {
+                        let (name, ip) = (&local.name, address.ip());
+                        let text = format!(
+                            "unable to create socket on {name} for {ip}#{PORT}: another process has the port"
+                        );
+                        self.notices.push((Level::Error, text));
+                    }
+                }
+            }
+        }
+        if crowded {
+            self.crowded.insert(address.ip(), local.name.clone());
+        }
+        Ok(false)
+    }
+
+    fn crowded_words(&self) -> String {
+        let (many, room) = (self.crowded.len(), self.open.len());
+        let instead = if WILDCARDS.iter().all(|ip| self.wildcard(ip.is_ipv4()).is_none()) {
+            "these are not served"
+        } else {
+            "the wildcard sockets serve these"
+        };
+        format!(
+            "more addresses than files may be open: {room} sockets are open, {many} addresses have none; {instead} \
+             (raise the limit: ulimit -n, LimitNOFILE=)"
+        )
+    }
+
+    /// Opens and closes the wildcard sockets as the `interface` lines say, which may be new ones.
+    fn follow_wildcards(&mut self, registry: Option<&Registry>) -> io::Result<bool> {
+        let mut changed = false;
+        for ip in WILDCARDS {
+            let v4 = ip.is_ipv4();
+            let of_family = |open: &Open| open.ip.is_ipv4() == v4;
+            match (self.wildcard(v4).is_some(), self.wanted.opens_wildcard(v4)) {
+                (true, false) => {
+                    changed |= self.close_where(registry, |open| open.ip == ip);
+                    let others = self.open.iter().filter(|open| of_family(open));
+                    others.map(|open| open.socket.share(false)).collect::<io::Result<()>>()?;
+                }
+                // At the start they are opened already, or cannot be.
+                (false, true) if registry.is_some() => {
+                    let others = self.open.iter().filter(|open| of_family(open));
+                    others.map(|open| open.socket.share(true)).collect::<io::Result<()>>()?;
+                    match UdpSocket::bind(SocketAddr::new(ip, PORT), true) {
+                        Ok(socket) => {
+                            self.add(socket, SocketAddr::new(ip, PORT), "wildcard");
+                            if let (Some(registry), Some(open)) = (registry, self.open.last()) {
+                                open.set_watched(registry, true)?;
+                            }
+                            changed = true;
+                        }
+                        Err(why) if unusable_family(&why) => {}
+                        Err(why) => {
+                            self.notices.push((
+                                Level::Error,
+                                format!("unable to bind to wildcard address {ip}: {why}"),
+                            ));
+                        }
+                    }
+                }
+                _ => {}
             }
         }
         Ok(changed)
+    }
+
+    /// Closes sockets; whether there were any.
+    fn close_where(&mut self, registry: Option<&Registry>, gone: impl Fn(&Open) -> bool) -> bool {
+        let before = self.open.len();
+        for open in self.open.extract_if(.., |open| gone(open)) {
+            self.closed.add(&open.counts);
+            if let Some(registry) = registry {
+                let _closed_anyway = registry.deregister(&mut SourceFd(&open.socket.raw_fd()));
+            }
+        }
+        self.open.len() != before
+    }
+
+    /// What is to be told since this was last asked.
+    pub fn take_notices(&mut self) -> Vec<(Level, String)> {
+        std::mem::take(&mut self.notices)
+    }
+
+    fn wildcard(&self, v4: bool) -> Option<&Open> {
+        self.open.iter().find(|open| open.ip.is_unspecified() && open.ip.is_ipv4() == v4)
     }
 
     /// The `interface` lines of a new configuration; [`Sockets::follow`] then opens and closes accordingly.
@@ -351,6 +399,7 @@ impl Sockets {
             || is_answer
             || self.wanted.answers_on_wildcard()
             || self.served.as_ref().is_some_and(|served| served.iter().any(|one| one.address == to))
+            || self.crowded.contains_key(&to)
     }
 
     fn add(&mut self, socket: UdpSocket, bound: SocketAddr, name: &str) {
@@ -404,13 +453,16 @@ impl Sockets {
         self.open.is_empty()
     }
 
-    /// The socket to send from: the one named, else the wildcard of the family.
+    /// The socket to send from: the one named, else the wildcard of the family. Without such a one, the socket of the
+    /// address that the kernel would send from.
     #[must_use]
     pub fn to_send(&self, id: Option<SocketId>, to: SocketAddr) -> Option<&Open> {
-        let wildcard = || self.open.iter().find(|o| o.ip.is_unspecified() && o.ip.is_ipv4() == to.is_ipv4());
         match id {
             Some(id) => self.open.iter().find(|o| o.id == id),
-            None => wildcard(),
+            None => self.wildcard(to.is_ipv4()).or_else(|| {
+                let from = source_towards(to).ok()?;
+                self.open.iter().find(|open| open.ip == from)
+            }),
         }
     }
 
@@ -421,7 +473,9 @@ impl Sockets {
             return served.clone();
         }
         let specific = self.open.iter().filter(|o| !o.ip.is_unspecified());
-        specific.map(|o| Interface { name: o.name.clone(), address: o.ip }).collect()
+        let crowded =
+            self.crowded.iter().map(|(address, name)| Interface { name: name.clone(), address: *address });
+        specific.map(|o| Interface { name: o.name.clone(), address: o.ip }).chain(crowded).collect()
     }
 
     /// The counters of all sockets together, in an order that only [`Sockets::count_elsewhere`] needs
@@ -471,6 +525,14 @@ impl Sockets {
     }
 }
 
+/// The address that the kernel sends from to `to`. Nothing is sent.
+fn source_towards(to: SocketAddr) -> io::Result<IpAddr> {
+    let any = if to.is_ipv4() { WILDCARDS[0] } else { WILDCARDS[1] };
+    let socket = std::net::UdpSocket::bind((any, 0))?;
+    socket.connect(to)?;
+    Ok(socket.local_addr()?.ip())
+}
+
 fn with_port(mut address: SocketAddr) -> SocketAddr {
     address.set_port(PORT);
     address
@@ -486,60 +548,9 @@ fn unusable_family(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
-    fn local(name: &str, address: &str) -> LocalAddress {
-        let ip: IpAddr = address.parse().unwrap();
-        LocalAddress { name: name.to_owned(), address: SocketAddr::new(ip, 0), loopback: ip.is_loopback() }
-    }
-
-    fn rule(action: InterfaceAction, matches: InterfaceMatch) -> InterfaceRule {
-        InterfaceRule { action, matches }
-    }
-
     #[test]
-    fn the_last_matching_rule_counts_and_loopback_is_always_there() {
-        let mut wanted = Wanted { v4: true, v6: true, ..Wanted::default() };
-        assert!(wanted.admits(&local("eth0", "192.0.2.1")) && wanted.admits(&local("eth0", "2001:db8::1")));
-        wanted.rules = vec![
-            rule(InterfaceAction::Ignore, InterfaceMatch::All),
-            rule(InterfaceAction::Listen, InterfaceMatch::Address("192.0.2.0".parse().unwrap(), 24)),
-            rule(InterfaceAction::Ignore, InterfaceMatch::V6),
-        ];
-        assert!(wanted.admits(&local("eth0", "192.0.2.1")));
-        assert!(!wanted.admits(&local("eth1", "198.51.100.1")));
-        assert!(!wanted.admits(&local("lo", "::1")));
-        assert!(wanted.admits(&local("lo", "127.0.0.1")));
-        let only = Wanted { v4: true, only: vec!["eth1".to_owned()], ..Wanted::default() };
-        assert!(only.admits(&local("eth1", "192.0.2.1")) && !only.admits(&local("eth0", "192.0.2.2")));
-        assert!(!only.admits(&local("eth1", "2001:db8::1")), "IPv6 is off");
-        let plain = Wanted { v4: true, no_virtual: true, ..Wanted::default() };
-        assert!(!plain.admits(&local("eth0:1", "192.0.2.3")));
-    }
-
-    #[test]
-    fn a_drop_rule_and_names_in_any_case() {
-        let mut wanted = Wanted { v4: true, v6: true, ..Wanted::default() };
-        wanted.rules = vec![
-            rule(InterfaceAction::Drop, InterfaceMatch::V4),
-            rule(InterfaceAction::Listen, InterfaceMatch::Name("ETH1".to_owned())),
-        ];
-        assert!(!wanted.admits(&local("eth0", "192.0.2.1")) && wanted.admits(&local("eth1", "192.0.2.2")));
-        assert!(!wanted.admits(&local("eth0", "2001:db8::1")), "no rule is about it, and there are rules");
-        assert!(wanted.admits(&local("lo", "::1")), "but for loopback");
-        let only = Wanted { v4: true, only: vec!["Eth1".to_owned()], ..Wanted::default() };
-        assert!(only.admits(&local("eth1", "192.0.2.1")));
-    }
-
-    #[test]
-    fn chosen_addresses_are_not_undone_by_the_wildcard_socket() {
-        let all = Wanted { v4: true, v6: true, ..Wanted::default() };
-        assert!(all.answers_on_wildcard());
-        let with = |rules: Vec<InterfaceRule>| Wanted { rules, ..all.clone() };
-        let ignore = rule(InterfaceAction::Ignore, InterfaceMatch::Name("eth1".to_owned()));
-        let wildcard = |action| rule(action, InterfaceMatch::Wildcard);
-        assert!(!with(vec![ignore.clone()]).answers_on_wildcard());
-        assert!(with(vec![ignore, wildcard(InterfaceAction::Listen)]).answers_on_wildcard());
-        assert!(!with(vec![wildcard(InterfaceAction::Ignore)]).answers_on_wildcard());
-        assert!(!Wanted { only: vec!["eth0".to_owned()], ..all.clone() }.answers_on_wildcard());
-        assert!(!Wanted { no_virtual: true, ..all }.answers_on_wildcard());
+    fn b11_without_a_wildcard_socket_the_route_says_where_to_send_from() {
+        let from = |to: &str| source_towards(to.parse().unwrap()).unwrap();
+        assert_eq!(from("127.0.0.1:123"), "127.0.0.1".parse::<IpAddr>().unwrap());
     }
 }

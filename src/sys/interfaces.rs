@@ -4,7 +4,8 @@ use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, setsockopt, socket,
+    sockopt,
 };
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -12,8 +13,19 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR of linux/rtnetlink.h.
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
-/// Messages read at one look; the rest is found at the next.
-const MESSAGES: usize = 256;
+/// Messages read at one look: more than any burst that is not a fault.
+const MESSAGES: usize = 1 << 16;
+/// Queue asked for, bytes: room for some thousand changes.
+const QUEUE: usize = 1 << 20;
+
+/// What a look at the messages gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Drained {
+    /// Something changed.
+    pub changed: bool,
+    /// There are more messages: who is told of new ones only must look again.
+    pub more: bool,
+}
 
 /// A local address of an interface that is up.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -64,6 +76,8 @@ impl ChangeWatch {
     pub fn open() -> io::Result<Self> {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let fd = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
+        // The usual queue does as well: what does not fit is noticed.
+        let _usual = setsockopt(&fd, sockopt::RcvBuf, &QUEUE);
         bind(fd.as_raw_fd(), &NetlinkAddr::new(0, GROUPS))?;
         Ok(Self { fd })
     }
@@ -74,9 +88,8 @@ impl ChangeWatch {
         self.fd.as_raw_fd()
     }
 
-    /// Reads what there is; whether anything changed. The messages themselves do not matter: the
-    /// whole list is read anew.
-    pub fn drain(&mut self) -> bool {
+    /// Reads what there is. The messages themselves do not matter: the whole list is read anew.
+    pub fn drain(&mut self) -> Drained {
         let mut message = [0; 8192];
         let mut changed = false;
         for _ in 0..MESSAGES {
@@ -84,10 +97,10 @@ impl ChangeWatch {
                 // ENOBUFS: messages were lost, so something did change.
                 Ok(1..) | Err(Errno::ENOBUFS) => changed = true,
                 Err(Errno::EINTR) => {}
-                _ => break,
+                _ => return Drained { changed, more: false },
             }
         }
-        changed
+        Drained { changed, more: true }
     }
 }
 
@@ -109,7 +122,7 @@ mod tests {
         if let Ok(mut watch) = ChangeWatch::open() {
             assert!(watch.raw_fd() >= 0);
             watch.drain();
-            assert!(!watch.drain());
+            assert_eq!(watch.drain(), Drained { changed: false, more: false });
         }
     }
 }
