@@ -1,7 +1,7 @@
 //! The rsntpd daemon, and its companions under their own names.
 
 use rsntpd::daemon::cli::{self, Command};
-use rsntpd::daemon::{check, explain, print_config, run};
+use rsntpd::daemon::{check, explain, print_config, reload, run};
 use rsntpd::tools;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ fn main() -> ExitCode {
     }
     ExitCode::from(match cli::parse(args) {
         Ok(Command::Check(request)) => check::print(&request),
+        Ok(Command::Reload { pidfile, name }) => reload::ask(&pidfile, &name),
         Ok(Command::Explain { address, file }) => explain::print(address, &file),
         Ok(Command::PrintConfig { file }) => print_config::print(&file),
         Ok(Command::SaveConfig { file, to }) => print_config::save(&file, &to),

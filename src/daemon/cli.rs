@@ -8,12 +8,18 @@ use crate::units::{KeyId, Seconds};
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// The configuration file where no `-c` names another.
 pub const DEFAULT_CONFIG: &str = "/etc/ntp.conf";
+
+/// The name of the program where it was started by none that can be shown.
+const OUR_NAME: &str = "rsntpd";
+
+/// Longest name that is shown, bytes.
+const NAME_MAX: usize = 32;
 
 /// What the command line asks for.
 #[derive(Clone, PartialEq, Debug)]
@@ -38,6 +44,13 @@ pub enum Command {
     HelpConfig {
         /// The word; by default all of them, in short.
         word: Option<String>,
+    },
+    /// `--reload`: have the running daemon read its configuration again.
+    Reload {
+        /// The daemon's pid file.
+        pidfile: PathBuf,
+        /// The name that this program was started by.
+        name: String,
     },
     /// `--explain`: tell what a client may do.
     Explain {
@@ -109,6 +122,8 @@ pub struct Options {
     pub workers: Option<u32>,
     /// What was wrong on the command line but stops nothing, for the log.
     pub complaints: Vec<String>,
+    /// The name that the daemon was started by: of the process, and in the log.
+    pub name: String,
     /// Where the daemon was started, from which relative paths are meant; empty: they stay relative.
     pub directory: PathBuf,
 }
@@ -146,6 +161,7 @@ impl Default for Options {
             server_only: false,
             workers: None,
             complaints: Vec::new(),
+            name: OUR_NAME.to_owned(),
             directory: PathBuf::new(),
         }
     }
@@ -168,6 +184,10 @@ impl CliError {
     pub fn print(&self) -> u8 {
         // With nowhere to print to, the exit status has to do.
         let _ = if self.to_stderr {
+            // An init script may throw away what is printed, and points to the system log.
+            if !std::io::stderr().is_terminal() {
+                super::log::to_syslog(OUR_NAME, self.first_line());
+            }
             std::io::stderr().write_all(self.message.as_bytes())
         } else {
             std::io::stdout().write_all(self.message.as_bytes())
@@ -175,8 +195,14 @@ impl CliError {
         self.exit_code
     }
 
+    /// What is wrong, without the program's name and the usage.
+    fn first_line(&self) -> &str {
+        let line = self.message.lines().next().unwrap_or_default();
+        line.strip_prefix("rsntpd: ").unwrap_or(line)
+    }
+
     fn usage(what: &str) -> Self {
-        let usage = command().render_usage();
+        let usage = command(OUR_NAME).render_usage();
         let message = format!("rsntpd: {what}\n{usage}\nTry 'rsntpd --help' for all options.\n");
         Self { message, exit_code: 1, to_stderr: true }
     }
@@ -188,7 +214,9 @@ impl CliError {
 /// # Errors
 /// A usage error, or the text of `--help` or `--version`.
 pub fn parse<I: IntoIterator<Item = OsString>>(args: I) -> Result<Command, CliError> {
-    let matches = command().try_get_matches_from(args).map_err(|why| told(&why))?;
+    let args: Vec<OsString> = args.into_iter().collect();
+    let name = name_of(args.first());
+    let matches = command(&name).try_get_matches_from(args).map_err(|why| told(&why))?;
     // `--check --json FILE`: what stands last is the file, if none stands behind --check.
     let checked = matches.contains_id("check") && path(&matches, "check").is_none();
     let mut bare = matches.get_many::<OsString>(BARE).into_iter().flatten();
@@ -199,7 +227,7 @@ pub fn parse<I: IntoIterator<Item = OsString>>(args: I) -> Result<Command, CliEr
     let configfile = path(&matches, "configfile").unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
     if matches.contains_id("check") {
         let file = path(&matches, "check").or(last).unwrap_or(configfile);
-        let options = options(&matches, file)?;
+        let options = options(&matches, &name, file)?;
         return Ok(Command::Check(Box::new(Request { options, json: matches.get_flag("json") })));
     }
     if matches.contains_id("print-config") {
@@ -217,12 +245,16 @@ pub fn parse<I: IntoIterator<Item = OsString>>(args: I) -> Result<Command, CliEr
         let to = path(&matches, "saveconfigquit").unwrap_or_default();
         return Ok(Command::SaveConfig { file: configfile, to });
     }
-    options(&matches, configfile).map(|options| Command::Run(Box::new(options)))
+    if matches.get_flag("reload") {
+        let usual = || PathBuf::from(format!("/var/run/{name}.pid"));
+        return Ok(Command::Reload { pidfile: path(&matches, "pidfile").unwrap_or_else(usual), name });
+    }
+    options(&matches, &name, configfile).map(|options| Command::Run(Box::new(options)))
 }
 
-fn options(matches: &ArgMatches, configfile: PathBuf) -> Result<Options, CliError> {
+fn options(matches: &ArgMatches, name: &str, configfile: PathBuf) -> Result<Options, CliError> {
     let mut complaints = Vec::new();
-    let flag = |name| matches.get_flag(name);
+    let flag = |option| matches.get_flag(option);
     let debug = level(matches);
     let (server_only, workers) = (flag("server-only"), matches.get_one::<u32>("workers").copied());
     if workers.is_some() && !server_only {
@@ -265,8 +297,20 @@ fn options(matches: &ArgMatches, configfile: PathBuf) -> Result<Options, CliErro
         server_only,
         workers,
         complaints,
+        name: name.to_owned(),
         directory: PathBuf::new(),
     })
+}
+
+/// The last part of the path that the program was started by, if it may stand in a log.
+fn name_of(program: Option<&OsString>) -> String {
+    let file = program.map(PathBuf::from);
+    let name = file.as_deref().and_then(|file| file.file_name()?.to_str()).unwrap_or_default();
+    // A login shell's program begins with a dash.
+    let name = name.trim_start_matches('-');
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let shown = !name.is_empty() && name.len() <= NAME_MAX && name.chars().all(plain);
+    if shown { name } else { OUR_NAME }.to_owned()
 }
 
 fn path(matches: &ArgMatches, name: &str) -> Option<PathBuf> {

@@ -4,6 +4,7 @@ use super::cli::Options;
 use super::errands;
 use super::gather::Gather;
 use super::perform::{Shell, now};
+use super::reload::{self, Outcome, ReloadSocket};
 use super::setup::{self, Memory};
 use super::sockets::PORT;
 use super::workers::{self, Role};
@@ -26,12 +27,15 @@ const SIGNAL: Token = Token(0);
 const RESOLVER: Token = Token(1);
 const INTERFACES: Token = Token(2);
 const ALARM: Token = Token(3);
+const RELOAD: Token = Token(4);
 
 /// Batches taken from one socket before others and deadlines get their turn: half a millisecond.
 const DRAIN: usize = 4;
 /// Pause before addresses are looked at again after a change: new IPv6 addresses cannot be bound
 /// while the kernel tries them out.
 const SETTLE: Seconds = Seconds::new(2.0);
+/// While addresses keep changing they are looked at so often.
+const BURST_LOOK: Seconds = Seconds::new(1.0);
 /// How often it is looked whether there is a new leap second file.
 const LEAP_LOOK: Seconds = Seconds::new(3600.0);
 
@@ -50,6 +54,7 @@ pub struct EventLoop {
     /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
     unread: Vec<usize>,
     next_scan: Option<MonoTime>,
+    last_scan: MonoTime,
     next_leap_look: MonoTime,
     gather: Gather,
     role: Role,
@@ -78,6 +83,9 @@ impl EventLoop {
         if let Some(changes) = &changes {
             registry.register(&mut SourceFd(&changes.raw_fd()), INTERFACES, Interest::READABLE)?;
         }
+        if let Some(socket) = &shell.reload_socket {
+            registry.register(&mut SourceFd(&socket.raw_fd()), RELOAD, Interest::READABLE)?;
+        }
         let alarm = Alarm::new().ok();
         if let Some(alarm) = &alarm {
             registry.register(&mut SourceFd(&alarm.raw_fd()), ALARM, Interest::READABLE)?;
@@ -94,6 +102,7 @@ impl EventLoop {
             memory,
             unread,
             next_scan: None,
+            last_scan: clock::mono(),
             next_leap_look: clock::mono() + LEAP_LOOK,
             gather: Gather::new(clock::mono()),
             role,
@@ -112,7 +121,7 @@ impl EventLoop {
     ///
     /// # Errors
     /// Of epoll.
-    pub fn run(mut self, serving: impl FnOnce()) -> io::Result<ExitReason> {
+    pub fn run(mut self, serving: impl FnOnce(&mut Shell)) -> io::Result<ExitReason> {
         let interfaces = self.shell.sockets.interfaces();
         self.handle(Input::Interfaces(interfaces));
         let mut serving = Some(serving);
@@ -124,7 +133,7 @@ impl EventLoop {
             }
             self.role.turned(&self.engine, &self.shell.sockets);
             if let Some(serving) = serving.take() {
-                serving();
+                serving(&mut self.shell);
             }
             let (before, after) = self.sleep(&mut events)?;
             for event in &events {
@@ -228,12 +237,8 @@ impl EventLoop {
             }
             // The deadlines are looked at in every turn.
             ALARM => {}
-            INTERFACES => {
-                if self.changes.as_mut().is_some_and(ChangeWatch::drain) {
-                    self.scan()?;
-                    self.next_scan = Some(clock::mono() + SETTLE);
-                }
-            }
+            INTERFACES => self.addresses_changed()?,
+            RELOAD => self.reload_asked(),
             other => {
                 if let Some(index) = self.shell.sockets.of_token(other)
                     && !self.unread.contains(&index)
@@ -254,14 +259,15 @@ impl EventLoop {
 
     fn signalled(&mut self) -> io::Result<()> {
         let requests = self.signals.take();
-        if requests.terminate {
+        if let Some(signal) = requests.terminate {
+            let name = &self.options.name;
+            self.shell.log.write(Level::Notice, &format!("{name} exiting on signal {signal}"));
+            self.shell.supervisor.stopping();
             self.handle(Input::Shutdown);
             return Ok(());
         }
         if requests.reload {
-            self.shell.log.reopen();
             self.reload();
-            self.role.hang_up();
         }
         if requests.child {
             for left in self.role.bereaved(&mut self.shell.log) {
@@ -272,12 +278,35 @@ impl EventLoop {
         Ok(())
     }
 
-    fn reload(&mut self) {
+    /// `--reload` waits for the result.
+    fn reload_asked(&mut self) {
+        let askers = self.shell.reload_socket.as_ref().map(ReloadSocket::askers).unwrap_or_default();
+        if !askers.is_empty() {
+            let outcome = self.reload();
+            reload::answer(askers, &outcome);
+        }
+    }
+
+    /// Opens the files of the log and the statistics anew, and reads the configuration again, as the workers do.
+    fn reload(&mut self) -> Outcome {
+        self.shell.supervisor.reloading();
+        let mut outcome =
+            Outcome { failures: self.shell.log.reopen().into_iter().collect(), ..Outcome::default() };
+        self.reload_configuration(&mut outcome);
+        self.role.hang_up();
+        self.shell.supervisor.reloaded(outcome.failures.last().map(String::as_str));
+        outcome
+    }
+
+    fn reload_configuration(&mut self, outcome: &mut Outcome) {
         // Workers read the same: what there is to tell is told by the main process.
         let quiet = self.role.is_worker();
         match setup::reload(&self.options, &self.memory) {
             Ok(loaded) => {
-                self.shell.log.write_all(loaded.log_lines().filter(|_| !quiet));
+                let lines: Vec<_> = loaded.log_lines().filter(|_| !quiet).collect();
+                outcome.note(&lines);
+                self.shell.log.write_all(lines);
+                outcome.failures.extend(loaded.unread);
                 self.memory = loaded.memory;
                 let setup = if quiet { workers::bare(loaded.setup) } else { loaded.setup };
                 self.shell.take_over(&setup.config);
@@ -287,6 +316,8 @@ impl EventLoop {
                 resident::give_back_code();
             }
             Err(refused) => {
+                outcome.failures.extend(refused.lines.last().map(|(_, line)| line.clone()));
+                outcome.note(&refused.lines);
                 self.shell.log.write_all(refused.lines.into_iter().filter(|_| !quiet));
                 // Log rotation sends the signal whatever the configuration looks like.
                 self.shell.statistics.close();
@@ -334,8 +365,8 @@ impl EventLoop {
             self.look_at_leapfile();
         }
         if self.next_scan.is_some_and(|due| due <= mono) {
-            self.scan()?;
             self.plan_scan();
+            self.scan()?;
         }
         Ok(())
     }
@@ -356,8 +387,28 @@ impl EventLoop {
         self.next_scan = (interval > 0.0).then(|| clock::mono() + Seconds::new(interval));
     }
 
+    /// The kernel reports changes, perhaps a burst: look at once, then once a second, and when all has settled.
+    fn addresses_changed(&mut self) -> io::Result<()> {
+        let Some(drained) = self.changes.as_mut().map(ChangeWatch::drain) else { return Ok(()) };
+        if drained.changed {
+            let due = self.last_scan + BURST_LOOK <= clock::mono();
+            if due {
+                self.scan()?;
+            }
+            // Messages that are left raise no new event: the next scan reads them.
+            self.next_scan = Some(clock::mono() + if drained.more { BURST_LOOK } else { SETTLE });
+        }
+        Ok(())
+    }
+
     /// Looks at the machine's addresses, and opens and closes sockets accordingly.
     fn scan(&mut self) -> io::Result<()> {
+        self.last_scan = clock::mono();
+        // The list shows every change that was reported until now.
+        if let Some(drained) = self.changes.as_mut().map(ChangeWatch::drain).filter(|drained| drained.changed)
+        {
+            self.next_scan = Some(clock::mono() + if drained.more { BURST_LOOK } else { SETTLE });
+        }
         let locals = match interfaces::list() {
             Ok(locals) => locals,
             Err(why) => {
@@ -365,7 +416,10 @@ impl EventLoop {
                 return Ok(());
             }
         };
-        if self.shell.sockets.follow(&locals, Some(self.poll.registry()))? {
+        let changed = self.shell.sockets.follow(&locals, Some(self.poll.registry()))?;
+        let notices = self.shell.sockets.take_notices();
+        self.shell.log.write_all(notices);
+        if changed {
             self.unread = (0..self.shell.sockets.len()).collect();
             let list = self.shell.sockets.interfaces();
             let names: Vec<String> = list.iter().map(|i| i.address.to_string()).collect();

@@ -45,7 +45,9 @@ pub fn read_or_pipe(path: &Path) -> io::Result<Vec<u8>> {
     while bytes.len() as u64 <= READ_MAX {
         let mut piece = [0; 8192];
         match file.read(&mut piece) {
-            Ok(0) if bytes.is_empty() => return Err(io::Error::other("it is a FIFO that no process writes to")),
+            Ok(0) if bytes.is_empty() => {
+                return Err(io::Error::other("it is a FIFO that no process writes to"));
+            }
             Ok(0) => return Ok(bytes),
             Ok(length) => bytes.extend_from_slice(&piece[..length]),
             Err(why) if why.kind() == io::ErrorKind::WouldBlock => {

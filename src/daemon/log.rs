@@ -101,7 +101,7 @@ impl Log {
     }
 
     /// Opens the log file anew, for log rotation. Without a log file nothing happens. If it cannot be opened, the file
-    /// that is open stays in use, and this is written there and to syslog, and given.
+    /// that is open stays in use, and the reason is written there and to syslog, and returned.
     pub fn reopen(&mut self) -> Option<String> {
         let file = self.file.as_mut()?;
         let why = file.reopen().err()?;

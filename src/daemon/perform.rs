@@ -4,9 +4,11 @@ use super::departures::Left;
 use super::files;
 use super::leapfile::LeapFile;
 use super::log::Log;
+use super::reload::ReloadSocket;
 use super::resolver::Resolver;
 use super::sockets::Sockets;
 use super::statistics::StatFiles;
+use super::supervisor::Supervisor;
 use super::traffic::Traffic;
 use crate::config::model::Config;
 use crate::core::Engine;
@@ -43,6 +45,10 @@ pub struct Shell {
     pub errands: Vec<(ErrandId, Errand)>,
     /// Datagrams in both directions.
     pub traffic: Traffic,
+    /// The service manager.
+    pub supervisor: Supervisor,
+    /// The socket of `--reload`.
+    pub reload_socket: Option<ReloadSocket>,
 }
 
 /// Both clocks now.

@@ -7,10 +7,12 @@ use super::files;
 use super::leapfile::LeapFile;
 use super::log::Log;
 use super::perform::{Shell, now};
+use super::reload::ReloadSocket;
 use super::resolver::Resolver;
 use super::setup::{self, Loaded};
 use super::sockets::{PORT, Sockets, Wanted};
 use super::statistics::StatFiles;
+use super::supervisor::Supervisor;
 use super::traffic::Traffic;
 use super::workers::{self, Role};
 use crate::core::Engine;
@@ -32,8 +34,10 @@ use std::path::{Path, PathBuf};
 
 /// Exit status of ntpd's exit(-1).
 const FAILED: u8 = 255;
-/// What the child writes to its parent once it serves.
+/// What the child writes to its parent once it serves, and its process id behind it.
 const SERVING: u8 = b'+';
+/// Files that are open beside the sockets: log, statistics, lookups, epoll, and room for more.
+const OTHER_FILES: u64 = 64;
 
 /// Runs the daemon; gives the exit status of this process: the parent's, where it forks.
 #[must_use]
@@ -42,11 +46,17 @@ pub fn run(mut options: Options) -> u8 {
     if let Ok(directory) = std::env::current_dir() {
         setup::anchor(&mut options, directory);
     }
+    // A wrapper or a copy of another name has been executed: the name is cosmetic.
+    let _as_executed = process::set_name(&options.name);
+    process::make_readable_files();
+    let name = options.name.clone();
     let mut log = Log::start(&options);
     match prepare(&options, &mut log).and_then(|prepared| start(options, log, prepared)) {
         Ok(status) => status,
-        Err(Failed { why, status }) => {
-            eprintln!("rsntpd: {why}");
+        Err(Failed { why, status, seen }) => {
+            if !seen {
+                eprintln!("{name}: {why}");
+            }
             status
         }
     }
@@ -57,13 +67,15 @@ pub fn run(mut options: Options) -> u8 {
 struct Failed {
     why: String,
     status: u8,
+    /// It is on standard error already, or where that leads.
+    seen: bool,
 }
 
 impl Failed {
     fn told(log: &mut Log, why: String, status: u8) -> Self {
         log.write(Level::Error, &why);
         log.flush();
-        Self { why, status }
+        Self { why, status, seen: log.is_seen() }
     }
 }
 
@@ -94,6 +106,7 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
         Ok(account) => account,
         Err(why) => return Err(Failed::told(log, why, FAILED)),
     };
+    let files = privileges::raise_open_files().unwrap_or(u64::MAX);
     let locals = interfaces::list().unwrap_or_default();
     let wanted = Wanted {
         v4: !options.ipv6_only,
@@ -102,11 +115,13 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
         no_virtual: options.novirtualips,
         rules: loaded.setup.config.interfaces.clone(),
         dscp: loaded.setup.config.dscp,
+        room: usize::try_from(files.saturating_sub(OTHER_FILES)).ok(),
     };
-    let (sockets, others) = open(options, log, wanted, &locals)?;
+    let (mut sockets, others) = open(options, log, wanted, &locals)?;
     for line in sockets.describe() {
         log.write(Level::Info, &line);
     }
+    log.write_all(sockets.take_notices());
     if (options.nice || options.priority.is_some())
         && let Err(why) = privileges::set_real_time(options.priority)
     {
@@ -133,6 +148,11 @@ fn open(
         log.write(Level::Warning, why);
         workers = 0;
     }
+    if workers > 0 && wanted.ignores_wildcard() {
+        let why =
+            "`interface ignore wildcard' has no effect with --server-only, whose sockets are wildcard ones";
+        log.write(Level::Warning, why);
+    }
     let opened = if workers > 0 {
         Sockets::open_groups(&wanted, locals, workers).map(|mut sets| {
             let own = sets.remove(0);
@@ -147,10 +167,14 @@ fn open(
 /// Why port 123 cannot be had, and what to do.
 fn port_words(error: &std::io::Error) -> String {
     if error.kind() == std::io::ErrorKind::AddrInUse {
+        let remedy = if Path::new("/run/systemd/system").is_dir() {
+            "systemctl disable --now chronyd"
+        } else {
+            "service ntpd stop; chkconfig ntpd off"
+        };
         format!(
-            "UDP port {PORT} is in use: another time daemon is running. Stop it first: \
-             `service ntpd stop; chkconfig ntpd off', or `systemctl disable --now chronyd' \
-             (`ss -lunp' shows who it is)"
+            "UDP port {PORT} is in use: another time daemon is running. `ss -lunp' shows which; stop it first, \
+             for example by `{remedy}'"
         )
     } else {
         format!("cannot bind UDP port {PORT}: {error}")
@@ -158,8 +182,9 @@ fn port_words(error: &std::io::Error) -> String {
 }
 
 fn start(options: Options, mut log: Log, prepared: Prepared) -> Result<u8, Failed> {
+    let supervisor = Supervisor::of_environment();
     if options.nofork {
-        return serve(options, log, prepared, None);
+        return serve(options, log, prepared, Parent { pipe: None, supervisor });
     }
     let (reader, writer) =
         std::io::pipe().map_err(|e| Failed::told(&mut log, format!("cannot make a pipe: {e}"), FAILED))?;
@@ -168,11 +193,13 @@ fn start(options: Options, mut log: Log, prepared: Prepared) -> Result<u8, Faile
         Err(e) => Err(Failed::told(&mut log, format!("cannot become a daemon: {e}"), FAILED)),
         Ok(Side::Parent) => {
             drop(writer);
-            wait_for_child(reader)
+            let child = wait_for_child(reader)?;
+            supervisor.handed_over(child);
+            Ok(0)
         }
         Ok(Side::Child) => {
             drop(reader);
-            serve(options, log, prepared, Some(writer))
+            serve(options, log, prepared, Parent { pipe: Some(writer), supervisor })
         }
     }
 }
@@ -182,38 +209,45 @@ fn go_background() -> io::Result<Side> {
     if !Path::new("/dev/null").exists() {
         return process::detach();
     }
-    match Daemonize::new().execute() {
+    match Daemonize::new().umask(0o022).execute() {
         Outcome::Parent(Ok(_)) => Ok(Side::Parent),
         Outcome::Child(Ok(_)) => Ok(Side::Child),
         Outcome::Parent(Err(e)) | Outcome::Child(Err(e)) => Err(io::Error::other(e)),
     }
 }
 
-/// The parent: 0 once the child serves, else what it says.
-fn wait_for_child(mut reader: PipeReader) -> Result<u8, Failed> {
+/// The parent: the child's process id once it serves, else what it says.
+fn wait_for_child(mut reader: PipeReader) -> Result<u32, Failed> {
     let mut said = Vec::new();
-    let mut octet = [0];
-    loop {
-        match reader.read(&mut octet) {
-            Ok(1) if octet[0] == SERVING => return Ok(0),
-            Ok(1) => said.push(octet[0]),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Ok(_) | Err(_) => break,
-        }
-    }
+    // The end comes when the child has closed its side, or has died.
+    let _what_came_counts = reader.read_to_end(&mut said);
     let said = String::from_utf8_lossy(&said).into_owned();
+    if let Some(id) = said.strip_prefix(char::from(SERVING)).and_then(|id| id.parse().ok()) {
+        return Ok(id);
+    }
     let why =
         if said.is_empty() { "the daemon died while starting; the log says why".to_owned() } else { said };
-    Err(Failed { why, status: 1 })
+    Err(Failed { why, status: 1, seen: false })
+}
+
+/// What waits for this process to serve.
+#[derive(Debug, Default)]
+struct Parent {
+    /// The process that was started, if this is its child.
+    pipe: Option<PipeWriter>,
+    supervisor: Supervisor,
+}
+
+impl Parent {
+    fn failed(&self, why: &str) {
+        if let Some(mut pipe) = self.pipe.as_ref() {
+            let _parent_gone = pipe.write_all(why.as_bytes());
+        }
+    }
 }
 
 /// The process that serves: the child, or the only one.
-fn serve(
-    options: Options,
-    mut log: Log,
-    prepared: Prepared,
-    parent: Option<PipeWriter>,
-) -> Result<u8, Failed> {
+fn serve(options: Options, mut log: Log, prepared: Prepared, parent: Parent) -> Result<u8, Failed> {
     // ntpd writes both the file of -p, which the init script knows, and that of `pidfile`.
     let configured = prepared.loaded.setup.config.pidfile.clone();
     let mut pidfiles: Vec<PathBuf> = options.pidfile.iter().cloned().chain(configured).collect();
@@ -223,11 +257,24 @@ fn serve(
             log.write(Level::Error, &why);
         }
     }
-    let result = serve_until_end(options, log, prepared, parent);
+    let reload_socket = reload_socket(&pidfiles, &mut log);
+    let result = serve_until_end(options, log, prepared, parent, reload_socket);
     for path in &pidfiles {
         remove_pid(path);
     }
     result
+}
+
+/// Where `--reload` asks: beside the first pid file, unless that is a device.
+fn reload_socket(pidfiles: &[PathBuf], log: &mut Log) -> Option<ReloadSocket> {
+    let pidfile = pidfiles.first().filter(|path| path.is_file())?;
+    match ReloadSocket::open(pidfile) {
+        Ok(socket) => Some(socket),
+        Err(why) => {
+            log.write(Level::Warning, &format!("cannot create the socket of --reload, SIGHUP only: {why}"));
+            None
+        }
+    }
 }
 
 fn remove_pid(path: &Path) {
@@ -239,50 +286,54 @@ fn serve_until_end(
     mut options: Options,
     mut log: Log,
     prepared: Prepared,
-    parent: Option<PipeWriter>,
+    mut parent: Parent,
+    mut reload_socket: Option<ReloadSocket>,
 ) -> Result<u8, Failed> {
-    let tell = |parent: &Option<PipeWriter>, why: &str| {
-        if let Some(mut pipe) = parent.as_ref() {
-            let _parent_gone = pipe.write_all(why.as_bytes());
-        }
-    };
     let Prepared { mut loaded, sockets, others, account } = prepared;
     log.flush();
     let (role, sockets) = match workers::fork(sockets, others) {
         Ok(forked) => forked,
         Err(e) => {
             let why = format!("cannot make workers: {e}");
-            tell(&parent, &why);
+            parent.failed(&why);
             return Err(Failed::told(&mut log, why, FAILED));
         }
     };
-    // Only the main process tells its parent how it went.
-    let parent = parent.filter(|_| !role.is_worker());
+    if role.is_worker() {
+        // Only the main process reports, and takes reload requests.
+        (parent, reload_socket) = (Parent::default(), None);
+    }
     if let Err(why) = settle(&options, &mut log, &role, account.as_ref()) {
-        tell(&parent, &why);
+        parent.failed(&why);
         return Err(Failed::told(&mut log, why, FAILED));
     }
     if let Some(jail) = options.jaildir.clone() {
         setup::enter_jail(&mut options, &mut loaded.setup.config, &jail);
     }
-    let result = build(options, log, loaded, sockets, role);
-    let event_loop = match result {
+    let Parent { pipe, supervisor } = parent;
+    let main_process = !role.is_worker();
+    let event_loop = match build(options, log, loaded, sockets, role, supervisor, reload_socket) {
         Ok(event_loop) => event_loop,
         Err(e) => {
             let why = format!("cannot start the event loop: {e}");
-            tell(&parent, &why);
-            return Err(Failed { why, status: FAILED });
+            Parent { pipe, ..Parent::default() }.failed(&why);
+            return Err(Failed { why, status: FAILED, seen: false });
         }
     };
-    let serving = move || {
-        if let Some(mut pipe) = parent {
-            let _parent_gone = pipe.write_all(&[SERVING]);
+    let serving = move |shell: &mut Shell| {
+        match pipe {
+            // The parent reports to the service manager.
+            Some(mut pipe) => {
+                let _parent_gone = write!(pipe, "{}{}", char::from(SERVING), std::process::id());
+            }
+            None if main_process => shell.supervisor.ready(),
+            None => {}
         }
         resident::give_back_code();
     };
     match event_loop.run(serving) {
         Ok(reason) => Ok(exit_status(reason)),
-        Err(e) => Err(Failed { why: format!("the event loop failed: {e}"), status: FAILED }),
+        Err(e) => Err(Failed { why: format!("the event loop failed: {e}"), status: FAILED, seen: false }),
     }
 }
 
@@ -292,6 +343,9 @@ fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Accoun
     let Role::Worker(post) = role else {
         if let Role::Main(crew) = role {
             log.write(Level::Info, &crew.describe());
+        }
+        if let Some(account) = account {
+            log.hand_to(account);
         }
         return privileges::drop_root(Duty::Clock, account, root);
     };
@@ -310,6 +364,8 @@ fn build(
     mut loaded: Loaded,
     sockets: Sockets,
     role: Role,
+    supervisor: Supervisor,
+    reload_socket: Option<ReloadSocket>,
 ) -> std::io::Result<EventLoop> {
     privileges::set_sharp_timers();
     let signals = Signals::install()?;
@@ -357,6 +413,8 @@ fn build(
         traffic,
         wakeups: (0, 0),
         errands: Vec::new(),
+        supervisor,
+        reload_socket,
     };
     EventLoop::new(poll, engine, shell, signals, options, loaded.memory, role)
 }

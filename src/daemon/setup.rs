@@ -51,6 +51,8 @@ pub struct Loaded {
     pub leapfile: Option<Diagnostic>,
     /// Why the configuration file could not be read, if so; [`load`] then goes on with the defaults.
     pub unreadable: Option<String>,
+    /// Files that could not be read this time, and what is used instead.
+    pub unread: Vec<String>,
     /// Included files that could be read before, and why they cannot now; [`reload`] then keeps what they said.
     lost: Vec<String>,
     /// For the next [`reload`].
@@ -167,7 +169,9 @@ fn read(options: &Options, memory: Option<Memory>) -> Loaded {
     let mut lints = parsed.lints.clone();
     lints.extend(doubts::look(&parsed, options.user.as_deref(), &mut notices));
     let mut diagnostics = parsed.diagnostics.clone();
+    let before_keys = notices.len();
     let keys = read_keys(&parsed.config, &mut sources, old_keys, &mut diagnostics, &mut notices);
+    let mut unread = texts(&notices[before_keys..]);
     let mut useless = parsed.outlook.useless.clone();
     lints.extend(keyed::look(&parsed, &keys, &diagnostics, &mut useless));
     let usable = usable(options, &parsed.config, &mut useless);
@@ -177,16 +181,15 @@ fn read(options: &Options, memory: Option<Memory>) -> Loaded {
     let leapfile_mark = parsed.mark("leapfile").cloned();
     let mut config = parsed.config;
     merge::finish(options, &mut config, &mut notices);
-    // A leap second file that went bad leaves what the good one said.
-    let leap_table =
-        config.leapfile.as_deref().and_then(|path| leapfile::read(path, &mut notices).or(old_leap_table));
-    notices.extend(
-        sources
-            .take_stale()
-            .into_iter()
-            .map(|path| warning(format!("{}: may no longer be read; used as it was before", path.display()))),
-    );
-    // A keys file that is gone leaves the keys, which was told.
+    let leap_table = read_leapfile(&config, old_leap_table, &mut notices, &mut unread);
+    let before_stale = notices.len();
+    let stale = sources.take_stale().into_iter();
+    notices
+        .extend(stale.map(|path| {
+            warning(format!("{}: may no longer be read; used as it was before", path.display()))
+        }));
+    unread.extend(texts(&notices[before_stale..]));
+    // A keys file that is gone leaves the keys, which was logged.
     let _keys = sources.take_lost();
     let errors = count_errors(&diagnostics);
     Loaded {
@@ -211,6 +214,7 @@ fn read(options: &Options, memory: Option<Memory>) -> Loaded {
         usable,
         leapfile: leapfile_mark,
         unreadable,
+        unread,
         lost,
     }
 }
@@ -230,6 +234,26 @@ fn no_source(servers: usize) -> String {
         _ => format!("none of {servers} server lines can be used"),
     };
     format!("no usable time source: {why}; the clock is never adjusted, and clients get no time")
+}
+
+fn texts(notices: &[Notice]) -> Vec<String> {
+    notices.iter().map(|notice| notice.text.clone()).collect()
+}
+
+/// A leap second file that went bad leaves what the good one said.
+fn read_leapfile(
+    config: &Config,
+    old: Option<LeapTable>,
+    notices: &mut Vec<Notice>,
+    unread: &mut Vec<String>,
+) -> Option<LeapTable> {
+    let path = config.leapfile.as_deref()?;
+    let before = notices.len();
+    let table = leapfile::read(path, notices);
+    if table.is_none() {
+        unread.extend(texts(&notices[before..]));
+    }
+    table.or(old)
 }
 
 fn read_keys(

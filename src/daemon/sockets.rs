@@ -131,9 +131,9 @@ pub struct Sockets {
     served: Option<Vec<Interface>>,
     /// Addresses that are served by the wildcard sockets, because there may be no more sockets.
     crowded: BTreeMap<IpAddr, String>,
-    /// Addresses whose socket could not be opened, which was told.
+    /// Addresses whose socket could not be opened, which was logged.
     failed: BTreeSet<SocketAddr>,
-    /// What is to be told.
+    /// Lines for the log.
     notices: Vec<(Level, String)>,
     told_crowded: bool,
 }
@@ -376,7 +376,7 @@ impl Sockets {
         self.open.len() != before
     }
 
-    /// What is to be told since this was last asked.
+    /// Lines for the log since the last call.
     pub fn take_notices(&mut self) -> Vec<(Level, String)> {
         std::mem::take(&mut self.notices)
     }

@@ -23,7 +23,7 @@ const QUEUE: usize = 1 << 20;
 pub struct Drained {
     /// Something changed.
     pub changed: bool,
-    /// There are more messages: who is told of new ones only must look again.
+    /// There are more messages; edge-triggered polling does not report them again.
     pub more: bool,
 }
 

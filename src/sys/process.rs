@@ -6,11 +6,12 @@ use nix::fcntl::{OFlag, open};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{
     ForkResult, Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fork as fork_process, getppid, setsid,
 };
+use std::ffi::CString;
 use std::io;
 
 /// Which of the two processes this is, after a fork.
@@ -41,6 +42,35 @@ pub fn detach() -> io::Result<Side> {
     dup2_stdout(&nothing)?;
     dup2_stderr(&nothing)?;
     Ok(Side::Child)
+}
+
+/// Gives this process the name that `ps`, `pidof` and `/proc/PID/comm` show: 15 bytes of it.
+///
+/// # Errors
+/// A name with a zero byte; of prctl.
+pub fn set_name(name: &str) -> io::Result<()> {
+    Ok(prctl::set_name(&CString::new(name)?)?)
+}
+
+/// Sends a process SIGHUP.
+///
+/// # Errors
+/// `ESRCH` where there is no such process, `EPERM` where it is another user's.
+pub fn hang_up(pid: i32) -> io::Result<()> {
+    Ok(kill(Pid::from_raw(pid), Signal::SIGHUP)?)
+}
+
+/// Files that this process makes may be read by every user, and changed by this one only.
+pub fn make_readable_files() {
+    umask(Mode::from_bits_truncate(0o022));
+}
+
+/// What `make` makes only this user may use.
+pub fn privately<T>(make: impl FnOnce() -> T) -> T {
+    let before = umask(Mode::from_bits_truncate(0o177));
+    let made = make();
+    umask(before);
+    made
 }
 
 /// A process that we made.

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Signals that end the daemon (ntpd ends on SIGQUIT, too).
 const ENDING: [i32; 3] = [SIGTERM, SIGINT, SIGQUIT];
@@ -16,8 +16,8 @@ const WITHOUT_EFFECT: [i32; 2] = [SIGUSR1, SIGUSR2];
 /// What the signals since the last look ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Requests {
-    /// SIGTERM, SIGINT or SIGQUIT came.
-    pub terminate: bool,
+    /// SIGTERM, SIGINT or SIGQUIT came: its number.
+    pub terminate: Option<usize>,
     /// SIGHUP came.
     pub reload: bool,
     /// SIGCHLD came: a process of ours has ended.
@@ -28,7 +28,8 @@ pub struct Requests {
 #[derive(Debug)]
 pub struct Signals {
     reader: UnixStream,
-    terminate: Arc<AtomicBool>,
+    /// Zero, or the number of the signal.
+    terminate: Arc<AtomicUsize>,
     reload: Arc<AtomicBool>,
     child: Arc<AtomicBool>,
 }
@@ -41,11 +42,11 @@ impl Signals {
     pub fn install() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
-        let terminate = Arc::new(AtomicBool::new(false));
+        let terminate = Arc::new(AtomicUsize::new(0));
         let reload = Arc::new(AtomicBool::new(false));
         // The flag is set before the pipe is written: whoever wakes finds the flag.
         for signal in ENDING {
-            flag::register(signal, Arc::clone(&terminate))?;
+            flag::register_usize(signal, Arc::clone(&terminate), signal.unsigned_abs() as usize)?;
             pipe::register(signal, writer.try_clone()?)?;
         }
         let child = Arc::new(AtomicBool::new(false));
@@ -71,7 +72,7 @@ impl Signals {
         // Ends at WouldBlock: handlers write one octet each.
         while matches!(self.reader.read(&mut wakes), Ok(n) if n > 0) {}
         Requests {
-            terminate: self.terminate.swap(false, Ordering::SeqCst),
+            terminate: Some(self.terminate.swap(0, Ordering::SeqCst)).filter(|signal| *signal > 0),
             reload: self.reload.swap(false, Ordering::SeqCst),
             child: self.child.swap(false, Ordering::SeqCst),
         }
@@ -124,6 +125,6 @@ mod tests {
         assert_eq!(signals.take(), Requests::default());
         raise(Signal::SIGTERM).unwrap();
         raise(Signal::SIGCHLD).unwrap();
-        assert_eq!(signals.take(), Requests { terminate: true, child: true, reload: false });
+        assert_eq!(signals.take(), Requests { terminate: Some(15), child: true, reload: false });
     }
 }

@@ -14,6 +14,7 @@ It replaces ntpd 4.2.6p5, with the same command line and ntp.conf.";
 const USAGE: &str = "rsntpd [OPTION]...
        rsntpd --check [FILE] [--json]
        rsntpd --explain ADDRESS [FILE]
+       rsntpd --reload [-p FILE]
        rsntpd --print-config [FILE]
        rsntpd --help-config [WORD]";
 
@@ -32,11 +33,17 @@ const VERSION: &str = concat!(
     " stands in for ntpd 4.2.6p5 (NTP version 4, RFC 5905)"
 );
 
-/// The parser.
-pub(super) fn command() -> Command {
-    Command::new("rsntpd")
+/// ntpd's name and version first, for who asks `ntpd`. What comes last is a version of ntpd again: Chef's cookbook
+/// takes the last one of the line.
+const VERSION_OF_NTPD: &str =
+    concat!("4.2.6p5 (rsntpd ", env!("CARGO_PKG_VERSION"), "), compatible with ntpd 4.2.6p5");
+
+/// The parser of the program that was started by this name.
+pub(super) fn command(name: &str) -> Command {
+    let (shown, version) = if name == "ntpd" { ("ntpd", VERSION_OF_NTPD) } else { ("rsntpd", VERSION) };
+    Command::new(shown)
         .about(ABOUT)
-        .version(VERSION)
+        .version(version)
         .override_usage(USAGE)
         .after_help(AFTER)
         .help_template("{about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}")
@@ -146,6 +153,10 @@ fn start() -> Vec<Arg> {
                 .action(ArgAction::Count)
                 .help("* Increase debug verbosity; do not fork"),
         ),
+        Arg::new("reload")
+            .long("reload")
+            .action(ArgAction::SetTrue)
+            .help("Reload the configuration of the daemon with pid file -p and print the result"),
         value('D', "set-debug-level", "N", "* Set debug level N")
             .value_parser(value_parser!(u32))
             .action(ArgAction::Append),

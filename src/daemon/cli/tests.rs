@@ -140,7 +140,7 @@ fn every_visible_option_has_one_line_of_help_that_fits() {
     for line in help.lines() {
         assert!(line.chars().count() <= 110, "{line}");
     }
-    for argument in command().get_arguments().filter(|argument| !argument.is_hide_set()) {
+    for argument in command("rsntpd").get_arguments().filter(|argument| !argument.is_hide_set()) {
         let text = argument.get_help().map(ToString::to_string).unwrap_or_default();
         assert!(!text.is_empty() && !text.contains('\n'), "{}", argument.get_id());
     }
@@ -199,4 +199,42 @@ fn print_and_help() {
     assert_eq!(parsed("--help-config"), Ok(Command::HelpConfig { word: None }));
     assert_eq!(parsed("--help-config tos"), Ok(Command::HelpConfig { word: Some("tos".to_owned()) }));
     refused("--check --print-config");
+}
+
+#[test]
+fn d2_the_name_is_the_one_that_the_program_was_started_by() {
+    let name = |program: &str| match parse([program].map(OsString::from)) {
+        Ok(Command::Run(options)) => options.name,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(name("/usr/sbin/ntpd"), "ntpd");
+    assert_eq!(name("rsntpd"), "rsntpd");
+    assert_eq!(name("-ntpd"), "ntpd");
+    for odd in ["", "/", "a b", "x\u{1b}[2J", "ntpd[1]: forged"] {
+        assert_eq!(name(odd), "rsntpd", "{odd:?}");
+    }
+}
+
+#[test]
+fn d6_under_the_name_ntpd_the_version_is_ntpds() {
+    let version = |program: &str| parse([program, "--version"].map(OsString::from)).unwrap_err().message;
+    let said = version("/usr/sbin/ntpd");
+    let first = said.lines().next().unwrap();
+    let ours = env!("CARGO_PKG_VERSION");
+    assert!(first.starts_with(&format!("ntpd 4.2.6p5 (rsntpd {ours})")), "{said}");
+    // Chef's cookbook: /ntpd.*(\d+\.\d+\.\d+)/, which is the last such number of the line.
+    let numbers: Vec<&str> = first
+        .split(|c: char| !c.is_ascii_digit() && c != '.')
+        .filter(|word| word.split('.').count() == 3)
+        .collect();
+    assert_eq!(numbers, ["4.2.6", ours, "4.2.6"]);
+    assert!(version("rsntpd").starts_with(&format!("rsntpd {ours}\n")));
+}
+
+#[test]
+fn d8_reload_takes_the_daemons_own_options() {
+    let asked = |line: &str| parsed(line).unwrap();
+    let reload = |pidfile: &str| Command::Reload { pidfile: pidfile.into(), name: "rsntpd".to_owned() };
+    assert_eq!(asked("--reload"), reload("/var/run/rsntpd.pid"));
+    assert_eq!(asked("--reload -u ntp:ntp -g -p /a -p /run/ntpd.pid"), reload("/run/ntpd.pid"));
 }

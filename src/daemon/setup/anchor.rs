@@ -37,7 +37,14 @@ fn of_options(options: &mut Options) -> impl Iterator<Item = &mut PathBuf> {
 
 fn of_config(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
     let Config { driftfile, logfile, pidfile, leapfile, saveconfigdir, .. } = config;
-    let optional =
-        [driftfile, logfile, pidfile, leapfile, saveconfigdir, &mut config.auth.keys, &mut config.statistics.dir];
+    let optional = [
+        driftfile,
+        logfile,
+        pidfile,
+        leapfile,
+        saveconfigdir,
+        &mut config.auth.keys,
+        &mut config.statistics.dir,
+    ];
     optional.into_iter().flatten()
 }

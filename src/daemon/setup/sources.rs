@@ -55,7 +55,11 @@ impl Sources {
             }
             Err(why) => {
                 if self.read.contains_key(path) {
-                    self.lost.push(format!("{} can no longer be read: {}", path.display(), files::words(&why)));
+                    self.lost.push(format!(
+                        "{} can no longer be read: {}",
+                        path.display(),
+                        files::words(&why)
+                    ));
                 }
                 Err(ReadError(why))
             }

@@ -211,7 +211,9 @@ fn b6_relative_paths_are_meant_from_where_the_daemon_was_started() {
     fs::write(dir.path().join("more.conf"), "restrict 192.0.2.1 noserve\n").unwrap();
     fs::write(dir.path().join("keys"), "4 M secret\n").unwrap();
     let line = ["rsntpd", "-c", "ntp.conf", "-p", "p", "-f", "f", "-k", "k", "-l", "l", "-s", "s", "-i", "i"];
-    let Ok(cli::Command::Run(mut options)) = cli::parse(line.map(OsString::from)) else { panic!("no options") };
+    let Ok(cli::Command::Run(mut options)) = cli::parse(line.map(OsString::from)) else {
+        panic!("no options")
+    };
     anchor(&mut options, dir.path().to_owned());
     let at = |name: &str| dir.path().join(name);
     assert_eq!((&options.configfile, &options.pidfile), (&at("ntp.conf"), &Some(at("p"))));
