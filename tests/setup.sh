@@ -58,11 +58,11 @@ update() { [ -n "$updated" ] || as_root apt-get update -qq < /dev/null; updated=
 
 packages=() vital=
 for row in "${needed[@]}"; do
-    IFS='|' read -r test names whom <<< "$row"
-    [ $for_what != demo ] || [ -n "$whom" ] || continue
+    IFS='|' read -r test names needed_by <<< "$row"
+    [ $for_what != demo ] || [ -n "$needed_by" ] || continue
     eval "$test" > /dev/null 2>&1 && continue
     read -ra packages <<< "${packages[*]} $names"
-    vital+=$whom
+    vital+=$needed_by
 done
 # Without root: one command for all of it. What only tests need is reported by them as skipped.
 if [ $for_what != setup ] && [ "$(id -u)" != 0 ]; then
