@@ -89,6 +89,24 @@ if command -v systemd-analyze > /dev/null; then
     # The lines of the units that a running systemd was found to need (tests/guest/systemd.sh).
     line() { grep -qxF -- "$2" "conf/systemd/$1.service" || { echo "no line $2 in $1.service"; return 1; }; }
     has_not() { ! grep -nE "$2" "conf/systemd/$1.service"; }
+    own_name() { # D7, D13: readiness and reload by the daemon's own means
+        local name
+        for name in rsntpd ntpd; do
+            line $name Type=notify && line $name NotifyAccess=main && has_not $name '^PIDFile=|/bin/kill' &&
+            line $name "ExecStart=/usr/sbin/$name -u ntp:ntp \$OPTIONS -p /run/$name.pid" &&
+            line $name "ExecReload=/usr/sbin/$name --reload -p /run/$name.pid" &&
+            line $name "ExecStartPre=-/etc/rc.d/init.d/$name options" || return
+        done
+    }
+    check "D7 D13 D2 the daemon reports readiness and the result of a reload itself, under its own name" own_name
+    once() {
+        local name words
+        for name in rsntpd ntpd; do
+            words="$(sed -n 's/^ExecStart=//p' conf/systemd/$name.service) $(sed -n 's/^OPTIONS=//p' conf/sysconfig/$name)"
+            echo "$words"; [ "$(grep -o -- '-u ' <<< "$words" | wc -l)" = 1 ] || return
+        done
+    }
+    check "D20 -u ntp:ntp is not given twice under the unit" once
     waits() { # D7: neither wait unit draws in a daemon that excludes the one that runs
         local name
         for name in rsntp-wait ntp-wait; do

@@ -94,7 +94,7 @@ words() { # RUN
 }
 remedies() { # RUN
     said "$1" 22 '.*configtest.*' && said "$1" 25 'Reloading rsntpd: \[  OK  \]~' && said "$1" 28 'rsntpd is not running~' &&
-    said "$1" 31 '.*did you mean prefer.*' && said "$1" 32 '.*configtest.*Reloading rsntpd: \[  OK  \]~' &&
+    said "$1" 31 '.*did you mean prefer.*' && said "$1" 32 'Reloading rsntpd: \[  OK  \]~rsntpd: .*did you mean prefer.*' &&
     said "$1" 33 '.*in use.*\[FAILED\]~.*chronyd \(pid N\) is running.*service chronyd stop; chkconfig chronyd off~' &&
     said "$1" 36 '.*\[FAILED\]~rsntpd: ntpd \(pid N\) is running.*service ntpd stop; chkconfig ntpd off~' &&
     said "$1" 38 '.*no-such-user.*\[FAILED\]~.*'

@@ -160,6 +160,18 @@ check "D2 pidof ntpd" pidof_it
 # As Zabbix counts proc.num[ntpd]: by the name in /proc/PID/status, or the file name of argv[0].
 zabbix() { grep "^Name:.ntpd$" "/proc/$ntpd_pid/status" && [ "$(basename "$(tr '\0' '\n' < "/proc/$ntpd_pid/cmdline" | head -1)")" = ntpd ]; }
 check "D2 the name in /proc and argv[0], as Zabbix looks" zabbix
+# As Chef's cookbook decides whether leapfile is known: the first number of three parts must be 4.2.6 at least.
+chef() { local found; found=$(inside ntpd --version 2>&1 | grep -oE '[0-9]+\.[0-9]+\.[0-9]+' | head -1); inside ntpd --version; [ "$(printf '%s\n4.2.6\n' "$found" | sort -V | head -1)" = 4.2.6 ]; }
+check "D6 ntpd --version is 4.2.6 for who parses it as Chef does" chef
+redhat() { inside ntpd --version 2>&1 | head -1 | grep -E '^ntpd 4\.2\.6p5'; }
+check "D6 and 4.2.6p5 in the first line" redhat
+# A daemon without sources: Lynis and Trento grep what ntpq -p prints.
+lonely() {
+    cp "$box/etc/ntp.conf" "$work/kept.conf"; echo 'driftfile /var/lib/ntp/drift' > "$box/etc/ntp.conf"
+    inside service ntpd restart > /dev/null; inside ntpq -p 2> /dev/null | tee "$work/lonely"; cp "$work/kept.conf" "$box/etc/ntp.conf"
+    grep "No association ID's returned" "$work/lonely"
+}
+check "D3 ntpq -p without sources: what Lynis and Trento grep, on standard output" lonely
 inside service ntpd restart > /dev/null; ntpd_pid=$(runs ntpd)
 all_gone() { dnf_in remove rsntpd rsntpd-compat && ! kill -0 "$ntpd_pid" 2> /dev/null && same && [ -z "$(links ntpd)$(links rsntpd)" ]; }
 check "removing both ends it, and leaves ntp.conf and keys" all_gone
