@@ -200,7 +200,7 @@ fn what_waits_for_its_time_is_told_in_one_line() {
         ("crypto pw secret", "Autokey is not supported"),
         ("peer 10.0.0.1", "symmetric peers are not yet supported"),
         ("server 127.127.20.0", "reference clocks other than LOCAL"),
-        ("restrict default mssntp", "answers are not signed for Windows domains"),
+        ("restrict default mssntp", "responses are not signed for Windows domains"),
         ("phone atdt1234", "telephone modems are not supported"),
         ("enable mode7", "mode 7 (ntpdc) is not served"),
     ] {
@@ -244,11 +244,11 @@ fn a_misspelt_word_is_shown_with_what_was_meant() {
     assert!(!parsed.config.servers[0].prefer);
     assert_eq!(
         d.log_line(),
-        "/etc/ntp.conf line 3 column 18: unknown word \"perfer\", did you mean prefer?; \
+        "/etc/ntp.conf line 3 column 18: unknown keyword \"perfer\", did you mean prefer?; \
          server 192.0.2.1 is used without it"
     );
     let remark = read("restrict default ignore \u{8bbe}\u{7f6e}");
-    assert!(remark.diagnostics[0].log_line().contains("reads like a remark"));
+    assert!(remark.diagnostics[0].log_line().contains("looks like a comment"));
     assert_eq!(restricts(&remark.config), ["default: ignore"]);
     assert!(AccessFlags::IGNORE.words().eq(["ignore"]));
     assert_eq!(Kind::Server, parsed.config.servers[0].kind);

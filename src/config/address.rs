@@ -51,7 +51,7 @@ pub(super) fn told_address(
         return Some(found);
     }
     let found = old_style(text).filter(|_| family != Family::V6)?;
-    let message = format!("{} is a number to the system's resolver, and to ntpd", quote(text));
+    let message = format!("{} is read as a number by ntpd and the system resolver", quote(text));
     let advice = Advice::expected("four numbers from 0 to 255 without leading zeros");
     line.say(Severity::Warning, at, message, advice, format!("it is taken as {found}"));
     Some(IpAddr::V4(found))

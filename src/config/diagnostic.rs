@@ -1,11 +1,11 @@
-//! What is wrong with a line, said so that a tired administrator knows what to do.
+//! What is wrong with a line, worded so that a tired administrator knows what to do.
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::PathBuf;
 
-/// How bad it is.
+/// How severe a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
     /// Something was not understood and has no effect.
@@ -19,17 +19,17 @@ pub enum Severity {
 /// A finding in a configuration, keys or drift file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// How severe it is.
     pub severity: Severity,
     /// The file.
     pub file: PathBuf,
     /// The line, from 1.
     pub line: u32,
-    /// The column in octets, from 1.
+    /// The column in bytes, from 1.
     pub column: u32,
     /// The line as written.
     pub source: Vec<u8>,
-    /// The octets of `source` that it is about; empty at the end of the line.
+    /// The bytes of `source` that it is about; empty at the end of the line.
     pub span: Range<usize>,
     /// What is wrong.
     pub message: String,
@@ -63,22 +63,32 @@ impl Diagnostic {
         self.span = moved(span.start)..moved(span.end);
     }
 
+    /// What would be right, to stand behind the message.
+    fn hint(&self) -> String {
+        match (&self.suggestion, &self.expected) {
+            (Some(word), _) => format!("did you mean {word}?"),
+            // An instruction needs no word before it.
+            (None, Some(expected)) if expected.starts_with("add ") => expected.clone(),
+            (None, Some(expected)) => format!("expected {expected}"),
+            (None, None) => String::new(),
+        }
+    }
+
     /// One line for the log: where, what, what was expected, what takes effect.
     #[must_use]
     pub fn log_line(&self) -> String {
         let mut out =
             format!("{} line {} column {}: {}", self.file.display(), self.line, self.column, self.message);
-        if let Some(word) = &self.suggestion {
-            let _ = write!(out, ", did you mean {word}?");
-        } else if let Some(expected) = &self.expected {
-            let _ = write!(out, ", expected {expected}");
+        let hint = self.hint();
+        if !hint.is_empty() {
+            let _ = write!(out, ", {hint}");
         }
         let _ = write!(out, "; {}", self.effect);
         safe(&out)
     }
 
     /// Several lines for a person: the line with the word marked, what was expected, a suggestion,
-    /// what takes effect. Octets that are no UTF-8 and control characters are shown as `\xNN`.
+    /// what takes effect. Bytes that are not UTF-8 and control characters are shown as `\xNN`.
     #[must_use]
     pub fn render(&self, color: bool) -> String {
         let (source, span) = printable(&self.source, &self.span);
@@ -88,15 +98,10 @@ impl Diagnostic {
             Severity::Warning => Level::WARNING,
             Severity::Note => Level::NOTE,
         };
-        let label = match (&self.suggestion, &self.expected) {
-            (Some(word), _) => format!("did you mean {word}?"),
-            (None, Some(expected)) => format!("expected {expected}"),
-            (None, None) => String::new(),
-        };
         let snippet = Snippet::source(source)
             .line_start(self.line as usize)
             .path(path)
-            .annotation(AnnotationKind::Primary.span(span).label(safe(&label)));
+            .annotation(AnnotationKind::Primary.span(span).label(safe(&self.hint())));
         let mut group = level
             .primary_title(safe(&self.message))
             .element(snippet)
@@ -166,7 +171,7 @@ fn mark(moved: &mut Range<Option<usize>>, span: &Range<usize>, at: usize, shown:
     }
 }
 
-/// A word for a message: in quotes, without control characters or octets that are no UTF-8.
+/// A word for a message: in quotes, without control characters or bytes that are not UTF-8.
 pub(super) fn quote(text: &[u8]) -> String {
     let (shown, _) = printable(text, &(0..0));
     let mut cut: String = shown.chars().take(60).collect();
@@ -188,7 +193,7 @@ mod tests {
             column: span.start as u32 + 1,
             source: source.to_vec(),
             span,
-            message: "unknown word \"perfer\"".to_owned(),
+            message: "unknown keyword \"perfer\"".to_owned(),
             expected: Some("an option of server".to_owned()),
             effect: "the server is used without it".to_owned(),
             suggestion: Some("prefer".to_owned()),
@@ -200,7 +205,7 @@ mod tests {
     fn log_line_names_place_word_and_effect() {
         assert_eq!(
             diagnostic(b"server 192.0.2.1 perfer", 17..23).log_line(),
-            "/etc/ntp.conf line 24 column 18: unknown word \"perfer\", did you mean prefer?; \
+            "/etc/ntp.conf line 24 column 18: unknown keyword \"perfer\", did you mean prefer?; \
              the server is used without it"
         );
     }

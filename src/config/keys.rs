@@ -164,7 +164,7 @@ fn key_line(place: &Place<'_>, more: &mut Option<Box<Diagnostic>>) -> Result<Opt
             None => {
                 // Whoever limits a key must not get one without limits.
                 let message = format!("the addresses that may use key {id} are not understood");
-                return bad(span, message, "ADDRESS or ADDRESS/LENGTH, separated by commas without blanks");
+                return bad(span, message, "ADDRESS or ADDRESS/LENGTH, separated by commas without spaces");
             }
         },
     };
@@ -236,7 +236,7 @@ pub fn parse_drift(file: &Path, text: &[u8]) -> Result<Ppm, Box<Diagnostic>> {
     let span = words(source).next().unwrap_or(0..0);
     let number = std::str::from_utf8(&source[span.clone()]).ok().and_then(|t| t.parse::<f64>().ok());
     let expected = "one number in ppm from -500 to 500";
-    let effect = "the frequency is learnt anew";
+    let effect = "the frequency is measured again";
     match number {
         Some(ppm) if ppm.abs() <= DRIFT_MAX => Ok(Ppm::new(ppm)),
         Some(ppm) if ppm.is_finite() => Err(Box::new(place.finding(
@@ -272,9 +272,9 @@ pub fn parse_drift_record(file: &Path, text: &[u8]) -> Result<(Ppm, u32), Box<Di
     let (Some(rms), Some(starts)) = (rms, starts) else {
         return Err(Box::new(place.finding(
             if rms.is_none() { first } else { second },
-            "this does not say how right the drift file was".to_owned(),
+            "there is no record of the drift file's errors in it".to_owned(),
             "an error in ppm from 0 to 1000, and a number of starts",
-            "the drift file is believed to 2 ppm and what a crystal ages by",
+            "the drift file is taken to be right to 2 ppm, and to age as a crystal does",
         )));
     };
     Ok((Ppm::new(rms), starts))

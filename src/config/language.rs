@@ -142,7 +142,7 @@ impl Context {
             Self::Association => "an option of server, pool, peer, broadcast and manycastclient",
             Self::Refclock => "an option of refclock",
             Self::Fudge => "a factor of fudge",
-            Self::RestrictTarget => "a word behind restrict",
+            Self::RestrictTarget => "a keyword after restrict",
             Self::Restrict => "a flag of restrict",
             Self::Tos => "a setting of tos",
             Self::Tinker => "a setting of tinker",
@@ -154,13 +154,13 @@ impl Context {
             Self::Filegen => "an option of filegen",
             Self::FilegenType => "a type of filegen",
             Self::InterfaceAction => "an action of interface",
-            Self::InterfaceMatch => "what an interface rule is about",
+            Self::InterfaceMatch => "what an interface rule matches",
             Self::Crypto => "an option of crypto",
             Self::Trap => "an option of trap",
-            Self::Reset => "a word behind reset",
+            Self::Reset => "a keyword after reset",
             Self::Setvar => "an option of setvar",
             Self::KeyRange => "a part of a key range",
-            Self::Foreign => "a word of another program",
+            Self::Foreign => "a directive of another program",
         }
     }
 }

@@ -43,11 +43,11 @@ pub fn parse_leapfile(file: &Path, text: &[u8]) -> Result<(LeapTable, Vec<Diagno
     match reading.hash {
         Some(hash) if hash == sha1_words(&reading.covered) => {}
         Some(_) => {
-            let message = "the check of the leap second file (#h) does not fit its content".to_owned();
+            let message = "the hash of the leap second file (#h) does not match its content".to_owned();
             return Err(Box::new(end.finding(0..0, message, "a file that is whole and unchanged", NOT_USED)));
         }
         None => {
-            let message = "the leap second file has no check (#h)".to_owned();
+            let message = "the leap second file has no hash (#h)".to_owned();
             let mut finding = end.finding(0..0, message, "a line #h with the SHA-1 hash", "the file is used");
             finding.severity = Severity::Warning;
             findings.push(finding);
@@ -69,7 +69,7 @@ impl Reading {
                 if self.hash.is_some() {
                     return Ok(());
                 }
-                let message = "the check of the leap second file (#h) is not understood".to_owned();
+                let message = "the hash of the leap second file (#h) is not valid".to_owned();
                 Err(Box::new(place.finding(
                     2..place.source.len(),
                     message,
@@ -181,7 +181,7 @@ mod tests {
             [("2287785600", "2287785601"), ("3991680000", "3991680001"), ("3692217600 12 # tail\n", "")]
         {
             let found = read(&checked().replace(from, to)).unwrap_err();
-            assert!(found.message.contains("does not fit"), "{}", found.message);
+            assert!(found.message.contains("does not match"), "{}", found.message);
             assert_eq!(found.effect, "the file is not used");
         }
     }

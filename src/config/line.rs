@@ -202,25 +202,26 @@ impl<'a> Line<'a> {
         let word = quote(&token.text);
         let mut span = token.span.clone();
         let (message, advice) = if token.kind == TokenKind::TooLong {
-            (format!("a word of more than {WORD_MAX} characters"), Advice::expected(expected))
+            (format!("a token of more than {WORD_MAX} characters"), Advice::expected(expected))
         } else if suggestion.is_some() {
             let advice = Advice { expected: Some(expected.to_owned()), suggestion };
-            (format!("unknown word {word}"), advice)
+            (format!("unknown keyword {word}"), advice)
         } else if let Some(end) = self.remark(token, candidates) {
             span.end = end;
-            (
-                "this is not understood: it reads like a remark".to_owned(),
-                Advice::expected("# before a remark"),
-            )
+            ("unexpected text, looks like a comment".to_owned(), Advice::expected("add # before a comment"))
         } else if let Some((context, row)) = elsewhere(token) {
             let name = row.name;
             let expected = if expected.is_empty() { String::new() } else { format!("{expected}; ") };
             let advice = format!("{expected}{name} is {}", context.place());
             (format!("{name} does not belong here"), Advice::expected(&advice))
         } else if token.kind == TokenKind::Special(b',') {
-            ("a comma does not belong here".to_owned(), Advice::expected("blanks between words"))
+            ("a comma does not belong here".to_owned(), Advice::expected("spaces between tokens"))
         } else {
-            let what = if matches!(token.kind, TokenKind::Special(_)) { "misplaced" } else { "unknown word" };
+            let what = match token.kind {
+                TokenKind::Special(_) => "misplaced",
+                _ if token.text.first().is_some_and(u8::is_ascii_alphabetic) => "unknown keyword",
+                _ => "unexpected token",
+            };
             (format!("{what} {word}"), Advice::expected(expected))
         };
         self.say(Severity::Error, span, message, advice, effect);
@@ -316,7 +317,7 @@ impl<'a> Line<'a> {
         self.say(Severity::Warning, span, message, advice, "the name is taken as written, as ntpd does");
     }
 
-    /// As [`Line::text`], for what the program shows or looks up as text: octets that are no UTF-8 become
+    /// As [`Line::text`], for what the program shows or looks up as text: bytes that are not UTF-8 become
     /// U+FFFD, and this is told.
     pub(super) fn name(&mut self, of: &str, expected: &str) -> Result<String, Dropped> {
         let span = self.next_span();
@@ -325,7 +326,7 @@ impl<'a> Line<'a> {
             Ok(text) => text,
             Err(error) => {
                 let shown = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                let message = format!("{of} has octets that are no UTF-8");
+                let message = format!("{of} has bytes that are not UTF-8");
                 let effect = "each of them counts as the character U+FFFD";
                 self.say(Severity::Warning, span, message, Advice::default(), effect);
                 shown
@@ -356,7 +357,7 @@ impl<'a> Line<'a> {
     /// Nothing may follow: what does is told and has no effect.
     pub(super) fn done(&mut self, what: &str) {
         if let Some(token) = self.next() {
-            let effect = format!("{what} takes effect; this word and what follows it do not");
+            let effect = format!("{what} takes effect; this token and the rest of the line do not");
             self.unexpected(&token, "the end of the line", &[], effect);
         }
     }

@@ -261,7 +261,7 @@ impl Lint<'_> {
         for origin in lines.iter().take(LOOKED_AT) {
             if let Some(spot) = self.spot_of(origin) {
                 let message = "kod does nothing without limited".to_owned();
-                let effect = "nobody is rate limited by this line: add limited, or drop kod".to_owned();
+                let effect = "no client is rate limited by this line: add limited, or remove kod".to_owned();
                 self.say(Severity::Note, &spot, message, effect);
             }
         }
@@ -274,7 +274,7 @@ impl Lint<'_> {
             return;
         };
         let message = "disable monitor does nothing while a restrict line has limited".to_owned();
-        let effect = "clients are remembered all the same, to limit them".to_owned();
+        let effect = "clients are recorded all the same: rate limits need it".to_owned();
         self.say(Severity::Note, &spot, message, effect);
     }
 }

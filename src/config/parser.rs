@@ -330,7 +330,7 @@ impl<'r> Parser<'r> {
             && !self.known.insert(identity)
         {
             let message = "this server has a line already".to_owned();
-            line.say(Severity::Note, spot.span, message, Advice::default(), "the first line counts");
+            line.say(Severity::Note, spot.span, message, Advice::default(), "the first line is used");
             return;
         }
         self.places.servers.push(spot);
@@ -472,7 +472,7 @@ fn unknown_command(line: &mut Line<'_>, first: &Token) {
         since: language::Since::Foreign(program), standing: Standing::Refused(instead), ..
     }) = foreign
     {
-        let message = format!("{} is a word of {program}", quote(&first.text));
+        let message = format!("{} is a directive of {program}", quote(&first.text));
         let effect = format!("the line is ignored: {instead}");
         line.say(Severity::Error, first.span.clone(), message, Advice::default(), effect);
         return;

@@ -16,7 +16,7 @@ use std::path::Path;
 /// Octets that need no quotes.
 const PLAIN: &[u8] = b"._:/-+@%[]~*?!&^'<>\\";
 
-/// The configuration as text. Names may hold octets that are no UTF-8.
+/// The configuration as text. Names may hold bytes that are not UTF-8.
 #[must_use]
 pub fn print(config: &Config) -> Vec<u8> {
     let mut page = Page { out: Vec::new() };

@@ -72,7 +72,7 @@ pub(super) fn list(
         any = true;
         let Some(row) = row_of(&token, contexts) else {
             let names: Vec<&str> = contexts.iter().flat_map(|c| language::names(*c)).collect();
-            let rest = if line.peek().is_some() { "it and what follows it" } else { "it" };
+            let rest = if line.peek().is_some() { "it and the rest of the line" } else { "it" };
             // Whoever writes an address behind an address means another server.
             let expected = if contexts == [Context::Association] && token.text.contains(&b'.') {
                 "an option such as iburst; another server needs a line of its own".to_owned()

@@ -24,7 +24,7 @@ pub(super) fn restrict(line: &mut Line<'_>) -> Result<Restrict, Dropped> {
     if let RestrictTarget::Name(name, _) | RestrictTarget::Around { name, .. } = &target
         && is_hopeless(name.as_bytes())
     {
-        let message = format!("{} is no address", quote(name.as_bytes()));
+        let message = format!("{} is not an address", quote(name.as_bytes()));
         let advice = Advice::expected("an IPv4 or IPv6 address, or a host name");
         line.say(Severity::Error, at.clone(), message, advice, "the whole line is ignored, as ntpd does");
         return Err(Dropped);

@@ -38,7 +38,7 @@ pub(super) fn driver(kind: u8) -> Option<&'static str> {
 }
 
 /// What is said of a word that ends a list of options.
-pub(super) const REST_IS_LOST: &str = "what stands before it takes effect, it and what follows do not";
+pub(super) const REST_IS_LOST: &str = "what comes before it takes effect, it and the rest of the line do not";
 
 /// The kind of association that a command makes.
 const fn kind_of(command: &str) -> Kind {
@@ -77,7 +77,7 @@ pub(super) fn refclock(line: &mut Line<'_>) -> Result<Option<(Server, Spot)>, Dr
     let at = line.next_span();
     let text = line.text("refclock", "the name of a driver, such as shm")?;
     let Some((driver, kind)) = DRIVERS.iter().find(|(name, _)| name.as_bytes() == text) else {
-        let message = format!("no clock driver {}", quote(&text));
+        let message = format!("unknown clock driver {}", quote(&text));
         let names: Vec<&str> = DRIVERS.iter().map(|(name, _)| *name).collect();
         let suggestion = language::suggest(&text, names.iter().copied()).map(str::to_owned);
         let advice = Advice { expected: Some(reader::choice(&names)), suggestion };
@@ -171,7 +171,7 @@ fn check_target(line: &mut Line<'_>, at: Range<usize>, server: &Server, name: &s
         _ if wrong && multicast => Some(("is a multicast address", "the address of one host")),
         _ if wrong => Some(("is the address of one host", "a multicast address")),
         Target::Name(name) if is_hopeless(name.as_bytes()) && on_link(text).is_none() => {
-            Some(("is no address", "an address without a port, or a host name"))
+            Some(("is not an address", "an address without a port, or a host name"))
         }
         _ => None,
     };
@@ -245,7 +245,7 @@ pub(super) fn fudge(line: &mut Line<'_>) -> Result<((u8, u8), Vec<Found>), Dropp
         Target::Address(_) | Target::Name(_) => None,
     };
     let Some(clock) = clock else {
-        let message = format!("{} is no clock", quote(&text));
+        let message = format!("{} is not a reference clock", quote(&text));
         let mut advice = Advice::expected("127.127.TYPE.UNIT, as on the server line");
         if is_this_machine(&text) || text.starts_with(b"127.") {
             advice.suggestion = Some("127.127.1.0, the LOCAL clock".to_owned());

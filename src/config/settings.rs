@@ -119,7 +119,7 @@ pub(super) fn switches(line: &mut Line<'_>, command: &'static str) -> Result<Vec
         any = true;
         let Some(row) = reader::row_of(&token, &[Context::Switch]) else {
             let names = super::language::names(Context::Switch);
-            let effect = "the words before it take effect, it and what follows do not".to_owned();
+            let effect = "what comes before it takes effect, it and the rest of the line do not".to_owned();
             line.unexpected(&token, &choice(&names), &names, effect);
             break;
         };
@@ -195,7 +195,7 @@ pub(super) fn trusted_keys(line: &mut Line<'_>) -> Result<Vec<KeyRange>, Dropped
 }
 
 fn key_range(line: &mut Line<'_>) -> Result<KeyRange, Dropped> {
-    let expected = "( FIRST ... LAST ) with blanks around ...";
+    let expected = "( FIRST ... LAST ) with spaces around ...";
     let number = |line: &mut Line<'_>| match line.next() {
         Some(Token { kind: TokenKind::Integer(value), .. }) => Ok(value),
         found => Err(line.bad_argument("a key range", found.as_ref(), expected)),
@@ -235,7 +235,7 @@ pub(super) fn setvar(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dro
     let mut name = line.name("setvar", "NAME = VALUE")?;
     let token = line.next();
     if !matches!(token.as_ref().map(|t| t.kind), Some(TokenKind::Special(b'='))) {
-        return Err(line.bad_argument("setvar", token.as_ref(), "= with blanks around it"));
+        return Err(line.bad_argument("setvar", token.as_ref(), "= with spaces around it"));
     }
     let value = line.name("setvar", "a value")?;
     let shown = line.take_keyword("default");
@@ -247,7 +247,7 @@ pub(super) fn setvar(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dro
             Severity::Warning,
             span.clone(),
             message,
-            Advice::expected("= with blanks around it"),
+            Advice::expected("= with spaces around it"),
             effect,
         );
     }
@@ -274,13 +274,7 @@ pub(super) fn driftfile(line: &mut Line<'_>, config: &mut Config) {
         _ => {
             config.driftfile = None;
             let message = "driftfile without a file".to_owned();
-            line.say(
-                Severity::Note,
-                line.end(),
-                message,
-                Advice::default(),
-                "the frequency is not remembered",
-            );
+            line.say(Severity::Note, line.end(), message, Advice::default(), "the frequency is not saved");
             return;
         }
     }

@@ -110,7 +110,8 @@ pub(super) fn filegen(line: &mut Line<'_>) -> Result<FilegenLine, Dropped> {
             TokenKind::Keyword("disable") => new.enabled = false,
             _ => {
                 let words = language::names(Context::Filegen);
-                let effect = "the words before it take effect, it and what follows do not".to_owned();
+                let effect =
+                    "what comes before it takes effect, it and the rest of the line do not".to_owned();
                 line.unexpected(&token, &choice(&words), &words, effect);
                 break;
             }
@@ -214,12 +215,11 @@ pub(super) fn logconfig(line: &mut Line<'_>, config: &mut Config) -> Result<(), 
             words.push(format!("{sign}{text}"));
             continue;
         }
-        let message = format!("no class of messages {}", quote(&token.text));
+        let message = format!("unknown message class {}", quote(&token.text));
         let advice = Advice::expected(
             "=, + or -, then clock, peer, sync, sys or all, then all, info, events, status or statistics",
         );
-        let effect =
-            if text.starts_with('=') { "nothing is logged for it, as ntpd does" } else { "it is ignored" };
+        let effect = if text.starts_with('=') { "nothing is logged, as ntpd does" } else { "it is ignored" };
         if text.starts_with('=') {
             // An unknown class still empties the mask.
             words.push("=".to_owned());

@@ -1,4 +1,4 @@
-//! `--check`: how the configuration is understood, for people, and with `--json` for programs.
+//! `--check`: what is wrong with the configuration, for people, and with `--json` for programs.
 
 mod json;
 
@@ -10,9 +10,9 @@ use crate::sys::privileges::Account;
 use std::io::{self, IsTerminal, Write};
 use std::time::SystemTime;
 
-/// Everything was understood.
+/// There are no errors.
 pub const CLEAN: u8 = 0;
-/// Something was not.
+/// There are errors.
 pub const NOT_UNDERSTOOD: u8 = 1;
 /// The file cannot be read.
 pub const UNREADABLE: u8 = 2;
@@ -20,7 +20,7 @@ pub const UNREADABLE: u8 = 2;
 /// Days before its end at which a leap second file is reported, as the daemon does.
 const LEAP_FILE_SOON: i64 = 28;
 const SECONDS_OF_DAY: i64 = 86_400;
-/// Whom the daemon becomes where nobody says otherwise.
+/// The user that the daemon becomes by default.
 const USUAL_USER: &str = "ntp";
 
 /// What to look at, and how to report it.
@@ -55,7 +55,7 @@ pub(super) fn finished(result: io::Result<u8>) -> u8 {
     }
 }
 
-/// Prints every diagnostic of the file and of the files it names, what is understood and will bite, and a
+/// Prints every diagnostic of the file and of the files it names, what is valid and probably wrong, and a
 /// closing line, to `out`; to `err` why the file cannot be read. Returns what to exit with.
 ///
 /// # Errors
@@ -86,17 +86,9 @@ pub fn run(request: &Request, out: &mut dyn Write, err: &mut dyn Write, color: b
     }
     let effect = in_effect(&loaded);
     let file = options.configfile.display();
-    match (errors, warnings) {
-        (0, 0) => writeln!(out, "{file}: everything is understood. In effect: {effect}.")?,
-        (0, _) => {
-            let warnings = counted(warnings, "warning");
-            writeln!(out, "{file}: everything is understood, with {warnings}. In effect: {effect}.")?;
-        }
-        _ => {
-            let found = [counted(errors, "error"), counted(warnings, "warning")].join(" and ");
-            writeln!(out, "{file}: {found}. rsntpd starts with the rest. In effect: {effect}.")?;
-        }
-    }
+    let found = format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
+    let rest = if errors > 0 { " rsntpd starts with the rest." } else { "" };
+    writeln!(out, "{file}: {found}.{rest} In effect: {effect}.")?;
     Ok(status)
 }
 

@@ -102,7 +102,7 @@ fn section(
     let verdict = Verdict::of(found.flags, config);
     writeln!(out, "\n  This client may")?;
     if verdict.may.is_empty() {
-        writeln!(out, "    do nothing: its packets are dropped without an answer")?;
+        writeln!(out, "    do nothing: its packets are dropped without a response")?;
     }
     for text in &verdict.may {
         writeln!(out, "    {text}")?;
@@ -146,8 +146,8 @@ fn remarks(out: &mut dyn Write, config: &Config, address: IpAddr, found: &Match<
     if is_our_server && AccessFlags::WORDS.iter().any(|(_, f)| deaf.contains(*f) && found.flags.contains(*f))
     {
         remarks.push(
-            "This address is one of the servers of the file, and its answers are dropped too: rsntpd will never \
-             synchronise to it. Give it a restrict line of its own without ignore and noserve."
+            "This address is one of the servers of the file, and its responses are dropped, too: rsntpd is never \
+             synchronized to it. Give it a restrict line of its own without ignore and noserve."
                 .to_owned(),
         );
     }

@@ -107,7 +107,7 @@ mod tests {
         let (table, notices) = watched.look();
         assert!(table.is_none() && notices.len() == 1, "{notices:?}");
         assert!(
-            notices[0].text.contains("does not fit") && notices[0].text.ends_with("the file is not used")
+            notices[0].text.contains("does not match") && notices[0].text.ends_with("the file is not used")
         );
         assert_eq!(watched.look(), (None, Vec::new()));
         fs::remove_file(&path).unwrap();

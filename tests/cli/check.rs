@@ -209,5 +209,5 @@ fn d19_a_read_only_directory_is_told() {
         "{said}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(said.contains("the frequency will not be remembered"), "{said}");
+    assert!(said.contains("the frequency will not be saved"), "{said}");
 }

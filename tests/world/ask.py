@@ -42,7 +42,7 @@ def explained(text, client):
 def expected(section, kind):
     """Whether there should be a response."""
     time = [text for text in section["may"] if text.startswith("get the time")]
-    state = [text for text in section["may"] if text.startswith("ask for the state")]
+    state = [text for text in section["may"] if text.startswith("query the state")]
     if kind == "time4":
         return bool(time) and "MAC of a trusted key only" not in time[0]
     if kind == "time3":

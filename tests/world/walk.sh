@@ -48,7 +48,7 @@ lan_query() { timeout 10 ip netns exec "$(world_ns lan)" "$peers/ntpq" -pn 10.19
 check "the LAN may ask with ntpq (nomodify notrap only)" lan_query
 
 log() { grep -qE "$1" "$work/log/rsntpd" || { cat "$work/log/rsntpd"; false; }; }
-check "log: the misspelt prefer, with line, column and remedy" log 'line [0-9]+ column [0-9]+: unknown word "perfer", did you mean prefer'
+check "log: the misspelt prefer, with line, column and remedy" log 'line [0-9]+ column [0-9]+: unknown keyword "perfer", did you mean prefer'
 check "log: synchronized to" log 'synchronized to (210|202|59)[0-9.]+, stratum 1$'
 once() { [ "$(grep -c 'cannot adjust the system clock' "$work/log/rsntpd")" = 1 ]; }
 check "log: no permission to steer, once and loudly" once

@@ -12,7 +12,7 @@ pub fn help(word: &str) -> Result<String, String> {
     if found.is_empty() {
         let meant = suggest(word.as_bytes(), words().map(|row| row.name));
         let meant = meant.map_or_else(String::new, |word| format!("; did you mean {word}?"));
-        return Err(format!("ntp.conf has no word `{word}'{meant}"));
+        return Err(format!("ntp.conf has no keyword `{word}'{meant}"));
     }
     Ok(found.join("\n"))
 }
@@ -28,7 +28,7 @@ pub fn list() -> String {
         }
         out.push('\n');
     }
-    out + "rsntpd --help-config WORD tells more of a word, and rsntp.conf(5) all of them.\n"
+    out + "rsntpd --help-config WORD explains one keyword, rsntp.conf(5) has all of them.\n"
 }
 
 /// The words of a context, as a heading: `Flags of restrict`.
@@ -76,8 +76,8 @@ pub fn range(row: &Row) -> String {
     let unit = if row.unit.is_empty() { String::new() } else { format!(", {}", row.unit) };
     let span = if high >= LARGE { format!("from {low}") } else { format!("{low} to {high}") };
     let beyond = match row.beyond {
-        Beyond::Held => "beyond it the nearest value counts",
-        Beyond::Ignored => "beyond it the word is ignored",
+        Beyond::Held => "beyond it the nearest value is used",
+        Beyond::Ignored => "beyond it the setting is ignored",
     };
     format!("{span}{unit}; {beyond}")
 }
@@ -117,7 +117,7 @@ mod tests {
             text,
             "minpoll INTEGER\n    smallest poll interval; never above maxpoll\n    \
              where     an option of server, pool, peer, broadcast and manycastclient\n    \
-             range     3 to 17, log2 s; beyond it the nearest value counts\n    default   6\n    \
+             range     3 to 17, log2 s; beyond it the nearest value is used\n    default   6\n    \
              known to  ntpd 4.2.6 and later\n    here      honoured\n"
         );
         let text = help("version").unwrap_or_default();
@@ -125,7 +125,7 @@ mod tests {
         let text = help("tos").unwrap_or_default();
         assert!(text.contains("with      minclock maxclock"), "{text}");
         let wrong = help("minpol").unwrap_err();
-        assert_eq!(wrong, "ntp.conf has no word `minpol'; did you mean minpoll?");
+        assert_eq!(wrong, "ntp.conf has no keyword `minpol'; did you mean minpoll?");
         assert!(
             help("makestep").unwrap_or_default().contains("refused: the clock is stepped above tinker step")
         );

@@ -13,11 +13,11 @@ pub(super) const ASSOCIATION: &[Row] = &[
     row(
         "iburst",
         Takes::Nothing,
-        "up to 8 packets within a minute, at first 2 s apart, when it did not answer",
+        "up to 8 packets within a minute, at first 2 s apart, while it does not respond",
     ),
     row("burst", Takes::Nothing, "8 packets, 2 s apart, at each poll"),
-    row("prefer", Takes::Nothing, "use this server before others"),
-    row("noselect", Takes::Nothing, "show it, and never use it"),
+    row("prefer", Takes::Nothing, "prefer this server to others"),
+    row("noselect", Takes::Nothing, "show it, never synchronize to it"),
     row("true", Takes::Nothing, "always survive the selection"),
     row("minpoll", Takes::Integer, "smallest poll interval; never above maxpoll")
         .held(3.0, 17.0)
@@ -33,7 +33,7 @@ pub(super) const ASSOCIATION: &[Row] = &[
         .default("none"),
     row("version", Takes::Integer, "the NTP version of the packets sent").only(1.0, 4.0).default("4"),
     row("preempt", Takes::Nothing, "may give way to a better server")
-        .idle("a server that is configured stays, and none gives way"),
+        .idle("configured servers are never replaced"),
     row("xleave", Takes::Nothing, "interleaved mode").idle(PEERS),
     row("mode", Takes::Integer, "driver mode of a reference clock").default("0").idle(CLOCKS),
     row("ttl", Takes::Integer, "which entry of the ttl table a broadcast uses")
@@ -44,7 +44,7 @@ pub(super) const ASSOCIATION: &[Row] = &[
     row("ident", Takes::Text("GROUP"), "the Autokey group").since(Since::V428).idle(AUTOKEY),
     row("xmtnonce", Takes::Nothing, "send a random number and no time")
         .since(Since::V428P(14))
-        .idle("requests never tell the time of this machine"),
+        .idle("requests never contain the time of this machine"),
     row("nts", Takes::Nothing, "authenticate by Network Time Security").since(Since::NtpSec).refused(NTS),
     row("noval", Takes::Nothing, "do not check the server's certificate").since(Since::NtpSec).idle(NTS_ONLY),
     row("ask", Takes::Word("HOST"), "the NTP server to ask the key server for")
@@ -86,44 +86,49 @@ pub(super) const FUDGE: &[Row] = &[
 ];
 
 pub(super) const RESTRICT_TARGET: &[Row] = &[
-    row("default", Takes::Nothing, "everybody whom no other line is about; both families without -4 or -6"),
-    row("source", Takes::Nothing, "our own servers, each as it is found").since(Since::V428),
+    row(
+        "default",
+        Takes::Nothing,
+        "all addresses without a more specific entry; both families without -4 or -6",
+    ),
+    row("source", Takes::Nothing, "the configured servers, as their addresses become known")
+        .since(Since::V428),
     row("mask", Takes::Word("MASK"), "the network around the address").default("that one host"),
 ];
 
 pub(super) const RESTRICT: &[Row] = &[
     row("ignore", Takes::Nothing, "drop everything"),
-    row("noserve", Takes::Nothing, "drop requests for the time, and answers of servers"),
+    row("noserve", Takes::Nothing, "drop time requests, and responses of servers"),
     row("noquery", Takes::Nothing, "drop ntpq's requests"),
     row("nomodify", Takes::Nothing, "refuse ntpq's changes"),
     row("notrust", Takes::Nothing, "drop what is not authenticated"),
-    row("nopeer", Takes::Nothing, "do not become anybody's peer unasked"),
+    row("nopeer", Takes::Nothing, "no new associations without authentication"),
     row("noepeer", Takes::Nothing, "the same for peers whose address is not configured")
         .since(Since::V428P(11)),
-    row("limited", Takes::Nothing, "limit how often a client may ask (discard)"),
-    row("kod", Takes::Nothing, "tell limited clients to slow down; does nothing without limited"),
+    row("limited", Takes::Nothing, "limit the rate of requests (discard)"),
+    row("kod", Takes::Nothing, "send limited clients a kiss of death; no effect without limited"),
     row("version", Takes::Nothing, "drop packets of other versions than 4"),
     row("flake", Takes::Nothing, "drop one packet in ten"),
     row("ntpport", Takes::Nothing, "the line is for packets from port 123 only"),
     row("notrap", Takes::Nothing, "refuse traps; there are none anyway"),
     row("lowpriotrap", Takes::Nothing, "traps from there may give way").idle("there are no traps"),
-    row("mssntp", Takes::Nothing, "let Samba sign the answers")
-        .missing("answers are not signed for Windows domains"),
+    row("mssntp", Takes::Nothing, "let Samba sign the responses")
+        .missing("responses are not signed for Windows domains"),
     row("nomrulist", Takes::Nothing, "refuse the list of clients").since(Since::V428),
     row("epeer", Takes::Nothing, "take back noepeer")
         .since(Since::V428P(11))
-        .idle("nobody becomes a peer unasked, whatever it says"),
+        .idle("there are no unconfigured peers, whatever it says"),
     row("ippeerlimit", Takes::Integer, "how many peers one address may be")
         .default("-1: any")
         .since(Since::V428P(11))
-        .idle("nobody becomes a peer unasked"),
-    row("serverresponse", Takes::Word("fuzz"), "blur the time stamps of answers")
+        .idle("there are no unconfigured peers"),
+    row("serverresponse", Takes::Word("fuzz"), "blur the timestamps of responses")
         .since(Since::V428P(11))
-        .idle("the last bits of time stamps are random anyway"),
+        .idle("the last bits of timestamps are random anyway"),
 ];
 
 pub(super) const INTERFACE_ACTION: &[Row] = &[
-    row("listen", Takes::Words("WHICH"), "answer there"),
+    row("listen", Takes::Words("WHICH"), "open it"),
     row("ignore", Takes::Words("WHICH"), "do not open it"),
     row("drop", Takes::Words("WHICH"), "open it and drop what arrives"),
 ];

@@ -18,11 +18,11 @@ pub(super) const DISCARD: &[Row] = &[
         .held(0.0, 4e9)
         .default("3000")
         .unit("seconds")
-        .idle("when the list of clients is full, the one heard longest ago gives way"),
+        .idle("when the list of clients is full, the one heard longest ago is replaced"),
 ];
 
 pub(super) const MRU: &[Row] = &[
-    row("maxdepth", Takes::Integer, "most clients that are remembered; the later of it and maxmem counts")
+    row("maxdepth", Takes::Integer, "most clients in the list; the later of it and maxmem counts")
         .held(1.0, 1e7)
         .default("40000")
         .since(Since::V428),
@@ -30,20 +30,20 @@ pub(super) const MRU: &[Row] = &[
         .held(1.0, 2e6)
         .unit("KiB")
         .since(Since::V428),
-    row("maxage", Takes::Integer, "age at which a client may be forgotten; ntpd's default is 64")
+    row("maxage", Takes::Integer, "age at which a client may be dropped; ntpd's default is 64")
         .held(0.0, 4e9)
         .default("3600")
         .unit("seconds")
         .since(Since::V428),
-    row("mindepth", Takes::Integer, "clients that are remembered whatever their age")
+    row("mindepth", Takes::Integer, "clients that stay in the list whatever their age")
         .held(0.0, 1e7)
         .default("600")
         .since(Since::V428),
-    row("minage", Takes::Integer, "age below which a client is not forgotten")
+    row("minage", Takes::Integer, "age below which a client is not dropped")
         .unit("seconds")
         .since(Since::NtpSec)
         .idle(MEMORY),
-    row("mincount", Takes::Integer, "packets below which a client may be forgotten")
+    row("mincount", Takes::Integer, "packets below which a client may be dropped")
         .since(Since::NtpSec)
         .idle(MEMORY),
     row("initalloc", Takes::Integer, "places at the start").since(Since::V428).idle(MEMORY),
@@ -84,11 +84,11 @@ pub(super) const TOS: &[Row] = &[
     row("cohort", Takes::Boolean, "whether sources of our own stratum may be used")
         .default("0")
         .idle(MANYCAST),
-    row("orphan", Takes::Integer, "stratum at which a network without sources keeps together")
+    row("orphan", Takes::Integer, "stratum of orphan mode")
         .held(1.0, 17.0)
         .default("17: off")
         .missing("orphan mode is not yet supported by rsntpd"),
-    row("orphanwait", Takes::Integer, "how long to wait for sources before that")
+    row("orphanwait", Takes::Integer, "how long to wait for sources before orphan mode")
         .held(0.0, 1e9)
         .default("300")
         .unit("seconds")
@@ -104,13 +104,13 @@ pub(super) const TOS: &[Row] = &[
         .default("0")
         .since(Since::V428P(5))
         .idle("broadcast is not yet supported"),
-    row("basedate", Takes::Words("DATE | DAYS"), "the earliest believable date")
+    row("basedate", Takes::Words("DATE | DAYS"), "the earliest date of the NTP era")
         .since(Since::V428P(11))
         .idle("the era is chosen by the nearest date to the clock"),
 ];
 
 pub(super) const TINKER: &[Row] = &[
-    row("panic", Takes::Number, "largest offset that is believed; 0: any")
+    row("panic", Takes::Number, "panic threshold: largest offset that is corrected; 0: any")
         .held(0.0, 1e12)
         .default("1000")
         .unit("seconds"),
@@ -128,7 +128,7 @@ pub(super) const TINKER: &[Row] = &[
         .default("0.128")
         .unit("seconds")
         .since(Since::V428),
-    row("stepout", Takes::Number, "how long a large offset must last")
+    row("stepout", Takes::Number, "stepout threshold: how long an offset must last before a step")
         .held(0.0, 1e12)
         .default("900")
         .unit("seconds"),
@@ -159,19 +159,19 @@ pub(super) const TINKER: &[Row] = &[
 const UNPEER: &str = "Autokey is not supported, and its errors end no association";
 
 pub(super) const SWITCHES: &[Row] = &[
-    row("auth", Takes::Nothing, "whether strangers must authenticate to become a source")
+    row("auth", Takes::Nothing, "require authentication of unconfigured sources")
         .default("on")
-        .idle("nobody becomes a source of time unasked"),
-    row("bclient", Takes::Nothing, "learn the time from broadcasts")
+        .idle("there are no unconfigured sources"),
+    row("bclient", Takes::Nothing, "receive broadcasts")
         .default("off")
         .idle("broadcast is not yet supported"),
     row("calibrate", Takes::Nothing, "calibrate reference clocks")
         .default("off")
         .idle("it is for reference clocks, of which only LOCAL is supported yet"),
-    row("kernel", Takes::Nothing, "offsets above 1 ms go to the kernel's loop, which is fast; off: 500 us/s")
+    row("kernel", Takes::Nothing, "correct offsets above 1 ms by the kernel PLL; off: at 500 us/s")
         .default("on"),
-    row("monitor", Takes::Nothing, "remember clients; rsntpd does it for limited only").default("on"),
-    row("ntp", Takes::Nothing, "set the clock").default("on"),
+    row("monitor", Takes::Nothing, "record clients; rsntpd needs it for limited only").default("on"),
+    row("ntp", Takes::Nothing, "discipline the clock").default("on"),
     row("stats", Takes::Nothing, "write statistics").default("on"),
     row("mode7", Takes::Nothing, "answer ntpdc")
         .default("off")
@@ -201,13 +201,13 @@ pub(super) const SWITCHES: &[Row] = &[
 pub(super) const STATISTICS: &[Row] = &[
     row("loopstats", Takes::Nothing, "each update of the clock: offset, frequency, jitter, wander, poll"),
     row("peerstats", Takes::Nothing, "each measurement: server, status, offset, delay, dispersion, jitter"),
-    row("clockstats", Takes::Nothing, "each answer of a reference clock"),
-    row("rawstats", Takes::Nothing, "each packet with its four time stamps"),
+    row("clockstats", Takes::Nothing, "each reply of a reference clock"),
+    row("rawstats", Takes::Nothing, "each packet with its four timestamps"),
     row("sysstats", Takes::Nothing, "each hour: counters of packets"),
     row("protostats", Takes::Nothing, "each event, as it is logged"),
-    row("cryptostats", Takes::Nothing, "each event of Autokey").idle("there is no Autokey to tell of"),
+    row("cryptostats", Takes::Nothing, "each event of Autokey").idle("there is no Autokey"),
     row("timingstats", Takes::Nothing, "how long the daemon's own steps take")
-        .idle("there is no timing code to tell of"),
+        .idle("there is no timing code"),
 ];
 
 pub(super) const FILEGEN: &[Row] = &[

@@ -284,7 +284,7 @@ impl Lint<'_> {
         let Some(stratum) = server.fudge.stratum.filter(|s| s.get() < LOCAL_STRATUM) else { return };
         let message = format!("the LOCAL clock has stratum {}", stratum.get());
         let effect = format!(
-            "clients may take it for a real server: use fudge 127.127.1.{unit} stratum 10, or drop the clock"
+            "clients may take it for a real server: use fudge 127.127.1.{unit} stratum 10, or remove the clock"
         );
         self.say(Severity::Warning, spot, message, effect);
     }
@@ -362,9 +362,9 @@ impl Lint<'_> {
         let spot = last.and_then(|index| self.places.servers.get(index.checked_sub(self.places.skip)?));
         let Some(spot) = spot.filter(|_| count <= 2) else { return };
         let (message, effect) = if count == 1 {
-            ("there is one server", "nothing tells when it is wrong: use four or more")
+            ("there is one server", "no other server shows when it is wrong: use four or more")
         } else {
-            ("there are two servers", "if they disagree, nothing tells which one is wrong: use four or more")
+            ("there are two servers", "if they disagree, neither can be trusted: use four or more")
         };
         self.say(Severity::Note, spot, message.to_owned(), effect.to_owned());
     }
@@ -394,7 +394,7 @@ impl Lint<'_> {
         for spot in again.iter().take(LOOKED_AT) {
             let message = "this name has a server line already".to_owned();
             let effect =
-                "it adds another server only if the name has more addresses; pool is for that".to_owned();
+                "it adds another server only if the name has more addresses: use pool instead".to_owned();
             self.say(Severity::Note, spot, message, effect);
         }
     }
@@ -410,7 +410,7 @@ impl Lint<'_> {
                 Some((kind, other)) => {
                     format!("the factors have no effect: the server line has 127.127.{kind}.{other}")
                 }
-                None => "the factors have no effect: add the server line, or drop this one".to_owned(),
+                None => "the factors have no effect: add the server line, or remove this one".to_owned(),
             };
             self.say(Severity::Note, spot, message, effect);
         }

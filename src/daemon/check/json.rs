@@ -6,7 +6,7 @@ use crate::daemon::setup::{Loaded, Notice};
 use serde_json::{Value, json};
 use std::path::Path;
 
-/// The whole result: what is not understood, and what will bite (`"lint": true`). Columns count octets,
+/// The whole result: errors in single lines, and what is valid and probably wrong (`"lint": true`). Columns count bytes,
 /// from 1; `end_column` is behind the last one. What no line causes has no `file`, `line` and columns.
 pub(super) fn object(file: &Path, loaded: &Loaded, errors: usize, warnings: usize) -> Value {
     let found = loaded.diagnostics.iter().map(|found| finding(found, false));

@@ -45,7 +45,7 @@ impl Verdict {
     }
 
     fn control(&mut self, flags: AccessFlags) {
-        const ASK: &str = "ask for the state with ntpq";
+        const ASK: &str = "query the state with ntpq";
         const MODIFY: &str = "change settings with ntpq";
         let silent = first(flags, &[AccessFlags::IGNORE, AccessFlags::NOQUERY]);
         match silent {
@@ -62,9 +62,9 @@ impl Verdict {
     }
 
     fn association(&mut self, flags: AccessFlags) {
-        const WHAT: &str = "become a source of our time unasked";
+        const WHAT: &str = "become a time source without being configured";
         let refused = first(flags, &[AccessFlags::IGNORE, AccessFlags::NOSERVE, AccessFlags::NOPEER]);
-        let because = refused.unwrap_or("only lines of the file make sources; no flag forbids it");
+        let because = refused.unwrap_or("sources are configured only; no flag forbids it");
         self.may_not.push((WHAT, because));
     }
 
@@ -91,17 +91,17 @@ impl Verdict {
 /// How often it may ask.
 fn rate(flags: AccessFlags, config: &Config) -> String {
     if !flags.contains(AccessFlags::LIMITED) {
-        return "ask as often as it likes: there is no rate limit (limited is not set)".to_owned();
+        return "poll as often as it likes: there is no rate limit (limited is not set)".to_owned();
     }
     let seconds = |exponent: u8| 1u64 << exponent.min(32);
     let average = seconds(config.discard.average);
     let minimum = seconds(config.discard.minimum);
     let excess = if flags.contains(AccessFlags::KOD) {
-        "what is too much is dropped and told with a RATE kiss now and then (limited, kod)"
+        "excess requests are dropped, some with a RATE kiss (limited, kod)"
     } else {
-        "what is too much is dropped in silence (limited without kod)"
+        "excess requests are dropped silently (limited without kod)"
     };
-    format!("ask every {average} s on average and never twice within {minimum} s; {excess}")
+    format!("poll every {average} s on average and not twice within {minimum} s; {excess}")
 }
 
 /// The word of the first of `these` that is set.
@@ -140,10 +140,10 @@ mod tests {
         assert_eq!(
             verdict.may_not,
             [
-                ("ask for the state with ntpq", "noquery"),
+                ("query the state with ntpq", "noquery"),
                 ("change settings with ntpq", "noquery"),
                 ("set traps", "noquery"),
-                ("become a source of our time unasked", "nopeer"),
+                ("become a time source without being configured", "nopeer"),
             ]
         );
         assert_eq!(verdict.without_effect, ["kod: it only matters together with limited"]);
@@ -161,8 +161,8 @@ mod tests {
         let with_kiss =
             by(&[AccessFlags::LIMITED, AccessFlags::KOD, AccessFlags::VERSION, AccessFlags::NOTRUST]);
         assert!(with_kiss.may[0].contains("version 4") && with_kiss.may[0].contains("trusted key"));
-        assert!(with_kiss.may[1].starts_with("ask every 8 s on average and never twice within 2 s"));
+        assert!(with_kiss.may[1].starts_with("poll every 8 s on average and not twice within 2 s"));
         assert!(with_kiss.may[1].contains("RATE kiss"));
-        assert!(by(&[AccessFlags::LIMITED]).may[1].contains("in silence"));
+        assert!(by(&[AccessFlags::LIMITED]).may[1].contains("silently"));
     }
 }

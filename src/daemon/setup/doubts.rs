@@ -40,7 +40,7 @@ pub(super) fn look(parsed: &Parsed, user: Option<&str>, notices: &mut Vec<Notice
 fn written(config: &Config) -> Vec<(&'static str, PathBuf, &'static str)> {
     let mut files = Vec::new();
     if let Some(path) = &config.driftfile {
-        files.push(("driftfile", path.clone(), "the frequency will not be remembered"));
+        files.push(("driftfile", path.clone(), "the frequency will not be saved"));
     }
     let statistics = &config.statistics;
     if let Some(first) = statistics.filegens.iter().find(|filegen| filegen.enabled && config.enable.stats) {
@@ -62,8 +62,8 @@ fn readable_keys(path: &Path) -> Option<(String, String)> {
     let mode = fs::metadata(path).ok()?.mode();
     (mode & READABLE_BY_ALL != 0).then(|| {
         let path = path.display();
-        let message = format!("every user of this machine can read the keys in {path}");
-        (message, format!("they can forge this machine's packets: chmod 640 {path}"))
+        let message = format!("all users of this machine can read the keys in {path}");
+        (message, format!("any of them can forge authenticated packets: chmod 640 {path}"))
     })
 }
 
