@@ -22,6 +22,7 @@ fn c1_only_sources_that_can_be_used_are_counted() {
     for (text, words) in [
         (format!("{clocks}server a noselect\n"), "no usable time source (none of 5 is used)"),
         (format!("{clocks}server a\nserver b\n"), "2 time sources (4 more cannot be used)"),
+        ("server fe80::1\n".to_owned(), "no usable time source (the only one is not used)"),
         ("server 127.0.0.1\n".to_owned(), "no usable time source (the only one is not used)"),
         ("server a\nserver b,c\n".to_owned(), "1 time source (1 more cannot be used)"),
         ("restrict default ignore\nserver a\nserver b\n".to_owned(), "none of 2 is used"),

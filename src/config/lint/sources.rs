@@ -438,9 +438,13 @@ fn is_public(target: &Target) -> bool {
     matches!(target, Target::Name(name) if is_pool(name))
 }
 
-/// Whether a name can never be resolved.
+/// Whether nothing can be sent to it, or found under its name: its line has been reported.
 fn impossible(target: &Target) -> bool {
-    matches!(target, Target::Name(name) if hostname::fault(name.as_bytes()).is_some())
+    match target {
+        Target::Name(name) => hostname::fault(name.as_bytes()).is_some(),
+        Target::Address(IpAddr::V6(address)) => address.is_unicast_link_local(),
+        _ => false,
+    }
 }
 
 /// How many servers of a configuration the clock can be synchronized to. `useless` are those that are known not to
