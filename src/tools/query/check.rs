@@ -78,6 +78,7 @@ pub fn command() -> Command {
         Arg::new(id).long(id).value_name("N").value_parser(value_parser!(u32)).help(help)
     };
     options::command("rsntpq check", "rsntpq check prints the state of the daemon in one line, as a Nagios plugin.")
+        .override_usage("rsntpq check [OPTION]... [HOST]")
         .after_help("A TIME has a unit (50ms, 100us) or is in seconds.\n\nExit status: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")
         .arg(time("max-offset", "CRITICAL above this offset"))
         .arg(time("warn-offset", "WARNING above this offset"))

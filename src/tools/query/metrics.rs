@@ -94,6 +94,7 @@ pub fn all() -> Vec<Metric> {
 #[must_use]
 pub fn command() -> Command {
     options::command("rsntpq metrics", "rsntpq metrics prints the state of the daemon in the Prometheus text format.")
+        .override_usage("rsntpq metrics [--out FILE] [HOST]")
         .after_help("If the daemon does not respond, rsntp_up is 0.\n\nExit status: 0, or 1 if the file could not be written.")
         .arg(
             Arg::new("out")

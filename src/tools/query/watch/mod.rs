@@ -46,6 +46,7 @@ const TICK: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn command() -> Command {
     options::command("rsntpq watch", "rsntpq watch displays the sources and clients of a daemon, live.")
+        .override_usage("rsntpq watch [OPTION]... [HOST]")
         .after_help(
             "Keys: Tab, Left, Right: other page; Up, Down: select; ?: help; q: quit.
 Colours are not used with --no-color, if NO_COLOR is set, or if TERM is dumb.
