@@ -4,14 +4,30 @@ use crate::daemon::files;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Files as they were read.
 #[derive(Clone, Default)]
 pub(super) struct Sources {
-    read: BTreeMap<PathBuf, Vec<u8>>,
+    read: BTreeMap<PathBuf, Source>,
     stale: Vec<PathBuf>,
     lost: Vec<String>,
+}
+
+/// A file as it was read.
+#[derive(Clone)]
+struct Source {
+    text: Vec<u8>,
+    state: Option<State>,
+}
+
+/// Device, inode, size, and when the content and the rest changed: whether a file is as it was, without reading it.
+type State = (u64, u64, u64, (i64, i64), (i64, i64));
+
+fn state(path: &Path) -> Option<State> {
+    let of = std::fs::metadata(path).ok()?;
+    Some((of.dev(), of.ino(), of.size(), (of.mtime(), of.mtime_nsec()), (of.ctime(), of.ctime_nsec())))
 }
 
 impl fmt::Debug for Sources {
@@ -43,15 +59,20 @@ impl Sources {
         read: fn(&Path) -> io::Result<Vec<u8>>,
         path: &Path,
     ) -> Result<Vec<u8>, ReadError> {
+        // Before the content: what changes meanwhile counts as changed.
+        let state = state(path);
         match read(path) {
             Ok(text) => {
-                self.read.insert(path.to_owned(), text.clone());
+                self.read.insert(path.to_owned(), Source { text: text.clone(), state });
                 Ok(text)
             }
             Err(why) if why.kind() == io::ErrorKind::PermissionDenied => {
-                let Some(text) = self.read.get(path) else { return Err(ReadError(why)) };
-                self.stale.push(path.to_owned());
-                Ok(text.clone())
+                let Some(known) = self.read.get(path) else { return Err(ReadError(why)) };
+                // A keys file for root only is usual, and nothing is lost while it stays as it was.
+                if state.is_none() || state != known.state {
+                    self.stale.push(path.to_owned());
+                }
+                Ok(known.text.clone())
             }
             Err(why) => {
                 if self.read.contains_key(path) {
@@ -71,7 +92,7 @@ impl Sources {
         std::mem::take(&mut self.lost)
     }
 
-    /// Which files were given as they had been, since this was last asked.
+    /// Which files have changed and were given as they had been, since this was last asked.
     pub(super) fn take_stale(&mut self) -> Vec<PathBuf> {
         std::mem::take(&mut self.stale)
     }
