@@ -148,7 +148,11 @@ impl<'r> Parser<'r> {
         let mut endless = false;
         while let Some((bytes, line, start)) = lines.next() {
             if self.ended {
-                return;
+                // A blank line or a comment is no loss.
+                if bytes.trim_ascii().first().is_some_and(|b| *b != b'#') {
+                    return self.tell_ended(file, bytes, (line, number, start));
+                }
+                continue;
             }
             if let Some(simulate) = self.line(file, bytes, line, (number, start)) {
                 // Of blocks without an end one search is enough.
@@ -180,6 +184,17 @@ impl<'r> Parser<'r> {
             effect,
         );
         foreign.has_lines
+    }
+
+    /// Reports once for each file what is not read behind `end`.
+    fn tell_ended(&mut self, file: &Path, bytes: &[u8], (number, text, start): (u32, usize, usize)) {
+        let (keywords, stack) = (Rc::clone(&self.keywords), Rc::clone(&self.stack));
+        let place = Place { file, number, stack: &stack, keywords: &keywords, text, start };
+        let mut line = Line::new(bytes, place, &mut self.findings);
+        let span = line.next_span();
+        let message = "this stands behind end".to_owned();
+        let advice = Advice::expected("end as the last line of all files");
+        line.say(Severity::Warning, span, message, advice, "it and all that follows is not read");
     }
 
     fn tell_simulate(
@@ -310,7 +325,10 @@ impl<'r> Parser<'r> {
             "setvar" => settings::setvar(line, config)?,
             "trustedkey" => self.trusted = Some(settings::trusted_keys(line)?),
             "driftfile" => settings::driftfile(line, config),
-            "end" => self.ended = true,
+            "end" => {
+                self.ended = true;
+                line.done("end");
+            }
             _ if row.standing == Standing::Honoured || idle::has_field(row.name) => {
                 idle::set(line, row, first, config)?;
             }

@@ -271,7 +271,11 @@ pub(super) fn setvar(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dro
 pub(super) fn driftfile(line: &mut Line<'_>, config: &mut Config) {
     match line.next() {
         Some(Token { kind: TokenKind::Text, text, .. }) => config.driftfile = Some(to_path(text)),
-        _ => {
+        other => {
+            if let Some(token) = other {
+                let effect = "it is ignored, and so is what follows it".to_owned();
+                line.unexpected(&token, "a file name", &[], effect);
+            }
             config.driftfile = None;
             let message = "driftfile without a file".to_owned();
             line.say(Severity::Note, line.end(), message, Advice::default(), "the frequency is not saved");

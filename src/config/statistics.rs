@@ -9,6 +9,7 @@ use super::model::{
     Config, Filegen, FilegenType, InterfaceAction, InterfaceMatch, InterfaceRule, StatKind, Statistics,
 };
 use super::reader::{self, Value, choice};
+use std::ops::Range;
 
 /// Kinds of statistics and their words.
 pub(super) const KINDS: [(&str, StatKind); 8] = [
@@ -150,6 +151,7 @@ pub(super) fn interface(line: &mut Line<'_>, config: &mut Config, command: &str)
         _ => {
             let at = line.next_span();
             let text = line.name(command, wanted)?;
+            tell_length(line, &text, at.clone());
             let found = interface_name(&text);
             if matches!(found, InterfaceMatch::Name(_)) && !may_be_interface(&text) {
                 let message = format!("{} cannot be the name of an interface", quote(text.as_bytes()));
@@ -172,6 +174,19 @@ fn may_be_interface(text: &str) -> bool {
     !name.is_empty() && name.len() <= LONGEST && !text.contains(['/', ',', ' ', ';', '*', '=']) && !is_number
 }
 
+/// Reports what is no prefix length.
+fn tell_length(line: &mut Line<'_>, text: &str, at: Range<usize>) {
+    let Some((net, length)) = text.rsplit_once('/') else { return };
+    let Some(address) = address(net.as_bytes()) else { return };
+    let whole: u8 = if address.is_ipv4() { 32 } else { 128 };
+    if length.parse().is_ok_and(|length: u8| length <= whole) {
+        return;
+    }
+    let message = format!("{} is no prefix length", quote(length.as_bytes()));
+    let advice = Advice::expected(&format!("a whole number from 0 to {whole}"));
+    line.say(Severity::Warning, at, message, advice, format!("the rule is about {address} alone"));
+}
+
 fn interface_name(text: &str) -> InterfaceMatch {
     let (net, length) = text.rsplit_once('/').map_or((text, None), |(net, length)| (net, Some(length)));
     let Some(address) = address(net.as_bytes()) else { return InterfaceMatch::Name(text.to_owned()) };
@@ -179,7 +194,8 @@ fn interface_name(text: &str) -> InterfaceMatch {
     match length.map(str::parse::<u8>) {
         None => InterfaceMatch::Address(address, whole),
         Some(Ok(length)) if length <= whole => InterfaceMatch::Address(address, length),
-        Some(_) => InterfaceMatch::Name(text.to_owned()),
+        // ntpd takes the nearest length, or none.
+        Some(_) => InterfaceMatch::Address(address, whole),
     }
 }
 

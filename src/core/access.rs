@@ -129,6 +129,8 @@ pub struct AccessList {
     v4: OneFamily,
     v6: OneFamily,
     added: Added,
+    /// Lines with names, and where those lead.
+    named: Vec<(Restrict, Vec<IpAddr>)>,
     source: Option<(AccessFlags, bool, Origin)>,
 }
 
@@ -173,26 +175,50 @@ impl AccessList {
             v4: OneFamily::new(v4, u128::from(u32::MAX)),
             v6: OneFamily::new(v6, u128::MAX),
             added,
+            named: Vec::new(),
             source,
         }
     }
 
-    /// Adds the entry of a line with a name, now that its addresses are known: ntpd takes the first one. Of
-    /// those of a line with a mask it is the first of the mask's family.
-    pub fn insert_resolved(&mut self, line: &Restrict, addresses: &[IpAddr]) {
-        let Some(first) = addresses.first().copied() else { return };
-        let (address, mask) = match &line.target {
-            RestrictTarget::Around { mask, .. } => {
-                let fitting = addresses.iter().find(|address| address.is_ipv4() == mask.is_ipv4());
-                // ntpd finds no bits in a mask of the other family.
-                fitting.map_or((first, narrow(0, first)), |address| (*address, *mask))
-            }
-            _ => (first, full_mask(first)),
-        };
-        let list = if address.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
-        let mut entries = std::mem::take(&mut list.entries);
-        entries.push(configured(address, mask, line));
-        *list = OneFamily::new(entries, list.width);
+    /// Adds the entry of a line with a name to those of `lines`, now that its addresses are known, in place of
+    /// what they were before.
+    pub fn insert_resolved(&mut self, lines: &[Restrict], line: &Restrict, addresses: &[IpAddr]) {
+        if addresses.is_empty() {
+            return;
+        }
+        self.named.retain(|(known, _)| !is_same(known, line));
+        self.named.push((line.clone(), addresses.to_vec()));
+        let mut fresh = Self::build(lines);
+        fresh.add_names(std::mem::take(&mut self.named));
+        for (new, old) in [(&mut fresh.v4, &self.v4), (&mut fresh.v6, &self.v6)] {
+            let own = old.entries.iter().filter(|e| e.kind != EntryKind::Configured);
+            let entries = new.entries.iter().chain(own).cloned().collect();
+            *new = OneFamily::new(entries, new.width);
+        }
+        fresh.carry_hits(self);
+        *self = fresh;
+    }
+
+    /// Takes over the addresses of names that `old` knows, as far as the new lines have them: until they are looked
+    /// up again, no client gets more access.
+    pub fn carry_names(&mut self, old: &Self, lines: &[Restrict]) {
+        let stays = |(known, _): &&(Restrict, Vec<IpAddr>)| lines.iter().any(|line| is_same(known, line));
+        self.add_names(old.named.iter().filter(stays).cloned().collect());
+    }
+
+    fn add_names(&mut self, named: Vec<(Restrict, Vec<IpAddr>)>) {
+        if named.is_empty() {
+            return;
+        }
+        for (line, addresses) in &named {
+            let Some((address, mask)) = named_net(&line.target, addresses) else { continue };
+            let list = if address.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
+            list.entries.push(configured(address, mask, line));
+        }
+        for list in [&mut self.v4, &mut self.v6] {
+            *list = OneFamily::new(std::mem::take(&mut list.entries), list.width);
+        }
+        self.named.extend(named);
     }
 
     /// Our own addresses: packets from them with port 123 are our own, gone astray or forged.
@@ -311,6 +337,25 @@ impl AccessList {
     }
 }
 
+/// Whether two lines say the same, wherever they stand.
+fn is_same(one: &Restrict, other: &Restrict) -> bool {
+    (&one.target, one.flags, one.ntpport) == (&other.target, other.flags, other.ntpport)
+}
+
+/// The address and mask of a line with a name: ntpd takes the first address. Of those of a line with a mask it is
+/// the first of the mask's family.
+fn named_net(target: &RestrictTarget, addresses: &[IpAddr]) -> Option<(IpAddr, IpAddr)> {
+    let first = *addresses.first()?;
+    Some(match target {
+        RestrictTarget::Around { mask, .. } => {
+            let fitting = addresses.iter().find(|address| address.is_ipv4() == mask.is_ipv4());
+            // ntpd finds no bits in a mask of the other family.
+            fitting.map_or((first, narrow(0, first)), |address| (*address, *mask))
+        }
+        _ => (first, full_mask(first)),
+    })
+}
+
 /// The entry that a line makes for these addresses.
 fn configured(address: IpAddr, mask: IpAddr, line: &Restrict) -> Entry {
     let mask = widen(mask);
@@ -403,6 +448,41 @@ mod tests {
         assert_eq!(list.lookup(from("127.0.0.1:123")), AccessFlags::NONE);
         let lines: Vec<u32> = list.explain(from("[::2]:123")).origins.iter().map(|o| o.line).collect();
         assert_eq!(lines, vec![5, 9]);
+    }
+
+    #[test]
+    fn names_keep_their_entries_when_the_lines_are_read_again_and_follow_their_addresses() {
+        let named = |flags, line| Restrict {
+            target: RestrictTarget::Name("bad.example".to_owned(), Family::Any),
+            flags,
+            ntpport: false,
+            origin: Origin { line, ..Origin::default() },
+        };
+        let lines = [named(AccessFlags::IGNORE, 1), default(Family::Any, AccessFlags::NOMODIFY, 2)];
+        let mut list = AccessList::build(&lines);
+        list.set_own_addresses(&["10.0.0.5".parse().unwrap()]);
+        list.insert_resolved(&lines, &lines[0], &["10.0.0.1".parse().unwrap()]);
+        assert_eq!(list.admit(from("10.0.0.1:5")), AccessFlags::IGNORE);
+        assert_eq!(list.lookup(from("10.0.0.5:123")), AccessFlags::IGNORE);
+        // Read again, on another line, before the name is looked up again.
+        let again = [named(AccessFlags::IGNORE, 7)];
+        let mut new = AccessList::build(&again);
+        new.carry_names(&list, &again);
+        new.carry_hits(&list);
+        assert_eq!(new.lookup(from("10.0.0.1:5")), AccessFlags::IGNORE);
+        assert_eq!(
+            new.list().find(|entry| entry.hits == 1).map(|entry| entry.flags),
+            Some(AccessFlags::IGNORE)
+        );
+        new.insert_resolved(&again, &again[0], &["10.0.0.2".parse().unwrap()]);
+        assert_eq!(new.lookup(from("10.0.0.1:5")), AccessFlags::NONE);
+        assert_eq!(new.lookup(from("10.0.0.2:5")), AccessFlags::IGNORE);
+        // The line is gone, or says something else.
+        for lines in [vec![], vec![named(AccessFlags::NOQUERY, 1)]] {
+            let mut other = AccessList::build(&lines);
+            other.carry_names(&new, &lines);
+            assert_eq!(other.lookup(from("10.0.0.2:5")), AccessFlags::NONE);
+        }
     }
 
     #[test]

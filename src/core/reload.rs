@@ -44,6 +44,7 @@ impl Engine {
         }
         self.names.retain(|purpose| matches!(purpose, Purpose::Association(_)));
         let mut access = AccessList::build(&setup.config.restrict);
+        access.carry_names(&self.access, &setup.config.restrict);
         access.carry_hits(&self.access);
         self.access = access;
         self.keys.replace(&setup.keys, &setup.config.auth.trusted);

@@ -13,7 +13,7 @@ fn denied(text: &str, client: &str, named: &[&str]) -> Vec<&'static str> {
     let named: Vec<IpAddr> = named.iter().map(|address| address.parse().unwrap()).collect();
     for line in &config.restrict {
         if let RestrictTarget::Name(..) | RestrictTarget::Around { .. } = &line.target {
-            list.insert_resolved(line, &named);
+            list.insert_resolved(&config.restrict, line, &named);
         }
     }
     list.lookup(client.parse().unwrap()).words().collect()
@@ -195,7 +195,7 @@ fn b10_a_refclock_line_is_printed_as_what_reads_as_the_same() {
 }
 
 #[test]
-fn b13_nothing_is_lost_without_a_word_or_half_applied() {
+fn b13_nothing_is_lost_silently_or_half_applied() {
     for (text, expected) in [
         ("simulate\nserver kept", "server kept"),
         ("simulate {\nserver kept", "server kept"),
@@ -207,6 +207,10 @@ fn b13_nothing_is_lost_without_a_word_or_half_applied() {
         assert!(said(text)[0].contains("simulate"), "{text}");
     }
     assert!(said("simulate\nserver kept")[0].contains("without a whole block"));
+    assert!(said("server a\nend\n\n# c\nserver b")[0].contains("line 5 column 1: this stands behind end"));
+    assert_eq!(said("server a\nend\n\n# c\n"), [""; 0]);
+    assert!(said("end server foo")[0].contains("end takes effect"));
+    assert!(said("driftfile -6")[0].contains("\"-6\""));
     let empty = print(&read("").config);
     for line in [
         "filegen loopstats file x type bogus",

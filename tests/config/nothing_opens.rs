@@ -1,5 +1,5 @@
-//! Nothing fails open: whatever restrict lines a file has, whom ntpd 4.2.6p5 restricts, we restrict at least as
-//! much. The exceptions stand in docs/differences.md: `restrict source`, and a mask behind a name with addresses
+//! Nothing fails open: whatever restrict lines a file has, every client that ntpd 4.2.6p5 restricts is restricted at
+//! least as much. The exceptions stand in docs/differences.md: `restrict source`, and a mask behind a name with addresses
 //! of both families.
 
 use super::strict::{Entries, lines};
@@ -33,7 +33,7 @@ fn ours(text: &str) -> AccessList {
         {
             let fitting: Vec<IpAddr> =
                 resolve(name).into_iter().filter(|address| family.admits(*address)).collect();
-            list.insert_resolved(line, &fitting);
+            list.insert_resolved(&config.restrict, line, &fitting);
         }
     }
     list
@@ -208,7 +208,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 20_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn whom_ntpd_restricts_we_restrict(lines in vec(line(), 1..5)) {
+    fn what_ntpd_restricts_is_restricted(lines in vec(line(), 1..5)) {
         let text = lines.concat();
         let opened = opened(&text);
         prop_assert!(opened.is_empty(), "{}{:?}\ntheirs {:?}", text, opened, super::strict::lines(text.as_bytes()));

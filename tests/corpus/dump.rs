@@ -468,7 +468,8 @@ pub fn interface_of(which: &str) -> String {
             match length.map(str::parse::<u8>) {
                 None => format!("{address}/{whole}"),
                 Some(Ok(length)) if length <= whole => format!("{address}/{length}"),
-                Some(_) => which.to_owned(),
+                // ntpd takes the nearest length, or none.
+                Some(_) => format!("{address}/{whole}"),
             }
         }
         None => which.to_owned(),
