@@ -189,6 +189,10 @@ fn by_rules(shared: &Path, case: &Case) -> Option<BTreeSet<&'static str>> {
         rules.insert(older::RANGES);
         return Some(rules);
     }
+    if meaning(shared, case, &older::unquoted(&text)) == held {
+        rules.insert(older::QUOTES);
+        return Some(rules);
+    }
     // ntpd may stop reading at a line with a NUL, with that line or without.
     let nul = text.iter().position(|b| *b == 0)?;
     rules.insert(older::NUL);
@@ -282,6 +286,8 @@ fn rules_are_entries(_: &Path) -> Result<(), Failed> {
         older::TTL,
         older::INCLUDED,
         older::NUL,
+        older::LONG,
+        older::QUOTES,
     ];
     let missing: Vec<_> = rules.iter().filter(|rule| !page.contains(&format!("\n* **{rule}.**"))).collect();
     if missing.is_empty() {

@@ -262,6 +262,9 @@ impl Dump {
             let (command, name, _, (low, high)) =
                 SETTINGS.iter().find(|(of, setting, ..)| *of == command && setting == name)?;
             let mut value: f64 = value.parse().ok()?;
+            if matches!(*name, "minclock" | "maxclock") {
+                value = value.trunc();
+            }
             if held {
                 let ignored = *command == "key" && !(*low..=*high).contains(&value);
                 value = if ignored { f64::NAN } else { value.clamp(*low, *high) };

@@ -22,6 +22,8 @@ pub const SIMULATION: &str = "A simulation";
 pub const TTL: &str = "A second ttl";
 pub const INCLUDED: &str = "A word behind an includefile";
 pub const NUL: &str = "NUL bytes";
+pub const LONG: &str = "A word of more than 1024 bytes";
+pub const QUOTES: &str = "What the dump does not quote";
 
 /// What 4.2.6p5 stores and does not print.
 const SILENT: [&str; 2] = ["ntpsigndsocket", "qos"];
@@ -29,6 +31,11 @@ const SILENT: [&str; 2] = ["ntpsigndsocket", "qos"];
 /// What 4.2.6p5 would have to be given to do what it did, and by which rules.
 pub fn older(text: &[u8]) -> (Vec<u8>, BTreeSet<&'static str>) {
     let mut rules = BTreeSet::new();
+    // It exits at such a word, whatever stands before it.
+    let long = |line: &[u8]| words(line).iter().any(|(word, _)| word.len() > 1024);
+    if text.split(|b| *b == b'\n').any(long) {
+        return (Vec::new(), BTreeSet::from([LONG]));
+    }
     let mut out = Vec::new();
     for (number, line) in text.split(|b| *b == b'\n').enumerate() {
         if number == 0 && line.starts_with(b"\xef\xbb\xbf") {
@@ -103,6 +110,12 @@ fn second_ttl(words: &[(&str, usize)]) -> bool {
         before = value;
     }
     false
+}
+
+/// The dump shows the host "default" as the word default.
+pub fn unquoted(text: &[u8]) -> Vec<u8> {
+    let text = text.utf8_chunks().map(|chunk| chunk.valid().replace("\"default\"", "default"));
+    text.collect::<String>().into_bytes()
 }
 
 fn older_line<'l>(line: &'l [u8], rules: &mut BTreeSet<&'static str>) -> &'l [u8] {
