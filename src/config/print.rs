@@ -1,7 +1,7 @@
 //! A configuration in the words of ntp.conf, one setting a line, as `--print-config` shows it and ntpq's
 //! `saveconfig` writes it. Read again, it gives the same configuration. Defaults are left out.
 
-use super::language::{self, Context};
+use super::language::{self, Context, Since};
 use super::model::{
     Config, Enable, Family, Filegen, Fudge, InterfaceMatch, Kind, Mru, Restrict, RestrictTarget, Server,
     Target, Tinker, Tos,
@@ -236,10 +236,14 @@ impl Page {
                 }
             },
         };
-        let mut flags: Vec<&str> = entry.flags.words().collect();
+        // Behind a flag that ntpd 4.2.6 does not know, ntpport would not count.
+        let (mut flags, late): (Vec<&str>, Vec<&str>) = entry.flags.words().partition(|flag| {
+            language::find(Context::Restrict, flag).is_some_and(|row| row.since == Since::V426)
+        });
         if entry.ntpport {
             flags.push("ntpport");
         }
+        flags.extend(late);
         let flags = flags.join(" ");
         self.line(&[b"restrict", option_of(family), &whom, mask.as_bytes(), flags.as_bytes()]);
     }

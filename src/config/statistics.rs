@@ -182,9 +182,9 @@ fn tell_length(line: &mut Line<'_>, text: &str, at: Range<usize>) {
     if length.parse().is_ok_and(|length: u8| length <= whole) {
         return;
     }
-    let message = format!("{} is no prefix length", quote(length.as_bytes()));
+    let message = format!("{} cannot be a prefix length", quote(length.as_bytes()));
     let advice = Advice::expected(&format!("a whole number from 0 to {whole}"));
-    line.say(Severity::Warning, at, message, advice, format!("the rule is about {address} alone"));
+    line.say(Severity::Error, at, message, advice, format!("the rule is about {address} alone"));
 }
 
 fn interface_name(text: &str) -> InterfaceMatch {
