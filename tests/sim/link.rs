@@ -69,12 +69,15 @@ pub struct Link {
     down: Direction,
     pub loss: f64,
     pub duplicate: f64,
+    /// Of so many requests one passes.
+    pub one_of: Option<u32>,
+    requests: u32,
     dice: Dice,
 }
 
 impl Link {
     pub const fn new(up: Direction, down: Direction, dice: Dice) -> Self {
-        Self { up, down, loss: 0.0, duplicate: 0.0, dice }
+        Self { up, down, loss: 0.0, duplicate: 0.0, one_of: None, requests: 0, dice }
     }
 
     /// The same law both ways.
@@ -84,6 +87,10 @@ impl Link {
 
     /// The delays of a request's copies: none if it is lost.
     pub fn up(&mut self) -> Vec<f64> {
+        self.requests += 1;
+        if self.one_of.is_some_and(|n| !self.requests.is_multiple_of(n)) {
+            return Vec::new();
+        }
         self.copies(true)
     }
 

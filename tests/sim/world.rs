@@ -9,7 +9,7 @@ use rsntpd::core::contract::{
 use rsntpd::core::discipline::{Drift, Record};
 use rsntpd::core::event::Event;
 use rsntpd::core::{Engine, Served};
-use rsntpd::units::{Leap, NtpTimestamp, Ppm, RefId, Seconds, eras_off};
+use rsntpd::units::{Leap, NtpShort, NtpTimestamp, Ppm, RefId, Seconds, eras_off};
 use rsntpd::wire::{Header, Mode};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -20,6 +20,8 @@ pub struct TrueServer {
     pub address: IpAddr,
     pub stratum: u8,
     pub leap: Leap,
+    /// What it says of its own error, seconds.
+    pub root_dispersion: f64,
     /// How far its time is off, by true time.
     pub error: Box<dyn Fn(f64) -> f64>,
     /// Whether it answers, by true time.
@@ -32,6 +34,7 @@ impl TrueServer {
             address: address.parse().unwrap(),
             stratum: 1,
             leap: Leap::None,
+            root_dispersion: 0.0,
             error: Box::new(|_| 0.0),
             answers: Box::new(|_| true),
         }
@@ -304,6 +307,7 @@ impl World {
             stratum: server.stratum,
             leap: server.leap,
             precision: -23,
+            root_dispersion: NtpShort::from_seconds(Seconds::new(server.root_dispersion)),
             reference_id: RefId::from_text(b"GPS"),
             reference: stamp.offset(Seconds::new(-1.0)),
             origin: request.transmit,
