@@ -265,6 +265,10 @@ impl Engine {
                 self.poll_local_clock(now, index);
                 continue;
             }
+            // Nothing is drawn for those that are not due: what else happens moves no poll.
+            if now.mono < self.associations[index].next_poll {
+                continue;
+            }
             if self.associations[index].gives_up(now.mono) {
                 self.look_again(now, index);
             }
