@@ -70,6 +70,8 @@ pub struct Engine {
     /// By how many eras the wall clock is behind.
     pub(super) eras_off: i64,
     pub(super) next_token: u64,
+    /// The leap second that is armed in the kernel.
+    pub(super) kernel_leap: Leap,
     next_slew: Option<MonoTime>,
     turns: super::discipline::Turns,
     next_drift: MonoTime,
@@ -119,6 +121,7 @@ impl Engine {
             epoch: 0,
             eras_off: 0,
             next_token: 0,
+            kernel_leap: Leap::None,
             next_slew: None,
             turns: super::discipline::Turns::default(),
             next_drift: now.mono + DRIFT_INTERVAL,
@@ -172,6 +175,7 @@ impl Engine {
             Input::Resolved { id, result } => self.name_answered(now, id, result),
             Input::ClockDone(report) => self.clock_done(now, report),
             Input::WrongEra(eras) => self.eras_off = eras,
+            Input::ClockSet(by) => self.clock_set(now, by),
             Input::Interfaces(interfaces) => self.set_interfaces(interfaces),
             Input::Reload(setup) => self.reload(now, *setup),
             Input::LeapSeconds(table) => {

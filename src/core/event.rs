@@ -71,6 +71,8 @@ pub enum Event {
     },
     /// The clock was stepped; system event 12 (clock_step); the log's `time reset`.
     TimeReset(Seconds),
+    /// Another process set the clock, by so much, or the machine was suspended.
+    ClockSetOutside(Seconds),
     /// With `-x` or a small offset under `-q`: the log's `time slew`.
     TimeSlew(Seconds),
     /// Offset beyond the panic threshold; system event 7 (panic_stop).
@@ -180,9 +182,11 @@ impl Event {
             Self::PanicStop(_) | Self::CannotSteer | Self::ClockFailed { .. } | Self::InvalidAddress(_) => {
                 Level::Error
             }
-            Self::NameFailed { .. } | Self::NotSupported(_) | Self::BadAuth(_) | Self::LeapFileOld(_) => {
-                Level::Warning
-            }
+            Self::ClockSetOutside(_)
+            | Self::NameFailed { .. }
+            | Self::NotSupported(_)
+            | Self::BadAuth(_)
+            | Self::LeapFileOld(_) => Level::Warning,
             Self::TimeReset(_) | Self::TimeSlew(_) | Self::NoSystemPeer | Self::KissObeyed(..) => {
                 Level::Notice
             }
@@ -222,6 +226,7 @@ impl Event {
             | Self::KissObeyed(..)
             | Self::BadAuth(_)
             | Self::LeapFileOld(_)
+            | Self::ClockSetOutside(_)
             | Self::NameResolved { .. }
             | Self::NameFailed { .. }
             | Self::DuplicateAddress { .. }
@@ -338,6 +343,10 @@ impl Event {
             }
             Self::TimeReset(offset) => format!("time reset {offset}"),
             Self::TimeSlew(offset) => format!("time slew {offset}"),
+            Self::ClockSetOutside(by) => format!(
+                "clock was set {by} by another process (date, hwclock, ntpdate or another time daemon) or while the \
+                 machine was suspended: polling all servers"
+            ),
             Self::PanicStop(offset) => format!(
                 "time correction of {:.0} seconds exceeds sanity limit; set clock manually to the correct UTC time, \
                  or start with -g",

@@ -9,7 +9,7 @@
 //! | the three calls | `engine.rs` |
 //! | making, naming and polling associations | `peers.rs`, `names.rs`, `poll.rs`, `association.rs` |
 //! | an answer from a server | `datagram.rs`, `receive.rs`, `filter.rs` |
-//! | whom to believe, what to do about it | `update.rs`, `select.rs`, `discipline/`, `leap.rs`, `system.rs` |
+//! | whom to believe, what to do about it | `update.rs`, `select.rs`, `discipline/`, `leap.rs`, `system.rs`, `outside.rs` |
 //! | answering clients | `server.rs`, `access.rs`, `clients/`, `auth.rs` |
 //! | ntpq | `control/`, `errand.rs` |
 //! | statistics files, which events are logged | `statistics.rs`, `interest.rs` |
@@ -31,6 +31,7 @@ pub mod filter;
 pub mod interest;
 pub mod leap;
 pub mod names;
+mod outside;
 mod peers;
 mod poll;
 pub mod receive;

@@ -123,6 +123,19 @@ impl Association {
         self.next_poll = self.next_poll.min(last + self.poll.interval());
     }
 
+    /// The clock was set by another process: measures it anew, at once. A source that has limited our rate (RATE) is polled when
+    /// it is due.
+    pub fn poll_anew(&mut self, now: MonoTime) {
+        if self.denied || self.endpoint().is_none() {
+            return;
+        }
+        if self.rate_floor.is_none() {
+            self.adapt_poll(PollExponent::MIN);
+            self.burst = START_BURST;
+            self.next_poll = now;
+        }
+    }
+
     /// The first packets of a burst follow soon, until the server answers: the clock can be set by two answers. The rest
     /// of them are worth more when they come later: over 14 s the frequency cannot be seen, over a minute it can. Where
     /// polls are less than that apart anyway, there is nothing to gain.

@@ -3,7 +3,7 @@
 use super::association::Association;
 use super::contract::Now;
 use super::discipline::Discipline;
-use super::filter::PHI;
+use super::filter::{MAX_DISPERSION, PHI};
 use crate::units::{AssocId, Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
 use md5::{Digest as _, Md5};
 use std::net::IpAddr;
@@ -33,6 +33,8 @@ pub struct System {
     pub jitter: Seconds,
     /// When these were updated.
     pub updated: MonoTime,
+    /// Since when the clock is being brought to where the sources say it should be, and is not served as synchronized.
+    pub settling: Option<MonoTime>,
     /// Mode-6 event counter, 0..=15.
     pub event_count: u8,
     /// Mode-6 code of the last event.
@@ -55,6 +57,7 @@ impl System {
             source: 0,
             jitter: Seconds::ZERO,
             updated: now,
+            settling: None,
             event_count: 0,
             last_event: 0,
         }
@@ -71,6 +74,15 @@ impl System {
     pub fn root_dispersion_at(&self, now: MonoTime) -> Seconds {
         let age = now.since(self.updated).get().max(0.0);
         Seconds::new(self.root_dispersion.get() + PHI * age)
+    }
+
+    /// The clock may be wrong by so much more than was known: from now on it is served with that error bound, and as
+    /// unsynchronized until it is right again.
+    pub fn doubt(&mut self, now: MonoTime, more: Seconds) {
+        self.root_dispersion = (self.root_dispersion_at(now) + more).min(Seconds::new(MAX_DISPERSION));
+        self.updated = now;
+        self.leap = Leap::Unsynchronised;
+        self.settling = Some(now);
     }
 
     /// Counts a system event as ntpd does.

@@ -7,6 +7,7 @@ use super::discipline::{Combined, Estimate, Verdict};
 use super::engine::Engine;
 use super::event::Event;
 use super::leap::Change;
+use super::outside::PATIENCE;
 use super::peers::START_PATIENCE;
 use super::select::{Candidate, Limits, Selection, select};
 use super::system::refid_of;
@@ -26,7 +27,7 @@ impl Engine {
             self.fall_back(now);
             return;
         };
-        if self.majority_awaited(now, &survivors) {
+        if self.majority_awaited(now, &survivors) || self.all_awaited(now, survivors.len()) {
             return;
         }
         let chosen = self.system_peer_among(&survivors, first);
@@ -151,6 +152,13 @@ impl Engine {
         self.system.leap == Leap::Unsynchronised
             && now.mono.since(self.started) < START_PATIENCE
             && self.associations.iter().enumerate().filter(unheard).count() >= agreed.len()
+    }
+
+    /// Whether another process set the clock, and no majority of the reachable servers agrees since then.
+    fn all_awaited(&self, now: Now, agreed: usize) -> bool {
+        let Some(set) = self.discipline.set_outside() else { return false };
+        let reachable = self.associations.iter().filter(|a| a.may_count() && a.reach != 0).count();
+        now.mono.since(set) < PATIENCE && 2 * agreed <= reachable
     }
 
     /// TEST12: a server that has its time from us is no source.
@@ -362,7 +370,7 @@ impl Engine {
         self.tell_kernel(now);
     }
 
-    fn tell_kernel(&mut self, now: Now) {
+    pub(super) fn tell_kernel(&mut self, now: Now) {
         if !self.discipline.steers() {
             return;
         }
@@ -377,6 +385,7 @@ impl Engine {
             time_constant: self.discipline.poll(now.mono),
             tai: self.tai(now.wall),
         };
+        self.kernel_leap = status.leap;
         self.outputs.push_back(Output::Clock(ClockCommand::Status(status)));
     }
 

@@ -14,6 +14,7 @@ use crate::core::errand::{Brought, Errand};
 use crate::core::event::Level;
 use crate::sys::alarm::Alarm;
 use crate::sys::clock;
+use crate::sys::clock_watch::UNWATCHED_LOOK;
 use crate::sys::interfaces::{self, ChangeWatch};
 use crate::sys::resident;
 use crate::sys::signals::Signals;
@@ -28,6 +29,7 @@ const RESOLVER: Token = Token(1);
 const INTERFACES: Token = Token(2);
 const ALARM: Token = Token(3);
 const RELOAD: Token = Token(4);
+const CLOCK: Token = Token(5);
 
 /// Batches taken from one socket before others and deadlines get their turn: half a millisecond.
 const DRAIN: usize = 4;
@@ -56,6 +58,8 @@ pub struct EventLoop {
     next_scan: Option<MonoTime>,
     last_scan: MonoTime,
     next_leap_look: MonoTime,
+    /// When to look for a step of the clock where the kernel does not report it.
+    next_clock_look: MonoTime,
     gather: Gather,
     role: Role,
 }
@@ -90,6 +94,9 @@ impl EventLoop {
         if let Some(alarm) = &alarm {
             registry.register(&mut SourceFd(&alarm.raw_fd()), ALARM, Interest::READABLE)?;
         }
+        if let Some(fd) = shell.clock_watch.raw_fd() {
+            registry.register(&mut SourceFd(&fd), CLOCK, Interest::READABLE)?;
+        }
         let unread = (0..shell.sockets.len()).collect();
         let mut this = Self {
             poll,
@@ -104,6 +111,7 @@ impl EventLoop {
             next_scan: None,
             last_scan: clock::mono(),
             next_leap_look: clock::mono() + LEAP_LOOK,
+            next_clock_look: clock::mono() + UNWATCHED_LOOK,
             gather: Gather::new(clock::mono()),
             role,
         };
@@ -218,7 +226,9 @@ impl EventLoop {
 
     fn due(&self) -> Option<MonoTime> {
         let leap_look = Some(self.next_leap_look).filter(|_| self.shell.leapfile.is_watched());
-        [self.engine.next_deadline(), self.next_scan, leap_look].into_iter().flatten().min()
+        let unwatched = self.shell.clock_watch.raw_fd().is_none() && !self.role.is_worker();
+        let clock_look = Some(self.next_clock_look).filter(|_| unwatched);
+        [self.engine.next_deadline(), self.next_scan, leap_look, clock_look].into_iter().flatten().min()
     }
 
     /// Whether the alarm ends the sleep for the next deadline.
@@ -237,6 +247,7 @@ impl EventLoop {
             }
             // The deadlines are looked at in every turn.
             ALARM => {}
+            CLOCK => self.look_at_clock(),
             INTERFACES => self.addresses_changed()?,
             RELOAD => self.reload_asked(),
             other => {
@@ -358,7 +369,11 @@ impl EventLoop {
     fn timers(&mut self) -> io::Result<()> {
         let mono = clock::mono();
         if self.engine.next_deadline().is_some_and(|due| due <= mono) {
+            self.look_at_clock();
             self.handle(Input::Timer);
+        }
+        if self.next_clock_look <= mono {
+            self.look_at_clock();
         }
         if self.next_leap_look <= mono {
             self.next_leap_look = mono + LEAP_LOOK;
@@ -369,6 +384,16 @@ impl EventLoop {
             self.scan()?;
         }
         Ok(())
+    }
+
+    /// Reports to the engine a step of the wall clock that was not ours.
+    fn look_at_clock(&mut self) {
+        self.next_clock_look = clock::mono() + UNWATCHED_LOOK;
+        if let Some(by) = self.shell.clock_watch.look()
+            && !self.role.is_worker()
+        {
+            self.handle(Input::ClockSet(by));
+        }
     }
 
     fn look_at_leapfile(&mut self) {

@@ -17,6 +17,7 @@ use crate::core::errand::{Errand, ErrandId};
 use crate::core::event::Level;
 use crate::core::interest::Interest;
 use crate::sys::clock;
+use crate::sys::clock_watch::ClockWatch;
 use crate::units::{ERA, MonoTime, Seconds, eras_off};
 use std::path::{Path, PathBuf};
 
@@ -49,6 +50,8 @@ pub struct Shell {
     pub supervisor: Supervisor,
     /// The socket of `--reload`.
     pub reload_socket: Option<ReloadSocket>,
+    /// Whether another process sets the clock.
+    pub clock_watch: ClockWatch,
 }
 
 /// Both clocks now.
@@ -78,6 +81,9 @@ impl Shell {
                 Output::Send(tx) => self.send(engine, &tx),
                 Output::Clock(command) => {
                     let result = command_clock(&command);
+                    if matches!(command, ClockCommand::Step(_)) {
+                        self.clock_watch.stepped();
+                    }
                     engine.handle(now(), Input::ClockDone(ClockReport { command, result }));
                 }
                 Output::Resolve { id, name, family } => self.resolver.request(id, name, family),

@@ -20,6 +20,7 @@ use crate::core::contract::{ExitReason, Input, Machine};
 use crate::core::event::Level;
 use crate::core::interest::Interest;
 use crate::sys::batch::Calls;
+use crate::sys::clock_watch::ClockWatch;
 use crate::sys::group;
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::privileges::{self, Account, Duty};
@@ -411,6 +412,7 @@ fn build(
         started,
         leapfile,
         traffic,
+        clock_watch: ClockWatch::new(),
         wakeups: (0, 0),
         errands: Vec::new(),
         supervisor,

@@ -351,6 +351,15 @@ fn read_nanos(clock: ClockId) -> io::Result<i128> {
     Ok(i128::from(t.tv_sec()) * 1_000_000_000 + i128::from(t.tv_nsec()))
 }
 
+/// The wall clock minus the monotonic one, in nanoseconds, and how long reading both took. It changes only when the wall clock is
+/// set, when a leap second is inserted, and when the machine was suspended: both are slewed alike.
+pub(super) fn wall_since_mono() -> io::Result<(i128, i128)> {
+    let before = read_nanos(ClockId::CLOCK_MONOTONIC)?;
+    let wall = read_nanos(ClockId::CLOCK_REALTIME)?;
+    let after = read_nanos(ClockId::CLOCK_MONOTONIC)?;
+    Ok((wall - before.midpoint(after), after - before))
+}
+
 fn wall_minus_mono() -> io::Result<i128> {
     Ok(read_nanos(ClockId::CLOCK_REALTIME)? - read_nanos(ClockId::CLOCK_MONOTONIC)?)
 }

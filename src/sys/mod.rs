@@ -10,6 +10,7 @@ mod ancillary;
 pub mod batch;
 pub mod capabilities;
 pub mod clock;
+pub mod clock_watch;
 #[allow(unsafe_code)] // nix has no programs for groups of sockets
 pub mod group;
 pub mod interfaces;

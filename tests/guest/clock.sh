@@ -1,6 +1,6 @@
 #!/bin/bash
 # The daemon on a real kernel clock, in QEMU guests whose clock is wrong by years.
-# usage: clock.sh [CASE ...]    step panic quit slew glide alone abandoned kill; needs .guest and .peers
+# usage: clock.sh [CASE ...]    step panic quit slew glide alone abandoned set kill; needs .guest and .peers
 set -u
 . "$(dirname "$0")/../world/lib.sh"
 guest=$top/tests/guest/run.sh
@@ -117,6 +117,13 @@ case_abandoned() {
     check "SIGKILL in a glide: the frequency stays" near "$(frequency abandoned killed)" "$(frequency abandoned after)" 0
     check "SIGKILL in a glide: it is what the daemon had set" set_by_daemon abandoned
 }
+case_set() {
+    boot set
+    check "E6 date -s in mid-run: the kernel reports it, it is logged" says set 'clock was set \+3[56][0-9][0-9]\.[0-9]+ s by another process'
+    check "E6 date -s in mid-run: half a minute later the clock is right" right set
+    check "E6 date -s in mid-run: one step back" count set 'time reset -3[56][0-9][0-9]' 1
+    check "E6 date -s in mid-run: the status is synchronised again" synchronised set running
+}
 case_kill() {
     boot kill
     check "SIGKILL in a correction: the kernel's frequency stays the estimate, within 1 ppm after 60 s" \
@@ -124,5 +131,5 @@ case_kill() {
     check "SIGKILL: the tick is the nominal one" says kill 'tick: +10000 us'
 }
 run_cases() { for c in "$@"; do "case_$c"; done; }
-if [ $# -gt 0 ]; then run_cases "$@"; else run_cases step panic quit slew glide alone abandoned kill; fi
+if [ $# -gt 0 ]; then run_cases "$@"; else run_cases step panic quit slew glide alone abandoned set kill; fi
 verdict

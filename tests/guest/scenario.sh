@@ -55,6 +55,10 @@ abandoned)
     wrong 1000 0.003 0.02; start; until gliding; do usleep 50000; done
     show before; echo "FREQUENCY $(rsntpq -c 'rv 0 frequency' 127.0.0.1)"; kill -KILL "$pid"; show killed
     sleep 15; measure killed 1; sleep 45; show after ;;
+set)
+    $ntpd -q -g; start; sleep 20
+    date -s "@$(($(date +%s) + 3600))" > /dev/null; echo "SET-AT $(uptime)"
+    sleep 30; echo "DATE $(date +%s)"; show running; stop ;;
 kill)
     $ntpd -q -g
     behind 90000; start; sleep 35; echo "KILL-NOW"; show before; kill -KILL "$pid"; sleep 60; show after ;;

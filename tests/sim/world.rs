@@ -162,6 +162,12 @@ impl World {
         self.drain(index);
     }
 
+    /// Another process sets a host's clock, and the kernel reports it.
+    pub fn set_clock(&mut self, index: usize, by: f64) {
+        self.hosts[index].clock.step(by);
+        self.input(index, Input::ClockSet(Seconds::new(by)));
+    }
+
     fn drain(&mut self, index: usize) {
         while let Some(output) = self.hosts[index].engine.next_output() {
             let host = &mut self.hosts[index];

@@ -82,6 +82,8 @@ pub struct Estimator {
     /// Samples until a jump counts as over.
     recovering: u32,
     taken: usize,
+    /// The clock was set since the last sample.
+    unset: bool,
     /// All samples, while they are few.
     early: Vec<Sample>,
 }
@@ -103,6 +105,7 @@ impl Estimator {
             neutral: 0,
             recovering: 0,
             taken: 0,
+            unset: false,
             early: Vec::new(),
         }
     }
@@ -140,6 +143,26 @@ impl Estimator {
         }
     }
 
+    /// How many samples it has taken.
+    #[must_use]
+    pub const fn samples(&self) -> usize {
+        self.taken
+    }
+
+    /// The clock was set by another process: the rate and the path are what they were, the offset is unknown until the
+    /// next sample. False if too little is known to keep any of it.
+    #[must_use]
+    pub fn clock_set(&mut self) -> bool {
+        if self.taken <= ANEW {
+            return false;
+        }
+        self.suspicion = None;
+        self.misfits.clear();
+        self.recovering = 0;
+        self.unset = true;
+        true
+    }
+
     /// The clock was stepped by `by`: it is the same clock, free-running from there.
     pub fn clock_stepped(&mut self, by: Seconds) {
         self.origin -= by.get();
@@ -155,6 +178,10 @@ impl Estimator {
     }
 
     fn take(&mut self, sample: &Sample) {
+        if std::mem::take(&mut self.unset) {
+            self.open(sample);
+            return;
+        }
         let sample = &Sample { offset: sample.offset - Seconds::new(self.origin), ..*sample };
         let interval = self.path.interval(sample);
         if self.fit.is_empty() {
@@ -221,6 +248,15 @@ impl Estimator {
         }
     }
 
+    /// The first sample after the clock was set: the offset begins with it.
+    fn open(&mut self, sample: &Sample) {
+        self.origin = sample.offset.get();
+        let sample = Sample { offset: Seconds::ZERO, ..*sample };
+        let interval = self.path.interval(&sample);
+        self.fit.jump_of_phase(&sample, &interval);
+        self.fit(self.fit.seen(&sample, interval));
+    }
+
     fn fit(&mut self, seen: Seen) {
         if !self.fit.take(seen, &self.path) {
             // Nothing was learnt from all that: it begins anew.
@@ -233,7 +269,7 @@ impl Estimator {
     /// What is known at `at`, which may lie before or after the last sample; `None` before any.
     #[must_use]
     pub fn estimate(&self, at: MonoTime) -> Option<Estimate> {
-        let told = (!self.fit.is_empty()).then(|| self.fit.mean(at))?;
+        let told = (!self.fit.is_empty() && !self.unset).then(|| self.fit.mean(at))?;
         Some(Estimate {
             offset: told.x + self.origin,
             rate: told.f,

@@ -97,6 +97,14 @@ impl Fit {
         self.at = first.at;
     }
 
+    /// The phase jumped just before this sample, and nothing else did: that is known.
+    pub(super) fn jump_of_phase(&mut self, first: &Sample, interval: &Interval) {
+        let since = first.at.since(self.at).get();
+        self.window.clear();
+        self.bank.jump(since, (interval.middle, OPEN * interval.variance()), f64::INFINITY);
+        self.at = first.at;
+    }
+
     /// A jump is over, or a start.
     pub(super) fn decide(&mut self) {
         self.bank.decide();

@@ -83,6 +83,8 @@ const FOREIGN: (f64, f64) = (5.0, 1e-6);
 const SURE: f64 = 3.0;
 /// The largest step threshold with which ntpd leaves the phase to the kernel, which takes no more, seconds.
 const KERNEL_STEP: f64 = 0.5;
+/// A correction takes back what another process did to the clock if it differs by no more than this part of it, or than this, seconds.
+const UNDONE: (f64, f64) = (0.01, 0.128);
 /// Weight of the newest value in the running averages for display (RFC 5905: CLOCK_AVG).
 const AVERAGE: f64 = 0.25;
 /// The same for the time between updates: among several sources it is never twice the same.
@@ -104,6 +106,8 @@ pub struct Discipline {
     /// Running average of the time between updates, seconds.
     rhythm: f64,
     started: Option<MonoTime>,
+    /// When another process set the clock last, and by how much in all, seconds: until the sources have been heard.
+    set_outside: Option<(MonoTime, f64)>,
     spike_since: MonoTime,
     last_residual: Option<f64>,
     jitter: f64,
@@ -128,6 +132,7 @@ impl Discipline {
             updated: now.mono,
             rhythm: 0.0,
             started: None,
+            set_outside: None,
             spike_since: now.mono,
             last_residual: None,
             jitter: 0.0,
@@ -267,12 +272,14 @@ impl Discipline {
         let residual = combined.offset - self.steering.correction(now.mono);
         let size = residual.abs();
         let panic = tinker.panic.get();
-        if self.steers && panic > 0.0 && size > panic && !self.allow_panic {
+        if self.steers && panic > 0.0 && size > panic && !self.allow_panic && !self.is_undone_by(residual) {
             return Verdict::Panic(Seconds::new(residual));
         }
         let step = tinker.step.get();
         if self.steers && step > 0.0 && size > step {
             match self.state {
+                // The kernel reported it: there is nothing to wait for.
+                _ if self.set_outside.is_some() => return Verdict::Step(Seconds::new(residual)),
                 State::Synchronised => {
                     self.state = State::Spike;
                     self.spike_since = now.mono;
@@ -305,7 +312,33 @@ impl Discipline {
         }
     }
 
+    /// Whether a correction takes back what another process did to the clock, and nothing else. Then it is not subject to the panic
+    /// limit: the sources agree with what they reported before.
+    fn is_undone_by(&self, residual: f64) -> bool {
+        self.set_outside
+            .is_some_and(|(_, by)| (residual + by).abs() < f64::max(UNDONE.0 * by.abs(), UNDONE.1))
+    }
+
+    /// Another process set the clock: what slews had left is gone. The frequency stays.
+    pub fn clock_set(&mut self, now: Now, by: Seconds) {
+        self.steering.stepped(now.mono);
+        self.last_residual = None;
+        let before = self.set_outside.map_or(0.0, |(_, by)| by);
+        self.set_outside = Some((now.mono, before + by.get()));
+        if let Some(target) = &mut self.target {
+            target.offset -= by.get();
+            target.offset_error = by.get().abs();
+        }
+    }
+
+    /// When another process set the clock, if the sources have not been heard since.
+    #[must_use]
+    pub fn set_outside(&self) -> Option<MonoTime> {
+        self.set_outside.map(|(at, _)| at)
+    }
+
     fn settle_on(&mut self, now: Now, combined: Combined, residual: f64) {
+        self.set_outside = None;
         // The offset is believable now: the next one past the panic limit is not.
         self.allow_panic = false;
         self.state = State::Synchronised;
@@ -338,7 +371,8 @@ impl Discipline {
     pub fn push(&mut self, now: Now, kernel: bool, tinker: &Tinker) -> Option<Push> {
         let step = tinker.step.get();
         let may_glide = kernel && step > 0.0 && step <= KERNEL_STEP && self.loop_works;
-        let target = self.target.filter(|_| self.steers && self.state == State::Synchronised)?;
+        let ready = self.steers && self.state == State::Synchronised && self.set_outside.is_none();
+        let target = self.target.filter(|_| ready)?;
         let goal = self.goal(&target, now.mono);
         self.steering.push(now, goal, target.offset_error, may_glide)
     }

@@ -1,0 +1,247 @@
+//! The clock among others: servers that start together, near and far sources, wrong ones, long silence, a clock that another process
+//! sets. Each limit is a number; every world is its seed.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
+
+mod sim;
+
+use rsntpd::config::model::{Config, Kind, Server, Target, Tos};
+use rsntpd::core::Served;
+use rsntpd::core::contract::{ExitReason, Rx, Setup, SocketId};
+use rsntpd::core::discipline::Drift;
+use rsntpd::core::event::Event;
+use rsntpd::units::{Leap, PollExponent, Ppm, Seconds};
+use rsntpd::wire::Header;
+use sim::chance::Dice;
+use sim::clock::Clock;
+use sim::link::{Direction, Link, Queue};
+use sim::scenario::{CLIENT, EPOCH};
+use sim::sweep::in_parallel;
+use sim::world::{TrueServer, World};
+
+const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
+
+/// A world under construction: the client is [`CLIENT`], true servers are 192.0.2.N.
+struct Plan {
+    seed: u64,
+    setup: Setup,
+    servers: Vec<(TrueServer, Link)>,
+    offset: f64,
+    drift: f64,
+    file: Option<Drift>,
+}
+
+fn address(n: usize) -> String {
+    format!("192.0.2.{}", n + 1)
+}
+
+fn line(address: &str) -> Server {
+    Server::new(Kind::Server, Target::Address(address.parse().unwrap()))
+}
+
+impl Plan {
+    fn new(seed: u64) -> Self {
+        let setup = Setup { config: Config::default(), allow_panic_once: true, ..Setup::default() };
+        Self { seed, setup, servers: Vec::new(), offset: 0.01, drift: 10e-6, file: None }
+    }
+
+    /// One more server, with so much delay each way and an exponential queue.
+    fn server(mut self, up: f64, down: f64, queue: f64) -> Self {
+        let n = self.servers.len();
+        let way = |base| Direction::new(base, Queue::Exponential(queue));
+        let link = Link::new(way(up), way(down), Dice::new(self.seed, 100 + n as u64));
+        self.servers.push((TrueServer::new(&address(n)), link));
+        self.setup.config.servers.push(Server { iburst: true, ..line(&address(n)) });
+        self
+    }
+
+    /// One more in the LAN.
+    fn near(self) -> Self {
+        self.server(100e-6, 100e-6, 10e-6)
+    }
+
+    /// Changes the last server.
+    fn last(mut self, change: impl FnOnce(&mut TrueServer, &mut Link, &mut Server)) -> Self {
+        let (server, link) = self.servers.last_mut().unwrap();
+        change(server, link, self.setup.config.servers.last_mut().unwrap());
+        self
+    }
+
+    fn wrong_by(self, error: f64) -> Self {
+        self.last(|server, _, _| server.error = Box::new(move |_| error))
+    }
+
+    /// All servers are configured like this.
+    fn all(mut self, change: impl Fn(&mut Server)) -> Self {
+        self.setup.config.servers.iter_mut().for_each(change);
+        self
+    }
+
+    fn tos(mut self, change: impl FnOnce(&mut Tos)) -> Self {
+        change(&mut self.setup.config.tos);
+        self
+    }
+
+    fn world(self) -> World {
+        let mut world = World::new(EPOCH);
+        for (n, (server, link)) in self.servers.into_iter().enumerate() {
+            world.servers.push(server);
+            world.connect(CLIENT, &address(n), link);
+        }
+        let clock = Clock::new(EPOCH, self.offset, self.drift, 1e-9, Dice::new(self.seed, 1));
+        world.add_host(CLIENT, clock, self.setup, self.file, &mut Dice::new(self.seed, 2));
+        world
+    }
+}
+
+/// Runs until `until`, and gives the clock's error at each second of it; host `index`.
+fn watch(world: &mut World, index: usize, until: f64) -> Vec<f64> {
+    let mut errors = Vec::new();
+    while world.time < until {
+        world.run((world.time.floor() + 1.0).min(until));
+        errors.push(world.hosts[index].clock.offset);
+    }
+    errors
+}
+
+fn rms(errors: &[f64]) -> f64 {
+    (errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt()
+}
+
+fn worst(errors: &[f64]) -> f64 {
+    errors.iter().fold(0.0, |most, e| f64::max(most, e.abs()))
+}
+
+/// After how many seconds the error stays below `limit`.
+fn settled(errors: &[f64], limit: f64) -> f64 {
+    errors.iter().rposition(|e| e.abs() > limit).map_or(0.0, |last| last as f64 + 1.0)
+}
+
+fn events(world: &World, wanted: impl Fn(&Event) -> bool) -> Vec<f64> {
+    world.hosts[0].events.iter().filter(|(_, e)| wanted(e)).map(|(at, _)| *at).collect()
+}
+
+fn lost_sync(world: &World) -> Vec<f64> {
+    events(world, |e| *e == Event::NoSystemPeer)
+}
+
+fn synchronized(world: &World) -> f64 {
+    events(world, |e| *e == Event::ClockSync).first().copied().unwrap_or(f64::INFINITY)
+}
+
+/// What a client receives from us: the leap bits and the error bound.
+fn served(world: &mut World, index: usize) -> (Leap, f64) {
+    let host = &mut world.hosts[index];
+    let mut request = [0; 48];
+    request[0] = 0x23;
+    request[47] = 1;
+    let now = host.clock.now();
+    let from = "10.0.0.77:40000".parse().unwrap();
+    let (to, socket) = (host.address, SocketId(0));
+    let rx = Rx { data: &request, from, to, socket, received: now.wall };
+    let mut reply = [0; 128];
+    let Served::Reply(len) = host.engine.serve(now, &rx, &mut || now.wall, &mut reply) else {
+        panic!("no response")
+    };
+    let header = Header::parse(&reply[..len]).unwrap();
+    let distance = header.root_delay.to_seconds().get() / 2.0 + header.root_dispersion.to_seconds().get();
+    (header.leap, distance)
+}
+
+/// Judges each of the named worlds under each seed; prints all, and fails if one is past the limit.
+fn within<T: Sync>(unit: &str, limit: f64, worlds: &[(&str, T)], judge: impl Fn(&T, u64) -> f64 + Sync) {
+    within_each(unit, &worlds.iter().map(|w| (w.0, limit, &w.1)).collect::<Vec<_>>(), |w, seed| {
+        judge(w, seed)
+    });
+}
+
+fn within_each<T: Sync>(unit: &str, worlds: &[(&str, f64, T)], judge: impl Fn(&T, u64) -> f64 + Sync) {
+    let runs: Vec<_> = worlds.iter().flat_map(|w| SEEDS.map(|seed| (w, seed))).collect();
+    let figures = in_parallel(&runs, |((_, _, world), seed)| judge(world, *seed));
+    let mut past = Vec::new();
+    for (index, (name, limit, _)) in worlds.iter().enumerate() {
+        let own = &figures[index * SEEDS.len()..(index + 1) * SEEDS.len()];
+        let text = own.iter().map(|f| format!("{f:.4}")).collect::<Vec<_>>().join(" ");
+        println!("{name}: {text} {unit}, limit {limit}");
+        if own.iter().any(|f| f.is_nan() || f > limit) {
+            past.push(format!("{name}: {text}"));
+        }
+    }
+    assert!(past.is_empty(), "past the limit: {past:#?}");
+}
+
+#[test]
+fn e6_a_clock_set_by_another_process_is_right_again_within_two_minutes() {
+    let steps = [-1e8, -1e5, -100.0, -0.3, 0.3, 10.0, 100.0, 1e5, 1e8];
+    let worlds: Vec<(String, f64)> = steps.iter().map(|by| (format!("{by} s"), *by)).collect();
+    let named: Vec<(&str, f64)> = worlds.iter().map(|(name, by)| (name.as_str(), *by)).collect();
+    within("s", 120.0, &named, |by, seed| {
+        let mut world = Plan::new(seed).near().world();
+        world.run(20_000.0);
+        world.set_clock(0, *by);
+        let errors = watch(&mut world, 0, 23_000.0);
+        assert_eq!(events(&world, |e| matches!(e, Event::ClockSetOutside(_))), [20_000.0]);
+        assert_eq!(world.hosts[0].exit, None);
+        settled(&errors, 1e-3)
+    });
+}
+
+#[test]
+fn e6_a_clock_set_again_and_again_is_set_right_each_time() {
+    let worlds = [("100 s", 100.0), ("-1e8 s", -1e8), ("1e8 s", 1e8)];
+    within("s", 120.0, &worlds, |by, seed| {
+        let mut plan = Plan::new(seed).near();
+        plan.setup.config.tinker.panic = Seconds::ZERO;
+        let mut world = plan.world();
+        let mut longest = 0.0;
+        for n in 1..20 {
+            let at = f64::from(n) * 500.0;
+            world.run(at);
+            world.set_clock(0, *by);
+            longest = f64::max(longest, settled(&watch(&mut world, 0, at + 499.0), 1e-3));
+        }
+        longest
+    });
+}
+
+#[test]
+fn e6_only_what_a_majority_agrees_on_takes_a_step_back() {
+    within("s", 120.0, &[("four, one wrong by 0.5 s", ())], |(), seed| {
+        let mut world = Plan::new(seed).near().wrong_by(0.5).near().near().near().world();
+        world.run(20_000.0);
+        world.set_clock(0, -100.0);
+        let errors = watch(&mut world, 0, 22_000.0);
+        assert_eq!(events(&world, |e| matches!(e, Event::TimeReset(_))).len(), 1);
+        settled(&errors, 1e-3)
+    });
+    // A correction that does not take back what was done panics as ever.
+    let lies = |server: &mut TrueServer, _: &mut Link, _: &mut Server| {
+        server.error = Box::new(|t| if t > 20_000.0 { 5_000.0 } else { 0.0 });
+    };
+    let mut world = Plan::new(1).near().last(lies).world();
+    world.run(20_000.5);
+    world.set_clock(0, 100.0);
+    world.run(20_200.0);
+    assert_eq!(world.hosts[0].exit, Some(ExitReason::Panic));
+}
+
+#[test]
+fn e6_a_leap_second_of_the_kernel_is_not_another_process() {
+    // 2026-06-30 12:00 UTC.
+    let midnight = 43_200.0;
+    let mut world = World::new(1_782_820_800);
+    let mut server = TrueServer::new("192.0.2.1");
+    server.leap = Leap::Insert;
+    server.error = Box::new(move |t| if t >= midnight { -1.0 } else { 0.0 });
+    world.servers.push(server);
+    world.connect(CLIENT, "192.0.2.1", Link::even(1e-3, Queue::Exponential(1e-4), Dice::new(1, 9)));
+    let mut setup = Setup::default();
+    setup.config.servers = vec![line("192.0.2.1")];
+    let clock = Clock::new(1_782_820_800, 0.0, 10e-6, 1e-9, Dice::new(1, 1));
+    world.add_host(CLIENT, clock, setup, None, &mut Dice::new(1, 2));
+    world.run(midnight);
+    world.set_clock(0, -1.0);
+    assert_eq!(events(&world, |e| matches!(e, Event::ClockSetOutside(_))).len(), 0);
+    world.set_clock(0, -1.0);
+    assert_eq!(events(&world, |e| matches!(e, Event::ClockSetOutside(_))).len(), 1, "once is enough");
+}
