@@ -171,6 +171,32 @@ fn within_each<T: Sync>(unit: &str, worlds: &[(&str, f64, T)], judge: impl Fn(&T
 }
 
 #[test]
+fn f5_clients_learn_at_once_that_the_clock_may_be_wrong() {
+    let reported = [("reported by the kernel", true), ("seen by the samples", false)];
+    within("s", 300.0, &reported, |reported, seed| {
+        let mut world = Plan::new(seed).near().world();
+        world.run(20_000.0);
+        if *reported {
+            world.set_clock(0, 10.0);
+            let (leap, distance) = served(&mut world, 0);
+            assert!(leap == Leap::Unsynchronised && distance > 10.0, "{leap:?} {distance}");
+        } else {
+            world.hosts[0].clock.step(10.0);
+        }
+        // How long clients are given an error bound that does not hold.
+        let mut silent = 0.0;
+        for _ in 0..2_000 {
+            world.run(world.time.floor() + 1.0);
+            let (leap, distance) = served(&mut world, 0);
+            if leap != Leap::Unsynchronised && distance < world.hosts[0].clock.offset.abs() {
+                silent += 1.0;
+            }
+        }
+        silent
+    });
+}
+
+#[test]
 fn e6_a_clock_set_by_another_process_is_right_again_within_two_minutes() {
     let steps = [-1e8, -1e5, -100.0, -0.3, 0.3, 10.0, 100.0, 1e5, 1e8];
     let worlds: Vec<(String, f64)> = steps.iter().map(|by| (format!("{by} s"), *by)).collect();

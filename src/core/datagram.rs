@@ -2,6 +2,7 @@
 
 use super::auth::Authenticity;
 use super::contract::{Now, Rx};
+use super::discipline::Sample;
 use super::engine::Engine;
 use super::event::{Event, Kiss};
 use super::receive::Answer;
@@ -21,6 +22,17 @@ impl Engine {
         };
         if let Err(reason) = result {
             self.counters.reject(reason);
+        }
+    }
+
+    /// A sample does not fit. Where at least half of the sources have such samples, it may be our clock: then the error bound is
+    /// no less than what the sample shows beyond its own uncertainty.
+    fn cover_doubt(&mut self, now: Now, sample: &Sample) {
+        let heard = |a: &&Association| a.may_count() && a.reach != 0;
+        let sources = self.associations.iter().filter(heard).count();
+        let alarmed = self.associations.iter().filter(heard).filter(|a| a.estimator.alarmed()).count();
+        if 2 * alarmed >= sources {
+            self.system.cover(now.mono, sample.offset.abs() - sample.delay * 0.5);
         }
     }
 
@@ -86,6 +98,9 @@ impl Engine {
                 self.record_raw(now, index, &exchange);
                 self.record_peer(now, index);
                 self.update_clock(now);
+                if doubt {
+                    self.cover_doubt(now, &sample);
+                }
             }
         }
         Ok(())

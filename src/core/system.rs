@@ -85,6 +85,15 @@ impl System {
         self.settling = Some(now);
     }
 
+    /// The offset may be as large as `offset`, which is being watched: the error bound is no less.
+    pub fn cover(&mut self, now: MonoTime, offset: Seconds) {
+        let before = self.root_dispersion_at(now);
+        if offset.abs() > before {
+            self.root_dispersion = offset.abs().min(Seconds::new(MAX_DISPERSION));
+            self.updated = now;
+        }
+    }
+
     /// Counts a system event as ntpd does.
     pub fn note_event(&mut self, code: u8) {
         if self.last_event != code {

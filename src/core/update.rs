@@ -57,6 +57,8 @@ impl Engine {
                 if first {
                     self.event(Event::SpikeDetected(offset));
                 }
+                self.system.cover(now.mono, offset);
+                self.tell_kernel(now);
                 return;
             }
             Verdict::Panic(offset) => {
