@@ -170,6 +170,71 @@ fn within_each<T: Sync>(unit: &str, worlds: &[(&str, f64, T)], judge: impl Fn(&T
     assert!(past.is_empty(), "past the limit: {past:#?}");
 }
 
+/// Machines that start together: each follows the one before, the first of them a true server.
+struct Chain {
+    nodes: usize,
+    iburst: bool,
+    /// Offset of the second node's clock; the others' clocks are right.
+    offset: f64,
+    drift: f64,
+}
+
+impl Chain {
+    fn address(node: usize) -> String {
+        format!("10.0.0.{node}")
+    }
+
+    fn world(&self, seed: u64) -> World {
+        let mut world = World::new(EPOCH);
+        world.servers.push(TrueServer::new("10.0.0.1"));
+        for node in 2..=self.nodes {
+            let (own, before) = (Self::address(node), Self::address(node - 1));
+            let queue = Queue::Exponential(10e-6);
+            world.connect(&own, &before, Link::even(100e-6, queue, Dice::new(seed, 100 + node as u64)));
+            let mut setup = Setup::default();
+            setup.config.servers = vec![Server { iburst: self.iburst, ..line(&before) }];
+            let (offset, drift) = if node == 2 { (self.offset, self.drift) } else { (0.0, 0.0) };
+            let clock = Clock::new(EPOCH, offset, drift, 1e-9, Dice::new(seed, node as u64));
+            world.add_host(&own, clock, setup, None, &mut Dice::new(seed, 50 + node as u64));
+        }
+        world
+    }
+
+    /// The worst error of all but the second node, in ms, and how long it takes until all stay within 1 ms.
+    fn run(&self, seed: u64) -> (f64, f64) {
+        let mut world = self.world(seed);
+        let mut errors = vec![Vec::new(); self.nodes - 1];
+        while world.time < 6_000.0 {
+            world.run(world.time.floor() + 1.0);
+            for (node, host) in errors.iter_mut().zip(&world.hosts) {
+                node.push(host.clock.offset);
+            }
+        }
+        let most = errors.iter().skip(1).map(|e| worst(e)).fold(0.0, f64::max);
+        let latest = errors.iter().map(|e| settled(e, 1e-3)).fold(0.0, f64::max);
+        (most * 1e3, latest)
+    }
+}
+
+fn chains() -> Vec<(&'static str, Chain)> {
+    let plain = |offset, drift| Chain { nodes: 3, iburst: false, offset, drift };
+    vec![
+        ("0.1 s", plain(0.1, 0.0)),
+        ("0.1 s, iburst", Chain { iburst: true, ..plain(0.1, 0.0) }),
+        ("10 ms, 100 ppm", plain(0.01, 100e-6)),
+        ("120 ms, -100 ppm, iburst", Chain { iburst: true, ..plain(0.12, -100e-6) }),
+        ("-120 ms, 100 ppm", plain(-0.12, 100e-6)),
+        ("five, 0.1 s", Chain { nodes: 5, ..plain(0.1, 0.0) }),
+        ("five, 120 ms, 100 ppm, iburst", Chain { nodes: 5, iburst: true, ..plain(0.12, 100e-6) }),
+    ]
+}
+
+#[test]
+fn f1_servers_that_start_together_do_not_lead_each_other_astray() {
+    within("ms", 20.0, &chains(), |chain, seed| chain.run(seed).0);
+    within("s", 300.0, &chains(), |chain, seed| chain.run(seed).1);
+}
+
 #[test]
 fn f5_clients_learn_at_once_that_the_clock_may_be_wrong() {
     let reported = [("reported by the kernel", true), ("seen by the samples", false)];

@@ -183,6 +183,8 @@ pub struct Association {
     pub last_transmit: NtpTimestamp,
     /// The open request.
     pub pending: Option<Pending>,
+    /// Polls that came early because the server had no time to give yet.
+    pub early_polls: u8,
     /// A DENY or RSTR kiss was obeyed.
     pub denied: bool,
     /// What it said last.
@@ -240,6 +242,7 @@ impl Association {
             received: NtpTimestamp::ZERO,
             last_transmit: NtpTimestamp::ZERO,
             pending: None,
+            early_polls: 0,
             denied: false,
             header: Header::UNHEARD,
             filter: Filter::default(),

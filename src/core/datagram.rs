@@ -62,6 +62,9 @@ impl Engine {
         if let Err(reason) = answer {
             association.tally.rejects(reason);
         }
+        if answer == Err(Reject::Unsynchronised) {
+            association.is_not_synchronized(now.mono);
+        }
         if answer == Err(Reject::Auth) {
             if !refused_before {
                 let peer = association.note_event(12);
@@ -84,6 +87,7 @@ impl Engine {
                 let first = association.reach == 0;
                 association.reach |= 1;
                 association.unreach = 0;
+                association.early_polls = 0;
                 let doubted = association.estimator.alarmed();
                 association.take_sample(&sample, &free, self.system.floor());
                 let doubt = association.estimator.alarmed();

@@ -243,6 +243,7 @@ impl Engine {
     /// The next slew, if it is time.
     fn steer(&mut self, now: Now) {
         self.turns.pass(now);
+        self.watch_settling(now);
         if self.next_slew.is_none_or(|due| now.mono < due) {
             return;
         }

@@ -16,6 +16,9 @@ const BURST_SPACING: Seconds = Seconds::new(2.0);
 /// What is waited before the last packet of a burst, the last but one and so on, once the server answers, seconds: with
 /// the three before, a burst at start fills 64 s.
 const SPREAD_OUT: [f64; 4] = [30.0, 16.0, 8.0, 4.0];
+/// A server that has no time to give, perhaps because it is starting as we are, is polled again after this, so often.
+const EARLY_POLL: Seconds = Seconds::new(16.0);
+const EARLY_POLLS: u8 = 16;
 /// The shortest poll interval with which bursts are spread out: 64 s.
 const SPREAD_FROM: PollExponent = PollExponent::new(6);
 
@@ -133,6 +136,14 @@ impl Association {
             self.adapt_poll(PollExponent::MIN);
             self.burst = START_BURST;
             self.next_poll = now;
+        }
+    }
+
+    /// The server responded that it is not synchronized. If it never was, it may be starting, as we are: polls it again soon.
+    pub fn is_not_synchronized(&mut self, now: MonoTime) {
+        if self.burst == 0 && self.filter.best().is_none() && self.early_polls < EARLY_POLLS {
+            self.early_polls += 1;
+            self.next_poll = self.next_poll.min(now + EARLY_POLL);
         }
     }
 

@@ -16,6 +16,12 @@ use crate::units::{ERA, Leap, MonoTime, NtpTimestamp, PIVOT, PollExponent, Ppm, 
 
 /// How often an old leap second file is told of.
 const DAY: Seconds = Seconds::new(86_400.0);
+/// As near as this to where it should be, the clock is served, seconds: it is slewed in small pieces from there.
+const SETTLED: Seconds = Seconds::new(1e-3);
+/// An estimate is off by no more than so many standard errors.
+const SURE: f64 = 3.0;
+/// After so long it is served in any case.
+const SETTLING: Seconds = Seconds::new(60.0);
 /// Seconds before its expiry from which on a leap second file is reported as old: 28 days.
 const LEAP_FILE_SOON: i64 = 28 * 86_400;
 
@@ -316,7 +322,9 @@ impl Engine {
         let was = (self.system.peer, self.system.leap);
         let peer = &self.associations[chosen];
         self.system.follow(now, peer, &self.discipline);
-        self.system.leap = self.leap.announced();
+        let local = peer.is_local_clock();
+        self.system.leap =
+            if !local && self.settles(now) { Leap::Unsynchronised } else { self.leap.announced() };
         if was.0 != self.system.peer {
             let peer = &mut self.associations[chosen];
             let told = peer.note_event(10);
@@ -329,8 +337,37 @@ impl Engine {
             self.event(Event::BecameSystemPeer(told));
             self.event(Event::SynchronizedTo { address, stratum, local_unit });
         }
-        if was.1 == Leap::Unsynchronised {
+        if was.1 == Leap::Unsynchronised && self.system.leap != Leap::Unsynchronised {
+            self.system.settling = None;
             self.event(Event::ClockSync);
+        }
+    }
+
+    /// Whether the clock is not served yet, since it is still on its way to where the sources say it should be: clients
+    /// would take the pace for that of their own crystals, and time from a clock that is known to be wrong. It is
+    /// served as soon as what is left could as well be an error of the estimate, and after a minute in any case: where only slews
+    /// are allowed, the way may take long, and the root dispersion holds what is left.
+    fn settles(&mut self, now: Now) -> bool {
+        if self.system.leap != Leap::Unsynchronised || !self.discipline.steers() {
+            return false;
+        }
+        let since = *self.system.settling.get_or_insert(now.mono);
+        let left = self.discipline.offset(now.mono).abs();
+        let near = (self.discipline.offset_error() * SURE).max(SETTLED);
+        left > near && now.mono.since(since) < SETTLING
+    }
+
+    /// Looks, while the clock is on its way, whether it has arrived.
+    pub(super) fn watch_settling(&mut self, now: Now) {
+        let waiting = self.system.leap == Leap::Unsynchronised
+            && self.system.settling.is_some()
+            && self.discipline.set_outside().is_none();
+        let peer = self.associations.iter().position(|a| waiting && Some(a.id) == self.system.peer);
+        if let Some(index) = peer
+            && !self.settles(now)
+        {
+            self.follow(now, index);
+            self.tell_kernel(now);
         }
     }
 
