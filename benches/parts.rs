@@ -203,6 +203,8 @@ fn candidates(count: usize) -> Vec<Candidate> {
             stratum: 2 + (index % 3) as u8,
             offset: lies(index) + 1e-3 * dice.normal(),
             distance: 0.01 + 0.02 * dice.uniform(),
+            asymmetry: 0.01,
+            error: 1e-4,
             jitter: 1e-4 * dice.exponential(),
             truechimer: false,
             prefer: false,

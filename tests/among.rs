@@ -235,6 +235,48 @@ fn f1_servers_that_start_together_do_not_lead_each_other_astray() {
     within("s", 300.0, &chains(), |chain, seed| chain.run(seed).1);
 }
 
+type Make = fn(Plan) -> Plan;
+
+fn steady(make: Make, seed: u64) -> f64 {
+    let mut world = make(Plan::new(seed)).world();
+    let errors = watch(&mut world, 0, 20_000.0);
+    rms(&errors[4_000..]) * 1e3
+}
+
+#[test]
+fn f2_a_near_server_outweighs_far_ones_with_uneven_paths() {
+    let worlds: [(&str, Make); 4] = [
+        ("LAN and three", |plan| {
+            plan.near().server(25e-3, 15e-3, 1e-3).server(25e-3, 15e-3, 1e-3).server(25e-3, 15e-3, 1e-3)
+        }),
+        ("LAN and one", |plan| plan.near().server(25e-3, 15e-3, 1e-3)),
+        ("two LAN and two satellite", |plan| {
+            plan.near().near().server(0.3, 0.1, 1e-3).server(0.3, 0.1, 1e-3)
+        }),
+        ("LAN and two with 1 s on one way", |plan| {
+            plan.near().server(1.0001, 1e-4, 1e-4).server(1.0001, 1e-4, 1e-4)
+        }),
+    ];
+    within("ms", 0.05, &worlds, |make, seed| steady(*make, seed));
+}
+
+#[test]
+fn f3_of_three_servers_one_may_be_wrong() {
+    let worlds: [(&str, Make); 4] = [
+        ("5 ms", |plan| plan.near().near().near().wrong_by(5e-3)),
+        ("20 ms", |plan| plan.near().near().near().wrong_by(20e-3)),
+        ("5 ms, error bounds of 10 ms", |plan| {
+            let unsure = |plan: Plan| plan.near().last(|server, _, _| server.root_dispersion = 10e-3);
+            unsure(unsure(unsure(plan))).wrong_by(5e-3)
+        }),
+        ("three in the Internet, 20 ms", |plan| {
+            let far = |plan: Plan| plan.server(2e-3, 2e-3, 20e-6);
+            far(far(far(plan))).wrong_by(20e-3)
+        }),
+    ];
+    within("ms", 0.05, &worlds, |make, seed| steady(*make, seed));
+}
+
 #[test]
 fn f5_clients_learn_at_once_that_the_clock_may_be_wrong() {
     let reported = [("reported by the kernel", true), ("seen by the samples", false)];
@@ -335,4 +377,29 @@ fn e6_a_leap_second_of_the_kernel_is_not_another_process() {
     assert_eq!(events(&world, |e| matches!(e, Event::ClockSetOutside(_))).len(), 0);
     world.set_clock(0, -1.0);
     assert_eq!(events(&world, |e| matches!(e, Event::ClockSetOutside(_))).len(), 1, "once is enough");
+}
+
+#[test]
+fn e5_the_tightest_intervals_decide() {
+    let worlds: [(&str, Make); 4] = [
+        ("two of three with 1 s on one way", |plan| {
+            plan.near().server(1.0001, 1e-4, 1e-5).server(1.0001, 1e-4, 1e-5)
+        }),
+        ("one of two with 1 s on one way", |plan| plan.near().server(1.0001, 1e-4, 1e-5)),
+        ("prefer the tight one", |plan| {
+            plan.near()
+                .last(|_, _, line| line.prefer = true)
+                .server(1.0001, 1e-4, 1e-5)
+                .server(1e-4, 1.0001, 1e-5)
+        }),
+        ("true with two chained false ones", |plan| {
+            plan.near()
+                .last(|_, _, line| line.truechimer = true)
+                .server(1e-3, 1e-3, 1e-5)
+                .wrong_by(0.3)
+                .server(1e-3, 1e-3, 1e-5)
+                .wrong_by(0.3005)
+        }),
+    ];
+    within("ms", 0.05, &worlds, |make, seed| steady(*make, seed));
 }

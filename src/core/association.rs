@@ -14,6 +14,10 @@ pub const UNREACH_BACKOFF: u32 = 10;
 
 /// The most events that an association counts (CTL_PEER_MAXEVENTS).
 const EVENTS_MAX: u8 = 15;
+/// Samples that make a source usable.
+const ENOUGH: usize = 2;
+/// An estimate is off by no more than so many standard errors.
+const SURE: f64 = 3.0;
 
 /// The last header a server sent, as far as selection and ntpq need it.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -318,6 +322,27 @@ impl Association {
         )
     }
 
+    /// Half of the round trip to the source and on to its reference: by no more can the ways' asymmetry make its time wrong.
+    #[must_use]
+    pub fn asymmetry(&self) -> Seconds {
+        let own = self.filter.best().map_or(Seconds::ZERO, |best| best.delay);
+        (own + self.header.root_delay) * 0.5
+    }
+
+    /// How far the estimate of its time may be from true time: the asymmetry, what the server says of its own error, and three
+    /// standard errors of the estimate. The root distance counts what a clock of 15 ppm may have gone astray since the samples;
+    /// the estimate knows the clock's rate, and its variance says how well.
+    #[must_use]
+    pub fn error_bound(&self, now: MonoTime) -> Seconds {
+        let known = self.estimator.estimate(now).filter(|_| self.estimator.samples() >= ENOUGH);
+        // While the estimate is less sure than ntpd's rules, they decide.
+        let distance = self.root_distance(now);
+        known.map_or(distance, |estimate| {
+            let own = Seconds::new(SURE * estimate.offset_variance.sqrt());
+            distance.min(self.asymmetry() + self.header.root_dispersion + own)
+        })
+    }
+
     /// The peer tests (TEST10 to TEST13): sets the flash bits; true if it may be selected.
     pub fn test_fitness(&mut self, now: MonoTime, tos: &Tos, loops: bool) -> bool {
         self.flash &=
@@ -327,7 +352,7 @@ impl Association {
             self.flash |= flash::PEER_STRATUM;
         }
         let limit = tos.maxdist.get() + PHI * self.poll.interval().get();
-        if !self.is_local_clock() && self.root_distance(now).get() >= limit {
+        if !self.is_local_clock() && self.error_bound(now).get() >= limit {
             self.flash |= flash::PEER_DISTANCE;
         }
         if loops {

@@ -14,6 +14,10 @@ pub struct Candidate {
     pub offset: f64,
     /// Root distance: the offset's error bound, seconds.
     pub distance: f64,
+    /// Half of the round trip to its reference, seconds: by no more can the ways' asymmetry make the offset wrong.
+    pub asymmetry: f64,
+    /// Standard error of the offset beside that, seconds.
+    pub error: f64,
     /// Jitter, seconds.
     pub jitter: f64,
     /// `true`: never a falseticker, always a survivor.
@@ -70,17 +74,20 @@ pub struct Outcome {
 #[must_use]
 pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
     let mut outcome = Outcome::default();
-    let Some((low, high)) = intersection(candidates, limits.min_distance.get()) else {
-        outcome.falsetickers = candidates.iter().filter(|c| !c.truechimer).map(|c| c.index).collect();
+    let least = limits.min_distance.get();
+    let (candidates, denied) = by_truechimers(candidates, least);
+    outcome.falsetickers = denied;
+    let Some((low, high)) = intersection(&candidates, least) else {
+        outcome.falsetickers.extend(candidates.iter().filter(|c| !c.truechimer).map(|c| c.index));
         let kept: Vec<Candidate> = candidates.iter().filter(|c| c.truechimer).copied().collect();
         cluster(kept, limits, &mut outcome);
         return outcome;
     };
     let (good, bad): (Vec<Candidate>, Vec<Candidate>) = candidates.iter().partition(|c| {
-        let half = half_width(c, limits.min_distance.get());
+        let half = half_width(c, least);
         c.truechimer || (c.offset + half >= low && c.offset - half <= high)
     });
-    outcome.falsetickers = bad.iter().map(|c| c.index).collect();
+    outcome.falsetickers.extend(bad.iter().map(|c| c.index));
     cluster(good, limits, &mut outcome);
     if outcome.survivors.len() < limits.min_sane {
         outcome.survivors.clear();
@@ -88,16 +95,40 @@ pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
     outcome
 }
 
+/// A source that is configured as right (`true`) shows which others are wrong: gives the candidates that agree with each such source,
+/// and the indices of the others. ntpd lets them outvote it, and then averages it with them.
+fn by_truechimers(candidates: &[Candidate], least: f64) -> (Vec<Candidate>, Vec<usize>) {
+    let agrees = |c: &Candidate, with: &Candidate| {
+        (c.offset - with.offset).abs() <= half_width(c, least) + half_width(with, least)
+    };
+    let (kept, denied): (Vec<Candidate>, Vec<Candidate>) = candidates
+        .iter()
+        .partition(|c| c.truechimer || candidates.iter().filter(|t| t.truechimer).all(|t| agrees(c, t)));
+    (kept, denied.iter().map(|c| c.index).collect())
+}
+
 /// So many median distances from the median: three standard deviations, were they Gaussian.
 const STANDS_OUT: f64 = 4.5;
+
+/// The same where no more than `minclock` are left, and in units of the source's own standard error.
+const FEW_STAND_OUT: f64 = 20.0;
+/// Of so few, none can be shown to be the wrong one.
+const AGREE: usize = 2;
+/// No path is known to be more even than this, seconds.
+const LEAST_ASYMMETRY: f64 = 1e-6;
 
 fn half_width(candidate: &Candidate, min_distance: f64) -> f64 {
     candidate.distance.max(min_distance)
 }
 
 /// The smallest interval that holds points of the correctness intervals of a majority, with the
-/// midpoints of that majority inside (RFC 5905 section 11.2.1).
+/// midpoints of that majority inside (RFC 5905 section 11.2.1); where there is none, the same without regard to the
+/// midpoints: a wide interval need not have its middle within a narrow one to agree with it.
 fn intersection(candidates: &[Candidate], min_distance: f64) -> Option<(f64, f64)> {
+    overlap(candidates, min_distance, true).or_else(|| overlap(candidates, min_distance, false))
+}
+
+fn overlap(candidates: &[Candidate], min_distance: f64, middles: bool) -> Option<(f64, f64)> {
     let n = candidates.len();
     // −1 opens an interval, 0 is its middle, +1 closes it.
     let mut edges: Vec<(f64, i32)> = Vec::with_capacity(3 * n);
@@ -110,7 +141,8 @@ fn intersection(candidates: &[Candidate], min_distance: f64) -> Option<(f64, f64
         let wanted = n - allowed;
         let (low, middles_below) = scan(edges.iter().copied(), -1, wanted)?;
         let (high, middles_above) = scan(edges.iter().rev().copied(), 1, wanted)?;
-        if middles_below + middles_above <= allowed && low <= high {
+        let found = middles_below.max(middles_above) <= n;
+        if found && low <= high && (!middles || middles_below + middles_above <= allowed) {
             return Some((low, high));
         }
     }
@@ -156,8 +188,9 @@ fn cluster(mut list: Vec<Candidate>, limits: &Limits, outcome: &mut Outcome) {
         let Some((worst, most)) = worst else { break };
         outcome.jitter = most;
         let candidate = list[worst];
-        let within = most <= least_jitter || !stands_out(&list, worst);
-        if list.len() <= floor || within || candidate.prefer || candidate.truechimer {
+        let few = list.len() <= floor;
+        let within = (!few && most <= least_jitter) || !stands_out(&list, worst, few);
+        if list.len() <= AGREE || within || candidate.prefer || candidate.truechimer {
             break;
         }
         outcome.outliers.push(candidate.index);
@@ -170,19 +203,35 @@ fn cluster(mut list: Vec<Candidate>, limits: &Limits, outcome: &mut Outcome) {
     outcome.survivors = list.iter().map(|c| c.index).collect();
 }
 
-/// Whether a source is further from the median than the distances of the others explain. ntpd casts out down to
-/// `minclock` survivors unless the spread is below the least jitter: what the others know is lost, and who is cast
-/// out changes from poll to poll.
-fn stands_out(list: &[Candidate], index: usize) -> bool {
-    let median = |mut values: Vec<f64>| -> f64 {
-        values.sort_by(f64::total_cmp);
-        let half = values.len() / 2;
-        let other = if values.len() % 2 == 1 { half } else { half.saturating_sub(1) };
-        f64::midpoint(values.get(half).copied().unwrap_or(0.0), values.get(other).copied().unwrap_or(0.0))
+/// Whether a source is further from the middle of all than the distances of the others explain, each in units of its own asymmetry:
+/// so near sources are not cast out by far ones that agree on something else, which their paths may make them do. ntpd
+/// casts out down to `minclock` survivors unless the spread is below the least jitter: what the others know is lost, and who
+/// is cast out changes from poll to poll. Where there are `few`, one must stand out further, and beyond its own error.
+fn stands_out(list: &[Candidate], index: usize, few: bool) -> bool {
+    let scale = |c: &Candidate| c.asymmetry.max(LEAST_ASYMMETRY);
+    let middle = median(list.iter().map(|c| (c.offset, scale(c).powi(-2))).collect());
+    let far = |c: &Candidate| (c.offset - middle).abs() / scale(c);
+    let usual = median(list.iter().map(|c| (far(c), 1.0)).collect());
+    let candidate = &list[index];
+    let blatant = far(candidate) > FEW_STAND_OUT * usual
+        && (candidate.offset - middle).abs() > FEW_STAND_OUT * candidate.error;
+    far(candidate) > STANDS_OUT * usual && (!few || blatant)
+}
+
+/// The median of values with weights; between two if they part the weights in halves.
+fn median(mut values: Vec<(f64, f64)>) -> f64 {
+    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let half = values.iter().map(|v| v.1).sum::<f64>() / 2.0;
+    let reaches = |target: f64| {
+        let mut sum = 0.0;
+        values.iter().find(|v| {
+            sum += v.1;
+            sum >= target
+        })
     };
-    let middle = median(list.iter().map(|c| c.offset).collect());
-    let distance = median(list.iter().map(|c| (c.offset - middle).abs()).collect());
-    (list[index].offset - middle).abs() > STANDS_OUT * distance
+    let low = reaches(half * (1.0 - 1e-9)).map_or(0.0, |v| v.0);
+    let high = reaches(half * (1.0 + 1e-9)).map_or(low, |v| v.0);
+    f64::midpoint(low, high)
 }
 
 #[cfg(test)]
@@ -192,7 +241,17 @@ mod tests {
     const LIMITS: Limits = Limits { min_clock: 3, min_sane: 1, min_distance: Seconds::new(0.001) };
 
     fn candidate(index: usize, offset: f64, distance: f64) -> Candidate {
-        Candidate { index, stratum: 2, offset, distance, jitter: 1e-3, truechimer: false, prefer: false }
+        Candidate {
+            index,
+            stratum: 2,
+            offset,
+            distance,
+            asymmetry: distance,
+            error: 1e-5,
+            jitter: 1e-3,
+            truechimer: false,
+            prefer: false,
+        }
     }
 
     #[test]
@@ -227,6 +286,29 @@ mod tests {
         assert_eq!(select(&[], &LIMITS), Outcome::default());
         let sane = Limits { min_sane: 2, ..LIMITS };
         assert!(select(&[candidate(7, 9.0, 0.5)], &sane).survivors.is_empty());
+    }
+
+    #[test]
+    fn a_near_source_is_not_cast_out_by_far_ones_and_true_shows_who_is_wrong() {
+        let far = |index| Candidate { jitter: 1e-5, ..candidate(index, 5e-3, 0.02) };
+        let near = Candidate { jitter: 1e-5, ..candidate(0, 0.0, 1e-4) };
+        let list = [near, far(1), far(2), far(3)];
+        assert_eq!(select(&list, &LIMITS).survivors, vec![0, 1, 2, 3]);
+        let wrong = |index| candidate(index, 0.3, 1e-3);
+        let list = [Candidate { truechimer: true, ..near }, wrong(1), wrong(2)];
+        let outcome = select(&list, &LIMITS);
+        assert_eq!((outcome.survivors, outcome.falsetickers), (vec![0], vec![1, 2]));
+        assert_eq!(select(&[near, wrong(1), wrong(2)], &LIMITS).falsetickers, vec![0]);
+    }
+
+    #[test]
+    fn of_three_a_blatant_outlier_is_cast_out_and_a_wide_interval_agrees_with_a_narrow_one() {
+        let of = |index, offset| Candidate { asymmetry: 1e-4, ..candidate(index, offset, 0.01) };
+        let outcome = select(&[of(0, 0.0), of(1, 1e-5), of(2, 5e-3)], &LIMITS);
+        assert_eq!((outcome.survivors, outcome.outliers), (vec![0, 1], vec![2]));
+        assert_eq!(select(&[of(0, 0.0), of(1, 1e-5), of(2, 3e-5)], &LIMITS).survivors.len(), 3);
+        let wide = candidate(1, 0.5, 0.5001);
+        assert_eq!(select(&[candidate(0, 0.0, 1e-4), wide], &LIMITS).survivors, vec![0, 1]);
     }
 
     #[test]

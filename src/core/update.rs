@@ -22,6 +22,8 @@ const SETTLED: Seconds = Seconds::new(1e-3);
 const SURE: f64 = 3.0;
 /// After so long it is served in any case.
 const SETTLING: Seconds = Seconds::new(60.0);
+/// A path is never known to be more even than this, seconds.
+const LEAST_SCALE: f64 = 1e-6;
 /// Seconds before its expiry from which on a leap second file is reported as old: 28 days.
 const LEAP_FILE_SOON: i64 = 28 * 86_400;
 
@@ -94,15 +96,16 @@ impl Engine {
             }
             let Some(best) = association.filter.best() else { continue };
             // Later corrections of the clock have made the measured offset stale: judge by the estimate.
-            let offset = association
-                .estimator
-                .estimate(now.mono)
-                .map_or(best.offset.get(), |e| e.offset - self.discipline.correction(now.mono).get());
+            let estimate = association.estimator.estimate(now.mono);
+            let correction = self.discipline.correction(now.mono).get();
+            let offset = estimate.map_or(best.offset.get(), |e| e.offset - correction);
             candidates.push(Candidate {
                 index,
                 stratum: association.header.stratum.get(),
                 offset,
-                distance: association.root_distance(now.mono).get(),
+                distance: association.error_bound(now.mono).get(),
+                asymmetry: association.asymmetry().get(),
+                error: estimate.map_or(0.0, |e| e.offset_variance.sqrt()),
                 jitter: association.filter.jitter().get(),
                 truechimer: association.config.truechimer,
                 prefer: association.config.prefer,
@@ -207,19 +210,26 @@ impl Engine {
     fn combine(&self, now: Now, survivors: &[usize], chosen: usize) -> Option<Combined> {
         let alone = [chosen];
         let used = if self.associations[chosen].config.prefer { &alone[..] } else { survivors };
-        let estimates: Vec<Estimate> =
-            used.iter().filter_map(|&i| self.associations[i].estimator.estimate(now.mono)).collect();
+        let (mut estimates, mut bounds): (Vec<Estimate>, Vec<(f64, f64)>) = (Vec::new(), Vec::new());
+        for source in used.iter().map(|&i| &self.associations[i]) {
+            if let Some(estimate) = source.estimator.estimate(now.mono) {
+                estimates.push(estimate);
+                bounds.push((source.asymmetry().get(), source.error_bound(now.mono).get()));
+            }
+        }
         if estimates.is_empty() {
             return None;
         }
-        let by_offset = weights(&estimates, |e| (e.offset, e.offset_variance));
-        let by_rate = weights(&estimates, |e| (e.rate, e.rate_variance));
+        let offsets = estimates.iter().zip(&bounds);
+        let by_offset = weights(offsets.map(|(e, b)| (e.offset, e.offset_variance, b.0)).collect());
+        let by_rate = weights(estimates.iter().map(|e| (e.rate, e.rate_variance, 1.0)).collect());
         let mean = |weights: &[f64], value: fn(&Estimate) -> f64| -> f64 {
             estimates.iter().zip(weights).map(|(e, w)| w * value(e)).sum::<f64>()
                 / weights.iter().sum::<f64>()
         };
+        let within = estimates.iter().zip(&bounds).map(|(e, b)| (e.offset - b.1, e.offset + b.1));
         Some(Combined {
-            offset: mean(&by_offset, |e| e.offset),
+            offset: held_within(mean(&by_offset, |e| e.offset), within),
             rate: mean(&by_rate, |e| e.rate),
             offset_error: by_offset.iter().sum::<f64>().sqrt().recip(),
             rate_error: by_rate.iter().sum::<f64>().sqrt().recip(),
@@ -441,17 +451,31 @@ impl Engine {
     }
 }
 
-/// The weights of several estimates of one value, each with its variance: the reciprocals of the variances, to which
-/// as much is added as the estimates differ by more than the variances explain (the between-study
-/// variance of `DerSimonian` and Laird, 1986). Paths are longer one way than the other by amounts that no
-/// sample shows: without this the source that is surest of itself would have it all.
-fn weights(estimates: &[Estimate], value: fn(&Estimate) -> (f64, f64)) -> Vec<f64> {
-    let own: Vec<(f64, f64)> =
-        estimates.iter().map(value).map(|(value, variance)| (value, variance.max(1e-24).recip())).collect();
-    let sum: f64 = own.iter().map(|(_, w)| w).sum();
-    let mean = own.iter().map(|(v, w)| v * w).sum::<f64>() / sum;
-    let excess = own.iter().map(|(v, w)| w * (v - mean).powi(2)).sum::<f64>() - (own.len() as f64 - 1.0);
-    let room = sum - own.iter().map(|(_, w)| w * w).sum::<f64>() / sum;
+/// The weights of several estimates of one value, each with its variance and the scale of what its variance does not know of:
+/// the reciprocals of the variances, to which as much is added as the estimates differ by more than the variances
+/// explain (the between-study variance of `DerSimonian` and Laird, 1986), in the proportion of the squared scales. Paths are longer one
+/// way than the other by amounts that no sample shows: without this the source that is surest of itself would have it
+/// all. But by no more than half of the round trip: that is the scale of an offset, so a near server is believed before a far one.
+fn weights(estimates: Vec<(f64, f64, f64)>) -> Vec<f64> {
+    let least = estimates.iter().map(|e| e.2).fold(f64::INFINITY, f64::min).max(LEAST_SCALE);
+    let own: Vec<(f64, f64, f64)> = estimates
+        .into_iter()
+        .map(|(value, variance, scale)| {
+            (value, variance.max(1e-24).recip(), (scale / least).max(1.0).powi(2))
+        })
+        .collect();
+    let sum: f64 = own.iter().map(|(_, w, _)| w).sum();
+    let mean = own.iter().map(|(v, w, _)| v * w).sum::<f64>() / sum;
+    let excess = own.iter().map(|(v, w, _)| w * (v - mean).powi(2)).sum::<f64>() - (own.len() as f64 - 1.0);
+    let room = own.iter().map(|(_, w, a)| w * a).sum::<f64>()
+        - own.iter().map(|(_, w, a)| w * w * a).sum::<f64>() / sum;
     let between = if own.len() > 1 && room > 0.0 { (excess / room).max(0.0) } else { 0.0 };
-    own.iter().map(|(_, w)| (w.recip() + between).recip()).collect()
+    own.iter().map(|(_, w, a)| (w.recip() + between * a).recip()).collect()
+}
+
+/// The nearest value that all sources hold for possible, where there is one.
+fn held_within(value: f64, bounds: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (low, high) =
+        bounds.fold((f64::NEG_INFINITY, f64::INFINITY), |(low, high), b| (b.0.max(low), b.1.min(high)));
+    if low <= high { value.clamp(low, high) } else { value }
 }
