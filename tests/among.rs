@@ -277,6 +277,28 @@ fn f3_of_three_servers_one_may_be_wrong() {
     within("ms", 0.05, &worlds, |make, seed| steady(*make, seed));
 }
 
+/// The server responds except in this window: how long after its end until the clock stays within 1 ms.
+fn after_silence(from: f64, to: f64, iburst: bool, seed: u64) -> f64 {
+    let plan = Plan { drift: 50e-6, ..Plan::new(seed) }.near().last(|server, _, line| {
+        server.answers = Box::new(move |t| !(from..to).contains(&t));
+        line.iburst = iburst;
+    });
+    let mut world = plan.world();
+    world.run(to);
+    settled(&watch(&mut world, 0, to + 6_000.0), 1e-3)
+}
+
+#[test]
+fn f4_the_first_response_after_a_silence_sets_the_clock_right() {
+    let worlds = [
+        ("an hour from the start", (0.0, 3_600.0, true)),
+        ("an hour from the start, no iburst", (0.0, 3_600.0, false)),
+        ("a day in mid-run", (20_000.0, 106_400.0, true)),
+        ("a day in mid-run, no iburst", (20_000.0, 106_400.0, false)),
+    ];
+    within("s", 150.0, &worlds, |(from, to, iburst), seed| after_silence(*from, *to, *iburst, seed));
+}
+
 #[test]
 fn f5_clients_learn_at_once_that_the_clock_may_be_wrong() {
     let reported = [("reported by the kernel", true), ("seen by the samples", false)];
@@ -377,6 +399,73 @@ fn e6_a_leap_second_of_the_kernel_is_not_another_process() {
     assert_eq!(events(&world, |e| matches!(e, Event::ClockSetOutside(_))).len(), 0);
     world.set_clock(0, -1.0);
     assert_eq!(events(&world, |e| matches!(e, Event::ClockSetOutside(_))).len(), 1, "once is enough");
+}
+
+#[test]
+fn f8_no_start_logs_that_no_servers_are_reachable() {
+    let seeds: Vec<u64> = (1..=40).collect();
+    let lost = in_parallel(&seeds, |seed| {
+        let queue = 1e-4;
+        let plan = Plan { drift: 100e-6, ..Plan::new(*seed) };
+        let four =
+            (0..4).fold(plan, |plan, _| plan.server(1e-3, 1e-3, queue)).all(|line| line.iburst = false);
+        let mut world = four.world();
+        world.run(4_000.0);
+        lost_sync(&world).len()
+    });
+    assert_eq!(lost.iter().sum::<usize>(), 0, "{lost:?}");
+}
+
+#[test]
+fn e1_no_servers_reachable_is_logged_only_when_none_is() {
+    let worlds: [(&str, Make); 5] = [
+        ("minsane 3, one wrong now and then", |plan| {
+            plan.near()
+                .near()
+                .near()
+                .last(|server, _, _| {
+                    server.error = Box::new(|t| if (t / 3_000.0) as u64 % 3 == 1 { 0.05 } else { 0.0 });
+                })
+                .tos(|tos| tos.minsane = 3)
+        }),
+        ("three, without iburst", |plan| plan.near().near().near().all(|line| line.iburst = false)),
+        ("a near one falls silent beside a far one", |plan| {
+            plan.near()
+                .last(|server, _, _| server.answers = Box::new(|t| t < 20_000.0))
+                .server(25e-3, 15e-3, 1e-3)
+        }),
+        ("minpoll = maxpoll = 14", |plan| {
+            plan.near().all(|l| (l.minpoll, l.maxpoll) = (PollExponent::new(14), PollExponent::new(14)))
+        }),
+        ("minpoll = maxpoll = 17", |plan| {
+            plan.near().all(|l| (l.minpoll, l.maxpoll) = (PollExponent::new(17), PollExponent::new(17)))
+        }),
+    ];
+    within("times", 0.0, &worlds, |make, seed| {
+        let mut world = make(Plan::new(seed)).world();
+        world.run(if world.servers.len() == 1 { 600_000.0 } else { 60_000.0 });
+        lost_sync(&world).len() as f64
+    });
+}
+
+#[test]
+fn e1_no_servers_reachable_is_logged_once() {
+    let mut world = Plan::new(1).near().last(|s, _, _| s.answers = Box::new(|t| t < 10_000.0)).world();
+    world.run(30_000.0);
+    assert_eq!(lost_sync(&world).len(), 1);
+}
+
+#[test]
+fn e4_where_every_twentieth_request_passes_it_synchronizes() {
+    within("s", 22_000.0, &[("iburst", true), ("no iburst", false)], |iburst, seed| {
+        let plan = Plan::new(seed).near().last(|_, link, line| {
+            link.one_of = Some(20);
+            line.iburst = *iburst;
+        });
+        let mut world = plan.world();
+        let errors = watch(&mut world, 0, 60_000.0);
+        synchronized(&world).max(settled(&errors, 5e-3))
+    });
 }
 
 #[test]

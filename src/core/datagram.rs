@@ -1,5 +1,6 @@
 //! Datagrams that are no client's request: answers of our servers, control requests, the rest.
 
+use super::association::Association;
 use super::auth::Authenticity;
 use super::contract::{Now, Rx};
 use super::discipline::Sample;
@@ -83,6 +84,9 @@ impl Engine {
                 self.update_clock(now);
             }
             Answer::Measured(sample, exchange) => {
+                let heard = |a: &Association| a.may_count() && a.reach != 0;
+                let others_heard = self.associations.iter().any(heard);
+                let association = &mut self.associations[index];
                 let free = self.discipline.free_running(&sample, exchange.elapsed());
                 let first = association.reach == 0;
                 association.reach |= 1;
@@ -92,12 +96,16 @@ impl Engine {
                 association.take_sample(&sample, &free, self.system.floor());
                 let doubt = association.estimator.alarmed();
                 if first {
+                    association.resume(now.mono);
                     association.tally.reached = Some(now.mono);
                     let peer = association.note_event(4);
                     self.event(Event::Reachable(peer));
                 }
                 if doubt {
                     self.hasten(index, !doubted);
+                }
+                if first && !others_heard {
+                    self.discipline.resumed(now.mono);
                 }
                 self.record_raw(now, index, &exchange);
                 self.record_peer(now, index);

@@ -16,6 +16,11 @@ const BURST_SPACING: Seconds = Seconds::new(2.0);
 /// What is waited before the last packet of a burst, the last but one and so on, once the server answers, seconds: with
 /// the three before, a burst at start fills 64 s.
 const SPREAD_OUT: [f64; 4] = [30.0, 16.0, 8.0, 4.0];
+/// So many packets follow the first response after a silence: with it they make a start burst.
+const RESUME_BURST: u8 = START_BURST - 1;
+/// A silent server is polled at twice minpoll, so that its return is noticed within minutes. After so many polls without a
+/// response, more than a day, the interval grows up to maxpoll.
+const LONG_UNREACH: u32 = 1000;
 /// A server that has no time to give, perhaps because it is starting as we are, is polled again after this, so often.
 const EARLY_POLL: Seconds = Seconds::new(16.0);
 const EARLY_POLLS: u8 = 16;
@@ -63,8 +68,7 @@ impl Association {
             polled.lost = self.begin_poll();
             self.adapt_poll(if self.estimator.alarmed() { PollExponent::MIN } else { wanted });
             if self.reach == 0 && self.unreach > UNREACH_BACKOFF {
-                // Nobody there: ask ever less often, down to maxpoll.
-                let slower = (self.unreach - UNREACH_BACKOFF).min(17) as u8;
+                let slower = (1 + self.unreach.saturating_sub(LONG_UNREACH)).min(17) as u8;
                 self.adapt_poll(PollExponent::new(self.config.minpoll.get().saturating_add(slower)));
             }
         }
@@ -136,6 +140,14 @@ impl Association {
             self.adapt_poll(PollExponent::MIN);
             self.burst = START_BURST;
             self.next_poll = now;
+        }
+    }
+
+    /// The first response after a silence came: polls again soon.
+    pub fn resume(&mut self, now: MonoTime) {
+        if self.burst == 0 && self.rate_floor.is_none() {
+            self.burst = RESUME_BURST;
+            self.next_poll = self.next_poll.min(now + BURST_SPACING);
         }
     }
 

@@ -398,6 +398,9 @@ impl Engine {
                 .system
                 .peer
                 .is_some_and(|id| self.associations.iter().any(|a| a.id == id && a.is_local_clock())) => {}
+            // A server is reachable, but its samples are too old, too uncertain or in contradiction to others': until that changes
+            // the clock runs on, and the root dispersion grows.
+            _ if self.associations.iter().any(|a| a.may_count() && a.reach != 0) => {}
             _ => {
                 if self.system.peer.take().is_some() {
                     self.system.source = 0;

@@ -337,6 +337,13 @@ impl Discipline {
         self.set_outside.map(|(at, _)| at)
     }
 
+    /// A source is heard again after a silence of all: polls are close together for a while, as at the start.
+    pub fn resumed(&mut self, now: MonoTime) {
+        if self.started.is_some() {
+            self.started = Some(now);
+        }
+    }
+
     fn settle_on(&mut self, now: Now, combined: Combined, residual: f64) {
         self.set_outside = None;
         // The offset is believable now: the next one past the panic limit is not.
