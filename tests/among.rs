@@ -492,3 +492,13 @@ fn e5_the_tightest_intervals_decide() {
     ];
     within("ms", 0.05, &worlds, |make, seed| steady(*make, seed));
 }
+
+#[test]
+fn e7_five_seconds_each_way_are_waited_for() {
+    within("s", 260.0, &[("iburst", true), ("no iburst", false)], |iburst, seed| {
+        let plan = Plan::new(seed).server(5.0, 5.0, 1e-3).all(|line| line.iburst = *iburst);
+        let mut world = plan.tos(|tos| tos.maxdist = Seconds::new(16.0)).world();
+        let errors = watch(&mut world, 0, 8_000.0);
+        synchronized(&world).max(settled(&errors, 5e-3))
+    });
+}

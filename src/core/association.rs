@@ -187,6 +187,8 @@ pub struct Association {
     pub last_transmit: NtpTimestamp,
     /// The open request.
     pub pending: Option<Pending>,
+    /// Earlier ones whose response may still come, oldest first: a round trip may take longer than a burst's spacing.
+    pub earlier: Vec<Pending>,
     /// Polls that came early because the server had no time to give yet.
     pub early_polls: u8,
     /// A DENY or RSTR kiss was obeyed.
@@ -246,6 +248,7 @@ impl Association {
             received: NtpTimestamp::ZERO,
             last_transmit: NtpTimestamp::ZERO,
             pending: None,
+            earlier: Vec::new(),
             early_polls: 0,
             denied: false,
             header: Header::UNHEARD,

@@ -24,6 +24,8 @@ const LONG_UNREACH: u32 = 1000;
 /// A server that has no time to give, perhaps because it is starting as we are, is polled again after this, so often.
 const EARLY_POLL: Seconds = Seconds::new(16.0);
 const EARLY_POLLS: u8 = 16;
+/// Requests that may be open beside the last one.
+const EARLIER: usize = BURST as usize - 1;
 /// The shortest poll interval with which bursts are spread out: 64 s.
 const SPREAD_FROM: PollExponent = PollExponent::new(6);
 
@@ -200,7 +202,10 @@ impl Association {
     pub fn request(&mut self, now: Now, cookie: u64, token: u64, epoch: u32) -> Option<Tx> {
         let to = self.endpoint()?;
         let cookie = NtpTimestamp::from_bits(cookie.max(1));
-        self.pending = Some(Pending { cookie, sent: now.wall, token, epoch });
+        if let Some(earlier) = self.pending.replace(Pending { cookie, sent: now.wall, token, epoch }) {
+            self.earlier.push(earlier);
+            self.earlier.drain(..self.earlier.len().saturating_sub(EARLIER));
+        }
         let header = Header {
             leap: Leap::None,
             version: Version::new(self.version).unwrap_or(Version::V4),

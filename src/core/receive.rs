@@ -1,6 +1,6 @@
 //! An answer from a server: the packet tests of RFC 5905 section 9, and the sample it yields.
 
-use super::association::{Association, Header as Heard};
+use super::association::{Association, Header as Heard, Pending};
 use super::contract::{Now, Rx};
 use super::discipline::Sample;
 use super::event::Kiss;
@@ -69,7 +69,7 @@ impl Association {
             self.flash |= flash::AUTH;
             return Err(Reject::Auth);
         }
-        let Some(pending) = self.pending.take() else {
+        let Some(pending) = self.take_pending(header.origin) else {
             return Err(Reject::Bogus);
         };
         self.flash &= !(flash::AUTH | flash::BOGUS | flash::DUPLICATE | flash::INVALID | flash::DENIED);
@@ -103,11 +103,26 @@ impl Association {
             self.flash |= flash::DUPLICATE;
             return Err(Reject::Duplicate);
         }
-        if header.origin.is_zero() || self.pending.is_none_or(|p| p.cookie != header.origin) {
+        if header.origin.is_zero() || self.open_requests().all(|p| p.cookie != header.origin) {
             self.flash |= flash::BOGUS;
             return Err(Reject::Bogus);
         }
         Ok(())
+    }
+
+    /// The requests whose response may still come.
+    fn open_requests(&self) -> impl Iterator<Item = &Pending> {
+        self.earlier.iter().chain(&self.pending)
+    }
+
+    /// Closes the request with this cookie and those before it, whose responses would be older.
+    fn take_pending(&mut self, cookie: NtpTimestamp) -> Option<Pending> {
+        if self.pending.is_some_and(|p| p.cookie == cookie) {
+            self.earlier.clear();
+            return self.pending.take();
+        }
+        let at = self.earlier.iter().position(|p| p.cookie == cookie)?;
+        self.earlier.drain(..=at).next_back()
     }
 
     /// Stratum 0: a kiss code that we know is obeyed, another one is an unsynchronised server.
