@@ -502,3 +502,27 @@ fn e7_five_seconds_each_way_are_waited_for() {
         synchronized(&world).max(settled(&errors, 5e-3))
     });
 }
+
+/// When the frequency is known within 1e-7 for good, seconds.
+fn frequency_found(file: Option<f64>, seed: u64) -> f64 {
+    let file = file.map(|ppm| Drift::new(Ppm::new(ppm)));
+    let mut world = Plan { file, drift: -10e-6, ..Plan::new(seed) }.near().world();
+    let mut last = 0.0;
+    while world.time < 2_000.0 {
+        world.run(world.time.floor() + 1.0);
+        if world.hosts[0].clock.rate_error().abs() > 1e-7 {
+            last = world.time;
+        }
+    }
+    last
+}
+
+#[test]
+fn e10_a_drift_file_that_is_all_wrong_is_no_worse_than_none() {
+    let none = SEEDS.map(|seed| frequency_found(None, seed));
+    println!("without a file: {none:?}");
+    let files = [("500 ppm", 500.0), ("-490 ppm", -490.0), ("100 ppm", 100.0)];
+    within("s", 1.25, &files, |file, seed| {
+        frequency_found(Some(*file), seed) / none[seed as usize - 1].max(60.0)
+    });
+}

@@ -118,9 +118,9 @@ impl Bank {
         Self { models: (0..MODELS).map(model).collect() }
     }
 
-    /// Each filter gets a twin that knows the rate only within `sigma`, s/s.
+    /// Each filter gets a twin that knows the rate only within `sigma`, s/s, of none: as without what was known.
     pub(super) fn doubt(&mut self, sigma: f64) {
-        self.add_twins(WRONG_SELDOM, |belief| State { ff: sigma * sigma, ..belief });
+        self.add_twins(WRONG_SELDOM, |belief| State { f: 0.0, ff: sigma * sigma, ..belief });
     }
 
     /// Each filter gets a twin that begins with another belief and is less likely by `seldom` (logarithm).
