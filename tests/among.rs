@@ -503,6 +503,17 @@ fn e7_five_seconds_each_way_are_waited_for() {
     });
 }
 
+#[test]
+fn e9_a_clock_beyond_the_kernels_range_is_logged_once_a_day() {
+    for (drift, times) in [(-5_000e-6, 1), (5_000e-6, 1), (520e-6, 1), (450e-6, 0), (100e-6, 0)] {
+        let mut world = Plan { drift, ..Plan::new(1) }.near().world();
+        world.run(20_000.0);
+        let logged = events(&world, |e| matches!(e, Event::FrequencyExceeds(_)));
+        println!("{drift}: {logged:?} {}", world.hosts[0].clock.offset);
+        assert_eq!(logged.len(), times, "{drift}: {logged:?}");
+    }
+}
+
 /// When the frequency is known within 1e-7 for good, seconds.
 fn frequency_found(file: Option<f64>, seed: u64) -> f64 {
     let file = file.map(|ppm| Drift::new(Ppm::new(ppm)));

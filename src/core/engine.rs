@@ -72,6 +72,8 @@ pub struct Engine {
     pub(super) next_token: u64,
     /// The leap second that is armed in the kernel.
     pub(super) kernel_leap: Leap,
+    /// When it was last logged that the clock is beyond the kernel's range of frequency.
+    pub(super) too_fast_logged: Option<MonoTime>,
     next_slew: Option<MonoTime>,
     turns: super::discipline::Turns,
     next_drift: MonoTime,
@@ -122,6 +124,7 @@ impl Engine {
             eras_off: 0,
             next_token: 0,
             kernel_leap: Leap::None,
+            too_fast_logged: None,
             next_slew: None,
             turns: super::discipline::Turns::default(),
             next_drift: now.mono + DRIFT_INTERVAL,

@@ -73,6 +73,8 @@ pub enum Event {
     TimeReset(Seconds),
     /// Another process set the clock, by so much, or the machine was suspended.
     ClockSetOutside(Seconds),
+    /// The clock needs a frequency correction that the kernel does not grant (ntpd's wording).
+    FrequencyExceeds(Ppm),
     /// With `-x` or a small offset under `-q`: the log's `time slew`.
     TimeSlew(Seconds),
     /// Offset beyond the panic threshold; system event 7 (panic_stop).
@@ -183,6 +185,7 @@ impl Event {
                 Level::Error
             }
             Self::ClockSetOutside(_)
+            | Self::FrequencyExceeds(_)
             | Self::NameFailed { .. }
             | Self::NotSupported(_)
             | Self::BadAuth(_)
@@ -227,6 +230,7 @@ impl Event {
             | Self::BadAuth(_)
             | Self::LeapFileOld(_)
             | Self::ClockSetOutside(_)
+            | Self::FrequencyExceeds(_)
             | Self::NameResolved { .. }
             | Self::NameFailed { .. }
             | Self::DuplicateAddress { .. }
@@ -343,6 +347,9 @@ impl Event {
             }
             Self::TimeReset(offset) => format!("time reset {offset}"),
             Self::TimeSlew(offset) => format!("time slew {offset}"),
+            Self::FrequencyExceeds(ppm) => {
+                format!("frequency error {:.0} PPM exceeds tolerance {:.0} PPM", ppm.get(), Ppm::MAX.get())
+            }
             Self::ClockSetOutside(by) => format!(
                 "clock was set {by} by another process (date, hwclock, ntpdate or another time daemon) or while the \
                  machine was suspended: polling all servers"

@@ -420,6 +420,16 @@ impl Engine {
         }
         self.begin_slewing(now);
         self.tell_kernel(now);
+        self.watch_range(now);
+    }
+
+    /// Logs once a day that the clock runs at a rate that the kernel cannot correct.
+    fn watch_range(&mut self, now: Now) {
+        let logged = self.too_fast_logged.is_some_and(|at| now.mono.since(at) < DAY);
+        if let Some(frequency) = self.discipline.beyond_range().filter(|_| !logged) {
+            self.too_fast_logged = Some(now.mono);
+            self.event(Event::FrequencyExceeds(frequency));
+        }
     }
 
     pub(super) fn tell_kernel(&mut self, now: Now) {

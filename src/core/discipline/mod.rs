@@ -364,6 +364,14 @@ impl Discipline {
         self.target = Some(combined);
     }
 
+    /// The frequency correction that the clock needs, where it is more than the kernel grants beyond doubt.
+    #[must_use]
+    pub fn beyond_range(&self) -> Option<Ppm> {
+        let target = self.target.filter(|_| self.steers)?;
+        let excess = target.rate.abs() - Ppm::MAX.rate();
+        (excess > SURE * target.rate_error).then(|| Ppm::from_rate(target.rate))
+    }
+
     /// The frequency to tell the kernel after an update; `None` if it stays.
     pub fn new_frequency(&mut self, now: Now) -> Option<Ppm> {
         let target = self.target.filter(|_| self.steers)?;
