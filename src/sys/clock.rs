@@ -7,7 +7,7 @@
 use crate::units::{KernelClock, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Pps, Seconds};
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long, timex};
-use nix::time::{ClockId, clock_gettime, clock_settime};
+use nix::time::{ClockId, clock_getres, clock_gettime, clock_settime};
 use std::io;
 
 /// The kernel's scaled ppm: 2^16 units for one part per million.
@@ -25,6 +25,11 @@ const SETTABLE: c_int = libc::STA_INS | libc::STA_DEL | libc::STA_UNSYNC;
 const NANOS_IN_MICRO: c_long = 1000;
 /// The largest phase that the kernel's loop takes (µs; MAXPHASE).
 const MAX_PHASE_MICROS: i32 = 500_000;
+/// A precision that is no better (4 ms, a tick of 250 Hz) is measured again, so often.
+const COARSE: i8 = -8;
+const PRECISION_TRIES: u32 = 3;
+/// What the kernel reports is a promise only: it is not believed to be finer than this (1 µs).
+const FINE: i8 = -20;
 /// Readings of the clock from which the precision is taken.
 const PRECISION_READINGS: u32 = 200;
 
@@ -67,8 +72,21 @@ pub fn unix() -> (i64, u32) {
 
 /// How finely the wall clock can be read, log2 seconds: the smallest step between successive
 /// readings that differ, rounded down in magnitude as ntpd does (−24 stands for 60 ns).
+///
+/// The error of each reading is taken from it, so it must not be coarser than the clock is: a result that is, of a machine that was
+/// stopped meanwhile or whose clock stands still while nothing happens, is measured again, and held to the kernel's word.
 #[must_use]
 pub fn precision() -> i8 {
+    let measured = (0..PRECISION_TRIES).map(|_| measured_precision()).find(|p| *p < COARSE);
+    let reported =
+        || clock_getres(ClockId::CLOCK_REALTIME).ok().filter(|r| r.tv_sec() == 0 && r.tv_nsec() > 0);
+    measured.unwrap_or_else(|| {
+        let reported = reported().map_or(COARSE, |r| (r.tv_nsec() as f64 * 1e-9).log2().ceil() as i8);
+        reported.clamp(FINE, COARSE)
+    })
+}
+
+fn measured_precision() -> i8 {
     let mut smallest = Seconds::new(0.01);
     let mut before = wall();
     for _ in 0..PRECISION_READINGS {
