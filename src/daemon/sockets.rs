@@ -334,13 +334,13 @@ impl Sockets {
             match (self.wildcard(v4).is_some(), self.wanted.opens_wildcard(v4)) {
                 (true, false) => {
                     changed |= self.close_where(registry, |open| open.ip == ip);
-                    let others = self.open.iter().filter(|open| of_family(open));
-                    others.map(|open| open.socket.share(false)).collect::<io::Result<()>>()?;
+                    let mut others = self.open.iter().filter(|open| of_family(open));
+                    others.try_for_each(|open| open.socket.share(false))?;
                 }
                 // At the start they are opened already, or cannot be.
                 (false, true) if registry.is_some() => {
-                    let others = self.open.iter().filter(|open| of_family(open));
-                    others.map(|open| open.socket.share(true)).collect::<io::Result<()>>()?;
+                    let mut others = self.open.iter().filter(|open| of_family(open));
+                    others.try_for_each(|open| open.socket.share(true))?;
                     match UdpSocket::bind(SocketAddr::new(ip, PORT), true) {
                         Ok(socket) => {
                             self.add(socket, SocketAddr::new(ip, PORT), "wildcard");
