@@ -55,6 +55,9 @@ check "A7 an interface that comes later is found" within 80 reached "fe80::9%$(i
 link_client() { on s3 "$peers/ntpdig" -j -t 3 "fe80::1%eth0" 2>&1 | tee /dev/stderr | grep -qE '"stratum": ?2'; }
 check "A7 a client on the link is served at the link-local address" within 20 link_client
 check "E2 chronyd's SHA-256 in version 3 is synchronized to" within 20 reached 210.72.145.44
+date_v3() { on host "$rsntpd" --tool ntpdate -q -u -p 4 -o 3 -a "$1" -k "$work/etc-ntp/keys" 210.72.145.44 2>&1 | tee /dev/stderr | grep -q 'offset.*sec$'; }
+check "E2 rsntpdate takes the time from chronyd with SHA-256 in version 3" date_v3 3
+check "E2 and with SHA-512" date_v3 4
 one() { peers_table | tee /dev/stderr | grep -c '210\.72' | grep -qx 1; }
 check "A6 two names of one address are one association" one
 check "A6 and that is logged" log 'duplicate server (two|s1)\.example ignored'

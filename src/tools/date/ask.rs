@@ -70,6 +70,8 @@ pub struct Server {
     pub kiss: Option<Kiss>,
     /// Whether its responses carried a valid MAC, where one was asked for.
     pub trusted: bool,
+    /// Whether requests carry a digest longer than 20 octets as it is.
+    whole_mac: bool,
     pending: Option<Pending>,
     next: Instant,
 }
@@ -92,6 +94,7 @@ impl Server {
             header: None,
             kiss: None,
             trusted: true,
+            whole_mac: false,
             pending: None,
             next: Instant::now(),
         }
@@ -184,7 +187,9 @@ fn send(server: &mut Server, socket: Option<&UdpSocket>, how: &mut Asking) -> io
     };
     let mut packet = header.to_bytes().to_vec();
     if let Some((keys, id)) = &mut how.key {
-        keys.sign(*id, &mut packet);
+        // As the daemon does: before version 4 some servers want a long digest whole, and others cut.
+        server.whole_mac ^= how.version.get() < 4 && server.sent > 0 && server.samples.is_empty();
+        keys.sign_as(*id, server.whole_mac, &mut packet);
     }
     (how.trace)("transmit", server.address);
     let (sent, now) = (clock::wall(), Instant::now());
