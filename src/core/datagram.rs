@@ -6,7 +6,7 @@ use super::contract::{Now, Rx};
 use super::discipline::Sample;
 use super::engine::Engine;
 use super::event::{Event, Kiss};
-use super::receive::Answer;
+use super::receive::{Answer, Exchange};
 use super::reject::{Reject, flash};
 use super::server::heard;
 use crate::config::model::AccessFlags;
@@ -79,42 +79,46 @@ impl Engine {
             Answer::Kissed(kiss) => {
                 let peer = association.note_event(if kiss == Kiss::Rate { 7 } else { 8 });
                 if kiss != Kiss::Rate || association.rate_news {
-                    self.event(Event::KissObeyed(peer, kiss));
+                    let poll = association.poll;
+                    self.event(Event::KissObeyed(peer, kiss, poll));
                 }
                 self.update_clock(now);
             }
-            Answer::Measured(sample, exchange) => {
-                let heard = |a: &Association| a.may_count() && a.reach != 0;
-                let others_heard = self.associations.iter().any(heard);
-                let association = &mut self.associations[index];
-                let free = self.discipline.free_running(&sample, exchange.elapsed());
-                let first = association.reach == 0;
-                association.reach |= 1;
-                association.unreach = 0;
-                association.early_polls = 0;
-                let doubted = association.estimator.alarmed();
-                association.take_sample(&sample, &free, self.system.floor());
-                let doubt = association.estimator.alarmed();
-                if first {
-                    association.resume(now.mono);
-                    association.tally.reached = Some(now.mono);
-                    let peer = association.note_event(4);
-                    self.event(Event::Reachable(peer));
-                }
-                if doubt {
-                    self.hasten(index, !doubted);
-                }
-                if first && !others_heard {
-                    self.discipline.resumed(now.mono);
-                }
-                self.record_raw(now, index, &exchange);
-                self.record_peer(now, index);
-                self.update_clock(now);
-                if doubt {
-                    self.cover_doubt(now, &sample);
-                }
-            }
+            Answer::Measured(sample, exchange) => self.measured(now, index, &sample, &exchange),
         }
         Ok(())
+    }
+
+    /// A response yielded a sample: the source takes it, and the clock is updated.
+    fn measured(&mut self, now: Now, index: usize, sample: &Sample, exchange: &Exchange) {
+        let heard = |a: &Association| a.may_count() && a.reach != 0;
+        let others_heard = self.associations.iter().any(heard);
+        let association = &mut self.associations[index];
+        let free = self.discipline.free_running(sample, exchange.elapsed());
+        let first = association.reach == 0;
+        association.reach |= 1;
+        association.unreach = 0;
+        association.early_polls = 0;
+        let doubted = association.estimator.alarmed();
+        association.take_sample(sample, &free, self.system.floor());
+        let doubt = association.estimator.alarmed();
+        if first {
+            association.resume(now.mono);
+            association.tally.reached = Some(now.mono);
+            let peer = association.note_event(4);
+            self.event(Event::Reachable(peer));
+        }
+        if doubt {
+            self.hasten(index, !doubted);
+        }
+        if first && !others_heard {
+            self.discipline.resumed(now.mono);
+        }
+        self.record_raw(now, index, exchange);
+        self.record_peer(now, index);
+        self.update_clock(now);
+        if doubt {
+            self.cover_doubt(now, sample);
+        }
     }
 }

@@ -110,8 +110,8 @@ pub enum Event {
     PeerRestart(Peer),
     /// No answer to polls; peer event 6 (no_reply).
     NoReply(Peer),
-    /// A kiss code was obeyed; peer events 7 (rate_exceeded) and 8 (access_denied).
-    KissObeyed(Peer, Kiss),
+    /// A kiss code was obeyed, and the poll exponent then; peer events 7 (rate_exceeded) and 8 (access_denied).
+    KissObeyed(Peer, Kiss, PollExponent),
     /// A peer became the system peer; peer event 10 (sys_peer).
     BecameSystemPeer(Peer),
     /// The authentication state of a peer is bad; peer event 12 (bad_auth).
@@ -273,8 +273,8 @@ impl Event {
             Self::Reachable(_) => 4,
             Self::PeerRestart(_) => 5,
             Self::NoReply(_) => 6,
-            Self::KissObeyed(_, Kiss::Rate) => 7,
-            Self::KissObeyed(_, Kiss::Deny | Kiss::Restricted) => 8,
+            Self::KissObeyed(_, Kiss::Rate, _) => 7,
+            Self::KissObeyed(_, Kiss::Deny | Kiss::Restricted, _) => 8,
             Self::BecameSystemPeer(_) => 10,
             Self::BadAuth(_) => 12,
             Self::Popcorn(..) => 13,
@@ -315,8 +315,10 @@ impl Event {
             Self::Reachable(peer) => (peer, "reachable", String::new()),
             Self::PeerRestart(peer) => (peer, "restart", String::new()),
             Self::NoReply(peer) => (peer, "no_reply", String::new()),
-            Self::KissObeyed(peer, Kiss::Rate) => (peer, "rate_exceeded", String::new()),
-            Self::KissObeyed(peer, Kiss::Deny | Kiss::Restricted) => (peer, "access_denied", String::new()),
+            Self::KissObeyed(peer, Kiss::Rate, _) => (peer, "rate_exceeded", String::new()),
+            Self::KissObeyed(peer, Kiss::Deny | Kiss::Restricted, _) => {
+                (peer, "access_denied", String::new())
+            }
             Self::BecameSystemPeer(peer) => (peer, "sys_peer", String::new()),
             Self::BadAuth(peer) => (peer, "bad_auth", String::new()),
             Self::Popcorn(peer, offset) => (peer, "popcorn", format!(" {offset}")),
@@ -364,21 +366,14 @@ impl Event {
             Self::LeapDisarmed => "leap second disarmed: no longer announced by the servers".to_owned(),
             Self::LeapOccurred(leap) => format!("leap second: {}", leap_word(*leap)),
             Self::LeapFile { .. } | Self::LeapFileOld(_) => self.leap_file_text(),
-            Self::NameResolved { name, address } => format!("resolved {name} to {address}"),
-            Self::DuplicateAddress { name, address } if *name == address.to_string() => {
-                format!("duplicate server {address} ignored")
-            }
-            Self::DuplicateAddress { name, address } => {
-                format!("duplicate server {name} ignored: its address {address} is already in use")
-            }
-            Self::InvalidAddress(address) => format!("attempt to configure invalid address {address}"),
-            Self::NameFailed { name, reason, retry } => {
-                format!("cannot resolve {name}: {reason}; next attempt in {:.0} s", retry.get())
-            }
+            Self::NameResolved { .. }
+            | Self::DuplicateAddress { .. }
+            | Self::InvalidAddress(_)
+            | Self::NameFailed { .. } => self.name_text(),
             Self::CannotSteer => {
                 "cannot adjust the system clock (CAP_SYS_TIME missing): serving time without \
                                   disciplining it, as with \"disable ntp\""
-                    .to_owned()
+                    .into()
             }
             Self::ClockFailed { what, why } => format!("{what} failed: {}", failure_words(*why)),
             Self::Reloaded { added, removed } => {
@@ -406,6 +401,23 @@ impl Event {
         }
     }
 
+    fn name_text(&self) -> String {
+        match self {
+            Self::NameResolved { name, address } => format!("resolved {name} to {address}"),
+            Self::DuplicateAddress { name, address } if *name == address.to_string() => {
+                format!("duplicate server {address} ignored")
+            }
+            Self::DuplicateAddress { name, address } => {
+                format!("duplicate server {name} ignored: its address {address} is already in use")
+            }
+            Self::InvalidAddress(address) => format!("attempt to configure invalid address {address}"),
+            Self::NameFailed { name, reason, retry } => {
+                format!("cannot resolve {name}: {reason}; next attempt in {:.0} s", retry.get())
+            }
+            _ => String::new(),
+        }
+    }
+
     fn leap_file_text(&self) -> String {
         match self {
             Self::LeapFile { tai, last, expires } => {
@@ -428,9 +440,14 @@ impl Event {
     /// As in protostats, with a word on what is not plain.
     fn peer_text(&self) -> String {
         let remark = match self {
-            Self::KissObeyed(_, Kiss::Rate) => ": rate exceeded (RATE): poll interval increased",
-            Self::KissObeyed(_, Kiss::Deny) => ": access denied (DENY): the server is no longer polled",
-            Self::KissObeyed(_, Kiss::Restricted) => {
+            Self::KissObeyed(_, Kiss::Rate, poll) => {
+                let seconds = poll.interval().get();
+                return self.report(0).map_or_else(String::new, |line| {
+                    format!("{line}: rate exceeded (RATE): poll interval increased to {seconds:.0} s")
+                });
+            }
+            Self::KissObeyed(_, Kiss::Deny, _) => ": access denied (DENY): the server is no longer polled",
+            Self::KissObeyed(_, Kiss::Restricted, _) => {
                 ": access restricted (RSTR): the server is no longer polled"
             }
             Self::BadAuth(_) => ": MAC missing or invalid",

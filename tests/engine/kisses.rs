@@ -49,7 +49,7 @@ fn e3_f6_a_client_backs_off_below_the_servers_limit_and_stays_there() {
         assert!(times.len() <= 400, "{} requests", times.len());
         let late: Vec<f64> = times.iter().copied().filter(|t| *t > 1_000.0).collect();
         assert!(late.windows(2).all(|pair| pair[1] - pair[0] > 63.99), "{late:?}");
-        assert!(here.happened(|e| matches!(e, Event::KissObeyed(_, Kiss::Rate))) <= 2);
+        assert!(here.happened(|e| matches!(e, Event::KissObeyed(_, Kiss::Rate, _))) <= 2);
         assert_ne!(here.variable(Some(0), "reach"), "0x0");
         assert_eq!(here.variable(None, "stratum"), "12", "of the local clock at stratum 10");
     }
@@ -82,7 +82,7 @@ fn e3_f6_nothing_but_kisses_slows_a_client_down_to_1024_s_with_a_line_a_change()
         let mut bench = Bench::new(setup(vec![polled(3, 3)]));
         let times = kissed(&mut bench, 40_000.0, |b, r| rate(b, r, poll));
         assert!((15..60).contains(&times.len()), "{poll}: {}", times.len());
-        let lines = bench.happened(|e| matches!(e, Event::KissObeyed(_, Kiss::Rate)));
+        let lines = bench.happened(|e| matches!(e, Event::KissObeyed(_, Kiss::Rate, _)));
         assert!(lines <= 8, "{poll}: {lines} lines");
     }
     // `maxpoll` of the line may be longer than that.
@@ -113,7 +113,10 @@ fn f6_kisses_in_any_order_are_each_obeyed() {
         });
         // DENY or RSTR comes at the latest as the third; nothing is sent after it.
         assert!(times.len() <= 4, "{first}: {times:?}");
-        assert_eq!(bench.happened(|e| matches!(e, Event::KissObeyed(_, Kiss::Deny | Kiss::Restricted))), 1);
+        assert_eq!(
+            bench.happened(|e| matches!(e, Event::KissObeyed(_, Kiss::Deny | Kiss::Restricted, _))),
+            1
+        );
         assert_eq!(bench.variable(Some(0), "reach"), "0x0");
     }
 }
