@@ -145,26 +145,7 @@ fn read(options: &Options, memory: Option<Memory>) -> Loaded {
     let Memory { mut sources, keys: old_keys, leap_table: old_leap_table, .. } = memory.unwrap_or_default();
     let mut notices = Vec::new();
     let base = merge::base(options);
-    let main = sources.read_by(if first { files::read_or_pipe } else { files::read }, &options.configfile);
-    let unreadable = main.as_ref().err().map(|why| format!("{}: {why}", options.configfile.display()));
-    let mut parsed = match main {
-        Ok(text) => {
-            let mut include =
-                |path: &Path| sources.read(&options.directory.join(path)).map_err(|why| why.to_string());
-            config::parse_onto(base, &options.configfile, &text, &mut include)
-        }
-        Err(why) => {
-            notices.push(could_not_open(&options.configfile, &why, first));
-            config::Parsed {
-                config: base,
-                diagnostics: Vec::new(),
-                lints: Vec::new(),
-                outlook: config::Outlook::default(),
-                marks: Vec::new(),
-            }
-        }
-    };
-    anchor::anchor_config(&mut parsed.config, &options.directory);
+    let (parsed, unreadable) = parse(options, base, first, &mut sources, &mut notices);
     let lost = sources.take_lost();
     let mut lints = parsed.lints.clone();
     lints.extend(doubts::look(&parsed, options.user.as_deref(), &mut notices));
@@ -254,6 +235,37 @@ fn read_leapfile(
         unread.extend(texts(&notices[before..]));
     }
     table.or(old)
+}
+
+/// The parsed configuration file with absolute paths, or the command line's settings alone and why the file cannot be read.
+fn parse(
+    options: &Options,
+    base: Config,
+    first: bool,
+    sources: &mut Sources,
+    notices: &mut Vec<Notice>,
+) -> (config::Parsed, Option<String>) {
+    let main = sources.read_by(if first { files::read_or_pipe } else { files::read }, &options.configfile);
+    let unreadable = main.as_ref().err().map(|why| format!("{}: {why}", options.configfile.display()));
+    let mut parsed = match main {
+        Ok(text) => {
+            let mut include =
+                |path: &Path| sources.read(&options.directory.join(path)).map_err(|why| why.to_string());
+            config::parse_onto(base, &options.configfile, &text, &mut include)
+        }
+        Err(why) => {
+            notices.push(could_not_open(&options.configfile, &why, first));
+            config::Parsed {
+                config: base,
+                diagnostics: Vec::new(),
+                lints: Vec::new(),
+                outlook: config::Outlook::default(),
+                marks: Vec::new(),
+            }
+        }
+    };
+    anchor::anchor_config(&mut parsed.config, &options.directory);
+    (parsed, unreadable)
 }
 
 fn read_keys(
