@@ -277,6 +277,9 @@ pub(super) fn driftfile(line: &mut Line<'_>, config: &mut Config) {
                 line.unexpected(&token, "a file name", &[], effect);
             }
             config.driftfile = None;
+            // What is left is as nonvolatile sets it, which has a range.
+            let held = |threshold: Ppm| threshold.get().clamp(0.0, 1e6);
+            config.drift_threshold = config.drift_threshold.map(held).map(Ppm::new);
             let message = "driftfile without a file".to_owned();
             line.say(Severity::Note, line.end(), message, Advice::default(), "the frequency is not saved");
             return;

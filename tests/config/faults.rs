@@ -280,3 +280,15 @@ fn a7_a_link_local_server_with_its_interface_is_a_name_that_the_resolver_knows()
     assert!(said("server fe80::1")[0].contains("the interface behind it, as in fe80::1%eth0"));
     assert!(said("server 2001:db8::1%eth0")[0].contains("the zone of"));
 }
+
+#[test]
+fn values_beyond_their_range_are_printed_as_they_are_read() {
+    for (text, expected) in [
+        ("driftfile /drift 1e300\ndriftfile\n", "nonvolatile 1\n"),
+        ("mru maxmem 99999999999\n", "mru maxdepth 20480000\n"),
+    ] {
+        let printed = print(&read(text).config);
+        assert_eq!(String::from_utf8_lossy(&printed), expected);
+        assert_eq!(print(&read(expected).config), printed);
+    }
+}

@@ -23,7 +23,7 @@ pub(super) const DISCARD: &[Row] = &[
 
 pub(super) const MRU: &[Row] = &[
     row("maxdepth", Takes::Integer, "most clients in the list; the later of it and maxmem counts")
-        .held(1.0, 1e7)
+        .held(1.0, 20_480_000.0)
         .default("40000")
         .since(Since::V428),
     row("maxmem", Takes::Integer, "the same as maxdepth, by memory")
