@@ -66,7 +66,7 @@ check "tai is shown" rv tai 'tai=37'
 check "leapsec is shown" rv leapsec "leapsec=$(date -u -d "@$month_end" +%Y%m%d%H%M)"
 leap_file 38 | sed 's|^#@ .|#@ 3|' > "$work/varlib/leap"; kill -HUP "$(cat "$work/run/rsntpd.pid")"
 log() { grep -qE "$1" "$work/varlib/late.log" || { cat "$work/varlib/late.log"; false; }; }
-check "a file whose check does not fit is told and not used" within 10 log 'does not fit.*not used'
+check "a file whose hash does not match is reported and not used" within 10 log 'hash .*does not match.*not used'
 check "and the leap second stays armed" rv leap 'leap=01'
 leap_file 36 > "$work/varlib/leap"; kill -HUP "$(cat "$work/run/rsntpd.pid")"
 leap_deleted() { rv leap 'leap=10'; }
