@@ -96,6 +96,7 @@ case_slew() {
 }
 case_glide() {
     boot glide
+    set_wrong glide || return
     check "60 ms wrong: the kernel's loop gets it" glides glide running
     check "60 ms wrong: within 1 ms after at most 30 s" offsets glide 's <= 30 && abs(ms) < 1'
     check "60 ms wrong: from 20 s on within 5 ms" none glide 's > 20 && abs(ms) > 5'
@@ -105,11 +106,13 @@ case_glide() {
 }
 case_alone() {
     boot alone
+    set_wrong alone || return
     check "disable kernel: the kernel's loop gets nothing" always alone running offset 0
     check "disable kernel: 60 ms are slewed at 500 us a second" none alone 's > 4 && s <= 20 && ms < 40'
 }
 case_abandoned() {
     boot abandoned
+    set_wrong abandoned || return
     check "SIGKILL in a glide: something was left to do" glides abandoned killed
     check "SIGKILL in a glide: the clock ends right, within 3 ms" offsets abandoned 's > 15 && abs(ms) < 3'
     check "SIGKILL in a glide: a minute later nothing is left" always abandoned after offset 0
@@ -130,6 +133,8 @@ case_kill() {
         near "$(frequency kill before)" "$(frequency kill after)" 1
     check "SIGKILL: the tick is the nominal one" says kill 'tick: +10000 us'
 }
+# A guest on a machine that is too slow cannot set its clock wrong by as little as is wanted.
+set_wrong() { grep -q TOO-SLOW "$work/log/$1" || return 0; skip "$1: the guest is too slow to set its clock wrong by so little"; return 1; }
 run_cases() { for c in "$@"; do "case_$c"; done; }
 if [ $# -gt 0 ]; then run_cases "$@"; else run_cases step panic quit slew glide alone abandoned set kill; fi
 verdict

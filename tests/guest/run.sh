@@ -3,7 +3,7 @@
 # given and a script, so that the daemon can set and steer a REAL kernel clock: the guest's.
 # usage: run.sh --setup                          fetches the kernel into .guest/ (package registry)
 #        run.sh SCRIPT [FILE:PATH-IN-GUEST ...]  prints the guest's console; ends when the script ends
-#   RTC=2020-01-01T00:00:00  the guest's wrong clock      SECONDS_MAX=150
+#   RTC=2020-01-01T00:00:00  the guest's wrong clock      SECONDS_MAX=200
 # The guest is 10.0.2.15 and sees the loopback of the namespace that QEMU runs in as 10.0.2.2.
 # Dynamic programs get their libraries copied along.
 set -euo pipefail
@@ -47,6 +47,6 @@ syslogd -n -O /dev/console & sh /script; echo "GUEST-EXIT $?"; poweroff -f
 I
 chmod +x "$i/init"; (cd "$i" && find . | cpio -o -H newc 2>/dev/null | gzip -1 > "$w/initrd.gz")
 # A loaded machine emulates so slowly that the kernel's check of its timer fails and it stops.
-timeout "${SECONDS_MAX:-150}" qemu-system-x86_64 -m 256 -nographic -no-reboot -kernel "$store"/k/boot/vmlinuz-* \
+timeout "${SECONDS_MAX:-200}" qemu-system-x86_64 -m 256 -nographic -no-reboot -kernel "$store"/k/boot/vmlinuz-* \
     -initrd "$w/initrd.gz" -rtc "base=${RTC:-utc}" -netdev user,id=n -device virtio-net-pci,netdev=n,romfile= \
     -append "console=ttyS0 panic=-1 quiet no_timer_check" < /dev/null 2>&1 | sed -u -e 's/\x1b\[[0-9;?=]*[a-zA-Z]//g' -e 's/\r$//'
