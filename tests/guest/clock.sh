@@ -116,7 +116,7 @@ case_abandoned() {
     check "SIGKILL in a glide: something was left to do" glides abandoned killed
     check "SIGKILL in a glide: the clock ends right, within 3 ms" offsets abandoned 's > 15 && abs(ms) < 3'
     check "SIGKILL in a glide: a minute later nothing is left" always abandoned after offset 0
-    check "SIGKILL in a glide: STA_PLL is off" always abandoned after status 0
+    check "SIGKILL in a glide: STA_PLL is off" loop_off abandoned after
     check "SIGKILL in a glide: the frequency stays" near "$(frequency abandoned killed)" "$(frequency abandoned after)" 0
     check "SIGKILL in a glide: it is what the daemon had set" set_by_daemon abandoned
 }
