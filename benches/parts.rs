@@ -9,13 +9,13 @@ use divan::{Bencher, black_box};
 use rsntpd::config::model::{
     AccessFlags, Config, Digest, Discard, Family, Key, Kind, Origin, Restrict, RestrictTarget, Server, Target,
 };
-use rsntpd::core::Engine;
-use rsntpd::core::access::AccessList;
-use rsntpd::core::auth::Keys;
-use rsntpd::core::clients::{ClientTable, Heard};
-use rsntpd::core::contract::{Machine, Now, Rx, Setup, SocketId};
-use rsntpd::core::discipline::{Estimator, Sample};
-use rsntpd::core::select::{Candidate, Limits, select};
+use rsntpd::engine::Engine;
+use rsntpd::engine::access::AccessList;
+use rsntpd::engine::auth::Keys;
+use rsntpd::engine::clients::{ClientTable, Heard};
+use rsntpd::engine::contract::{Machine, Now, Rx, Setup, SocketId};
+use rsntpd::engine::discipline::{Estimator, Sample};
+use rsntpd::engine::select::{Candidate, Limits, select};
 use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Ppm, Seconds};
 use sim::chance::Dice;
 use sim::scenario::Scenario;

@@ -9,9 +9,9 @@ mod sim;
 use rsntpd::config::model::{
     AccessFlags, Config, Digest, Family, Key, Kind, Origin, Restrict, RestrictTarget, Server, Target,
 };
-use rsntpd::core::auth::Keys;
-use rsntpd::core::contract::{Machine, Now, Rx, Setup, SocketId};
-use rsntpd::core::{Engine, Served};
+use rsntpd::engine::auth::Keys;
+use rsntpd::engine::contract::{Machine, Now, Rx, Setup, SocketId};
+use rsntpd::engine::{Engine, Served};
 use rsntpd::sys::batch::{Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
 use rsntpd::sys::socket::UdpSocket;

@@ -6,10 +6,10 @@
 mod sim;
 
 use rsntpd::config::model::{Config, Kind, Server, Target, Tos};
-use rsntpd::core::Served;
-use rsntpd::core::contract::{ExitReason, Rx, Setup, SocketId};
-use rsntpd::core::discipline::Drift;
-use rsntpd::core::event::Event;
+use rsntpd::engine::Served;
+use rsntpd::engine::contract::{ExitReason, Rx, Setup, SocketId};
+use rsntpd::engine::discipline::Drift;
+use rsntpd::engine::event::Event;
 use rsntpd::units::{Leap, PollExponent, Ppm, Seconds};
 use rsntpd::wire::Header;
 use sim::chance::Dice;

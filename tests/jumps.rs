@@ -9,8 +9,8 @@
 
 mod sim;
 
-use rsntpd::core::contract::{ExitReason, Setup};
-use rsntpd::core::event::Event;
+use rsntpd::engine::contract::{ExitReason, Setup};
+use rsntpd::engine::event::Event;
 use rsntpd::units::{Leap, Seconds};
 use sim::chance::Dice;
 use sim::link::{Direction, Link, Queue};

@@ -6,9 +6,9 @@
 mod sim;
 
 use rsntpd::config::model::{Config, Filegen, FilegenType, Kind, Server, StatKind, Statistics, Target};
-use rsntpd::core::contract::{Setup, StatLine};
-use rsntpd::core::event::Event;
 use rsntpd::daemon::statistics::StatFiles;
+use rsntpd::engine::contract::{Setup, StatLine};
+use rsntpd::engine::event::Event;
 use rsntpd::units::Stratum;
 use sim::chance::Dice;
 use sim::clock::Clock;

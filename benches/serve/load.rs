@@ -1,7 +1,7 @@
 //! The load generator: one pinned thread that asks a server for the time, in a closed loop, at a
 //! given rate or in a burst, from as many addresses of 127/8 as wanted.
 
-use rsntpd::core::auth::Keys;
+use rsntpd::engine::auth::Keys;
 use rsntpd::sys::batch::{BATCH, Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
 use rsntpd::sys::socket::UdpSocket;

@@ -13,7 +13,7 @@ mod load;
 use daemons::{Daemon, Loaded};
 use goals::Sheet;
 use rsntpd::config::model::{Digest, Key};
-use rsntpd::core::auth::Keys;
+use rsntpd::engine::auth::Keys;
 use rsntpd::units::{KeyId, NtpTimestamp};
 use std::process::ExitCode;
 

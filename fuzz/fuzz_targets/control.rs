@@ -5,10 +5,10 @@
 use libfuzzer_sys::fuzz_target;
 use rsntpd::config::model::{Config, Digest, Key, Kind, Server, Target};
 use rsntpd::config::parse_at_run_time;
-use rsntpd::core::Engine;
-use rsntpd::core::auth::Keys;
-use rsntpd::core::contract::{Input, Machine, Now, Output, Rx, Setup, SocketId};
-use rsntpd::core::errand::{Brought, Errand, Survey};
+use rsntpd::engine::Engine;
+use rsntpd::engine::auth::Keys;
+use rsntpd::engine::contract::{Input, Machine, Now, Output, Rx, Setup, SocketId};
+use rsntpd::engine::errand::{Brought, Errand, Survey};
 use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Seconds};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -1,8 +1,8 @@
 //! Datagrams that were sent with the wish to be told when they left. The kernel gives such a
 //! datagram back with its stamp; it is known again by its octets.
 
-use crate::core::Reply;
-use crate::core::contract::SendToken;
+use crate::engine::Reply;
+use crate::engine::contract::SendToken;
 use crate::units::{MonoTime, Seconds};
 
 /// Most datagrams waited for; the one sent longest ago is given up first.

@@ -4,9 +4,9 @@ use super::perform::Shell;
 use super::saveconfig;
 use crate::config::Known;
 use crate::config::model::Config;
-use crate::core::Engine;
-use crate::core::errand::{Brought, Survey, Traffic};
-use crate::core::event::Level;
+use crate::engine::Engine;
+use crate::engine::errand::{Brought, Survey, Traffic};
+use crate::engine::event::Level;
 use crate::sys::clock;
 use std::net::IpAddr;
 

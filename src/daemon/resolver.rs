@@ -5,7 +5,7 @@
 //! `etc/resolv.conf` (and what else it reads) there.
 
 use crate::config::model::Family;
-use crate::core::contract::{LookupError, LookupId};
+use crate::engine::contract::{LookupError, LookupId};
 use crate::units::Host;
 use nix::sys::signal::SigSet;
 use std::collections::VecDeque;

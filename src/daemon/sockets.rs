@@ -10,9 +10,9 @@ mod wanted;
 
 pub use self::wanted::Wanted;
 use crate::config::model::InterfaceRule;
-use crate::core::contract::{Interface, SocketId};
-use crate::core::errand::{Endpoint, Traffic};
-use crate::core::event::Level;
+use crate::engine::contract::{Interface, SocketId};
+use crate::engine::errand::{Endpoint, Traffic};
+use crate::engine::event::Level;
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::socket::UdpSocket;
 use crate::sys::{clock, group};

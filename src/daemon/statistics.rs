@@ -6,7 +6,7 @@
 
 use super::files::words;
 use crate::config::model::{Filegen, FilegenType, StatKind, Statistics};
-use crate::core::contract::StatLine;
+use crate::engine::contract::StatLine;
 use crate::units::{NtpTimestamp, PIVOT};
 use chrono::{DateTime, Datelike, Utc};
 use nix::fcntl::OFlag;

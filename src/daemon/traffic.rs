@@ -10,8 +10,8 @@ use super::departures::{Departures, Left};
 use super::pace::{Pace, Way};
 use super::perform::now;
 use super::sockets::{Open, Sockets};
-use crate::core::contract::{Input, Now, Rx};
-use crate::core::{Engine, Reply, Served};
+use crate::engine::contract::{Input, Now, Rx};
+use crate::engine::{Engine, Reply, Served};
 use crate::sys::batch::{BATCH, Calls, Inbox, Outbox, SEND_MAX, TOGETHER};
 use crate::sys::clock;
 

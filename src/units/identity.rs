@@ -189,7 +189,7 @@ impl RefId {
         &self.0[..end]
     }
 
-    /// Whether this names exactly that IPv4 address (IPv6 needs the hash: see `core`).
+    /// Whether this names exactly that IPv4 address (IPv6 needs the hash: see `engine`).
     #[must_use]
     pub fn is_ipv4(self, address: IpAddr) -> bool {
         address == IpAddr::V4(self.to_ipv4())

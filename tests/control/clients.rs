@@ -3,7 +3,7 @@
 use crate::bench::{Bench, from, ip, request};
 use crate::desk::{Answer, CONTROL_KEY, Desk, ask, sign};
 use rsntpd::config::model::{AccessFlags, Mru, Origin, Restrict, RestrictTarget};
-use rsntpd::core::control::{BURST, RATE};
+use rsntpd::engine::control::{BURST, RATE};
 use rsntpd::units::KeyId;
 use rsntpd::wire::Mode;
 use std::collections::BTreeSet;

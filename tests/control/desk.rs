@@ -3,9 +3,9 @@
 use crate::bench::{Bench, from, ip, local_clock, server};
 use rsntpd::config;
 use rsntpd::config::model::{Config, Digest, Key};
-use rsntpd::core::auth::Keys;
-use rsntpd::core::contract::{Input, Output, Setup};
-use rsntpd::core::errand::{Brought, Errand, Survey};
+use rsntpd::engine::auth::Keys;
+use rsntpd::engine::contract::{Input, Output, Setup};
+use rsntpd::engine::errand::{Brought, Errand, Survey};
 use rsntpd::units::{KernelClock, KeyId, Ppm, Seconds};
 use std::net::SocketAddr;
 

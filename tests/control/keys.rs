@@ -3,8 +3,8 @@
 use crate::bench::{from, ip};
 use crate::desk::{Answer, CONTROL_KEY, Desk, ask, keys, sign};
 use rsntpd::config::model::{AccessFlags, Origin, Restrict, RestrictTarget};
-use rsntpd::core::auth::Keys;
-use rsntpd::core::event::Event;
+use rsntpd::engine::auth::Keys;
+use rsntpd::engine::event::Event;
 use rsntpd::units::KeyId;
 
 #[test]

@@ -1,11 +1,11 @@
 //! A workbench: an engine, a clock that stands where it is put, and servers that answer as told.
 
 use rsntpd::config::model::{Config, Kind, Server, Target};
-use rsntpd::core::contract::{
+use rsntpd::engine::contract::{
     ClockCommand, ClockReport, Input, Interface, Machine, Now, Output, Rx, Setup, SocketId, Tx,
 };
-use rsntpd::core::event::Event;
-use rsntpd::core::{Engine, Served};
+use rsntpd::engine::event::Event;
+use rsntpd::engine::{Engine, Served};
 use rsntpd::units::{Leap, MonoTime, NtpShort, NtpTimestamp, RefId, Seconds};
 use rsntpd::wire::{Header, Mode, Version};
 use std::net::{IpAddr, SocketAddr};
@@ -135,7 +135,7 @@ impl Bench {
                         }
                         Ok(())
                     } else {
-                        Err(rsntpd::core::contract::ClockFailure::NotPermitted)
+                        Err(rsntpd::engine::contract::ClockFailure::NotPermitted)
                     };
                     self.commands.push(command);
                     self.engine.handle(self.now(), Input::ClockDone(ClockReport { command, result }));

@@ -2,8 +2,8 @@
 
 use crate::bench::{Bench, from, ip, local_clock, server, setup};
 use rsntpd::config::model::{Kind, Server, Target};
-use rsntpd::core::contract::{ClockCommand, ExitReason, Input, LookupError, Output, Setup};
-use rsntpd::core::event::Event;
+use rsntpd::engine::contract::{ClockCommand, ExitReason, Input, LookupError, Output, Setup};
+use rsntpd::engine::event::Event;
 use rsntpd::units::{Leap, RefId, Stratum};
 use rsntpd::wire::Mode;
 

@@ -2,9 +2,9 @@
 
 use crate::bench::{Bench, START, local_clock, server, setup};
 use rsntpd::config::model::{Config, LeapTable};
-use rsntpd::core::contract::{ClockCommand, Input, Setup};
-use rsntpd::core::event::{Event, Level};
-use rsntpd::core::interest::Interest;
+use rsntpd::engine::contract::{ClockCommand, Input, Setup};
+use rsntpd::engine::event::{Event, Level};
+use rsntpd::engine::interest::Interest;
 use rsntpd::units::{Leap, NtpShort, Ppm, Seconds};
 
 /// 2026-07-01, a month after the start.
@@ -178,7 +178,7 @@ fn tinker_says_what_is_stepped_and_what_is_not_believed() {
 
 #[test]
 fn the_drift_file_is_left_alone_while_the_frequency_changed_by_less_than_asked() {
-    use rsntpd::core::contract::Output;
+    use rsntpd::engine::contract::Output;
     let saves = |threshold: Option<f64>| {
         let mut setup = setup(vec![server("192.0.2.1")]);
         setup.config.drift_threshold = threshold.map(Ppm::new);

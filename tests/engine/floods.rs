@@ -3,7 +3,7 @@
 
 use crate::bench::{Bench, from, local_clock, request, setup};
 use rsntpd::config::model::{AccessFlags, Digest, Family, Key, Origin, Restrict, RestrictTarget};
-use rsntpd::core::contract::Setup;
+use rsntpd::engine::contract::Setup;
 use rsntpd::units::KeyId;
 use rsntpd::wire::Mode;
 use std::net::SocketAddr;

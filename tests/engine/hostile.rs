@@ -3,8 +3,8 @@
 use crate::bench::{Bench, from, ip, local_clock, request, server, setup};
 use proptest::prelude::*;
 use rsntpd::config::model::{Digest, Key, Server};
-use rsntpd::core::contract::Setup;
-use rsntpd::core::event::Event;
+use rsntpd::engine::contract::Setup;
+use rsntpd::engine::event::Event;
 use rsntpd::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId, Seconds};
 use rsntpd::wire::{Header, Mode};
 
@@ -146,12 +146,12 @@ fn no_mac_where_one_is_needed_2015_1798_and_wrong_key_2015_7974() {
     let mut setup = Setup { keys: keys.clone(), ..setup(vec![signed]) };
     setup.config.auth.trusted = vec![KeyId(1), KeyId(2)];
     let mut bench = Bench::new(setup);
-    let mut signer = rsntpd::core::auth::Keys::new(&keys, &[KeyId(1), KeyId(2)]);
+    let mut signer = rsntpd::engine::auth::Keys::new(&keys, &[KeyId(1), KeyId(2)]);
     bench.advance(1.0);
     let tx = bench.sent.remove(0);
     assert!(matches!(
         signer.check(&tx.data, ip("10.0.0.99")),
-        Ok(rsntpd::core::auth::Authenticity::Verified(KeyId(1)))
+        Ok(rsntpd::engine::auth::Authenticity::Verified(KeyId(1)))
     ));
     let open = Header::parse(&tx.data).unwrap();
     let plain = bench.reply(&open, 1).to_bytes().to_vec();

@@ -1,9 +1,9 @@
 //! Interleaved mode for clients that use it (RFC 9769): the answer tells when the one before it left.
 
 use crate::bench::{Bench, from, ip, local_clock, request, setup};
-use rsntpd::core::Served;
-use rsntpd::core::contract::{Rx, SocketId};
-use rsntpd::core::{Engine, Reply};
+use rsntpd::engine::Served;
+use rsntpd::engine::contract::{Rx, SocketId};
+use rsntpd::engine::{Engine, Reply};
 use rsntpd::units::{NtpTimestamp, Seconds};
 use rsntpd::wire::{Header, Mode};
 

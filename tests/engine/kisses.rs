@@ -2,8 +2,8 @@
 
 use crate::bench::{Bench, from, request, server, setup};
 use rsntpd::config::model::{AccessFlags, Config, Family, Origin, Restrict, RestrictTarget, Server};
-use rsntpd::core::contract::Setup;
-use rsntpd::core::event::{Event, Kiss};
+use rsntpd::engine::contract::Setup;
+use rsntpd::engine::event::{Event, Kiss};
 use rsntpd::units::{PollExponent, RefId};
 use rsntpd::wire::{Header, Mode};
 

@@ -2,8 +2,8 @@
 
 use crate::bench::{Bench, ip, server, setup};
 use rsntpd::config::model::{Digest, Key, Server};
-use rsntpd::core::auth::{Authenticity, Keys};
-use rsntpd::core::contract::Setup;
+use rsntpd::engine::auth::{Authenticity, Keys};
+use rsntpd::engine::contract::Setup;
 use rsntpd::units::KeyId;
 use rsntpd::wire::Header;
 

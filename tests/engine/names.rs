@@ -2,8 +2,8 @@
 
 use crate::bench::{Bench, from, ip, server, setup};
 use rsntpd::config::model::{Kind, Server, Target};
-use rsntpd::core::contract::{Input, LookupError, LookupId, Output};
-use rsntpd::core::event::Event;
+use rsntpd::engine::contract::{Input, LookupError, LookupId, Output};
+use rsntpd::engine::event::Event;
 use rsntpd::units::Host;
 use rsntpd::wire::Header;
 use std::net::IpAddr;

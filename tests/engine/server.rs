@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, from, ip, local_clock, request, server, setup};
 use rsntpd::config::model::{AccessFlags, Digest, Family, Key, Origin, Restrict, RestrictTarget};
-use rsntpd::core::contract::Setup;
+use rsntpd::engine::contract::Setup;
 use rsntpd::units::{KeyId, Leap};
 use rsntpd::wire::{Header, Mode};
 
@@ -119,14 +119,14 @@ fn signed_requests_get_signed_answers_and_bad_ones_a_crypto_nak() {
     config.auth.trusted = vec![KeyId(5)];
     let mut bench = Bench::new(Setup { config, keys: vec![key.clone()], ..Setup::default() });
     bench.advance(1.0);
-    let mut keys = rsntpd::core::auth::Keys::new(&[key], &[KeyId(5)]);
+    let mut keys = rsntpd::engine::auth::Keys::new(&[key], &[KeyId(5)]);
     let mut asked = request(4, Mode::Client).to_bytes().to_vec();
     assert!(keys.sign(KeyId(5), &mut asked));
     let reply = bench.ask(&asked, from("10.0.0.1:4000")).unwrap();
     assert_eq!(reply.len(), asked.len());
     assert!(matches!(
         keys.check(&reply, ip("10.0.0.99")),
-        Ok(rsntpd::core::auth::Authenticity::Verified(KeyId(5)))
+        Ok(rsntpd::engine::auth::Authenticity::Verified(KeyId(5)))
     ));
     *asked.last_mut().unwrap() ^= 1;
     let reply = bench.ask(&asked, from("10.0.0.1:4000")).unwrap();
@@ -142,12 +142,12 @@ fn a_key_with_addresses_is_good_for_those_only_and_notrust_wants_one() {
     config.restrict = vec![restricted(RestrictTarget::Default(Family::Any), AccessFlags::NOTRUST)];
     let mut bench = Bench::new(Setup { config, keys: vec![key.clone()], ..Setup::default() });
     bench.advance(1.0);
-    let mut keys = rsntpd::core::auth::Keys::new(&[key], &[KeyId(5)]);
+    let mut keys = rsntpd::engine::auth::Keys::new(&[key], &[KeyId(5)]);
     let mut asked = request(4, Mode::Client).to_bytes().to_vec();
     assert_eq!(bench.ask(&asked, from("10.0.0.1:4000")), None, "notrust without a code");
     assert!(keys.sign(KeyId(5), &mut asked));
     let reply = bench.ask(&asked, from("10.0.0.1:4000")).unwrap();
-    let verified = rsntpd::core::auth::Authenticity::Verified(KeyId(5));
+    let verified = rsntpd::engine::auth::Authenticity::Verified(KeyId(5));
     assert_eq!(keys.check(&reply, ip("10.0.0.99")), Ok(verified));
     assert_eq!((reply.len(), &reply[48..52]), (68, &[0, 0, 0, 5][..]));
     assert_eq!(bench.ask(&asked, from("10.0.1.1:4000")), None, "not on the list");

@@ -3,7 +3,7 @@
 //! beginning at the next one; the monotonic clock follows frequency and slews, but no steps.
 
 use super::chance::Dice;
-use rsntpd::core::contract::{ClockCommand, ClockFailure, Now};
+use rsntpd::engine::contract::{ClockCommand, ClockFailure, Now};
 use rsntpd::units::{ERA, MonoTime, NtpTimestamp, Seconds, eras_off};
 
 /// Most that is slewed in a second.

@@ -5,7 +5,7 @@ use super::clock::{Clock, Swing};
 use super::link::{Direction, Link, Queue};
 use super::world::{TrueServer, World};
 use rsntpd::config::model::{Config, Kind, Server, Target};
-use rsntpd::core::contract::Setup;
+use rsntpd::engine::contract::Setup;
 use rsntpd::units::PollExponent;
 
 /// Unix time of the start: 2026-01-10, no month's end near.

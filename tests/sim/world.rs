@@ -3,12 +3,12 @@
 use super::chance::Dice;
 use super::clock::Clock;
 use super::link::Link;
-use rsntpd::core::contract::{
+use rsntpd::engine::contract::{
     ClockReport, ExitReason, Input, Interface, Machine, Output, Rx, Setup, SocketId, StatLine, Tx,
 };
-use rsntpd::core::discipline::{Drift, Record};
-use rsntpd::core::event::Event;
-use rsntpd::core::{Engine, Served};
+use rsntpd::engine::discipline::{Drift, Record};
+use rsntpd::engine::event::Event;
+use rsntpd::engine::{Engine, Served};
 use rsntpd::units::{Leap, NtpShort, NtpTimestamp, Ppm, RefId, Seconds, eras_off};
 use rsntpd::wire::{Header, Mode};
 use std::cmp::Ordering;

@@ -8,7 +8,7 @@ use crate::sim::ntpd_like::NtpdLike;
 use crate::sim::scenario::Scenario;
 use crate::sim::sweep;
 use crate::sim::yardstick::{self, Loop};
-use rsntpd::core::contract::ClockCommand;
+use rsntpd::engine::contract::ClockCommand;
 
 #[test]
 fn a_slew_begins_at_the_next_second_and_ends_by_itself() {

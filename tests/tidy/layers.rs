@@ -18,7 +18,7 @@ pub const LAYERS: &[Layer] = &[
     // The crate's root only declares the layers.
     Layer { name: "lib", knows: &[], crates: Some(&[]) },
     Layer { name: "main", knows: &["daemon", "tools"], crates: Some(&[]) },
-    Layer { name: "daemon", knows: &["core", "config", "sys", "wire", "units"], crates: None },
+    Layer { name: "daemon", knows: &["engine", "config", "sys", "wire", "units"], crates: None },
     // Companions look from outside. But there is one way to compute a code, one to read and set the
     // clock, to get randomness, to catch a signal and to give up root: what the daemon uses.
     Layer {
@@ -31,14 +31,14 @@ pub const LAYERS: &[Layer] = &[
             "sys::random",
             "sys::signals",
             "sys::privileges",
-            "core::auth",
+            "engine::auth",
         ],
         crates: None,
     },
     // Of the configuration, the engine knows what it means and not how it is read.
     // The crates compute: a generator that is given its seed, digests, the error function, comparison in constant time.
     Layer {
-        name: "core",
+        name: "engine",
         knows: &["wire", "config::model", "units"],
         crates: Some(&[
             "aes",
@@ -99,9 +99,9 @@ pub enum Name {
 }
 
 /// Layers whose result depends on nothing but what they are given.
-const PURE: &[&str] = &["units", "wire", "config", "core"];
+const PURE: &[&str] = &["units", "wire", "config", "engine"];
 /// Layers that nobody but the shell may make speak.
-const QUIET: &[&str] = &["units", "wire", "config", "core", "sys"];
+const QUIET: &[&str] = &["units", "wire", "config", "engine", "sys"];
 
 const TIME: &str = "time is handed in: `Now` or a `MonoTime`";
 const FILES: &str = "the shell opens files and hands in their octets";
@@ -160,10 +160,10 @@ pub const BANS: &[Ban] = &[
     ban(PURE, Name::Call("try_from_os_rng"), RANDOM),
     ban(PURE, Name::Call("from_entropy"), RANDOM),
     ban(PURE, Name::Call("thread_rng"), RANDOM),
-    ban(&["core"], Name::Path("std::collections::HashMap"), ORDER),
-    ban(&["core"], Name::Path("std::collections::HashSet"), ORDER),
-    ban(&["core"], Name::Path("std::collections::hash_map"), ORDER),
-    ban(&["core"], Name::Path("std::collections::hash_set"), ORDER),
+    ban(&["engine"], Name::Path("std::collections::HashMap"), ORDER),
+    ban(&["engine"], Name::Path("std::collections::HashSet"), ORDER),
+    ban(&["engine"], Name::Path("std::collections::hash_map"), ORDER),
+    ban(&["engine"], Name::Path("std::collections::hash_set"), ORDER),
     ban(QUIET, Name::Path("std::process::exit"), SHELL),
     ban(QUIET, Name::Macro("print"), SPEAK),
     ban(QUIET, Name::Macro("println"), SPEAK),
@@ -304,30 +304,33 @@ fn broken(file: &str, text: &str) -> Vec<String> {
 #[test]
 fn directions_can_be_broken() {
     assert_eq!(
-        broken("src/core/a.rs", "use crate::wire::Header;\nuse crate::config::model::Config;"),
+        broken("src/engine/a.rs", "use crate::wire::Header;\nuse crate::config::model::Config;"),
         [""; 0]
     );
     assert_eq!(
-        broken("src/core/a.rs", "\nuse crate::config::parse;"),
-        ["2 direction: core names crate::config::parse"]
+        broken("src/engine/a.rs", "\nuse crate::config::parse;"),
+        ["2 direction: engine names crate::config::parse"]
     );
-    assert_eq!(broken("src/core/a.rs", "use crate::config;"), ["1 direction: core names crate::config"]);
+    assert_eq!(broken("src/engine/a.rs", "use crate::config;"), ["1 direction: engine names crate::config"]);
     assert_eq!(
-        broken("src/core/b/mod.rs", "use super::super::daemon::run;"),
-        ["1 direction: core names crate::daemon::run"]
+        broken("src/engine/b/mod.rs", "use super::super::daemon::run;"),
+        ["1 direction: engine names crate::daemon::run"]
     );
     assert_eq!(
-        broken("src/wire/a.rs", "fn f() { g!(crate::core::X) }"),
-        ["1 direction: wire names crate::core::X"]
+        broken("src/wire/a.rs", "fn f() { g!(crate::engine::X) }"),
+        ["1 direction: wire names crate::engine::X"]
     );
     assert_eq!(broken("src/units/a.rs", "use crate::*;"), ["1 direction: units names crate::*"]);
-    assert_eq!(broken("src/tools/a.rs", "use crate::core::X;"), ["1 direction: tools names crate::core::X"]);
+    assert_eq!(
+        broken("src/tools/a.rs", "use crate::engine::X;"),
+        ["1 direction: tools names crate::engine::X"]
+    );
     assert_eq!(broken("src/tools/a.rs", "use crate::{wire::X, config::parse, units::Y};"), [""; 0]);
     assert_eq!(broken("src/sys/a.rs", "use crate::daemon::X;"), ["1 direction: sys names crate::daemon::X"]);
-    assert_eq!(broken("src/main.rs", "use rsntpd::core::X;"), ["1 direction: main names crate::core::X"]);
+    assert_eq!(broken("src/main.rs", "use rsntpd::engine::X;"), ["1 direction: main names crate::engine::X"]);
     assert_eq!(broken("src/main.rs", "use rsntpd::daemon::run;"), [""; 0]);
     let test = "#[cfg(test)]\nmod tests { use crate::daemon::X; }";
-    assert_eq!(broken("src/core/a.rs", test), ["2 direction: core names crate::daemon::X"]);
+    assert_eq!(broken("src/engine/a.rs", test), ["2 direction: engine names crate::daemon::X"]);
     assert_eq!(broken("src/helpers/a.rs", ""), ["1 layer: there is no layer `helpers`"]);
 }
 
@@ -339,13 +342,13 @@ fn crates_can_be_in_the_wrong_place() {
     assert_eq!(broken("src/sys/a.rs", "fn f() { mio::Poll::new() }"), ["1 crate: sys names the crate mio"]);
     let often = "use nom::Parser;\nfn f() { nom::x() }";
     assert_eq!(broken("src/wire/a.rs", often), ["1 crate: wire names the crate nom"]);
-    assert_eq!(broken("src/core/a.rs", "use tokio as t;"), ["1 crate: core names the crate tokio"]);
-    assert_eq!(broken("src/core/a.rs", "use rand_chacha::ChaCha12Rng;"), [""; 0]);
+    assert_eq!(broken("src/engine/a.rs", "use tokio as t;"), ["1 crate: engine names the crate tokio"]);
+    assert_eq!(broken("src/engine/a.rs", "use rand_chacha::ChaCha12Rng;"), [""; 0]);
     assert_eq!(
         broken("src/units/a.rs", "fn f() { chrono::Utc::now() }"),
         ["1 crate: units names the crate chrono"]
     );
-    assert_eq!(broken("src/core/a.rs", "#[cfg(test)]\nmod tests { use tokio::x; }"), [""; 0]);
+    assert_eq!(broken("src/engine/a.rs", "#[cfg(test)]\nmod tests { use tokio::x; }"), [""; 0]);
 }
 
 #[test]
@@ -378,18 +381,18 @@ fn bans_are_not_evaded_by_aliases_and_globs() {
         "use core::time::{self as t}; fn f() { m!(t::Instant) }",
     ];
     for text in hidden {
-        assert!(!broken("src/core/a.rs", text).is_empty(), "{text}");
+        assert!(!broken("src/engine/a.rs", text).is_empty(), "{text}");
     }
-    assert_eq!(broken("src/core/a.rs", "use std::time::Duration; use std::net::IpAddr;"), [""; 0]);
+    assert_eq!(broken("src/engine/a.rs", "use std::time::Duration; use std::net::IpAddr;"), [""; 0]);
 }
 
 #[test]
 fn exceptions_hold_for_one_file_and_must_be_needed() {
     let text = "use std::collections::HashMap;";
-    let sources = ["src/core/a.rs", "src/core/b.rs"].map(|f| Source::parse(f, text).unwrap());
-    let exceptions = [("src/core/a.rs", "std::collections::HashMap", "never iterated")];
+    let sources = ["src/engine/a.rs", "src/engine/b.rs"].map(|f| Source::parse(f, text).unwrap());
+    let exceptions = [("src/engine/a.rs", "std::collections::HashMap", "never iterated")];
     assert_eq!(sources.each_ref().map(|s| check(s, &[], &exceptions).len()), [0, 1]);
     assert_eq!(idle_exceptions(&sources, &[], &exceptions), [""; 0]);
-    let idle = [("src/core/a.rs", "std::collections::HashSet", "")];
+    let idle = [("src/engine/a.rs", "std::collections::HashSet", "")];
     assert_eq!(idle_exceptions(&sources, &[], &idle).len(), 1);
 }

@@ -104,8 +104,8 @@ pub fn unmapped(checked: &Checked, folders: &BTreeSet<String>) -> Vec<String> {
 #[test]
 fn wrong_references_are_told() {
     let text = "struct S;\nimpl S { pub fn go(&self) {} }\nfn alone() {}\n";
-    let sources = [Source::parse("src/core/a.rs", text).unwrap()];
-    let exists = |path: &str| ["src/core/a.rs", "src/core/"].contains(&path);
+    let sources = [Source::parse("src/engine/a.rs", text).unwrap()];
+    let exists = |path: &str| ["src/engine/a.rs", "src/engine/"].contains(&path);
     let of = |page: &str| {
         check("docs/x.md", page, &sources, &exists)
             .found
@@ -113,16 +113,16 @@ fn wrong_references_are_told() {
             .map(|f| f.to_string())
             .collect::<Vec<_>>()
     };
-    assert_eq!(of("`src/core/a.rs` has `S::go()`, `go()` and `alone()`, in `src/core/`.\n"), [""; 0]);
+    assert_eq!(of("`src/engine/a.rs` has `S::go()`, `go()` and `alone()`, in `src/engine/`.\n"), [""; 0]);
     assert_eq!(
-        of("\n`src/core/b.rs`"),
-        ["docs/x.md:2: map: there is no src/core/b.rs; name the file that there is"]
+        of("\n`src/engine/b.rs`"),
+        ["docs/x.md:2: map: there is no src/engine/b.rs; name the file that there is"]
     );
-    assert_eq!(of("`src/core/a.rs`: `T::go()`").len(), 1);
-    assert_eq!(of("`src/core/a.rs`: `gone()`").len(), 1);
-    assert_eq!(of("`src/core/a.rs`\n`alone()`").len(), 1);
-    let checked = check("docs/x.md", "`src/core/` `alone()`", &sources, &exists);
+    assert_eq!(of("`src/engine/a.rs`: `T::go()`").len(), 1);
+    assert_eq!(of("`src/engine/a.rs`: `gone()`").len(), 1);
+    assert_eq!(of("`src/engine/a.rs`\n`alone()`").len(), 1);
+    let checked = check("docs/x.md", "`src/engine/` `alone()`", &sources, &exists);
     assert_eq!(checked.functions, 1);
-    let folders = ["src/core", "src/wire"].map(str::to_owned).into();
+    let folders = ["src/engine", "src/wire"].map(str::to_owned).into();
     assert_eq!(unmapped(&checked, &folders), ["src/wire"]);
 }

@@ -16,7 +16,7 @@ pub struct Seen {
 /// What a file names.
 #[derive(Default)]
 pub struct Facts {
-    /// Absolute: `crate::core::engine`, `std::fs::File`, `nom::Parser`; a glob ends with `*`.
+    /// Absolute: `crate::engine::select`, `std::fs::File`, `nom::Parser`; a glob ends with `*`.
     pub paths: Vec<Seen>,
     /// Macros that are called, by their last name.
     pub macros: Vec<Seen>,
@@ -246,7 +246,7 @@ fn absolute(raw: &Raw, crates: &[String], children: &BTreeSet<(Vec<String>, Stri
 
 #[cfg(test)]
 fn paths_of(text: &str) -> Vec<String> {
-    let source = Source::parse("src/core/a.rs", text).unwrap();
+    let source = Source::parse("src/engine/a.rs", text).unwrap();
     facts(&source, &["nom".to_owned()]).paths.into_iter().map(|s| s.name).collect()
 }
 
@@ -258,10 +258,10 @@ fn paths_become_absolute() {
         "crate::wire crate::wire::Header crate::daemon::*"
     );
     assert_eq!(of("use super::super::sys;"), "crate::sys");
-    assert_eq!(of("mod b; use b::c; use self::b::d;"), "crate::core::a::b::c crate::core::a::b::d");
+    assert_eq!(of("mod b; use b::c; use self::b::d;"), "crate::engine::a::b::c crate::engine::a::b::d");
     assert_eq!(of("fn f() { use ::std::{io, fs::File}; }"), "std::io std::fs::File");
     assert_eq!(of("use std::time as t; fn f() { t::Instant::now(); }"), "std::time std::time::Instant::now");
-    assert_eq!(of("mod tests { use super::super::x; }"), "crate::core::x");
+    assert_eq!(of("mod tests { use super::super::x; }"), "crate::engine::x");
     assert_eq!(
         of("fn f() { assert!(g(nom::error::E), \"{}\", core::mem::size_of::<u8>()); }"),
         "nom::error::E std::mem::size_of"
@@ -273,7 +273,7 @@ fn paths_become_absolute() {
 fn other_facts_are_seen() {
     let text =
         "static A: &'static str = \"\";\nfn f() {\n    x.exists(); println!(\"{}\", unsafe { 1 });\n}\n";
-    let facts = facts(&Source::parse("src/core/a.rs", text).unwrap(), &[]);
+    let facts = facts(&Source::parse("src/engine/a.rs", text).unwrap(), &[]);
     assert_eq!(facts.statics, [1]);
     assert_eq!(facts.unsafes, [(3, true)]);
     assert_eq!(facts.members, [Seen { name: "exists".to_owned(), line: 3 }]);

@@ -30,10 +30,10 @@ pub fn check(source: &Source) -> Vec<Finding> {
 fn long_files_are_told() {
     let text = |lines: usize| "// why\nconst A: u8 = 0;\n\n".repeat(lines);
     let rules = |file: &str, text: &str| check(&Source::parse(file, text).unwrap()).len();
-    assert_eq!(rules("src/core/a.rs", &text(500)), 0);
-    assert_eq!(rules("src/core/a.rs", &text(501)), 1);
+    assert_eq!(rules("src/engine/a.rs", &text(500)), 0);
+    assert_eq!(rules("src/engine/a.rs", &text(501)), 1);
     let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", text(600));
-    assert_eq!(rules("src/core/a.rs", &tests), 0);
+    assert_eq!(rules("src/engine/a.rs", &tests), 0);
     assert_eq!(rules("tests/a.rs", &text(501)), 1);
 }
 
@@ -41,7 +41,7 @@ fn long_files_are_told() {
 fn long_functions_are_told() {
     let text =
         |lines: usize| format!("impl A {{\n    fn long() {{\n{}    }}\n}}\n", "    f();\n".repeat(lines - 2));
-    let rules = |text: &str| check(&Source::parse("src/core/a.rs", text).unwrap());
+    let rules = |text: &str| check(&Source::parse("src/engine/a.rs", text).unwrap());
     assert!(rules(&text(70)).is_empty());
     let found = rules(&text(71));
     assert_eq!((found[0].line, found[0].what.as_str()), (2, "`long` has 71 lines, at most 70"));

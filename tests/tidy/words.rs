@@ -116,13 +116,13 @@ fn broken(file: &str, text: &str) -> Vec<String> {
 fn leftovers_are_found_where_they_are_meant() {
     for word in NOTES {
         let text = format!("fn f() {{\n    g(); // {word}: later\n}}\n");
-        assert_eq!(broken("src/core/a.rs", &text), [format!("2 leftover: {word} is left")]);
+        assert_eq!(broken("src/engine/a.rs", &text), [format!("2 leftover: {word} is left")]);
         assert_eq!(notes("tests/a.sh", &format!("#!/bin/sh\n# {word}\n")).len(), 1);
     }
     assert_eq!(broken("tests/a.rs", "fn f() { g(\"TODO\") }"), [""; 0]);
     assert!(notes("tests/a.sh", "mktemp -d a.XXXXXX").is_empty());
     for word in UNFINISHED {
-        let found = broken("src/core/a.rs", &format!("fn f() {{ {word}!() }}"));
+        let found = broken("src/engine/a.rs", &format!("fn f() {{ {word}!() }}"));
         assert_eq!(found, [format!("1 leftover: {word}! is left")]);
     }
     assert_eq!(broken("tests/a.rs", "#[test]\n#[ignore]\nfn f() {}"), ["2 leftover: an ignored test"]);
@@ -131,11 +131,11 @@ fn leftovers_are_found_where_they_are_meant() {
 
 #[test]
 fn silence_needs_a_reason() {
-    assert_eq!(broken("src/core/a.rs", "#[allow(dead_code)]\nfn f() {}"), ["1 silence: allow(dead_code)"]);
-    assert_eq!(broken("src/core/a.rs", "/// Text.\n#[expect(dead_code)]\nfn f() {}").len(), 1);
-    assert_eq!(broken("src/core/a.rs", "#[allow(dead_code)] // for tests\nfn f() {}"), [""; 0]);
-    assert_eq!(broken("src/core/a.rs", "// For tests.\n#[allow(dead_code)]\nfn f() {}"), [""; 0]);
-    assert_eq!(broken("src/core/a.rs", "#[allow(dead_code, reason = \"tests\")]\nfn f() {}"), [""; 0]);
+    assert_eq!(broken("src/engine/a.rs", "#[allow(dead_code)]\nfn f() {}"), ["1 silence: allow(dead_code)"]);
+    assert_eq!(broken("src/engine/a.rs", "/// Text.\n#[expect(dead_code)]\nfn f() {}").len(), 1);
+    assert_eq!(broken("src/engine/a.rs", "#[allow(dead_code)] // for tests\nfn f() {}"), [""; 0]);
+    assert_eq!(broken("src/engine/a.rs", "// For tests.\n#[allow(dead_code)]\nfn f() {}"), [""; 0]);
+    assert_eq!(broken("src/engine/a.rs", "#[allow(dead_code, reason = \"tests\")]\nfn f() {}"), [""; 0]);
 }
 
 #[test]

@@ -43,7 +43,7 @@ flood "no octets" 0.001 $out 40000 ""
 sed -i '/198.51.100.7/d' "$work/ntp.conf"; kill -HUP "$(cat "$work/run/rsntpd.pid")"; sleep 0.5
 before=$(octets out rx); start=$SECONDS
 flood "mode 6, where it is allowed" 99 $out 40000 160200010000000000000000
-# 300 datagrams at once and 100 a second (src/core/control/bound.rs), of 480 octets and headers.
+# 300 datagrams at once and 100 a second (src/engine/control/bound.rs), of 480 octets and headers.
 bounded() { local got=$(($(octets out rx) - before)); echo "$got octets"; [ $got -le $((540 * (300 + 100 * (SECONDS - start + 1)))) ]; }
 check "of which there are 300, and 100 a second" bounded
 big() { on lan "$python" -c "

@@ -1,8 +1,8 @@
 //! `--check --json`: the findings for editors and configuration management, one object.
 
 use crate::config::{Diagnostic, Severity};
-use crate::core::event::Level;
 use crate::daemon::setup::{Loaded, Notice};
+use crate::engine::event::Level;
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -4,8 +4,8 @@ use super::{Notice, warning};
 use crate::config::model::{
     Config, Family, InterfaceAction, InterfaceMatch, InterfaceRule, RestrictTarget, Server, Target,
 };
-use crate::core::event::Level;
 use crate::daemon::cli::Options;
+use crate::engine::event::Level;
 use crate::units::Seconds;
 use std::net::IpAddr;
 

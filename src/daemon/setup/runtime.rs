@@ -4,9 +4,9 @@
 use super::{Memory, level, merge};
 use crate::config::model::Config;
 use crate::config::{self, Diagnostic, Known, Severity};
-use crate::core::contract::Setup;
-use crate::core::event::Level;
 use crate::daemon::cli::Options;
+use crate::engine::contract::Setup;
+use crate::engine::event::Level;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 

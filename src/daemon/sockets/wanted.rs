@@ -1,7 +1,7 @@
 //! Which addresses get a socket: `interface` lines and the command line.
 
 use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule, in_prefix};
-use crate::core::contract::Interface;
+use crate::engine::contract::Interface;
 use crate::sys::interfaces::LocalAddress;
 use std::net::{IpAddr, Ipv4Addr};
 

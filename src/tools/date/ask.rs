@@ -1,6 +1,6 @@
 //! Polling servers: a few samples of each, all servers at once, within a time limit.
 
-use crate::core::auth::{Authenticity, Keys};
+use crate::engine::auth::{Authenticity, Keys};
 use crate::sys::{clock, random};
 use crate::tools::link::is_wait;
 use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId, Seconds};

@@ -14,7 +14,7 @@ use super::options::{self, flag, valued};
 use super::query::cooked::date;
 use crate::config::model::Family;
 use crate::config::parse_keys;
-use crate::core::auth::Keys;
+use crate::engine::auth::Keys;
 use crate::sys::clock;
 use crate::sys::privileges::{Account, Duty, drop_root};
 use crate::units::{KeyId, Seconds, Stratum};

@@ -6,7 +6,7 @@ use super::names::Names;
 use crate::config::model::Family;
 use crate::config::model::{Digest, Key};
 use crate::config::parse_keys;
-use crate::core::auth::Keys;
+use crate::engine::auth::Keys;
 use crate::tools::link::{Host, Link, Sign, Trouble};
 use crate::units::{KeyId, NtpTimestamp};
 use serde_json::{Value, json};

@@ -5,8 +5,8 @@
 use super::super::clients::{Client, ClientTable, Filter};
 use super::text::{self, Packer};
 use super::{Answer, Asker, Reply};
-use crate::core::contract::Now;
-use crate::core::engine::Engine;
+use crate::engine::Engine;
+use crate::engine::contract::Now;
 use crate::units::{NtpTimestamp, Seconds};
 use crate::wire::control::{ControlError, Request, opcode};
 use std::net::{IpAddr, SocketAddr};

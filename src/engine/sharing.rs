@@ -2,7 +2,7 @@
 //! of; the others take it over, and tell what they have counted. Both travel as plain words, since
 //! the shell puts them into memory that the processes share.
 
-use super::engine::Engine;
+use super::Engine;
 use super::reject::Counters;
 use super::system::System;
 use crate::units::{Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};

@@ -26,8 +26,8 @@ pub use bound::{BURST, RATE};
 
 use self::bound::Bound;
 use self::nonce::Nonces;
+use super::Engine;
 use super::contract::{Now, Output, Rx, SocketId, Tx};
-use super::engine::Engine;
 use super::errand::{Brought, Errand, ErrandId, Survey};
 use super::reject::Reject;
 use super::server::heard;

@@ -3,9 +3,9 @@
 //!
 //! Every line begins with the Modified Julian Day and the second of the day in UTC.
 
+use super::Engine;
 use super::association::Association;
 use super::contract::{Now, Output, StatLine};
-use super::engine::Engine;
 use super::event::Event;
 use super::receive::Exchange;
 use super::reject::Counters;

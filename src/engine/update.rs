@@ -1,10 +1,10 @@
 //! A clock update: who is believed, what they agree on, what is done to the clock, what we then
 //! say of ourselves. One sample's way through the engine ends here.
 
+use super::Engine;
 use super::association::Association;
 use super::contract::{ClockCommand, ExitReason, KernelStatus, Now, Output};
 use super::discipline::{Combined, Estimate, Verdict};
-use super::engine::Engine;
 use super::event::Event;
 use super::leap::Change;
 use super::outside::PATIENCE;

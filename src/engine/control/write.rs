@@ -1,13 +1,13 @@
 //! What changes something: variables, configuration, the saved configuration. The control key has been
 //! shown; `nomodify` still forbids it.
 
-use super::super::engine::Engine;
 use super::super::errand::Errand;
 use super::system;
 use super::table::choose;
 use super::text;
 use super::{Answer, Asker, Reply};
 use crate::config::model::AccessFlags;
+use crate::engine::Engine;
 use crate::wire::control::{ControlError, Request, opcode};
 
 impl Engine {

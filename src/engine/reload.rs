@@ -1,8 +1,8 @@
 //! A new configuration while running: only what differs changes, synchronisation stays.
 
+use super::Engine;
 use super::access::AccessList;
 use super::contract::{Now, Setup};
-use super::engine::Engine;
 use super::event::Event;
 use super::names::Purpose;
 use crate::config::model::Server;

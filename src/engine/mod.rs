@@ -1,20 +1,65 @@
-//! The engine: the three calls of the contract, and where each kind of input goes.
+//! The whole daemon as a value: no sockets, files, clocks, threads or statics.
+//!
+//! The shell (or the simulator) calls [`Engine::handle`] with what happened, performs what
+//! [`Engine::next_output`] gives, and calls again at [`Engine::next_deadline`].
+//!
+//! | question | file |
+//! |---|---|
+//! | what goes in and out | `contract.rs`, `event.rs` |
+//! | the three calls | here |
+//! | making, naming and polling associations | `peers.rs`, `names.rs`, `poll.rs`, `association.rs` |
+//! | an answer from a server | `datagram.rs`, `receive.rs`, `filter.rs` |
+//! | whom to believe, what to do about it | `update.rs`, `select.rs`, `discipline/`, `leap.rs`, `system.rs`, `outside.rs` |
+//! | answering clients | `server.rs`, `access.rs`, `clients/`, `auth.rs` |
+//! | ntpq | `control/`, `errand.rs` |
+//! | statistics files, which events are logged | `statistics.rs`, `interest.rs` |
+//! | SIGHUP | `reload.rs` |
+//! | several processes that answer as one | `sharing.rs` |
 
-use super::access::AccessList;
-use super::association::Association;
-use super::auth::Keys;
-use super::clients::ClientTable;
-use super::contract::{
+pub mod access;
+pub mod association;
+pub mod auth;
+pub mod clients;
+pub mod contract;
+pub mod control;
+mod datagram;
+pub mod discipline;
+pub mod errand;
+pub mod event;
+pub mod filter;
+pub mod interest;
+pub mod leap;
+pub mod names;
+mod outside;
+mod peers;
+mod poll;
+pub mod receive;
+pub mod reject;
+mod reload;
+pub mod select;
+mod server;
+pub mod sharing;
+mod statistics;
+pub mod system;
+mod update;
+
+pub use server::Reply;
+
+use self::access::AccessList;
+use self::association::Association;
+use self::auth::Keys;
+use self::clients::ClientTable;
+use self::contract::{
     ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Interface, Machine, Now, Output, Setup,
 };
-use super::control::Desk;
-use super::discipline::{Discipline, Drift};
-use super::event::Event;
-use super::leap::LeapWatch;
-use super::names::Names;
-use super::reject::Counters;
-use super::statistics::Records;
-use super::system::System;
+use self::control::Desk;
+use self::discipline::{Discipline, Drift};
+use self::event::Event;
+use self::leap::LeapWatch;
+use self::names::Names;
+use self::reject::Counters;
+use self::statistics::Records;
+use self::system::System;
 use crate::config::model::{Config, Server, Target};
 use crate::units::{AssocId, Leap, MonoTime, PIVOT, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
@@ -41,46 +86,46 @@ pub enum Served<R = usize> {
 /// The daemon without its shell.
 #[derive(Debug)]
 pub struct Engine {
-    pub(super) outputs: VecDeque<Output>,
-    pub(super) setup: Setup,
-    pub(super) machine: Machine,
-    pub(super) rng: ChaCha12Rng,
-    pub(super) associations: Vec<Association>,
-    pub(super) next_id: u16,
-    pub(super) names: Names,
+    outputs: VecDeque<Output>,
+    setup: Setup,
+    machine: Machine,
+    rng: ChaCha12Rng,
+    associations: Vec<Association>,
+    next_id: u16,
+    names: Names,
     /// Lines whose address another association has.
-    pub(super) duplicates: Vec<Server>,
-    pub(super) access: AccessList,
-    pub(super) clients: ClientTable,
-    pub(super) keys: Keys,
-    pub(super) interfaces: Vec<Interface>,
-    pub(super) system: System,
-    pub(super) discipline: Discipline,
-    pub(super) leap: LeapWatch,
+    duplicates: Vec<Server>,
+    access: AccessList,
+    clients: ClientTable,
+    keys: Keys,
+    interfaces: Vec<Interface>,
+    system: System,
+    discipline: Discipline,
+    leap: LeapWatch,
     /// When it was last told that the leap second file is old.
-    pub(super) leap_told: Option<MonoTime>,
-    pub(super) counters: Counters,
-    pub(super) desk: Desk,
-    pub(super) records: Records,
+    leap_told: Option<MonoTime>,
+    counters: Counters,
+    desk: Desk,
+    records: Records,
     /// The moment of the input that is being taken in.
-    pub(super) moment: Now,
-    pub(super) started: MonoTime,
+    moment: Now,
+    started: MonoTime,
     /// Steps of the clock so far: exchanges across a step measure nothing.
-    pub(super) epoch: u32,
+    epoch: u32,
     /// By how many eras the wall clock is behind.
-    pub(super) eras_off: i64,
-    pub(super) next_token: u64,
+    eras_off: i64,
+    next_token: u64,
     /// The leap second that is armed in the kernel.
-    pub(super) kernel_leap: Leap,
+    kernel_leap: Leap,
     /// When it was last logged that the clock is beyond the kernel's range of frequency.
-    pub(super) too_fast_logged: Option<MonoTime>,
+    too_fast_logged: Option<MonoTime>,
     next_slew: Option<MonoTime>,
-    turns: super::discipline::Turns,
+    turns: discipline::Turns,
     next_drift: MonoTime,
     saved_drift: Option<Ppm>,
     /// What we started with, until we know how right it was.
     unjudged: Option<Drift>,
-    pub(super) exiting: bool,
+    exiting: bool,
 }
 
 impl Engine {
@@ -126,7 +171,7 @@ impl Engine {
             kernel_leap: Leap::None,
             too_fast_logged: None,
             next_slew: None,
-            turns: super::discipline::Turns::default(),
+            turns: discipline::Turns::default(),
             next_drift: now.mono + DRIFT_INTERVAL,
             saved_drift: machine.drift.map(|drift| drift.frequency),
             unjudged: machine.drift,
@@ -261,13 +306,13 @@ impl Engine {
                 self.outputs.push_back(Output::Clock(ClockCommand::Slew { micros }));
             }
             self.turns.begin(now);
-            super::discipline::Steering::next_tick(now)
+            discipline::Steering::next_tick(now)
         });
     }
 
     /// A clock update left something to correct: begin.
-    pub(super) fn begin_slewing(&mut self, now: Now) {
-        self.next_slew.get_or_insert(super::discipline::Steering::first_tick(now));
+    fn begin_slewing(&mut self, now: Now) {
+        self.next_slew.get_or_insert(discipline::Steering::first_tick(now));
     }
 
     fn save_drift(&mut self, at_least: f64) {
@@ -289,14 +334,14 @@ impl Engine {
     }
 
     /// Ends the process after what is already waiting.
-    pub(super) fn exit(&mut self, reason: ExitReason) {
+    fn exit(&mut self, reason: ExitReason) {
         self.exiting = true;
         self.event(Event::Exiting(reason));
         self.outputs.push_back(Output::Exit(reason));
     }
 
     /// Counts and tells an event.
-    pub(super) fn event(&mut self, event: Event) {
+    fn event(&mut self, event: Event) {
         if let Some(code) = event.system_code() {
             self.system.note_event(code);
         }
@@ -335,7 +380,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+    fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
         let own: Vec<_> = interfaces.iter().map(|i| i.address).collect();
         self.access.set_own_addresses(&own);
         self.interfaces = interfaces;

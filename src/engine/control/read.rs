@@ -2,13 +2,13 @@
 
 use super::super::association::Association;
 use super::super::contract::Now;
-use super::super::engine::Engine;
 use super::super::errand::{Errand, Survey};
 use super::peer::{self, PeerRow, PeerScene};
 use super::system;
 use super::table::{Scene, choose};
 use super::text;
 use super::{Answer, Asker, Reply};
+use crate::engine::Engine;
 use crate::units::AssocId;
 use crate::wire::control::{ControlError, DATA_MAX, Request, opcode};
 

@@ -2,9 +2,9 @@
 //! each once, as with ntpd: repeating a name makes no longer answer.
 
 use super::super::contract::Now;
-use super::super::engine::Engine;
 use super::super::errand::Survey;
 use super::text;
+use crate::engine::Engine;
 use crate::wire::control::ControlError;
 
 /// What the system variables are read from.

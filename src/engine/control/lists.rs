@@ -1,10 +1,10 @@
 //! Ordered lists: our sockets (`ifstats`) and the access list (`reslist`).
 
 use super::super::access::Listed;
-use super::super::engine::Engine;
 use super::super::errand::{Endpoint, Errand, Survey};
 use super::text;
 use super::{Answer, Reply};
+use crate::engine::Engine;
 use crate::wire::control::ControlError;
 use std::net::SocketAddr;
 

@@ -1,9 +1,9 @@
 //! Making, naming, polling and ending associations.
 
+use super::Engine;
 use super::association::Association;
 use super::contract::{ExitReason, LookupError, LookupId, Now, Output};
 use super::discipline::Sample;
-use super::engine::Engine;
 use super::event::Event;
 use super::names::Purpose;
 use crate::config::model::{Kind, RestrictTarget, Server, Target};

@@ -1,8 +1,8 @@
 //! The wall clock was set by another process, or the machine was suspended: earlier measurements no longer hold, and clients must
 //! know before the sources have been polled again.
 
+use super::Engine;
 use super::contract::{ClockCommand, Now, Output};
-use super::engine::Engine;
 use super::event::Event;
 use crate::units::{Leap, Seconds};
 

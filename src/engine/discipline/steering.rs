@@ -5,7 +5,7 @@
 //! off a quarter of what is left each second ("glide"). If the daemon dies, either ends by itself at the
 //! phase that it was meant to reach, and the clock is at its true frequency.
 
-use crate::core::contract::Now;
+use crate::engine::contract::Now;
 use crate::units::{MonoTime, Ppm, Seconds};
 use std::collections::VecDeque;
 

@@ -1,10 +1,10 @@
 //! Datagrams that are no client's request: answers of our servers, control requests, the rest.
 
+use super::Engine;
 use super::association::Association;
 use super::auth::Authenticity;
 use super::contract::{Now, Rx};
 use super::discipline::Sample;
-use super::engine::Engine;
 use super::event::{Event, Kiss};
 use super::receive::{Answer, Exchange};
 use super::reject::{Reject, flash};

@@ -3,8 +3,8 @@
 use super::auth::Authenticity;
 use super::clients::{ClientId, Heard, Verdict};
 use super::contract::{Now, Rx};
-use super::engine::{Engine, Served};
 use super::reject::Reject;
+use super::{Engine, Served};
 use crate::config::model::AccessFlags;
 use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId};
 use crate::wire::header::{HEADER_LEN, TRANSMIT_OFFSET};
