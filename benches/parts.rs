@@ -10,12 +10,12 @@ use rsntpd::config::model::{
     AccessFlags, Config, Digest, Discard, Family, Key, Kind, Origin, Restrict, RestrictTarget, Server, Target,
 };
 use rsntpd::engine::Engine;
-use rsntpd::engine::access::AccessList;
 use rsntpd::engine::auth::Keys;
-use rsntpd::engine::clients::{ClientTable, Heard};
+use rsntpd::engine::estimator::{Estimator, Sample};
 use rsntpd::engine::contract::{Machine, Now, Rx, Setup, SocketId};
-use rsntpd::engine::discipline::{Estimator, Sample};
-use rsntpd::engine::select::{Candidate, Limits, select};
+use rsntpd::engine::selection::select::{Candidate, Limits, select};
+use rsntpd::engine::server::access::AccessList;
+use rsntpd::engine::server::clients::{ClientTable, Heard};
 use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Ppm, Seconds};
 use sim::chance::Dice;
 use sim::scenario::Scenario;

@@ -7,9 +7,9 @@ mod sim;
 
 use rsntpd::config::model::{Config, Kind, Server, Target, Tos};
 use rsntpd::engine::Served;
+use rsntpd::engine::clock::Drift;
 use rsntpd::engine::contract::{ExitReason, Rx, Setup, SocketId};
-use rsntpd::engine::discipline::Drift;
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::units::{Leap, PollExponent, Ppm, Seconds};
 use rsntpd::wire::Header;
 use sim::chance::Dice;

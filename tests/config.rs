@@ -30,7 +30,7 @@ use rsntpd::config::model::{
     AccessFlags, Config, Family, InterfaceAction, InterfaceMatch, Kind, RestrictTarget, Target,
 };
 use rsntpd::config::{Diagnostic, Parsed, Severity, parse};
-use rsntpd::engine::access::AccessList;
+use rsntpd::engine::server::access::AccessList;
 use rsntpd::units::KeyId;
 use std::path::Path;
 

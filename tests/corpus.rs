@@ -23,7 +23,7 @@ use older::older;
 use recorded::{Case, conf_files, file_cases, included, micro_cases, second_cases, stem};
 use rsntpd::config::model::Target;
 use rsntpd::config::{Diagnostic, Parsed, Severity, parse, print};
-use rsntpd::engine::access::AccessList;
+use rsntpd::engine::server::access::AccessList;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
 
-use rsntpd::engine::discipline::{Estimator, Sample};
+use rsntpd::engine::clock::{Estimator, Sample};
 use rsntpd::units::{MonoTime, Ppm, Seconds};
 
 mod sim;

@@ -10,7 +10,7 @@
 mod sim;
 
 use rsntpd::engine::contract::{ExitReason, Setup};
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::units::{Leap, Seconds};
 use sim::chance::Dice;
 use sim::link::{Direction, Link, Queue};

@@ -7,9 +7,9 @@ mod sim;
 mod sim_self;
 
 use rsntpd::config::model::{Config, Kind, Server, Target};
+use rsntpd::engine::clock::{Drift, Record};
 use rsntpd::engine::contract::{ExitReason, Input, Setup};
-use rsntpd::engine::discipline::{Drift, Record};
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::units::{Leap, Ppm, Seconds, Stratum};
 use sim::chance::Dice;
 use sim::clock::Clock;

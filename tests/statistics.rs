@@ -8,7 +8,7 @@ mod sim;
 use rsntpd::config::model::{Config, Filegen, FilegenType, Kind, Server, StatKind, Statistics, Target};
 use rsntpd::daemon::statistics::StatFiles;
 use rsntpd::engine::contract::{Setup, StatLine};
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::units::Stratum;
 use sim::chance::Dice;
 use sim::clock::Clock;

@@ -8,7 +8,7 @@ use rsntpd::config::parse_at_run_time;
 use rsntpd::engine::Engine;
 use rsntpd::engine::auth::Keys;
 use rsntpd::engine::contract::{Input, Machine, Now, Output, Rx, Setup, SocketId};
-use rsntpd::engine::errand::{Brought, Errand, Survey};
+use rsntpd::engine::control::errand::{Brought, Errand, Survey};
 use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Seconds};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

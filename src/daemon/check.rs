@@ -5,7 +5,7 @@ mod json;
 use super::cli::Options;
 use super::setup::{self, Loaded, Notice};
 use crate::config::{Diagnostic, Severity};
-use crate::engine::event::Level;
+use crate::engine::report::event::Level;
 use crate::sys::privileges::Account;
 use std::io::{self, IsTerminal, Write};
 use std::time::SystemTime;

@@ -5,8 +5,8 @@ use super::saveconfig;
 use crate::config::Known;
 use crate::config::model::Config;
 use crate::engine::Engine;
-use crate::engine::errand::{Brought, Survey, Traffic};
-use crate::engine::event::Level;
+use crate::engine::control::errand::{Brought, Survey, Traffic};
+use crate::engine::report::event::Level;
 use crate::sys::clock;
 use std::net::IpAddr;
 

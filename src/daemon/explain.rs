@@ -6,7 +6,7 @@ use self::verdict::Verdict;
 use super::cli::Options;
 use super::{files, setup};
 use crate::config::model::{AccessFlags, Config, Family, Origin, Restrict, RestrictTarget, Target};
-use crate::engine::access::{AccessList, Match};
+use crate::engine::server::access::{AccessList, Match};
 use crate::sys::interfaces;
 use std::collections::BTreeMap;
 use std::io::{self, Write};

@@ -1,6 +1,6 @@
 //! The small files: drift and pid, and reading without surprises.
 
-use crate::engine::discipline::Record;
+use crate::engine::clock::Record;
 use crate::units::{Ppm, Seconds};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -4,7 +4,7 @@ use super::files;
 use super::setup::{Notice, level};
 use crate::config;
 use crate::config::model::LeapTable;
-use crate::engine::event::Level;
+use crate::engine::report::event::Level;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

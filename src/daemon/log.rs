@@ -10,7 +10,7 @@ use self::squelch::Squelch;
 use self::syslog::Syslog;
 use super::cli::Options;
 use super::files::words;
-use crate::engine::event::Level;
+use crate::engine::report::event::Level;
 use crate::sys::clock;
 use crate::sys::privileges::Account;
 use chrono::{DateTime, Local};

@@ -5,7 +5,7 @@
 //! service without CAP_KILL may not send to a process of another user.
 
 use super::files;
-use crate::engine::event::Level;
+use crate::engine::report::event::Level;
 use crate::sys::process;
 use std::ffi::OsString;
 use std::fs;

@@ -1,9 +1,9 @@
 //! What passes between the engine and whatever drives it: the daemon's event loop or the simulator.
 
-use super::discipline::{Drift, Record};
-use super::errand::{Brought, Errand, ErrandId};
-use super::event::Event;
 use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
+use crate::engine::clock::{Drift, Record};
+use crate::engine::control::errand::{Brought, Errand, ErrandId};
+use crate::engine::report::event::Event;
 use crate::units::{Host, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
 use std::net::{IpAddr, SocketAddr};
 

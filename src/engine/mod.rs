@@ -3,64 +3,50 @@
 //! The shell (or the simulator) calls [`Engine::handle`] with what happened, performs what
 //! [`Engine::next_output`] gives, and calls again at [`Engine::next_deadline`].
 //!
-//! | question | file |
+//! | question | folder or file |
 //! |---|---|
-//! | what goes in and out | `contract.rs`, `event.rs` |
+//! | what goes in and out | `contract.rs` |
 //! | the three calls | here |
-//! | making, naming and polling associations | `peers.rs`, `names.rs`, `poll.rs`, `association.rs` |
-//! | an answer from a server | `datagram.rs`, `receive.rs`, `filter.rs` |
-//! | whom to believe, what to do about it | `update.rs`, `select.rs`, `discipline/`, `leap.rs`, `system.rs`, `outside.rs` |
-//! | answering clients | `server.rs`, `access.rs`, `clients/`, `auth.rs` |
-//! | ntpq | `control/`, `errand.rs` |
-//! | statistics files, which events are logged | `statistics.rs`, `interest.rs` |
+//! | making, naming and polling associations; a response from a server | `sources/` |
+//! | what a source's samples say of the clock | `estimator/` |
+//! | which sources are believed, and what they agree on | `selection/` |
+//! | what is done to the clock | `clock/` |
+//! | what clients get | `server/`, `auth/` |
+//! | ntpq | `control/` |
+//! | events, statistics files, which events are logged | `report/` |
 //! | SIGHUP | `reload.rs` |
-//! | several processes that answer as one | `sharing.rs` |
 
-pub mod access;
-pub mod association;
 pub mod auth;
-pub mod clients;
+pub mod clock;
 pub mod contract;
 pub mod control;
-mod datagram;
-pub mod discipline;
-pub mod errand;
-pub mod event;
-pub mod filter;
-pub mod interest;
-pub mod leap;
-pub mod names;
-mod outside;
-mod peers;
-mod poll;
-pub mod receive;
+pub mod estimator;
 pub mod reject;
 mod reload;
-pub mod select;
-mod server;
-pub mod sharing;
-mod statistics;
+pub mod report;
+pub mod selection;
+pub mod server;
+pub mod sources;
 pub mod system;
-mod update;
 
 pub use server::Reply;
 
-use self::access::AccessList;
-use self::association::Association;
-use self::auth::Keys;
-use self::clients::ClientTable;
-use self::contract::{
+use crate::config::model::{Config, Server, Target};
+use crate::engine::auth::Keys;
+use crate::engine::clock::leap::LeapWatch;
+use crate::engine::clock::{Discipline, Drift};
+use crate::engine::contract::{
     ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Interface, Machine, Now, Output, Setup,
 };
-use self::control::Desk;
-use self::discipline::{Discipline, Drift};
-use self::event::Event;
-use self::leap::LeapWatch;
-use self::names::Names;
-use self::reject::Counters;
-use self::statistics::Records;
-use self::system::System;
-use crate::config::model::{Config, Server, Target};
+use crate::engine::control::Desk;
+use crate::engine::reject::Counters;
+use crate::engine::report::event::Event;
+use crate::engine::report::statistics::Records;
+use crate::engine::server::access::AccessList;
+use crate::engine::server::clients::ClientTable;
+use crate::engine::sources::association::Association;
+use crate::engine::sources::names::Names;
+use crate::engine::system::System;
 use crate::units::{AssocId, Leap, MonoTime, PIVOT, Ppm, Seconds};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -120,7 +106,7 @@ pub struct Engine {
     /// When it was last logged that the clock is beyond the kernel's range of frequency.
     too_fast_logged: Option<MonoTime>,
     next_slew: Option<MonoTime>,
-    turns: discipline::Turns,
+    turns: crate::engine::clock::Turns,
     next_drift: MonoTime,
     saved_drift: Option<Ppm>,
     /// What we started with, until we know how right it was.
@@ -171,7 +157,7 @@ impl Engine {
             kernel_leap: Leap::None,
             too_fast_logged: None,
             next_slew: None,
-            turns: discipline::Turns::default(),
+            turns: crate::engine::clock::Turns::default(),
             next_drift: now.mono + DRIFT_INTERVAL,
             saved_drift: machine.drift.map(|drift| drift.frequency),
             unjudged: machine.drift,
@@ -306,13 +292,13 @@ impl Engine {
                 self.outputs.push_back(Output::Clock(ClockCommand::Slew { micros }));
             }
             self.turns.begin(now);
-            discipline::Steering::next_tick(now)
+            crate::engine::clock::Steering::next_tick(now)
         });
     }
 
     /// A clock update left something to correct: begin.
     fn begin_slewing(&mut self, now: Now) {
-        self.next_slew.get_or_insert(discipline::Steering::first_tick(now));
+        self.next_slew.get_or_insert(crate::engine::clock::Steering::first_tick(now));
     }
 
     fn save_drift(&mut self, at_least: f64) {

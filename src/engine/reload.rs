@@ -1,11 +1,11 @@
 //! A new configuration while running: only what differs changes, synchronisation stays.
 
-use super::Engine;
-use super::access::AccessList;
-use super::contract::{Now, Setup};
-use super::event::Event;
-use super::names::Purpose;
 use crate::config::model::Server;
+use crate::engine::Engine;
+use crate::engine::contract::{Now, Setup};
+use crate::engine::report::event::Event;
+use crate::engine::server::access::AccessList;
+use crate::engine::sources::names::Purpose;
 
 /// Whether two lines ask for the same association, perhaps with other options.
 fn same_association(a: &Server, b: &Server) -> bool {

@@ -1,9 +1,9 @@
 //! The system variables: what we are as a server, and what the system peer made us.
 
-use super::association::Association;
-use super::contract::Now;
-use super::discipline::Discipline;
-use super::filter::{MAX_DISPERSION, PHI};
+use crate::engine::clock::Discipline;
+use crate::engine::contract::Now;
+use crate::engine::sources::association::Association;
+use crate::engine::sources::filter::{MAX_DISPERSION, PHI};
 use crate::units::{AssocId, Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
 use md5::{Digest as _, Md5};
 use std::net::IpAddr;

@@ -3,7 +3,7 @@
 use super::{read, restricts, servers};
 use rsntpd::config::model::{Family, RestrictTarget, Target};
 use rsntpd::config::{Diagnostic, Severity, print};
-use rsntpd::engine::access::AccessList;
+use rsntpd::engine::server::access::AccessList;
 use std::net::IpAddr;
 
 /// What a client may not do, under these lines; names lead to `named`.

@@ -4,7 +4,7 @@
 use allocation_counter::measure;
 use nix::time::{ClockId, clock_gettime};
 use rsntpd::config::{Parsed, parse};
-use rsntpd::engine::access::AccessList;
+use rsntpd::engine::server::access::AccessList;
 use std::fmt::Write as _;
 use std::path::Path;
 

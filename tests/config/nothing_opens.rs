@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use rsntpd::config::model::{AccessFlags, RestrictTarget};
 use rsntpd::config::parse;
-use rsntpd::engine::access::AccessList;
+use rsntpd::engine::server::access::AccessList;
 use std::net::IpAddr;
 use std::path::Path;
 

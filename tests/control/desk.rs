@@ -5,7 +5,7 @@ use rsntpd::config;
 use rsntpd::config::model::{Config, Digest, Key};
 use rsntpd::engine::auth::Keys;
 use rsntpd::engine::contract::{Input, Output, Setup};
-use rsntpd::engine::errand::{Brought, Errand, Survey};
+use rsntpd::engine::control::errand::{Brought, Errand, Survey};
 use rsntpd::units::{KernelClock, KeyId, Ppm, Seconds};
 use std::net::SocketAddr;
 

@@ -4,7 +4,7 @@ use crate::bench::{from, ip};
 use crate::desk::{Answer, CONTROL_KEY, Desk, ask, keys, sign};
 use rsntpd::config::model::{AccessFlags, Origin, Restrict, RestrictTarget};
 use rsntpd::engine::auth::Keys;
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::units::KeyId;
 
 #[test]

@@ -1,7 +1,7 @@
 //! Associations: what is counted of them, and which of them there are.
 
 use crate::bench::{Bench, server, setup};
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::units::RefId;
 use rsntpd::wire::Header;
 

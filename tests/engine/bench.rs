@@ -4,7 +4,7 @@ use rsntpd::config::model::{Config, Kind, Server, Target};
 use rsntpd::engine::contract::{
     ClockCommand, ClockReport, Input, Interface, Machine, Now, Output, Rx, Setup, SocketId, Tx,
 };
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::engine::{Engine, Served};
 use rsntpd::units::{Leap, MonoTime, NtpShort, NtpTimestamp, RefId, Seconds};
 use rsntpd::wire::{Header, Mode, Version};

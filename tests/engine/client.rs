@@ -3,7 +3,7 @@
 use crate::bench::{Bench, from, ip, local_clock, server, setup};
 use rsntpd::config::model::{Kind, Server, Target};
 use rsntpd::engine::contract::{ClockCommand, ExitReason, Input, LookupError, Output, Setup};
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::units::{Leap, RefId, Stratum};
 use rsntpd::wire::Mode;
 

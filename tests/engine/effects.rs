@@ -3,8 +3,8 @@
 use crate::bench::{Bench, START, local_clock, server, setup};
 use rsntpd::config::model::{Config, LeapTable};
 use rsntpd::engine::contract::{ClockCommand, Input, Setup};
-use rsntpd::engine::event::{Event, Level};
-use rsntpd::engine::interest::Interest;
+use rsntpd::engine::report::event::{Event, Level};
+use rsntpd::engine::report::logconfig::Interest;
 use rsntpd::units::{Leap, NtpShort, Ppm, Seconds};
 
 /// 2026-07-01, a month after the start.

@@ -4,7 +4,7 @@ use crate::bench::{Bench, from, ip, local_clock, request, server, setup};
 use proptest::prelude::*;
 use rsntpd::config::model::{Digest, Key, Server};
 use rsntpd::engine::contract::Setup;
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId, Seconds};
 use rsntpd::wire::{Header, Mode};
 

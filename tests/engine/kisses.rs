@@ -3,7 +3,7 @@
 use crate::bench::{Bench, from, request, server, setup};
 use rsntpd::config::model::{AccessFlags, Config, Family, Origin, Restrict, RestrictTarget, Server};
 use rsntpd::engine::contract::Setup;
-use rsntpd::engine::event::{Event, Kiss};
+use rsntpd::engine::report::event::{Event, Kiss};
 use rsntpd::units::{PollExponent, RefId};
 use rsntpd::wire::{Header, Mode};
 

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, from, ip, server, setup};
 use rsntpd::config::model::{Kind, Server, Target};
 use rsntpd::engine::contract::{Input, LookupError, LookupId, Output};
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::units::Host;
 use rsntpd::wire::Header;
 use std::net::IpAddr;

@@ -3,11 +3,11 @@
 use super::chance::Dice;
 use super::clock::Clock;
 use super::link::Link;
+use rsntpd::engine::clock::{Drift, Record};
 use rsntpd::engine::contract::{
     ClockReport, ExitReason, Input, Interface, Machine, Output, Rx, Setup, SocketId, StatLine, Tx,
 };
-use rsntpd::engine::discipline::{Drift, Record};
-use rsntpd::engine::event::Event;
+use rsntpd::engine::report::event::Event;
 use rsntpd::engine::{Engine, Served};
 use rsntpd::units::{Leap, NtpShort, NtpTimestamp, Ppm, RefId, Seconds, eras_off};
 use rsntpd::wire::{Header, Mode};

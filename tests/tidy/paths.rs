@@ -16,7 +16,7 @@ pub struct Seen {
 /// What a file names.
 #[derive(Default)]
 pub struct Facts {
-    /// Absolute: `crate::engine::select`, `std::fs::File`, `nom::Parser`; a glob ends with `*`.
+    /// Absolute: `crate::engine::selection::select`, `std::fs::File`, `nom::Parser`; a glob ends with `*`.
     pub paths: Vec<Seen>,
     /// Macros that are called, by their last name.
     pub macros: Vec<Seen>,

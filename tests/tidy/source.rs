@@ -68,7 +68,7 @@ impl Source {
         self.tests.iter().any(|(first, last)| (*first..=*last).contains(&line))
     }
 
-    /// `src/engine/discipline/mod.rs` is the module `engine::discipline`; lib and main are the root.
+    /// `src/engine/clock/mod.rs` is the module `engine::clock`; lib and main are the root.
     pub fn module(&self) -> Vec<String> {
         let inner = self.file.strip_prefix("src/").unwrap_or("").trim_end_matches(".rs");
         let inner = inner.strip_suffix("/mod").unwrap_or(inner);

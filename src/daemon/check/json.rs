@@ -2,7 +2,7 @@
 
 use crate::config::{Diagnostic, Severity};
 use crate::daemon::setup::{Loaded, Notice};
-use crate::engine::event::Level;
+use crate::engine::report::event::Level;
 use serde_json::{Value, json};
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Keeps the log from being flooded: repeats are counted, and bursts are bounded. Knows no clock.
 
-use crate::engine::event::Level;
+use crate::engine::report::event::Level;
 use std::time::{Duration, Instant};
 
 /// How long repeats of a line are counted in silence.

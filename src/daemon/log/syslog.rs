@@ -1,6 +1,6 @@
 //! syslog that comes back: the crate connects once, this reconnects, and never waits long.
 
-use crate::engine::event::Level;
+use crate::engine::report::event::Level;
 use nix::errno::Errno;
 use std::fmt::{self, Display};
 use std::io::{self, Write};

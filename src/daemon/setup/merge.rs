@@ -5,7 +5,7 @@ use crate::config::model::{
     Config, Family, InterfaceAction, InterfaceMatch, InterfaceRule, RestrictTarget, Server, Target,
 };
 use crate::daemon::cli::Options;
-use crate::engine::event::Level;
+use crate::engine::report::event::Level;
 use crate::units::Seconds;
 use std::net::IpAddr;
 

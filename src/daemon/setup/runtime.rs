@@ -6,7 +6,7 @@ use crate::config::model::Config;
 use crate::config::{self, Diagnostic, Known, Severity};
 use crate::daemon::cli::Options;
 use crate::engine::contract::Setup;
-use crate::engine::event::Level;
+use crate::engine::report::event::Level;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 

@@ -1,9 +1,9 @@
 //! Counters and figures that ntpq asks for by name: `monstats`, `sysstats`, `authinfo`, `kerninfo`,
 //! `iostats`, `timerstats`. What ntpd counts and has no meaning here is 0.
 
-use super::super::errand::Traffic;
-use super::table::{Row, Scene, SystemRow};
-use super::text;
+use crate::engine::control::errand::Traffic;
+use crate::engine::control::table::{Row, Scene, SystemRow};
+use crate::engine::control::text;
 use crate::units::{KernelClock, Pps, Seconds};
 
 fn zero(_: &Scene<'_>) -> Option<String> {

@@ -1,10 +1,10 @@
 //! Ordered lists: our sockets (`ifstats`) and the access list (`reslist`).
 
-use super::super::access::Listed;
-use super::super::errand::{Endpoint, Errand, Survey};
-use super::text;
-use super::{Answer, Reply};
 use crate::engine::Engine;
+use crate::engine::control::errand::{Endpoint, Errand, Survey};
+use crate::engine::control::text;
+use crate::engine::control::{Answer, Reply};
+use crate::engine::server::access::Listed;
 use crate::wire::control::ControlError;
 use std::net::SocketAddr;
 

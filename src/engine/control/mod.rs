@@ -12,6 +12,7 @@
 
 mod bound;
 mod counters;
+pub mod errand;
 mod lists;
 mod mru;
 mod nonce;
@@ -26,12 +27,12 @@ pub use bound::{BURST, RATE};
 
 use self::bound::Bound;
 use self::nonce::Nonces;
-use super::Engine;
-use super::contract::{Now, Output, Rx, SocketId, Tx};
-use super::errand::{Brought, Errand, ErrandId, Survey};
-use super::reject::Reject;
-use super::server::heard;
 use crate::config::model::AccessFlags;
+use crate::engine::Engine;
+use crate::engine::contract::{Now, Output, Rx, SocketId, Tx};
+use crate::engine::control::errand::{Brought, Errand, ErrandId, Survey};
+use crate::engine::reject::Reject;
+use crate::engine::server::heard;
 use crate::units::{KeyId, MonoTime};
 use crate::wire::control::{self, ControlError, Request, opcode};
 use rand_chacha::rand_core::Rng;
@@ -43,7 +44,7 @@ const PARKED_MAX: usize = 16;
 
 /// What mode 6 remembers.
 #[derive(Clone, Debug)]
-pub(super) struct Desk {
+pub(in crate::engine) struct Desk {
     nonces: Nonces,
     bound: Bound,
     parked: VecDeque<Parked>,

@@ -2,11 +2,11 @@
 //! MRU). The server keeps nothing between batches: the reader says what it has last, and the batch goes
 //! on behind the first of those entries that is still as the reader knows it.
 
-use super::super::clients::{Client, ClientTable, Filter};
-use super::text::{self, Packer};
-use super::{Answer, Asker, Reply};
 use crate::engine::Engine;
 use crate::engine::contract::Now;
+use crate::engine::control::text::{self, Packer};
+use crate::engine::control::{Answer, Asker, Reply};
+use crate::engine::server::clients::{Client, ClientTable, Filter};
 use crate::units::{NtpTimestamp, Seconds};
 use crate::wire::control::{ControlError, Request, opcode};
 use std::net::{IpAddr, SocketAddr};

@@ -1,14 +1,14 @@
 //! The variables of associations and of the local clock, by the names, units and precision of ntpd
 //! 4.2.6p5; those it does not have by 4.2.8's.
 
-use super::super::association::Association;
-use super::super::contract::Now;
-use super::super::filter::{MAX_DISPERSION, PHI, Stage};
-use super::super::reject::flash;
-use super::system::refid;
-use super::table::{self, Row};
-use super::text;
 use crate::config::model::Target;
+use crate::engine::contract::Now;
+use crate::engine::control::system::refid;
+use crate::engine::control::table::{self, Row};
+use crate::engine::control::text;
+use crate::engine::reject::flash;
+use crate::engine::sources::association::Association;
+use crate::engine::sources::filter::{MAX_DISPERSION, PHI, Stage};
 use crate::units::{MonoTime, Seconds};
 use std::net::{IpAddr, Ipv4Addr};
 

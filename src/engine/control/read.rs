@@ -1,14 +1,14 @@
 //! Reading: status words, and the variables of the system, of associations and of the local clock.
 
-use super::super::association::Association;
-use super::super::contract::Now;
-use super::super::errand::{Errand, Survey};
-use super::peer::{self, PeerRow, PeerScene};
-use super::system;
-use super::table::{Scene, choose};
-use super::text;
-use super::{Answer, Asker, Reply};
 use crate::engine::Engine;
+use crate::engine::contract::Now;
+use crate::engine::control::errand::{Errand, Survey};
+use crate::engine::control::peer::{self, PeerRow, PeerScene};
+use crate::engine::control::system;
+use crate::engine::control::table::{Scene, choose};
+use crate::engine::control::text;
+use crate::engine::control::{Answer, Asker, Reply};
+use crate::engine::sources::association::Association;
 use crate::units::AssocId;
 use crate::wire::control::{ControlError, DATA_MAX, Request, opcode};
 

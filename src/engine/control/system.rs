@@ -1,11 +1,11 @@
 //! The system variables, by the names, units and precision of ntpd 4.2.6p5; those it does not have by
 //! 4.2.8's.
 
-use super::super::association::Association;
-use super::super::leap::date_stamp;
-use super::counters;
-use super::table::{self, Extra, Row, Scene, SystemRow};
-use super::text;
+use crate::engine::clock::leap::date_stamp;
+use crate::engine::control::counters;
+use crate::engine::control::table::{self, Extra, Row, Scene, SystemRow};
+use crate::engine::control::text;
+use crate::engine::sources::association::Association;
 use crate::units::{PIVOT, Ppm, RefId, Seconds};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

@@ -1,10 +1,10 @@
 //! Tables of variables: one row a name. What a request asks for comes in the order of the table,
 //! each once, as with ntpd: repeating a name makes no longer answer.
 
-use super::super::contract::Now;
-use super::super::errand::Survey;
-use super::text;
 use crate::engine::Engine;
+use crate::engine::contract::Now;
+use crate::engine::control::errand::Survey;
+use crate::engine::control::text;
 use crate::wire::control::ControlError;
 
 /// What the system variables are read from.

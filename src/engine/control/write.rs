@@ -1,13 +1,13 @@
 //! What changes something: variables, configuration, the saved configuration. The control key has been
 //! shown; `nomodify` still forbids it.
 
-use super::super::errand::Errand;
-use super::system;
-use super::table::choose;
-use super::text;
-use super::{Answer, Asker, Reply};
 use crate::config::model::AccessFlags;
 use crate::engine::Engine;
+use crate::engine::control::errand::Errand;
+use crate::engine::control::system;
+use crate::engine::control::table::choose;
+use crate::engine::control::text;
+use crate::engine::control::{Answer, Asker, Reply};
 use crate::wire::control::{ControlError, Request, opcode};
 
 impl Engine {

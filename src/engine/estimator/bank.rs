@@ -1,0 +1,260 @@
+//! The bank: filters side by side, each with its own idea of the clock's wander and of the path, and
+//! each weighted by how well it foretold the samples.
+
+use crate::engine::estimator::coloured::Coloured;
+use crate::engine::estimator::kalman::State;
+use crate::engine::estimator::smoother::{Passed, Seen, Smoother};
+use std::collections::VecDeque;
+
+/// 10^-11 to 10^-7 in half decades: that covers an ovened crystal to a hot virtual machine.
+const WANDERS: usize = 9;
+/// How long queues stay, seconds: 20 and 80 minutes, for the filters that do not take each packet's for its own.
+const STAY: [f64; 2] = [1200.0, 4800.0];
+/// By so much these are less likely before any evidence (logarithm).
+const STAY_SELDOM: f64 = 1.0;
+/// All filters but the twins that a jump or a doubt adds.
+const MODELS: usize = WANDERS * (1 + STAY.len());
+/// Memory of the weights: about the last 50 samples count.
+const FORGETTING: f64 = 0.98;
+/// No sample speaks more against a model than this (logarithm): then all are equally wrong.
+const IMPOSSIBLE: f64 = -1e4;
+/// No model is less likely than the best by more than this (logarithm): whatever happened, some dozens of samples bring it back.
+const LEAST: f64 = -200.0;
+/// No clock runs faster than this against another, s/s: what looks like it was a jump of the phase.
+const FASTEST: f64 = 1e-3;
+/// A jump of the rate is less likely than one of the phase by this (logarithm), and the less so the larger
+/// it is: half of them are smaller than 5 ppm (a Cauchy law), as a shock of temperature makes them.
+const RATE_SELDOM: f64 = 1.0;
+const USUAL_RATE: f64 = 5e-6;
+
+/// What was known of the rate at the start is less often all wrong by this (logarithm).
+const WRONG_SELDOM: f64 = 1.0;
+
+#[derive(Clone, Debug)]
+enum Filter {
+    /// Each packet queues for itself.
+    Intervals(Smoother),
+    /// Queues stay.
+    Coloured(Coloured),
+}
+
+impl Filter {
+    fn wander(&self) -> f64 {
+        match self {
+            Self::Intervals(smoother) => smoother.wander(),
+            Self::Coloured(filter) => filter.wander(),
+        }
+    }
+
+    fn belief(&self, dt: f64) -> State {
+        match self {
+            Self::Intervals(smoother) => smoother.belief(dt),
+            Self::Coloured(filter) => filter.belief(dt),
+        }
+    }
+
+    /// Logarithm of the probability density of a sample's offset, in units of that between its bounds.
+    fn foretold(&self, new: &Seen, queueing: f64) -> f64 {
+        let told = match self {
+            Self::Intervals(smoother) => smoother.foretold(new),
+            Self::Coloured(filter) => {
+                filter.foretold(new, queueing * queueing) + (2.0 * new.interval.half).ln()
+            }
+        };
+        if told.is_nan() { IMPOSSIBLE } else { told.clamp(IMPOSSIBLE, -IMPOSSIBLE) }
+    }
+
+    fn begin_anew(&mut self, belief: State) {
+        match self {
+            Self::Intervals(smoother) => smoother.begin_anew(belief),
+            Self::Coloured(filter) => filter.begin_anew(belief),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Model {
+    filter: Filter,
+    log_weight: f64,
+}
+
+/// The filters; none before the first sample.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bank {
+    models: Vec<Model>,
+}
+
+/// What the bank believes: means and spreads, between the filters, too.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mean {
+    /// Offset, seconds.
+    pub(super) x: f64,
+    /// Rate, s/s.
+    pub(super) f: f64,
+    /// Variance of the offset, s².
+    pub(super) xx: f64,
+    /// Variance of the rate.
+    pub(super) ff: f64,
+    /// Logarithmic mean of the wander, s/s per √s.
+    pub(super) wander: f64,
+}
+
+impl Bank {
+    /// All filters; `belief` holds at the time of the first sample.
+    pub(super) fn new(belief: State) -> Self {
+        let model = |index: usize| {
+            let half_decades = (index % WANDERS) as f64;
+            // Before any evidence most clocks wander by about 1e-9, give or take a decade.
+            let unlikely = (half_decades - 4.0) / 2.0;
+            let wander = 10f64.powf(-11.0 + half_decades / 2.0);
+            let stay = (index / WANDERS).checked_sub(1).and_then(|n| STAY.get(n));
+            let filter = stay.map_or_else(
+                || Filter::Intervals(Smoother::new(wander, belief)),
+                |stay| Filter::Coloured(Coloured::new(wander, *stay, belief)),
+            );
+            let seldom = if stay.is_some() { STAY_SELDOM } else { 0.0 };
+            Model { filter, log_weight: -0.5 * unlikely * unlikely - seldom }
+        };
+        Self { models: (0..MODELS).map(model).collect() }
+    }
+
+    /// Each filter gets a twin that knows the rate only within `sigma`, s/s, of none: as without what was known.
+    pub(super) fn doubt(&mut self, sigma: f64) {
+        self.add_twins(WRONG_SELDOM, |belief| State { f: 0.0, ff: sigma * sigma, ..belief });
+    }
+
+    /// Each filter gets a twin that begins with another belief and is less likely by `seldom` (logarithm).
+    fn add_twins(&mut self, seldom: f64, other_belief: impl Fn(State) -> State) {
+        let mut others = self.models.clone();
+        for other in &mut others {
+            other.filter.begin_anew(other_belief(other.filter.belief(0.0)));
+            other.log_weight -= seldom;
+        }
+        self.models.append(&mut others);
+    }
+
+    /// Whether nothing was seen yet.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.models.is_empty()
+    }
+
+    /// Whether all of it are numbers that a clock could have.
+    pub(super) fn is_sound(&self) -> bool {
+        self.models.iter().all(|m| m.filter.belief(0.0).is_sound())
+    }
+
+    /// Forgets the samples; what they made believe stays.
+    pub(super) fn begin_anew(&mut self) {
+        for model in &mut self.models {
+            model.filter.begin_anew(model.filter.belief(0.0));
+        }
+    }
+
+    /// The oldest sample leaves the window, what it said stays. The next one came `dt` seconds later.
+    pub(super) fn let_go(&mut self, dt: f64) {
+        for model in &mut self.models {
+            if let Filter::Intervals(smoother) = &mut model.filter {
+                smoother.let_go(dt);
+            }
+        }
+    }
+
+    /// The last of `window` is new. `queueing` is the standard deviation of what queues make an offset wrong by.
+    pub(super) fn take(&mut self, window: &VecDeque<Seen>, queueing: f64) {
+        let Some(new) = window.back() else { return };
+        let mut passed = Passed::with_capacity(window.len());
+        for model in &mut self.models {
+            model.log_weight = FORGETTING * model.log_weight + model.filter.foretold(new, queueing);
+            match &mut model.filter {
+                Filter::Intervals(smoother) => smoother.take(window, &mut passed),
+                Filter::Coloured(filter) => filter.take(new, queueing * queueing),
+            }
+        }
+        let best = self.best();
+        for model in &mut self.models {
+            model.log_weight = (model.log_weight - best).max(LEAST);
+        }
+    }
+
+    /// Logarithm of the probability density that all together foretell for the offset of a sample, in units of that between
+    /// its bounds.
+    pub(super) fn foretold(&self, new: &Seen, queueing: f64) -> f64 {
+        let best = self.best();
+        let (mut all, mut told) = (0.0, 0.0);
+        for model in &self.models {
+            let weight = (model.log_weight - best).exp();
+            all += weight;
+            told += weight * model.filter.foretold(new, queueing).exp();
+        }
+        f64::max(told / all, f64::MIN_POSITIVE).ln()
+    }
+
+    /// Whether what is believed `dt` seconds after the newest sample `fits`: by all, or, while twins compete,
+    /// by one of the two kinds.
+    pub(super) fn is_foretold(&self, dt: f64, fits: impl Fn(&Mean) -> bool) -> bool {
+        let mut kinds = self.models.chunks(MODELS);
+        fits(&self.mean(dt)) || (self.models.len() > MODELS && kinds.any(|kind| fits(&mean(kind, dt))))
+    }
+
+    /// Something jumped, `since` seconds after the newest sample or before: `offset` (mean and variance) is where the
+    /// first sample after it is. Each filter takes it for a jump of the phase, and a second one like it for a jump of
+    /// the rate by `rate`, as far as a clock can have it. The samples decide.
+    pub(super) fn jump(&mut self, since: f64, offset: (f64, f64), rate: f64) {
+        self.decide();
+        for model in &mut self.models {
+            let belief = model.filter.belief(since);
+            model.filter.begin_anew(State { x: offset.0, xx: offset.1, xf: 0.0, ..belief });
+        }
+        if rate.abs() < FASTEST {
+            let ratio = rate / USUAL_RATE;
+            self.add_twins(RATE_SELDOM + ratio.mul_add(ratio, 1.0).ln(), |belief| State {
+                f: belief.f + rate,
+                ff: belief.ff + rate * rate,
+                ..belief
+            });
+        }
+    }
+
+    /// A jump is over, or a start: of the two twins the likelier stays, for each wander and path.
+    pub(super) fn decide(&mut self) {
+        let others = self.models.split_off(self.models.len().min(MODELS));
+        for (model, other) in self.models.iter_mut().zip(others) {
+            if other.log_weight > model.log_weight {
+                *model = other;
+            }
+        }
+    }
+
+    fn best(&self) -> f64 {
+        best(&self.models)
+    }
+
+    /// The mean by the weights, `dt` seconds after the newest sample, with the spread between the members added to their
+    /// own.
+    pub(super) fn mean(&self, dt: f64) -> Mean {
+        mean(&self.models, dt)
+    }
+}
+
+fn best(models: &[Model]) -> f64 {
+    models.iter().map(|m| m.log_weight).fold(f64::NEG_INFINITY, f64::max)
+}
+
+fn mean(models: &[Model], dt: f64) -> Mean {
+    let best = best(models);
+    let weights: Vec<f64> = models.iter().map(|m| (m.log_weight - best).exp()).collect();
+    let total: f64 = weights.iter().sum();
+    let beliefs: Vec<State> = models.iter().map(|m| m.filter.belief(dt)).collect();
+    let mean = |value: &dyn Fn(&State) -> f64| -> f64 {
+        beliefs.iter().zip(&weights).map(|(s, w)| w * value(s)).sum::<f64>() / total
+    };
+    let (x, f) = (mean(&|s| s.x), mean(&|s| s.f));
+    let wanders = models.iter().zip(&weights).map(|(m, w)| w * m.filter.wander().ln());
+    Mean {
+        x,
+        f,
+        xx: mean(&|s| s.xx + (s.x - x).powi(2)),
+        ff: mean(&|s| s.ff + (s.f - f).powi(2)),
+        wander: (wanders.sum::<f64>() / total).exp(),
+    }
+}

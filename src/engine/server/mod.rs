@@ -1,0 +1,251 @@
+//! Answering time requests: the hot path, past the output queue. No allocation for a plain request.
+
+pub mod access;
+pub mod clients;
+pub mod sharing;
+
+use crate::config::model::AccessFlags;
+use crate::engine::auth::Authenticity;
+use crate::engine::contract::{Now, Rx};
+use crate::engine::reject::Reject;
+use crate::engine::server::clients::{ClientId, Heard, Verdict};
+use crate::engine::{Engine, Served};
+use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId};
+use crate::wire::header::{HEADER_LEN, TRANSMIT_OFFSET};
+use crate::wire::{Header, Mode, Version, trailer};
+use rand_chacha::rand_core::Rng;
+
+/// Lowest source port from which ntpd 4.2.6 takes packets.
+const LOWEST_PORT: u16 = 123;
+
+/// An answer that lacks what is known last: its transmit timestamp and its code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// What is behind the header.
+    tail: Tail,
+    /// Whether the transmit timestamp is already there: that of a kiss, or of an earlier answer.
+    stamped: bool,
+    /// The client's entry and the receive timestamp, where the time of leaving is remembered.
+    remember: Option<(ClientId, NtpTimestamp)>,
+    /// Whether the client makes use of that time (interleaved mode).
+    pub interleaved: bool,
+}
+
+impl Reply {
+    /// Whether a code has to be computed.
+    #[must_use]
+    pub const fn is_signed(&self) -> bool {
+        matches!(self.tail, Tail::Code { .. })
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tail {
+    None,
+    /// By this key, longer than 20 octets where the request's is.
+    Code {
+        key: KeyId,
+        whole: bool,
+    },
+    CryptoNak,
+}
+
+impl Engine {
+    /// Answers a time request (modes 3, 1 and version 1's 0) past the output queue: the first 48
+    /// octets, without the transmit timestamp. [`Engine::seal`] completes them.
+    pub fn answer(&mut self, now: Now, rx: &Rx<'_>, reply: &mut [u8; Self::REPLY_MAX]) -> Served<Reply> {
+        if !is_request(rx.data) {
+            return Served::NotARequest;
+        }
+        self.counters.received += 1;
+        match self.try_answer(now, rx, reply) {
+            Ok(answer) => {
+                self.counters.processed += 1;
+                Served::Reply(answer)
+            }
+            Err(reason) => {
+                self.counters.reject(reason);
+                Served::Dropped
+            }
+        }
+    }
+
+    /// Completes an answer that leaves at `leaves`; gives its length in octets.
+    pub fn seal(&mut self, answer: &Reply, leaves: NtpTimestamp, reply: &mut [u8; Self::REPLY_MAX]) -> usize {
+        if !answer.stamped {
+            reply[TRANSMIT_OFFSET..HEADER_LEN].copy_from_slice(&leaves.to_bits().to_be_bytes());
+        }
+        if let Some((client, received)) = answer.remember {
+            self.clients.answering(client, received, leaves);
+        }
+        match answer.tail {
+            Tail::None => HEADER_LEN,
+            Tail::Code { key, whole } => self.keys.sign_into(key, whole, HEADER_LEN, reply),
+            Tail::CryptoNak => {
+                // Key 0 and no digest.
+                reply[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&KeyId(0).0.to_be_bytes());
+                HEADER_LEN + 4
+            }
+        }
+    }
+
+    /// The kernel says when a sealed answer left: better known than foretold.
+    pub fn left(&mut self, answer: &Reply, at: NtpTimestamp) {
+        if let Some((client, received)) = answer.remember {
+            self.clients.answer_left(client, received, at);
+        }
+    }
+
+    /// [`Engine::answer`] and [`Engine::seal`] in one; `clock` reads the wall clock in between.
+    pub fn serve(
+        &mut self,
+        now: Now,
+        rx: &Rx<'_>,
+        clock: &mut dyn FnMut() -> NtpTimestamp,
+        reply: &mut [u8; Self::REPLY_MAX],
+    ) -> Served {
+        match self.answer(now, rx, reply) {
+            Served::Reply(answer) => Served::Reply(self.seal(&answer, clock(), reply)),
+            Served::Dropped => Served::Dropped,
+            Served::NotARequest => Served::NotARequest,
+        }
+    }
+
+    fn try_answer(
+        &mut self,
+        now: Now,
+        rx: &Rx<'_>,
+        reply: &mut [u8; Self::REPLY_MAX],
+    ) -> Result<Reply, Reject> {
+        let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
+        let flags = self.admit(rx, header.version)?;
+        let authenticity = self.keys.check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
+        if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
+            return Err(Reject::Auth);
+        }
+        let (verdict, client) = self.clients.judge(now, &heard(rx, flags));
+        let mut earlier = None;
+        let answer = match verdict {
+            Verdict::Drop => return Err(Reject::Limited),
+            Verdict::Kiss => {
+                self.counters.kod_sent += 1;
+                self.counters.limited += 1;
+                Header { poll: self.least_poll(&header), ..kiss(&header, RefId::from_bytes(*b"RATE")) }
+            }
+            Verdict::Pass => {
+                earlier = client
+                    .filter(|_| may_interleave(&header))
+                    .and_then(|client| self.clients.interleaved(client, header.origin));
+                let origin = if earlier.is_some() { header.receive } else { header.transmit };
+                self.reply_to(now, rx, &header, origin, earlier.unwrap_or(NtpTimestamp::ZERO))
+            }
+        };
+        reply[..HEADER_LEN].copy_from_slice(&answer.to_bytes());
+        Ok(Reply {
+            tail: match authenticity {
+                Authenticity::None => Tail::None,
+                Authenticity::Verified(key) => Tail::Code { key, whole: trailer::is_whole(rx.data) },
+                Authenticity::Failed => Tail::CryptoNak,
+            },
+            stamped: verdict == Verdict::Kiss || earlier.is_some(),
+            remember: client.filter(|_| verdict == Verdict::Pass).map(|client| (client, rx.received)),
+            interleaved: earlier.is_some(),
+        })
+    }
+
+    /// The source and the access list, in the order of ntpd's receive path.
+    pub(in crate::engine) fn admit(&mut self, rx: &Rx<'_>, version: Version) -> Result<AccessFlags, Reject> {
+        if version == Version::V4 {
+            self.counters.this_version += 1;
+        } else {
+            self.counters.old_version += 1;
+            if version.get() == 1 {
+                self.counters.note_version_1(rx.data);
+            }
+        }
+        if rx.from.port() < LOWEST_PORT {
+            return Err(Reject::Source);
+        }
+        let flags = self.access.admit(rx.from);
+        if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOSERVE) {
+            return Err(Reject::Restricted);
+        }
+        if flags.contains(AccessFlags::FLAKE) && self.rng.next_u32() < u32::MAX / 10 {
+            return Err(Reject::Restricted);
+        }
+        if flags.contains(AccessFlags::VERSION) && version != Version::V4 {
+            return Err(Reject::Restricted);
+        }
+        Ok(flags)
+    }
+
+    /// The poll exponent of a response: the request's, but not less than we allow (`discard average`), as in ntpd.
+    fn least_poll(&self, request: &Header) -> i8 {
+        request.poll.max(self.clients.average_poll())
+    }
+
+    fn reply_to(
+        &self,
+        now: Now,
+        rx: &Rx<'_>,
+        request: &Header,
+        origin: NtpTimestamp,
+        transmit: NtpTimestamp,
+    ) -> Header {
+        let system = &self.system;
+        let dispersion = system.root_dispersion_at(now.mono);
+        Header {
+            leap: system.leap,
+            version: request.version,
+            mode: if request.mode == Mode::SymmetricActive { Mode::SymmetricPassive } else { Mode::Server },
+            stratum: system.stratum.to_wire(),
+            poll: self.least_poll(request),
+            precision: system.precision,
+            root_delay: NtpShort::from_seconds(system.root_delay),
+            root_dispersion: NtpShort::from_seconds(dispersion),
+            reference_id: system.refid,
+            reference: system.reftime,
+            origin,
+            receive: rx.received,
+            transmit,
+        }
+    }
+}
+
+/// What the client table is to know of a packet.
+pub(in crate::engine) fn heard(rx: &Rx<'_>, flags: AccessFlags) -> Heard {
+    let first_octet = rx.data.first().copied().unwrap_or_default();
+    Heard { from: rx.from, to: rx.to, received: rx.received, first_octet, flags }
+}
+
+/// A kiss tells nothing of our clock: its timestamps are the request's own.
+fn kiss(request: &Header, code: RefId) -> Header {
+    Header {
+        leap: Leap::Unsynchronised,
+        mode: if request.mode == Mode::SymmetricActive { Mode::SymmetricPassive } else { Mode::Server },
+        stratum: 0,
+        root_delay: NtpShort::default(),
+        root_dispersion: NtpShort::default(),
+        reference_id: code,
+        reference: NtpTimestamp::ZERO,
+        origin: request.transmit,
+        receive: request.transmit,
+        ..*request
+    }
+}
+
+/// Whether a request could be one of interleaved mode (RFC 9769): a client whose receive and transmit
+/// timestamps differ, so that it can tell which of the two comes back as the origin.
+fn may_interleave(request: &Header) -> bool {
+    request.mode == Mode::Client && !request.receive.is_zero() && request.receive != request.transmit
+}
+
+/// Whether these octets ask for the time. Version 1 has no mode: its requests carry 0.
+fn is_request(data: &[u8]) -> bool {
+    let Some(&first) = data.first() else { return false };
+    match Mode::from_bits(first) {
+        Mode::Client | Mode::SymmetricActive => true,
+        Mode::Reserved => (first >> 3) & 7 == 1,
+        _ => false,
+    }
+}

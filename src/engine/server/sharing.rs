@@ -1,0 +1,128 @@
+//! Several processes that answer as one: one engine keeps time and publishes what answers are made
+//! of; the others take it over, and tell what they have counted. Both travel as plain words, since
+//! the shell puts them into memory that the processes share.
+
+use crate::engine::Engine;
+use crate::engine::reject::Counters;
+use crate::engine::system::System;
+use crate::units::{Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
+
+/// Words of [`Engine::published`].
+pub const PUBLISHED: usize = 6;
+/// Words of [`Engine::counted`].
+pub const COUNTED: usize = 14;
+
+/// Set in the first word of what was ever published.
+const MARK: u64 = 1 << 63;
+
+impl System {
+    fn to_words(&self) -> [u64; PUBLISHED] {
+        let face =
+            u32::from_be_bytes([0, self.leap.to_bits(), self.stratum.get(), self.precision.cast_unsigned()]);
+        [
+            MARK | u64::from(face),
+            self.root_delay.get().to_bits(),
+            self.root_dispersion.get().to_bits(),
+            u64::from(u32::from_be_bytes(self.refid.to_bytes())),
+            self.reftime.to_bits(),
+            self.updated.as_nanos(),
+        ]
+    }
+
+    fn take_words(&mut self, words: &[u64; PUBLISHED]) {
+        let [face, root_delay, root_dispersion, refid, reftime, updated] = *words;
+        if face & MARK == 0 {
+            return;
+        }
+        let [_, leap, stratum, precision] = (face as u32).to_be_bytes();
+        self.leap = Leap::from_bits(leap);
+        self.stratum = Stratum::new(stratum);
+        self.precision = precision.cast_signed();
+        self.root_delay = Seconds::new(f64::from_bits(root_delay));
+        self.root_dispersion = Seconds::new(f64::from_bits(root_dispersion));
+        self.refid = RefId::from_bytes((refid as u32).to_be_bytes());
+        self.reftime = NtpTimestamp::from_bits(reftime);
+        self.updated = MonoTime::from_nanos(updated);
+    }
+}
+
+impl Counters {
+    const fn fields(&mut self) -> [&mut u64; COUNTED] {
+        [
+            &mut self.received,
+            &mut self.this_version,
+            &mut self.old_version,
+            &mut self.version_1,
+            &mut self.version_1_client,
+            &mut self.version_1_zero,
+            &mut self.version_1_symmetric,
+            &mut self.bad_format,
+            &mut self.bad_auth,
+            &mut self.declined,
+            &mut self.restricted,
+            &mut self.limited,
+            &mut self.kod_sent,
+            &mut self.processed,
+        ]
+    }
+}
+
+impl Engine {
+    /// What our answers are made of, for engines in other processes.
+    #[must_use]
+    pub fn published(&self) -> [u64; PUBLISHED] {
+        self.system.to_words()
+    }
+
+    /// Answers from now on with what another engine has [published](Engine::published). Zeros, which
+    /// say that it has not yet, change nothing.
+    pub fn adopt(&mut self, words: &[u64; PUBLISHED]) {
+        self.system.take_words(words);
+    }
+
+    /// What was counted here since the start, in an order that only
+    /// [`Engine::count_elsewhere`] needs to know.
+    #[must_use]
+    pub fn counted(&self) -> [u64; COUNTED] {
+        self.counters.clone().fields().map(|field| *field)
+    }
+
+    /// Adds what was counted in another process since the last time.
+    pub fn count_elsewhere(&mut self, more: &[u64; COUNTED]) {
+        for (field, more) in self.counters.fields().into_iter().zip(more) {
+            *field = field.wrapping_add(*more);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_published_arrives() {
+        let mut ours = System::new(-23, MonoTime::from_nanos(5));
+        ours.leap = Leap::from_bits(1);
+        ours.stratum = Stratum::new(3);
+        ours.root_delay = Seconds::new(0.0123);
+        ours.root_dispersion = Seconds::new(4.5e-3);
+        ours.refid = RefId::from_bytes([192, 0, 2, 200]);
+        ours.reftime = NtpTimestamp::from_bits(u64::MAX - 7);
+        let mut theirs = System::new(0, MonoTime::ZERO);
+        theirs.take_words(&[0; PUBLISHED]);
+        assert_eq!((theirs.stratum, theirs.leap), (Stratum::UNSYNCHRONISED, Leap::Unsynchronised));
+        theirs.take_words(&ours.to_words());
+        assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
+    }
+
+    #[test]
+    fn every_counter_has_its_word() {
+        let mut counters = Counters::default();
+        for (i, field) in counters.fields().into_iter().enumerate() {
+            *field = i as u64 + 1;
+        }
+        let text = format!("{counters:?}");
+        assert!((1..=COUNTED).all(|i| text.contains(&format!(": {i}"))), "{text}");
+        assert!(!text.contains(": 0"), "{text}");
+    }
+}
