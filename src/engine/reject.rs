@@ -1,30 +1,4 @@
-//! Why a packet is not used: reasons, and the flash bits that ntpq shows (RFC 5905 section 9, `flash`).
-
-/// The packet and peer tests as ntpq's `flash` word shows them.
-pub mod flash {
-    /// TEST1: duplicate of the last packet.
-    pub const DUPLICATE: u16 = 0x0001;
-    /// TEST2: the origin is not what we sent.
-    pub const BOGUS: u16 = 0x0002;
-    /// TEST3: a timestamp is missing.
-    pub const INVALID: u16 = 0x0004;
-    /// TEST4: access denied.
-    pub const DENIED: u16 = 0x0008;
-    /// TEST5: authentication failed.
-    pub const AUTH: u16 = 0x0010;
-    /// TEST6: the server is not synchronised.
-    pub const UNSYNCHRONISED: u16 = 0x0020;
-    /// TEST7: the header makes no sense.
-    pub const HEADER: u16 = 0x0040;
-    /// TEST10: the peer's stratum is unusable.
-    pub const PEER_STRATUM: u16 = 0x0200;
-    /// TEST11: the peer is too far from its reference.
-    pub const PEER_DISTANCE: u16 = 0x0400;
-    /// TEST12: the peer follows us.
-    pub const PEER_LOOP: u16 = 0x0800;
-    /// TEST13: the peer is unreachable.
-    pub const PEER_UNREACHABLE: u16 = 0x1000;
-}
+//! Why a packet is not used, and what is counted of packets.
 
 /// Why a datagram was not used. Counted, never logged: a flood must not fill the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

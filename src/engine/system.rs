@@ -5,6 +5,7 @@ use crate::engine::contract::Now;
 use crate::engine::sources::association::Association;
 use crate::engine::sources::filter::{MAX_DISPERSION, PHI};
 use crate::units::{AssocId, Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
+use crate::wire::event::SystemEvent;
 use md5::{Digest as _, Md5};
 use std::net::IpAddr;
 
@@ -38,7 +39,7 @@ pub struct System {
     /// Mode-6 event counter, 0..=15.
     pub event_count: u8,
     /// Mode-6 code of the last event.
-    pub last_event: u8,
+    pub last_event: SystemEvent,
 }
 
 impl System {
@@ -59,7 +60,7 @@ impl System {
             updated: now,
             settling: None,
             event_count: 0,
-            last_event: 0,
+            last_event: SystemEvent::Unspecified,
         }
     }
 
@@ -95,7 +96,7 @@ impl System {
     }
 
     /// Counts a system event as ntpd does.
-    pub fn note_event(&mut self, code: u8) {
+    pub fn note_event(&mut self, code: SystemEvent) {
         if self.last_event != code {
             self.last_event = code;
             self.event_count = 0;
@@ -107,7 +108,7 @@ impl System {
     #[must_use]
     pub fn status(&self) -> u16 {
         let leap = u16::from(self.leap.to_bits()) << 14;
-        leap | u16::from(self.source) << 8 | u16::from(self.event_count) << 4 | u16::from(self.last_event)
+        leap | u16::from(self.source) << 8 | u16::from(self.event_count) << 4 | self.last_event as u16
     }
 
     /// The clock now follows `peer`: takes over its root variables (RFC 5905 section 11.2.3).

@@ -1,7 +1,6 @@
 //! The status words of mode 6 and their names (RFC 9327 section 3; the words are those of ntpq).
 
-/// What is lost in the word for lack of a name.
-const UNKNOWN: &str = "unknown";
+use super::event::{ClockEvent, PeerEvent, SystemEvent, UNKNOWN};
 
 const LEAP: [&str; 4] = ["leap_none", "leap_add_sec", "leap_del_sec", "leap_alarm"];
 const SOURCE: [&str; 10] = [
@@ -16,72 +15,11 @@ const SOURCE: [&str; 10] = [
     "sync_wristwatch",
     "sync_telephone",
 ];
-const SYSTEM_EVENT: [&str; 16] = [
-    "unspecified",
-    "freq_not_set",
-    "freq_set",
-    "spike_detect",
-    "freq_mode",
-    "clock_sync",
-    "restart",
-    "panic_stop",
-    "no_sys_peer",
-    "leap_armed",
-    "leap_disarmed",
-    "leap_event",
-    "clock_step",
-    "kern",
-    "TAI...",
-    "stale leapsecond values",
-];
 const SELECTION: [&str; 8] =
     ["reject", "falsetick", "excess", "outlier", "candidate", "backup", "sys.peer", "pps.peer"];
-const PEER_EVENT: [&str; 16] = [
-    "unspecified",
-    "mobilize",
-    "demobilize",
-    "unreachable",
-    "reachable",
-    "restart",
-    "no_reply",
-    "rate_exceeded",
-    "access_denied",
-    "leap_armed",
-    "sys_peer",
-    "clock_event",
-    "bad_auth",
-    "popcorn",
-    "interleave_mode",
-    "interleave_error",
-];
-const CLOCK_EVENT: [&str; 7] = [
-    "clk_unspec",
-    "clk_no_reply",
-    "clk_bad_format",
-    "clk_fault",
-    "clk_bad_signal",
-    "clk_bad_date",
-    "clk_bad_time",
-];
 /// Bits of the high octet of a peer's word, from the top.
 const PEER_BITS: [(u16, &str); 5] =
     [(0x80, "conf"), (0x40, "authenb"), (0x20, "auth"), (0x10, "reach"), (0x08, "bcast")];
-/// Bits of `flash`, from the lowest (ntpd's packet and peer tests).
-const FLASH: [&str; 13] = [
-    "pkt_dup",
-    "pkt_bogus",
-    "pkt_unsync",
-    "pkt_denied",
-    "pkt_auth",
-    "pkt_stratum",
-    "pkt_header",
-    "pkt_autokey",
-    "pkt_crypto",
-    "peer_stratum",
-    "peer_dist",
-    "peer_loop",
-    "peer_unreach",
-];
 
 fn name(table: &[&'static str], index: u16) -> &'static str {
     table.get(usize::from(index)).copied().unwrap_or(UNKNOWN)
@@ -133,7 +71,7 @@ impl SystemStatus {
     /// `clock_sync`, …
     #[must_use]
     pub fn event_name(self) -> &'static str {
-        name(&SYSTEM_EVENT, self.event())
+        SystemEvent::name_of(self.event())
     }
 
     /// As ntpq writes it: `leap_none, sync_ntp, 2 events, freq_mode`.
@@ -213,7 +151,7 @@ impl PeerStatus {
     pub fn event_name(self) -> &'static str {
         match self.0 & 0xf {
             0 => "",
-            code => name(&PEER_EVENT, code),
+            code => PeerEvent::name_of(code),
         }
     }
 
@@ -224,7 +162,7 @@ impl PeerStatus {
             PEER_BITS.iter().filter(|(bit, _)| self.bit(*bit)).map(|(_, word)| (*word).to_owned()).collect();
         words.push(format!("sel_{}", self.condition()));
         words.push(events(self.event_count()));
-        words.push(name(&PEER_EVENT, self.0 & 0xf).to_owned());
+        words.push(PeerEvent::name_of(self.0 & 0xf).to_owned());
         words.join(", ")
     }
 }
@@ -233,13 +171,7 @@ impl PeerStatus {
 /// to say for the first field.
 #[must_use]
 pub fn describe_clock(status: u16) -> String {
-    format!(", {}, {}", events(status >> 4 & 0xf), name(&CLOCK_EVENT, status & 0xf))
-}
-
-/// The names of the bits of `flash`, lowest first.
-#[must_use]
-pub fn flash_names(flash: u64) -> Vec<&'static str> {
-    FLASH.iter().enumerate().filter(|(bit, _)| flash >> bit & 1 == 1).map(|(_, name)| *name).collect()
+    format!(", {}, {}", events(status >> 4 & 0xf), ClockEvent::name_of(status & 0xf))
 }
 
 #[cfg(test)]
@@ -253,7 +185,6 @@ mod tests {
         assert_eq!(PeerStatus(0x963a).describe(), "conf, reach, sel_sys.peer, 3 events, sys_peer");
         assert_eq!(PeerStatus(0x8011).describe(), "conf, sel_reject, 1 event, mobilize");
         assert_eq!(describe_clock(0), ", no events, clk_unspec");
-        assert_eq!(flash_names(0x1600), ["peer_stratum", "peer_dist", "peer_unreach"]);
     }
 
     #[test]

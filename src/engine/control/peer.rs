@@ -6,10 +6,10 @@ use crate::engine::contract::Now;
 use crate::engine::control::system::refid;
 use crate::engine::control::table::{self, Row};
 use crate::engine::control::text;
-use crate::engine::reject::flash;
 use crate::engine::sources::association::Association;
 use crate::engine::sources::filter::{MAX_DISPERSION, PHI, Stage};
 use crate::units::{MonoTime, Seconds};
+use crate::wire::event::flash;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Association modes as ntpq numbers them.

@@ -5,6 +5,7 @@ use crate::engine::clock::leap::date_stamp;
 use crate::engine::contract::{ClockFailure, ExitReason};
 use crate::engine::report::logconfig::{Class, Kind};
 use crate::units::{AssocId, Host, Leap, PollExponent, Ppm, Seconds, Stratum};
+use crate::wire::event::{PeerEvent, SystemEvent};
 
 /// How urgent a log line is (syslog's levels).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -41,6 +42,17 @@ pub enum Kiss {
     Restricted,
     /// RATE: poll less often.
     Rate,
+}
+
+impl Kiss {
+    /// The peer event that it raises.
+    #[must_use]
+    pub const fn code(self) -> PeerEvent {
+        match self {
+            Self::Rate => PeerEvent::RateExceeded,
+            Self::Deny | Self::Restricted => PeerEvent::AccessDenied,
+        }
+    }
 }
 
 /// Something worth telling.
@@ -243,41 +255,40 @@ impl Event {
         })
     }
 
-    /// The mode-6 system event code (RFC 9327 section 5.1) that the event raises, if it is one.
+    /// The mode-6 system event code (RFC 9327 section 3.1) that the event raises, if it is one.
     #[must_use]
-    pub fn system_code(&self) -> Option<u8> {
+    pub fn system_code(&self) -> Option<SystemEvent> {
         Some(match self {
-            Self::FrequencyNotSet => 1,
-            Self::FrequencySet(_) | Self::FrequencyInitialized(_) => 2,
-            Self::SpikeDetected(_) => 3,
-            Self::FrequencyMode => 4,
-            Self::ClockSync => 5,
-            Self::Restart => 6,
-            Self::PanicStop(_) => 7,
-            Self::NoSystemPeer => 8,
-            Self::LeapArmed(_) => 9,
-            Self::LeapDisarmed => 10,
-            Self::LeapOccurred(_) => 11,
-            Self::TimeReset(_) => 12,
+            Self::FrequencyNotSet => SystemEvent::FrequencyNotSet,
+            Self::FrequencySet(_) | Self::FrequencyInitialized(_) => SystemEvent::FrequencySet,
+            Self::SpikeDetected(_) => SystemEvent::SpikeDetect,
+            Self::FrequencyMode => SystemEvent::FrequencyMode,
+            Self::ClockSync => SystemEvent::ClockSync,
+            Self::Restart => SystemEvent::Restart,
+            Self::PanicStop(_) => SystemEvent::PanicStop,
+            Self::NoSystemPeer => SystemEvent::NoSystemPeer,
+            Self::LeapArmed(_) => SystemEvent::LeapArmed,
+            Self::LeapDisarmed => SystemEvent::LeapDisarmed,
+            Self::LeapOccurred(_) => SystemEvent::LeapEvent,
+            Self::TimeReset(_) => SystemEvent::ClockStep,
             _ => return None,
         })
     }
 
-    /// The mode-6 peer event code (RFC 9327 section 5.2) that the event raises, if it is one.
+    /// The mode-6 peer event code (RFC 9327 section 3.2) that the event raises, if it is one.
     #[must_use]
-    pub fn peer_code(&self) -> Option<u8> {
+    pub fn peer_code(&self) -> Option<PeerEvent> {
         Some(match self {
-            Self::Mobilized(_) => 1,
-            Self::Demobilized(_) => 2,
-            Self::Unreachable(_) => 3,
-            Self::Reachable(_) => 4,
-            Self::PeerRestart(_) => 5,
-            Self::NoReply(_) => 6,
-            Self::KissObeyed(_, Kiss::Rate, _) => 7,
-            Self::KissObeyed(_, Kiss::Deny | Kiss::Restricted, _) => 8,
-            Self::BecameSystemPeer(_) => 10,
-            Self::BadAuth(_) => 12,
-            Self::Popcorn(..) => 13,
+            Self::Mobilized(_) => PeerEvent::Mobilize,
+            Self::Demobilized(_) => PeerEvent::Demobilize,
+            Self::Unreachable(_) => PeerEvent::Unreachable,
+            Self::Reachable(_) => PeerEvent::Reachable,
+            Self::PeerRestart(_) => PeerEvent::Restart,
+            Self::NoReply(_) => PeerEvent::NoReply,
+            Self::KissObeyed(_, kiss, _) => kiss.code(),
+            Self::BecameSystemPeer(_) => PeerEvent::SystemPeer,
+            Self::BadAuth(_) => PeerEvent::BadAuth,
+            Self::Popcorn(..) => PeerEvent::Popcorn,
             _ => return None,
         })
     }
@@ -286,42 +297,31 @@ impl Event {
     /// no event of mode 6. `status` is the system status word after the event.
     #[must_use]
     pub fn report(&self, status: u16) -> Option<String> {
-        if let Some((peer, name, detail)) = self.peer_report() {
-            return Some(peer_line(peer, self.peer_code()?, &format!("{name}{detail}")));
+        if let Some((peer, detail)) = self.peer_report() {
+            return Some(peer_line(peer, self.peer_code()?, &detail));
         }
-        let (name, detail) = match self {
-            Self::FrequencyNotSet => ("freq_not_set", String::new()),
-            Self::FrequencySet(ppm) | Self::FrequencyInitialized(ppm) => ("freq_set", format!(" ntpd {ppm}")),
-            Self::SpikeDetected(offset) => ("spike_detect", format!(" {offset}")),
-            Self::FrequencyMode => ("freq_mode", String::new()),
-            Self::ClockSync => ("clock_sync", String::new()),
-            Self::Restart => ("restart", String::new()),
-            Self::PanicStop(offset) => ("panic_stop", format!(" {:+.0} s", offset.get())),
-            Self::NoSystemPeer => ("no_sys_peer", String::new()),
-            Self::LeapArmed(_) => ("leap_armed", String::new()),
-            Self::LeapDisarmed => ("leap_disarmed", String::new()),
-            Self::LeapOccurred(_) => ("leap_event", String::new()),
-            Self::TimeReset(by) => ("clock_step", format!(" {by}")),
-            _ => return None,
+        let detail = match self {
+            Self::FrequencySet(ppm) | Self::FrequencyInitialized(ppm) => format!(" ntpd {ppm}"),
+            Self::SpikeDetected(offset) => format!(" {offset}"),
+            Self::PanicStop(offset) => format!(" {:+.0} s", offset.get()),
+            Self::TimeReset(by) => format!(" {by}"),
+            _ => String::new(),
         };
-        Some(format!("0.0.0.0 {status:04x} {:02x} {name}{detail}", self.system_code()?))
+        let code = self.system_code()?;
+        Some(format!("0.0.0.0 {status:04x} {:02x} {}{detail}", code as u8, code.name()))
     }
 
-    fn peer_report(&self) -> Option<(&Peer, &'static str, String)> {
+    fn peer_report(&self) -> Option<(&Peer, String)> {
         Some(match self {
-            Self::Mobilized(peer) => (peer, "mobilize", format!(" assoc {}", peer.id.0)),
-            Self::Demobilized(peer) => (peer, "demobilize", format!(" assoc {}", peer.id.0)),
-            Self::Unreachable(peer) => (peer, "unreachable", String::new()),
-            Self::Reachable(peer) => (peer, "reachable", String::new()),
-            Self::PeerRestart(peer) => (peer, "restart", String::new()),
-            Self::NoReply(peer) => (peer, "no_reply", String::new()),
-            Self::KissObeyed(peer, Kiss::Rate, _) => (peer, "rate_exceeded", String::new()),
-            Self::KissObeyed(peer, Kiss::Deny | Kiss::Restricted, _) => {
-                (peer, "access_denied", String::new())
-            }
-            Self::BecameSystemPeer(peer) => (peer, "sys_peer", String::new()),
-            Self::BadAuth(peer) => (peer, "bad_auth", String::new()),
-            Self::Popcorn(peer, offset) => (peer, "popcorn", format!(" {offset}")),
+            Self::Mobilized(peer) | Self::Demobilized(peer) => (peer, format!(" assoc {}", peer.id.0)),
+            Self::Unreachable(peer)
+            | Self::Reachable(peer)
+            | Self::PeerRestart(peer)
+            | Self::NoReply(peer)
+            | Self::KissObeyed(peer, ..)
+            | Self::BecameSystemPeer(peer)
+            | Self::BadAuth(peer) => (peer, String::new()),
+            Self::Popcorn(peer, offset) => (peer, format!(" {offset}")),
             _ => return None,
         })
     }
@@ -459,8 +459,8 @@ impl Event {
 }
 
 /// ntpd marks the codes of peers with the highest bit.
-fn peer_line(peer: &Peer, code: u8, name: &str) -> String {
-    format!("{} {:04x} {:02x} {name}", peer.address, peer.status, code | 0x80)
+fn peer_line(peer: &Peer, code: PeerEvent, detail: &str) -> String {
+    format!("{} {:04x} {:02x} {}{detail}", peer.address, peer.status, code as u8 | 0x80, code.name())
 }
 
 fn days_words(seconds: i64) -> String {

@@ -14,6 +14,7 @@ use crate::engine::sources::association::Association;
 use crate::engine::sources::peers::START_PATIENCE;
 use crate::engine::system::refid_of;
 use crate::units::{ERA, Leap, MonoTime, NtpTimestamp, PIVOT, PollExponent, Ppm, Seconds};
+use crate::wire::event::PeerEvent;
 
 /// How often an old leap second file is told of.
 const DAY: Seconds = Seconds::new(86_400.0);
@@ -338,7 +339,7 @@ impl Engine {
             if !local && self.settles(now) { Leap::Unsynchronised } else { self.leap.announced() };
         if was.0 != self.system.peer {
             let peer = &mut self.associations[chosen];
-            let told = peer.note_event(10);
+            let told = peer.note_event(PeerEvent::SystemPeer);
             let local_unit = match peer.config.target {
                 Target::LocalClock { unit } => Some(unit),
                 _ => None,

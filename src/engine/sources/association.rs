@@ -2,11 +2,12 @@
 
 use crate::config::model::{Server, Target, Tos};
 use crate::engine::estimator::Estimator;
-use crate::engine::reject::{Reject, flash};
+use crate::engine::reject::Reject;
 use crate::engine::report::event::Peer;
 use crate::engine::selection::select::Selection;
 use crate::engine::sources::filter::{Filter, PHI};
 use crate::units::{AssocId, Host, Leap, MonoTime, NtpTimestamp, PollExponent, RefId, Seconds, Stratum};
+use crate::wire::event::{PeerEvent, flash};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Polls without an answer after which a peer is asked less often (NTP_UNREACH).
@@ -208,7 +209,7 @@ pub struct Association {
     /// Mode-6 event counter, 0..=15.
     pub event_count: u8,
     /// Mode-6 code of the last event.
-    pub last_event: u8,
+    pub last_event: PeerEvent,
     /// What came of its packets, for ntpq.
     pub tally: Tally,
     /// Whether requests carry a digest longer than 20 octets as it is.
@@ -258,7 +259,7 @@ impl Association {
             flash: flash::PEER_UNREACHABLE | flash::PEER_DISTANCE | flash::PEER_STRATUM,
             selection: Selection::Reject,
             event_count: 0,
-            last_event: 0,
+            last_event: PeerEvent::Unspecified,
             tally: Tally::new(first_poll),
             whole_mac: false,
             version,
@@ -292,12 +293,12 @@ impl Association {
         let verified = if self.config.key.is_some() && self.reach != 0 { 0x20 } else { 0 };
         let reachable = if self.reach == 0 { 0 } else { 0x10 };
         let first = configured | authenticated | verified | reachable | self.selection as u16;
-        first << 8 | u16::from(self.event_count) << 4 | u16::from(self.last_event)
+        first << 8 | u16::from(self.event_count) << 4 | self.last_event as u16
     }
 
     /// Counts an event as ntpd does and gives what the log needs. ntpd 4.2.6 counts the different events of an
     /// association: an event that repeats the last one begins the count again, and at 15 all others are ignored.
-    pub fn note_event(&mut self, code: u8) -> Peer {
+    pub fn note_event(&mut self, code: PeerEvent) -> Peer {
         if self.last_event == code {
             self.event_count = 0;
         }

@@ -5,11 +5,12 @@ use crate::engine::Engine;
 use crate::engine::auth::Authenticity;
 use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Sample;
-use crate::engine::reject::{Reject, flash};
+use crate::engine::reject::Reject;
 use crate::engine::report::event::{Event, Kiss};
 use crate::engine::server::heard;
 use crate::engine::sources::association::Association;
 use crate::engine::sources::receive::{Answer, Exchange};
+use crate::wire::event::{PeerEvent, flash};
 use crate::wire::{Header, Mode};
 
 impl Engine {
@@ -68,7 +69,7 @@ impl Engine {
         }
         if answer == Err(Reject::Auth) {
             if !refused_before {
-                let peer = association.note_event(12);
+                let peer = association.note_event(PeerEvent::BadAuth);
                 self.event(Event::BadAuth(peer));
             }
             return Err(Reject::Auth);
@@ -77,7 +78,7 @@ impl Engine {
         self.counters.processed += 1;
         match answer {
             Answer::Kissed(kiss) => {
-                let peer = association.note_event(if kiss == Kiss::Rate { 7 } else { 8 });
+                let peer = association.note_event(kiss.code());
                 if kiss != Kiss::Rate || association.rate_news {
                     let poll = association.poll;
                     self.event(Event::KissObeyed(peer, kiss, poll));
@@ -105,7 +106,7 @@ impl Engine {
         if first {
             association.resume(now.mono);
             association.tally.reached = Some(now.mono);
-            let peer = association.note_event(4);
+            let peer = association.note_event(PeerEvent::Reachable);
             self.event(Event::Reachable(peer));
         }
         if doubt {

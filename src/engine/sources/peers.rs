@@ -8,6 +8,7 @@ use crate::engine::report::event::Event;
 use crate::engine::sources::association::Association;
 use crate::engine::sources::names::Purpose;
 use crate::units::{AssocId, Host, Leap, MonoTime, RefId, Seconds, Stratum};
+use crate::wire::event::PeerEvent;
 use rand_chacha::rand_core::Rng;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -90,7 +91,7 @@ impl Engine {
         let first = now.mono + Seconds::new(self.chance() * FIRST_POLLS);
         let estimator = self.discipline.new_estimator();
         let mut association = Association::new(id, server, address, estimator, first);
-        let peer = association.note_event(1);
+        let peer = association.note_event(PeerEvent::Mobilize);
         self.associations.push(association);
         self.event(Event::Mobilized(peer));
         self.sources_changed();
@@ -107,7 +108,7 @@ impl Engine {
         association.header.precision = self.machine.precision;
         association.header.root_dispersion = LOCAL_DISPERSION;
         association.poll = association.config.minpoll;
-        let peer = association.note_event(1);
+        let peer = association.note_event(PeerEvent::Mobilize);
         self.associations.push(association);
         self.event(Event::Mobilized(peer));
     }
@@ -116,7 +117,7 @@ impl Engine {
     pub(in crate::engine) fn demobilize(&mut self, id: AssocId) -> bool {
         let Some(index) = self.associations.iter().position(|a| a.id == id) else { return false };
         let mut gone = self.associations.remove(index);
-        let peer = gone.note_event(2);
+        let peer = gone.note_event(PeerEvent::Demobilize);
         self.event(Event::Demobilized(peer));
         self.names.retain(|purpose| !matches!(purpose, Purpose::Association(other) if *other == id));
         self.sources_changed();
@@ -284,7 +285,7 @@ impl Engine {
             news |= polled.lost || polled.spent;
             if polled.lost {
                 association.filter.push_missing(now.mono, floor);
-                let peer = association.note_event(3);
+                let peer = association.note_event(PeerEvent::Unreachable);
                 self.event(Event::Unreachable(peer));
             }
             if polled.send {
@@ -348,7 +349,7 @@ impl Engine {
             association.note_sample(&sample, floor);
         }
         if first {
-            let peer = association.note_event(4);
+            let peer = association.note_event(PeerEvent::Reachable);
             self.event(Event::Reachable(peer));
         }
         self.record_peer(now, index);

@@ -2,11 +2,12 @@
 
 use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Sample;
-use crate::engine::reject::{Reject, flash};
+use crate::engine::reject::Reject;
 use crate::engine::report::event::Kiss;
 use crate::engine::sources::association::{Association, Header as Heard, Pending};
 use crate::engine::sources::filter::{MAX_DISPERSION, PHI, Stage};
 use crate::units::{Leap, NtpTimestamp, PollExponent, Seconds, Stratum};
+use crate::wire::event::flash;
 use crate::wire::{Header, Mode};
 
 /// No kiss makes us poll less often than this, 1024 s, if `maxpoll` does not.

@@ -2,7 +2,7 @@
 
 use super::names::Names;
 use crate::units::NtpTimestamp;
-use crate::wire::status::flash_names;
+use crate::wire::event::flash;
 use crate::wire::varlist::{self, Item, VarList};
 use chrono::{DateTime, Datelike, Local, Timelike};
 use std::fmt::Write as _;
@@ -96,7 +96,7 @@ fn flash(value: &str) -> String {
     let Some(bits) = varlist::integer(value).and_then(|bits| u64::try_from(bits).ok()) else {
         return value.to_owned();
     };
-    let names = flash_names(bits).join(", ");
+    let names = flash::names(bits).join(", ");
     format!("{bits:02x} {}", if bits == 0 { "ok" } else { &names })
 }
 

@@ -6,7 +6,7 @@ use super::clients;
 use super::state::{Page, Row, State};
 use crate::tools::query::cooked::{cut, interval, millis};
 use crate::tools::query::peers::refid;
-use crate::wire::status::flash_names;
+use crate::wire::event::flash;
 use crate::wire::varlist::unquoted;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -233,7 +233,7 @@ fn described(row: &Row, age: u64) -> Vec<Line<'static>> {
     let status = source.listed.status;
     let address = source.address.map_or_else(|| "?".to_owned(), |address| address.to_string());
     let flags = source.list.integer("flash").and_then(|bits| u64::try_from(bits).ok()).unwrap_or(0);
-    let flags = if flags == 0 { "none".to_owned() } else { flash_names(flags).join(" ") };
+    let flags = if flags == 0 { "none".to_owned() } else { flash::names(flags).join(" ") };
     let dispersion = source.dispersion.map_or_else(|| "?".to_owned(), |ms| format!("{ms:.3} ms"));
     let age = i64::try_from(age).unwrap_or(0);
     let heard = row
