@@ -11,8 +11,8 @@ use rsntpd::config::model::{
 };
 use rsntpd::engine::Engine;
 use rsntpd::engine::auth::Keys;
-use rsntpd::engine::estimator::{Estimator, Sample};
 use rsntpd::engine::contract::{Machine, Now, Rx, Setup, SocketId};
+use rsntpd::engine::estimator::{Estimator, Sample};
 use rsntpd::engine::selection::select::{Candidate, Limits, select};
 use rsntpd::engine::server::access::AccessList;
 use rsntpd::engine::server::clients::{ClientTable, Heard};
