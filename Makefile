@@ -25,28 +25,28 @@ help: ## list these targets
 	@sed -n 's/^\([a-z]*\):[^#]*## /  \1|/p' Makefile | awk -F'|' '{printf "%-10s %s\n", $$1, $$2}'
 
 setup: ## install what this machine lacks for all the others (`make demo' and `make check' do it themselves)
-	tests/setup.sh
+	tests/system/setup.sh
 
 build: ## build the daemon: target/release/rsntpd
 	$(CARGO) build --release --locked
 
 demo: ## run rsntpd in a network of its own and show it, in less than a minute (needs root)
-	@tests/world/demo.sh --allowed
-	@tests/setup.sh demo
-	@tests/world/demo.sh --ready
+	@tests/system/world/demo.sh --allowed
+	@tests/system/setup.sh demo
+	@tests/system/world/demo.sh --ready
 	@if command -v $(CARGO) > /dev/null; then echo "$(CARGO) build --release --locked"; \
 	$(CARGO) build --release --locked; else echo "(no cargo here: showing $(BINARY) as it is)"; fi
-	@tests/world/demo.sh
+	@tests/system/world/demo.sh
 
 check: ## run every test: formatting, lints, documentation, cargo tests, world and guest scripts
-	@tests/setup.sh check
+	@tests/system/setup.sh check
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	$(CARGO) test --locked
 	$(CARGO) build --release --locked
-	tests/package.sh
-	tests/world/run
+	tests/package/run.sh
+	tests/system/world/run
 
 fmt: ## format the source
 	$(CARGO) fmt
@@ -55,7 +55,7 @@ accuracy: ## print the accuracy table (simulator); ARGS="--plot DIR", "--worlds"
 	$(CARGO) bench --locked --bench accuracy -- $(ARGS)
 
 bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (5 minutes; root); ARGS="--rounds 1" for less
-	tests/peers.sh
+	tests/system/peers.sh
 	$(CARGO) bench --locked --bench parts
 	$(CARGO) bench --locked --bench serve -- $(ARGS)
 

@@ -1,4 +1,4 @@
-//! How fast we serve, beside the peers that Debian packages (`tests/peers.sh`), measured in one run:
+//! How fast we serve, beside the peers that Debian packages (`tests/system/peers.sh`), measured in one run:
 //! the goals of the project, met or not. Needs root and two processors; takes under five minutes.
 //!
 //! Arguments: `--rounds N` (5); `--peers NAME,…`; names of daemons are rsntpd, chronyd, ntpsec, openntpd.
@@ -56,7 +56,7 @@ fn missing() -> Option<&'static str> {
     if !there("target/release/rsntpd") {
         return Some("no target/release/rsntpd (make build)");
     }
-    (!there(".peers/bin/chronyd")).then_some("no peers (tests/peers.sh)")
+    (!there(".peers/bin/chronyd")).then_some("no peers (tests/system/peers.sh)")
 }
 
 /// Of every key.

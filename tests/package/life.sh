@@ -154,7 +154,7 @@ if [ -x "$plugin" ]; then
     check "D2 check_procs -C ntpd finds one process" by_name
     not_rsntpd() { "$plugin" -C rsntpd -c 0:0; }
     check "D2 and none named rsntpd" not_rsntpd
-else skip "check_procs: no .peers/monitoring (tests/peers.sh plugins)"; fi
+else skip "check_procs: no .peers/monitoring (tests/system/peers.sh plugins)"; fi
 pidof_it() { [ "$(inside pidof ntpd)" = "$ntpd_pid" ] ; }
 check "D2 pidof ntpd" pidof_it
 # As Zabbix counts proc.num[ntpd]: by the name in /proc/PID/status, or the file name of argv[0].

@@ -7,7 +7,7 @@
 # The guest is 10.0.2.15 and sees the loopback of the namespace that QEMU runs in as 10.0.2.2.
 # Dynamic programs get their libraries copied along.
 set -euo pipefail
-top=$(cd "$(dirname "$0")/../.." && pwd); store=$top/.guest
+top=$(cd "$(dirname "$0")/../../.." && pwd); store=$top/.guest
 if [ "${1:-}" = --setup ]; then
     compgen -G "$store/k/boot/vmlinuz-*" >/dev/null && exit 0
     mkdir -p "$store"; cd "$store"

@@ -21,7 +21,7 @@ ready() {
         command -v "$tool" > /dev/null || lacking+=("$tool")
     done
     if [ ${#lacking[@]} -gt 0 ]; then
-        echo "demo: missing: ${lacking[*]}. tests/setup.sh demo installs them."
+        echo "demo: missing: ${lacking[*]}. tests/system/setup.sh demo installs them."
         return 1
     fi
     if [ ! -x "$rsntpd" ] && ! command -v cargo > /dev/null; then

@@ -7,7 +7,7 @@
 # Nothing here can set this machine's clock: every daemon runs without CAP_SYS_TIME.
 # shellcheck shell=bash
 
-top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 peers=$top/.peers/bin
 rsntpd=${RSNTPD:-$top/target/release/rsntpd}
 declare -A address=([s1]=210.72.145.44 [s2]=202.112.10.36 [s3]=59.124.196.83
@@ -146,7 +146,7 @@ verdict() { echo "$passed passed, $failed failed, $skipped skipped"; [ "$failed"
 needs() { # the tools and rights that a world needs; ends the script as skipped without them
     local reason=
     [ "$(id -u)" = 0 ] || reason="not root"
-    [ -x "$peers/ntpq" ] || reason="no peers (tests/peers.sh)"
+    [ -x "$peers/ntpq" ] || reason="no peers (tests/system/peers.sh)"
     [ -x "$rsntpd" ] || { echo "no daemon at $rsntpd (make build)"; exit 1; }
     if [ -n "$reason" ]; then skip "$1: $reason"; verdict; exit; fi
 }

@@ -3,7 +3,7 @@
 # downloaded stays in .guest for the next time. Needs root.
 # usage: root.sh DIR [PACKAGE ...]     DIR must not exist
 set -euo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
+top=$(cd "$(dirname "$0")/../.." && pwd)
 store=$top/.guest base=$top/.guest/bookworm.tar debs=$top/.guest/debs
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 root=$1; shift

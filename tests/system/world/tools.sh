@@ -53,7 +53,7 @@ check "a source is followed, another is a candidate" within 25 both
 # rsntpq beside NTPsec's ntpq
 for place in "host 127.0.0.1" "host ::1" "lan 10.199.255.1" "lan fd77::1"; do
     set -- $place
-    alike() { on "$1" python3 "$top/tests/world/alike.py" "$work/bin/rsntpq" "$peers/ntpq" "$work/etc-ntp/keys" "$sha1" "$2"; }
+    alike() { on "$1" python3 "$top/tests/system/world/alike.py" "$work/bin/rsntpq" "$peers/ntpq" "$work/etc-ntp/keys" "$sha1" "$2"; }
     check "rsntpq says what NTPsec's ntpq says, from $1 to $2" alike "$1" "$2"
 done
 five() { [ "$(tool rsntpq -pn | tail -n +3 | wc -l)" = 5 ] && [ "$(tool rsntpq -c as -n | awk 'NR > 3 {print $3}' | sort -u | wc -l)" -ge 4 ]; }
@@ -131,7 +131,7 @@ if [ -e "$plugins/stamp-2" ]; then
     check "munin ntp_states: rejected ones" munin ntp_states '\.value 0'
     check "munin ntp_ADDRESS" munin ntp_210.72.145.44 '^delay\.value [0-9.]+'
     for p in ntp_offset ntp_kernel_err; do check "munin $p: autoconf" munin $p '^yes' autoconf; done
-else skip "monitoring-plugins and munin (tests/peers.sh plugins)"; fi
+else skip "monitoring-plugins and munin (tests/system/peers.sh plugins)"; fi
 
 # rsntpq's own monitoring
 judged() { local out s; out=$(tool rsntpq check "${@:2}"); s=$?; echo "$s: $out"; [ $s = "$1" ] && grep -q ' | offset=' <<< "$out"; }

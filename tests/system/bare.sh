@@ -5,14 +5,14 @@
 # usage: bare.sh [TARGET ...]     make's targets, by default `demo'; `bare.sh check' takes as long as `make check'
 #   CLEAN=yes                     nothing is built yet, either
 set -uo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
+top=$(cd "$(dirname "$0")/../.." && pwd)
 skipped() { echo "skipped  a bare machine: $*"; echo "0 passed, 0 failed, 1 skipped"; exit 0; }
 [ "$(id -u)" = 0 ] || skipped "not root"
 case $(command -v cargo) in "${CARGO_HOME:-$HOME/.cargo}"/bin/cargo) ;; *) skipped "the toolchain here is not rustup's" ;; esac
 unshare -m -p -f true 2> /dev/null || skipped "no namespaces here"
 targets=("${@:-demo}")
 w=$(mktemp -d "${TMPDIR:-/tmp}/rsntpd-bare.XXXXXX"); trap 'rm -rf "$w"' EXIT
-"$top/tests/root.sh" "$w/root" || { echo "FAILED   a bare machine cannot be made"; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+"$top/tests/system/root.sh" "$w/root" || { echo "FAILED   a bare machine cannot be made"; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
 
 cat > "$w/enter" <<'I'
 set -euo pipefail

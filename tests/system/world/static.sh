@@ -1,6 +1,6 @@
 #!/bin/bash
 # The static program of `make static': its size, and that it needs nothing of the machine it runs on. The walk and the
-# daemon's tests are run with it as they are, and once more as if on Linux 2.6.32 (tests/cage).
+# daemon's tests are run with it as they are, and once more as if on Linux 2.6.32 (tests/system/cage).
 # usage: static.sh [walk] [daemon] [bare]
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -13,7 +13,7 @@ needs "static program"
 command -v gcc > /dev/null || { skip "static program: no gcc for the cage"; verdict; exit; }
 work=$(mktemp -d "${TMPDIR:-/tmp}/rsntpd-static.XXXXXX"); mkdir "$work/log"; chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
-gcc -O2 -static -o "$work/oldkernel" "$top/tests/cage/oldkernel.c" || exit 1
+gcc -O2 -static -o "$work/oldkernel" "$top/tests/system/cage/oldkernel.c" || exit 1
 printf '#!/bin/sh\nexec %s 298 %s "$@"\n' "$work/oldkernel" "$program" > "$work/rsntpd-298"
 chmod 755 "$work/rsntpd-298"
 

@@ -21,7 +21,7 @@ clients() {
     echo "host 10.199.255.1 10.199.255.1"
 }
 agrees() { # HOST CLIENT SERVER
-    on host "$rsntpd" --explain "$2" "$work/ntp.conf" | on "$1" python3 "$top/tests/world/ask.py" "$3" "$2"
+    on host "$rsntpd" --explain "$2" "$work/ntp.conf" | on "$1" python3 "$top/tests/system/world/ask.py" "$3" "$2"
 }
 # The daemon has its sockets when ss shows the last one.
 bound() { on host ss -lun | grep -qE '10\.199\.255\.1(%[a-z0-9]+)?:123'; }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Ten minutes at the highest rate that is answered without loss from 1,000,000 addresses, while a client association keeps time and ntpq asks.
-# Not among the scripts that run by themselves: tests/world/run soak    SOAK=60 (seconds, 600) RATE=180000
+# Not among the scripts that run by themselves: tests/system/world/run soak    SOAK=60 (seconds, 600) RATE=180000
 set -u
 . "$(dirname "$0")/lib.sh"
 needs "soak"

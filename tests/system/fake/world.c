@@ -1,6 +1,6 @@
 /* A faked world under the unmodified daemon: loaded with LD_PRELOAD it gives the process a kernel clock, a
  * monotonic clock and NTP servers of its own, in simulated time. So the very binary that ships, event loop and
- * system calls included, disciplines a clock whose true error is known. Made for tests/fake/run.sh, which says
+ * system calls included, disciplines a clock whose true error is known. Made for tests/system/fake/run.sh, which says
  * what the environment variables mean. Linux, glibc.
  *
  * The kernel clock behaves as Linux does: ADJ_FREQUENCY at once, ADJ_OFFSET_SINGLESHOT worked off at no more

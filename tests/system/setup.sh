@@ -1,11 +1,11 @@
 #!/bin/bash
 # Installs what a fresh Debian-like machine lacks to build, show and test rsntpd, and says what it
 # cannot install. What is there already is left alone. Needs root (or sudo) only if something lacks.
-# usage: tests/setup.sh            `make setup'
-#        tests/setup.sh demo       what `make demo' needs: as root it is installed; else the command for it is printed
-#        tests/setup.sh check      what `make check' needs, likewise; without the programs for some of the tests it goes on
+# usage: tests/system/setup.sh            `make setup'
+#        tests/system/setup.sh demo       what `make demo' needs: as root it is installed; else the command for it is printed
+#        tests/system/setup.sh check      what `make check' needs, likewise; without the programs for some of the tests it goes on
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 for_what=${1:-setup}
 
@@ -99,7 +99,7 @@ if [ $for_what = setup ] || [ "$(id -u)" = 0 ]; then
 fi
 
 # Programs and a kernel that the tests run against; unpacked into this folder, not installed.
-for step in tests/peers.sh "tests/peers.sh plugins" "tests/guest/run.sh --setup"; do
+for step in tests/system/peers.sh "tests/system/peers.sh plugins" "tests/system/guest/run.sh --setup"; do
     # Only root can have apt's lists brought up to date; without these programs some tests are skipped.
     $step || { [ $for_what = check ] && [ "$(id -u)" != 0 ] && say "$step did not succeed: some of the tests will be skipped"; }
 done

@@ -1,10 +1,10 @@
 #!/bin/bash
 # From the source to a machine: the static program twice (it must be the same), the packages, what is in them, the init
 # script, and their whole life in a box. What a machine lacks for it is told as skipped.
-# usage: package.sh             `make check' runs it
-#        package.sh --accept    writes what the packages hold now to tests/package/expected.txt
+# usage: tests/package/run.sh             `make check' runs it
+#        tests/package/run.sh --accept    writes what the packages hold now to tests/package/expected.txt
 set -u
-. "$(dirname "$0")/package/lib.sh"
+. "$(dirname "$0")/lib.sh"
 here=$top/tests/package expected=$top/tests/package/expected.txt
 work=$(mktemp -d "${TMPDIR:-/tmp}/rsntpd-make.XXXXXX"); chmod 755 "$work"
 trap 'rm -rf "$work"' EXIT
@@ -86,7 +86,7 @@ if command -v systemd-analyze > /dev/null; then
         return 0
     }
     check "systemd-analyze verify has nothing to say of the units" units
-    # The lines of the units that a running systemd was found to need (tests/guest/systemd.sh).
+    # The lines of the units that a running systemd was found to need (tests/system/guest/systemd.sh).
     line() { grep -qxF -- "$2" "conf/systemd/$1.service" || { echo "no line $2 in $1.service"; return 1; }; }
     has_not() { ! grep -nE "$2" "conf/systemd/$1.service"; }
     own_name() { # D7, D13: readiness and reload by the daemon's own means

@@ -24,7 +24,7 @@ flood() { # WHAT LIMIT SOURCE PORT HEX…: the factor; the victim is `out`, or n
     local what=$1 limit=$2 source=$3 port=$4 hex=$5
     local victim_before sent_before
     victim_before=$(octets out rx); sent_before=$(octets lan tx)
-    on lan "$python" "$top/tests/world/spoof.py" "$source" "$port" $host $count "$hex"
+    on lan "$python" "$top/tests/system/world/spoof.py" "$source" "$port" $host $count "$hex"
     sleep 0.3
     factor=$(awk -v o="$(($(octets out rx) - victim_before))" -v i="$(($(octets lan tx) - sent_before))" 'BEGIN {printf "%.4f", (i > 0 ? o / i : 99)}')
     at_most() { awk -v f="$factor" -v l="$limit" 'BEGIN {exit !(f != "" && f + 0 <= l)}'; }

@@ -3,7 +3,7 @@
 # usage: clock.sh [CASE ...]    step panic quit slew glide alone abandoned set kill; needs .guest and .peers
 set -u
 . "$(dirname "$0")/../world/lib.sh"
-guest=$top/tests/guest/run.sh
+guest=$top/tests/system/guest/run.sh
 needs "real kernel clock"
 work=$(mktemp -d "${TMPDIR:-/tmp}/rsntpd-clock.XXXXXX"); mkdir "$work/log"
 ns=rsg$$
@@ -13,7 +13,7 @@ clean() {
     [ -n "${KEEP:-}" ] || rm -rf "$work"
 }
 trap clean EXIT; trap 'exit 130' INT TERM
-compgen -G "$top/.guest/k/boot/vmlinuz-*" >/dev/null || { skip "real kernel clock: no guest kernel (tests/guest/run.sh --setup)"; verdict; exit; }
+compgen -G "$top/.guest/k/boot/vmlinuz-*" >/dev/null || { skip "real kernel clock: no guest kernel (tests/system/guest/run.sh --setup)"; verdict; exit; }
 command -v qemu-system-x86_64 >/dev/null || { skip "real kernel clock: no qemu-system-x86_64"; verdict; exit; }
 ip netns add $ns; ip netns exec $ns ip link set lo up
 printf 'local stratum 1\nallow\ncmdport 0\nbindaddress 127.0.0.1\npidfile %s/s.pid\n' "$work" > "$work/s.conf"
@@ -24,7 +24,7 @@ pids+=($!)
 boot() { # CASE [FILE:PATH]: the guest's console in $work/log/CASE, each line with its time of arrival
     local name=$1; shift
     echo "CASE=$name" > "$work/case-$name"
-    RTC=2020-01-01T00:00:00 ip netns exec $ns "$guest" "$top/tests/guest/scenario.sh" \
+    RTC=2020-01-01T00:00:00 ip netns exec $ns "$guest" "$top/tests/system/guest/scenario.sh" \
         "$rsntpd:usr/sbin/rsntpd" "$work/case-$name:case" "$@" |
         while IFS= read -r line; do printf '%(%s)T %s\n' -1 "$line"; done > "$work/log/$name"
 }

@@ -1,10 +1,10 @@
 #!/bin/bash
 # Fetches the programs we test against (nobody here wrote them) from Debian's packages and unpacks
 # them into .peers/, because as packages they exclude one another. Wrappers: .peers/bin.
-# usage: tests/peers.sh          quick when all is there already
-#        tests/peers.sh plugins  what monitors NTP, too: monitoring-plugins, munin's
+# usage: tests/system/peers.sh          quick when all is there already
+#        tests/system/peers.sh plugins  what monitors NTP, too: monitoring-plugins, munin's
 set -euo pipefail
-top=$(cd "$(dirname "$0")/.." && pwd)
+top=$(cd "$(dirname "$0")/../.." && pwd)
 peers=$top/.peers
 packages=(chrony ntpsec ntpsec-ntpdig ntpstat python3-ntp)
 # OpenNTPD has a program of the same path as NTPsec: it gets a root of its own.

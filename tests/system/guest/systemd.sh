@@ -4,19 +4,19 @@
 # usage: systemd.sh [FILE]     needs root and target/rpm (make rpm); FILE: the console goes there, too
 #   ACCEL=kvm                  where /dev/kvm works
 set -uo pipefail
-top=$(cd "$(dirname "$0")/../.." && pwd); store=$top/.guest
+top=$(cd "$(dirname "$0")/../../.." && pwd); store=$top/.guest
 console=${1:-/dev/null}
 [ "$(id -u)" = 0 ] || { echo "systemd: needs root"; exit 1; }
 for tool in qemu-system-x86_64 busybox cpio mke2fs; do
     command -v $tool > /dev/null || { echo "systemd: no $tool here (make setup)"; exit 1; }
 done
 packages=$(ls "$top"/target/rpm/rsntpd-{[0-9]*,compat-*}-1.x86_64.rpm 2> /dev/null) || { echo "systemd: there are no packages (make rpm)"; exit 1; }
-"$top/tests/guest/run.sh" --setup || exit
+"$top/tests/system/guest/run.sh" --setup || exit
 w=$(mktemp -d "${TMPDIR:-/tmp}/rsntpd-systemd.XXXXXX"); trap 'rm -rf "$w"' EXIT
 
 # The machine, once: kept in .guest.
 if [ ! -e "$store/systemd.tar" ]; then
-    "$top/tests/root.sh" "$w/new" systemd systemd-sysv dbus iproute2 procps rpm || exit
+    "$top/tests/system/root.sh" "$w/new" systemd systemd-sysv dbus iproute2 procps rpm || exit
     tar -C "$w/new" -cf "$store/systemd.tar.new" . && mv "$store/systemd.tar.new" "$store/systemd.tar"
     rm -rf "$w/new"
 fi
@@ -24,7 +24,7 @@ root=$w/root; mkdir "$root"
 tar -C "$root" -xf "$store/systemd.tar"
 cp $packages "$root/root"
 chroot "$root" bash -c 'rpm --force-debian -i --nodeps /root/rsntpd-[0-9]*.rpm && rpm --force-debian -i --nodeps /root/rsntpd-compat-*.rpm && rm /root/*.rpm' || exit
-install -m 755 "$top/tests/guest/systemd-scenario.sh" "$root/root/scenario.sh"
+install -m 755 "$top/tests/system/guest/systemd-scenario.sh" "$root/root/scenario.sh"
 cat > "$root/etc/systemd/system/scenario.service" <<'U'
 [Unit]
 After=multi-user.target

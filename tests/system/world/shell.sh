@@ -1,7 +1,7 @@
 #!/bin/bash
 # The daemon's shell: its files, sockets, log and name, where the machine around it is difficult. Each check is named
 # after the row of the list of faults that it is about.
-# usage: tests/world/shell.sh [PART ...]    paths fifos name log addresses crowd wildcard notify
+# usage: tests/system/world/shell.sh [PART ...]    paths fifos name log addresses crowd wildcard notify
 set -u
 . "$(dirname "$0")/lib.sh"
 needs shell
@@ -129,7 +129,7 @@ part_name() {
     check "D2 and the lines of its log" named
     local plugin=$top/.peers/monitoring/usr/lib/nagios/plugins/check_procs
     if [ -x "$plugin" ]; then check "D2 check_procs -C ntpd finds it" "$plugin" -C ntpd -c 1:
-    else skip "D2 check_procs (tests/peers.sh plugins)"; fi
+    else skip "D2 check_procs (tests/system/peers.sh plugins)"; fi
     finish; program=
     copied() { exec -a /usr/sbin/ntpd "$rsntpd" -n -p "$work/run/copied.pid" -c "$work/name.conf"; }
     exec_host bash -c 'exec -a /usr/sbin/ntpd "$0" "$@"' "$rsntpd" -n -l "$log.copied" -p /var/run/copied.pid -c "$work/name.conf" > /dev/null 2>&1 &
