@@ -40,7 +40,7 @@ demo: ## run rsntpd in a network of its own and show it, in less than a minute (
 
 check: ## run every test: formatting, lints, documentation, cargo tests, world and guest scripts
 	@tests/system/setup.sh check
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	$(CARGO) test --locked
@@ -49,7 +49,7 @@ check: ## run every test: formatting, lints, documentation, cargo tests, world a
 	tests/system/world/run
 
 fmt: ## format the source
-	$(CARGO) fmt
+	$(CARGO) fmt --all
 
 accuracy: ## print the accuracy table (simulator); ARGS="--plot DIR", "--worlds" or "lan bad --seeds 3"
 	$(CARGO) bench --locked --bench accuracy -- $(ARGS)

@@ -2,9 +2,6 @@
 //! keeping the clock: a sample (wanted: at most 500 µs), a selection of 50 sources (at most 200 µs), and
 //! all that follows when one of 50 sources has answered.
 
-#[path = "../tests/sim/mod.rs"]
-mod sim;
-
 use divan::{Bencher, black_box};
 use rsntpd::config::model::{
     AccessFlags, Config, Digest, Discard, Family, Key, Kind, Origin, Restrict, RestrictTarget, Server, Target,

@@ -4,8 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
 
-mod sim;
-
 use rsntpd::config::model::{
     AccessFlags, Config, Digest, Family, Key, Kind, Origin, Restrict, RestrictTarget, Server, Target,
 };

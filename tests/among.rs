@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
 
-mod sim;
-
 use rsntpd::config::model::{Config, Kind, Server, Target, Tos};
 use rsntpd::engine::Served;
 use rsntpd::engine::clock::Drift;

@@ -6,7 +6,6 @@
 use rsntpd::engine::clock::{Estimator, Sample};
 use rsntpd::units::{MonoTime, Ppm, Seconds};
 
-mod sim;
 use sim::chance::Dice;
 
 const TRIALS: u32 = 300;

@@ -7,8 +7,6 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod sim;
-
 use rsntpd::engine::contract::{ExitReason, Setup};
 use rsntpd::engine::report::event::Event;
 use rsntpd::units::{Leap, Seconds};

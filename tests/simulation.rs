@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 
-mod sim;
 mod sim_self;
 
 use rsntpd::config::model::{Config, Kind, Server, Target};

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 
-mod sim;
-
 use rsntpd::config::model::{Config, Filegen, FilegenType, Kind, Server, StatKind, Statistics, Target};
 use rsntpd::daemon::statistics::StatFiles;
 use rsntpd::engine::contract::{Setup, StatLine};

@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on fails
 
-mod sim;
-
 use sim::sweep::{BOUND, Comparison, Place, in_parallel};
 
 /// The first of the worlds are run here, for so long, under these seeds: a minute of one processor at most.

@@ -6,8 +6,6 @@
 mod figures;
 mod options;
 mod plot;
-#[path = "../../tests/sim/mod.rs"]
-mod sim;
 mod table;
 mod worlds;
 

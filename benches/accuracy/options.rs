@@ -1,6 +1,6 @@
 //! The command line of `make accuracy ARGS="..."`.
 
-use crate::sim::sweep::LAWS;
+use sim::sweep::LAWS;
 use std::path::PathBuf;
 use std::str::FromStr;
 

@@ -2,12 +2,12 @@
 //! Allan deviation, and the error against the packets sent.
 
 use crate::figures::{FIGURES, Kept, LIMITS};
-use crate::sim::link::Queue;
-use crate::sim::scenario::Scenario;
-use crate::sim::sweep::in_parallel;
 use plotters::coord::Shift;
 use plotters::coord::combinators::WithKeyPoints;
 use plotters::prelude::*;
+use sim::link::Queue;
+use sim::scenario::Scenario;
+use sim::sweep::in_parallel;
 use std::ops::Range;
 use std::path::Path;
 

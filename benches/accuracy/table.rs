@@ -1,8 +1,8 @@
 //! The accuracy table: ours in each scenario, beside the peers and the goals.
 
 use crate::figures::{FIGURES, Figures};
-use crate::sim::scenario::{Report, Scenario};
-use crate::sim::sweep::in_parallel;
+use sim::scenario::{Report, Scenario};
+use sim::sweep::in_parallel;
 
 /// Runs the scenarios and prints a row for each; the last line counts those that meet all goals.
 pub(crate) fn print(chosen: &[Scenario], seeds: &[u64], duration: f64) {

@@ -1,7 +1,7 @@
 //! `--worlds`: ours beside plain loops in worlds that are not in the table.
 
 use crate::options::Options;
-use crate::sim::sweep::{BOUND, Comparison, LAWS, Place, in_parallel};
+use sim::sweep::{BOUND, Comparison, LAWS, Place, in_parallel};
 
 /// Worlds told one by one at the end.
 const WORST: usize = 25;

@@ -1,14 +1,14 @@
 //! The simulator itself: its clock and its links do what they promise.
 
-use crate::sim::chance::Dice;
-use crate::sim::clock::Clock;
-use crate::sim::least_squares::LeastSquares;
-use crate::sim::link::{Link, Queue};
-use crate::sim::ntpd_like::NtpdLike;
-use crate::sim::scenario::Scenario;
-use crate::sim::sweep;
-use crate::sim::yardstick::{self, Loop};
 use rsntpd::engine::contract::ClockCommand;
+use sim::chance::Dice;
+use sim::clock::Clock;
+use sim::least_squares::LeastSquares;
+use sim::link::{Link, Queue};
+use sim::ntpd_like::NtpdLike;
+use sim::scenario::Scenario;
+use sim::sweep;
+use sim::yardstick::{self, Loop};
 
 #[test]
 fn a_slew_begins_at_the_next_second_and_ends_by_itself() {
