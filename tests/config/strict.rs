@@ -1,5 +1,5 @@
 //! How ntpd 4.2.6p5 reads restrict lines and what it then forbids to whom: a small model, made from its manual
-//! and from recorded cases, without any of our code. `tests/corpus.rs` holds it against what ntpd itself printed.
+//! and from recorded cases, without any of our code. `tests/corpus/main.rs` holds it against what ntpd itself printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,18 +1,26 @@
-//! The engine from outside, one server and one exchange at a time: what it must do, and what a
-//! hostile network must not make it do. Long runs are the simulator's.
+//! The engine from outside: one exchange at a time, what it must do, and what a hostile network must not make it do; and
+//! over days in the simulator (`sim`), where it meets jumps, crowds of servers, and worlds that no table names.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
+mod among;
 mod associations;
 mod bench;
 mod client;
+mod control;
 mod effects;
 mod floods;
 mod headers;
+mod honesty;
 mod hostile;
 mod interleaved;
+mod jumps;
 mod kisses;
 mod macs;
 mod names;
 mod server;
+mod simulation;
+mod simulator;
+mod statistics;
+mod worlds;

@@ -14,7 +14,7 @@ const MEDIAN: f64 = 1.678;
 /// short interval does more harm than a too long one: a sweep over the scenarios chose these.
 const SHORTEST: (f64, f64) = (1.5, 1.0);
 /// With few samples their mean queue is not known itself: so many by n more. Chosen so that the errors of
-/// estimates from 2 to 8 samples are what their variances say (`tests/honesty.rs`).
+/// estimates from 2 to 8 samples are what their variances say (`tests/engine/honesty.rs`).
 const FEW: f64 = 3.0;
 
 /// With fewer packets than this their spread is hardly known: then a part of the round trip is assumed, too, for the

@@ -1,10 +1,6 @@
 //! Long runs in the simulator: how well the clock is kept, and what becomes of it when the world
 //! misbehaves. Every limit is a number; every world is its seed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
-
-mod sim_self;
-
 use rsntpd::config::model::{Config, Kind, Server, Target};
 use rsntpd::engine::clock::{Drift, Record};
 use rsntpd::engine::contract::{ExitReason, Input, Setup};

@@ -1,19 +1,13 @@
 //! Mode 6 from outside: the requests of real programs replayed, what needs a key, what must not be an
 //! amplifier, and a long client list read while it changes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
-#![allow(unreachable_pub)] // the modules of a test have no other readers
-
-#[path = "../engine/bench.rs"]
-#[allow(dead_code)] // shared with the engine's tests, which use more of it
-mod bench;
 mod clients;
 mod desk;
 mod keys;
 mod replay;
 mod variables;
 
-use bench::from;
+use crate::bench::from;
 use clients::arrive;
 use desk::{Answer, Desk, ask, sign};
 use proptest::prelude::*;

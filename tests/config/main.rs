@@ -4,21 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
-#[path = "config/faults.rs"]
 mod faults;
-#[path = "config/limits.rs"]
 mod limits;
-#[path = "config/lints.rs"]
 mod lints;
-#[path = "config/nothing_opens.rs"]
 mod nothing_opens;
-#[path = "config/oracle.rs"]
 mod oracle;
-#[path = "config/replay.rs"]
 mod replay;
-#[path = "config/snapshots.rs"]
 mod snapshots;
-#[path = "config/strict.rs"]
 #[allow(dead_code)] // only the corpus test asks for the entries one a line
 mod strict;
 

@@ -1,7 +1,7 @@
 //! Variables: every name of ntpd, its order, its status words.
 
+use super::desk::{Desk, ask, sign};
 use crate::bench::from;
-use crate::desk::{Desk, ask, sign};
 use rsntpd::units::KeyId;
 use std::collections::BTreeSet;
 

@@ -1,8 +1,6 @@
 //! Worlds that no table names: in none of them may ours be worse than plain loops that send as many
 //! packets. `make accuracy ARGS="--worlds"` runs more of them for longer.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on fails
-
 use sim::sweep::{BOUND, Comparison, Place, in_parallel};
 
 /// The first of the worlds are run here, for so long, under these seeds: a minute of one processor at most.

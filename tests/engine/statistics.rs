@@ -1,8 +1,6 @@
 //! Two simulated days with all statistics on: every field of every line against ntpd's documented
 //! formats ("Monitoring Options") and against what happened, and the files that come of the lines.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
-
 use rsntpd::config::model::{Config, Filegen, FilegenType, Kind, Server, StatKind, Statistics, Target};
 use rsntpd::daemon::statistics::StatFiles;
 use rsntpd::engine::contract::{Setup, StatLine};

@@ -5,8 +5,6 @@
 //! What the engine does not reach yet stands beside the limit: scenario and today's worst figure, with a
 //! little air. These may only become smaller, and fewer.
 
-#![allow(clippy::unwrap_used)] // a test that cannot go on fails
-
 use rsntpd::engine::contract::{ExitReason, Setup};
 use rsntpd::engine::report::event::Event;
 use rsntpd::units::{Leap, Seconds};

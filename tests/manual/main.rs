@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
-#[path = "manual/page.rs"]
 mod page;
 
 use libtest_mimic::{Arguments, Failed, Trial};

@@ -7,19 +7,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
-#[path = "tidy/house.rs"]
+mod dependencies;
 mod house;
-#[path = "tidy/layers.rs"]
 mod layers;
-#[path = "tidy/map.rs"]
 mod map;
-#[path = "tidy/paths.rs"]
 mod paths;
-#[path = "tidy/size.rs"]
 mod size;
-#[path = "tidy/source.rs"]
 mod source;
-#[path = "tidy/words.rs"]
 mod words;
 
 use cargo_metadata::{DepKindInfo, DependencyKind, MetadataCommand};

@@ -1,7 +1,7 @@
 //! The client list, and how much is sent to whom.
 
+use super::desk::{Answer, CONTROL_KEY, Desk, ask, sign};
 use crate::bench::{Bench, from, ip, request};
-use crate::desk::{Answer, CONTROL_KEY, Desk, ask, sign};
 use rsntpd::config::model::{AccessFlags, Mru, Origin, Restrict, RestrictTarget};
 use rsntpd::engine::control::{BURST, RATE};
 use rsntpd::units::KeyId;

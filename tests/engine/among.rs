@@ -1,8 +1,6 @@
 //! The clock among others: servers that start together, near and far sources, wrong ones, long silence, a clock that another process
 //! sets. Each limit is a number; every world is its seed.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
-
 use rsntpd::config::model::{Config, Kind, Server, Target, Tos};
 use rsntpd::engine::Served;
 use rsntpd::engine::clock::Drift;

@@ -3,7 +3,6 @@
 // These helpers are test code as much as the tests, where a failure is the answer.
 #![allow(clippy::unwrap_used)]
 
-#[path = "cli/check.rs"]
 mod check;
 
 use std::fs;

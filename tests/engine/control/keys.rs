@@ -1,7 +1,7 @@
 //! What changes something: who may, with which key, and what becomes of it.
 
+use super::desk::{Answer, CONTROL_KEY, Desk, ask, keys, sign};
 use crate::bench::{from, ip};
-use crate::desk::{Answer, CONTROL_KEY, Desk, ask, keys, sign};
 use rsntpd::config::model::{AccessFlags, Origin, Restrict, RestrictTarget};
 use rsntpd::engine::auth::Keys;
 use rsntpd::engine::report::event::Event;

@@ -4,15 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
-#[path = "corpus/dump.rs"]
 mod dump;
-#[path = "corpus/facts.rs"]
 mod facts;
-#[path = "corpus/older.rs"]
 mod older;
-#[path = "corpus/recorded.rs"]
 mod recorded;
-#[path = "config/strict.rs"]
+#[path = "../config/strict.rs"]
 #[allow(dead_code)] // only tests/config/nothing_opens.rs asks what a client may not do
 mod strict;
 

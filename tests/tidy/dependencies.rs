@@ -1,8 +1,6 @@
 //! What we build upon: licences, versions, and the compiler it all needs. The same lists stand in
 //! `.cargo/deny.toml` for those who can run cargo-deny with an advisory database.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
-
 use cargo_metadata::semver::Version;
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 use spdx::{Expression, ParseMode};
@@ -119,7 +117,7 @@ fn disagreements(deny: &toml::Table) -> Vec<String> {
         .into_iter()
         .filter(|(_, theirs, ours)| theirs != ours)
         .map(|(key, theirs, ours)| {
-            format!("{key} of .cargo/deny.toml is {theirs:?}, tests/dependencies.rs has {ours:?}")
+            format!("{key} of .cargo/deny.toml is {theirs:?}, tests/tidy/dependencies.rs has {ours:?}")
         })
         .collect();
     let deny_doubles = at("bans", "multiple-versions").and_then(toml::Value::as_str) == Some("deny");

@@ -1,9 +1,7 @@
 //! Whether the estimator's errors are as large as its variances say: over many seeds, the ratio of the two is one
 //! in the mean square, and no more than a few errors are past four standard deviations.
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a test that cannot go on fails
-
-use rsntpd::engine::clock::{Estimator, Sample};
+use rsntpd::engine::estimator::{Estimator, Sample};
 use rsntpd::units::{MonoTime, Ppm, Seconds};
 
 use sim::chance::Dice;
