@@ -1,7 +1,8 @@
 //! The rsntpd daemon, and its companions under their own names.
 
-use rsntpd::daemon::cli::{self, Command};
-use rsntpd::daemon::{check, explain, print_config, reload, run};
+use rsntpd::daemon::start::cli::{self, Command};
+use rsntpd::daemon::start::run;
+use rsntpd::daemon::{check, explain, print_config, reload};
 use rsntpd::tools;
 use std::ffi::OsString;
 use std::process::ExitCode;

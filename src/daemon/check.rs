@@ -2,8 +2,8 @@
 
 mod json;
 
-use super::cli::Options;
-use super::setup::{self, Loaded, Notice};
+use super::start::cli::Options;
+use super::start::setup::{self, Loaded, Notice};
 use crate::config::{Diagnostic, Severity};
 use crate::engine::report::event::Level;
 use crate::sys::privileges::Account;

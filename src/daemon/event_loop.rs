@@ -1,12 +1,12 @@
 //! The one loop: datagrams, signals, lookups, interface changes and deadlines, one at a time.
 
-use super::cli::Options;
 use super::errands;
-use super::gather::Gather;
+use super::net::gather::Gather;
+use super::net::sockets::PORT;
 use super::perform::{Shell, now};
 use super::reload::{self, Outcome, ReloadSocket};
-use super::setup::{self, Memory};
-use super::sockets::PORT;
+use super::start::cli::Options;
+use super::start::setup::{self, Memory};
 use super::workers::{self, Role};
 use crate::engine::Engine;
 use crate::engine::contract::{ExitReason, Input};

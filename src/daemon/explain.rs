@@ -3,8 +3,9 @@
 mod verdict;
 
 use self::verdict::Verdict;
-use super::cli::Options;
-use super::{files, setup};
+use super::files;
+use super::start::cli::Options;
+use super::start::setup;
 use crate::config::model::{AccessFlags, Config, Family, Origin, Restrict, RestrictTarget, Target};
 use crate::engine::server::access::{AccessList, Match};
 use crate::sys::interfaces;

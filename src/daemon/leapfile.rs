@@ -1,7 +1,7 @@
 //! The leap second file on disk: reading it, and noticing that there is a new one.
 
 use super::files;
-use super::setup::{Notice, level};
+use super::start::setup::{Notice, level};
 use crate::config;
 use crate::config::model::LeapTable;
 use crate::engine::report::event::Level;

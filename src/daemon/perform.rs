@@ -1,15 +1,15 @@
 //! Performing the engine's outputs: datagrams, clock commands, lookups, files, log lines.
 
-use super::departures::Left;
 use super::files;
 use super::leapfile::LeapFile;
 use super::log::Log;
+use super::net::departures::Left;
+use super::net::resolver::Resolver;
+use super::net::sockets::Sockets;
+use super::net::traffic::Traffic;
 use super::reload::ReloadSocket;
-use super::resolver::Resolver;
-use super::sockets::Sockets;
+use super::start::supervisor::Supervisor;
 use super::statistics::StatFiles;
-use super::supervisor::Supervisor;
-use super::traffic::Traffic;
 use crate::config::model::Config;
 use crate::engine::Engine;
 use crate::engine::contract::{ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Now, Output, Tx};

@@ -7,9 +7,9 @@
 //! pages of their own, so that ntpq sees what all have done. A worker whose process ends (which should
 //! never happen) leaves its socket to the main process, which answers in its place from then on.
 
-use super::cli::Options;
 use super::log::Log;
-use super::sockets::{COUNTS, Sockets};
+use super::net::sockets::{COUNTS, Sockets};
+use super::start::cli::Options;
 use crate::config::model::Config;
 use crate::engine::Engine;
 use crate::engine::contract::Setup;

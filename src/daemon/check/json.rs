@@ -1,7 +1,7 @@
 //! `--check --json`: the findings for editors and configuration management, one object.
 
 use crate::config::{Diagnostic, Severity};
-use crate::daemon::setup::{Loaded, Notice};
+use crate::daemon::start::setup::{Loaded, Notice};
 use crate::engine::report::event::Level;
 use serde_json::{Value, json};
 use std::path::Path;

@@ -2,19 +2,19 @@
 //! status tells whether the child serves.
 
 use super::cli::Options;
-use super::event_loop::EventLoop;
-use super::files;
-use super::leapfile::LeapFile;
-use super::log::Log;
-use super::perform::{Shell, now};
-use super::reload::ReloadSocket;
-use super::resolver::Resolver;
 use super::setup::{self, Loaded};
-use super::sockets::{PORT, Sockets, Wanted};
-use super::statistics::StatFiles;
 use super::supervisor::Supervisor;
-use super::traffic::Traffic;
-use super::workers::{self, Role};
+use crate::daemon::event_loop::EventLoop;
+use crate::daemon::files;
+use crate::daemon::leapfile::LeapFile;
+use crate::daemon::log::Log;
+use crate::daemon::net::resolver::Resolver;
+use crate::daemon::net::sockets::{PORT, Sockets, Wanted};
+use crate::daemon::net::traffic::Traffic;
+use crate::daemon::perform::{Shell, now};
+use crate::daemon::reload::ReloadSocket;
+use crate::daemon::statistics::StatFiles;
+use crate::daemon::workers::{self, Role};
 use crate::engine::Engine;
 use crate::engine::contract::{ExitReason, Input, Machine};
 use crate::engine::report::event::Level;

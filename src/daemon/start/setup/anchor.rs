@@ -1,7 +1,7 @@
 //! Relative paths, fixed once: they are meant from where the daemon was started, and it goes to `/` later.
 
 use crate::config::model::Config;
-use crate::daemon::cli::Options;
+use crate::daemon::start::cli::Options;
 use std::path::{Path, PathBuf};
 
 /// Makes the paths of the command line absolute, and remembers `directory` for those in the configuration.

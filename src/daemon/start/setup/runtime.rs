@@ -4,7 +4,7 @@
 use super::{Memory, level, merge};
 use crate::config::model::Config;
 use crate::config::{self, Diagnostic, Known, Severity};
-use crate::daemon::cli::Options;
+use crate::daemon::start::cli::Options;
 use crate::engine::contract::Setup;
 use crate::engine::report::event::Level;
 use std::fmt::Write as _;
@@ -86,7 +86,7 @@ fn reply(diagnostics: &[Diagnostic]) -> String {
 mod tests {
     use super::*;
     use crate::config::model::{Target, Tinker};
-    use crate::daemon::cli;
+    use crate::daemon::start::cli;
     use crate::units::{AssocId, Seconds};
 
     const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);

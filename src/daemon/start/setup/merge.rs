@@ -4,7 +4,7 @@ use super::{Notice, warning};
 use crate::config::model::{
     Config, Family, InterfaceAction, InterfaceMatch, InterfaceRule, RestrictTarget, Server, Target,
 };
-use crate::daemon::cli::Options;
+use crate::daemon::start::cli::Options;
 use crate::engine::report::event::Level;
 use crate::units::Seconds;
 use std::net::IpAddr;

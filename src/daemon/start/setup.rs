@@ -13,9 +13,9 @@ pub use self::anchor::{anchor, enter_jail};
 pub use self::runtime::{Configured, configure};
 use self::sources::{ReadError, Sources};
 use super::cli::Options;
-use super::{files, leapfile};
 use crate::config::model::{Config, Key, LeapTable};
 use crate::config::{self, Diagnostic, Severity};
+use crate::daemon::{files, leapfile};
 use crate::engine::clock::{Drift, Record};
 use crate::engine::contract::Setup;
 use crate::engine::report::event::Level;
@@ -79,7 +79,7 @@ pub struct Memory {
     sources: Sources,
     keys: Vec<Key>,
     /// What the leap second file said last.
-    pub(super) leap_table: Option<LeapTable>,
+    pub(in crate::daemon) leap_table: Option<LeapTable>,
     errors: ErrorCounts,
     /// What ntpq's `:config` has added since and who did it, as remarks.
     added: String,
@@ -342,7 +342,7 @@ const fn warning(text: String) -> Notice {
     Notice { level: Level::Warning, text }
 }
 
-pub(super) const fn level(severity: Severity) -> Level {
+pub(in crate::daemon) const fn level(severity: Severity) -> Level {
     match severity {
         Severity::Error => Level::Error,
         Severity::Warning => Level::Warning,

@@ -8,8 +8,8 @@
 
 use super::departures::{Departures, Left};
 use super::pace::{Pace, Way};
-use super::perform::now;
 use super::sockets::{Open, Sockets};
+use crate::daemon::perform::now;
 use crate::engine::contract::{Input, Now, Rx};
 use crate::engine::{Engine, Reply, Served};
 use crate::sys::batch::{BATCH, Calls, Inbox, Outbox, SEND_MAX, TOGETHER};

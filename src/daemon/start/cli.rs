@@ -3,7 +3,7 @@
 mod arguments;
 
 use self::arguments::{BARE, command};
-use super::check::Request;
+use crate::daemon::check::Request;
 use crate::units::{KeyId, Seconds};
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -186,7 +186,7 @@ impl CliError {
         let _ = if self.to_stderr {
             // An init script may throw away what is printed, and points to the system log.
             if !std::io::stderr().is_terminal() {
-                super::log::to_syslog(OUR_NAME, self.first_line());
+                crate::daemon::log::to_syslog(OUR_NAME, self.first_line());
             }
             std::io::stderr().write_all(self.message.as_bytes())
         } else {

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::model::{Family, InterfaceAction, InterfaceMatch, InterfaceRule, Target};
-use crate::daemon::cli;
 use crate::daemon::files::{Scratch, scratch};
+use crate::daemon::start::cli;
 use crate::units::{KeyId, Ppm, Seconds};
 use std::ffi::OsString;
 use std::fs;

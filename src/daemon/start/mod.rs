@@ -1,0 +1,6 @@
+//! From the command line to a daemon that serves: options, configuration, sockets, fork, privileges.
+
+pub mod cli;
+pub mod run;
+pub mod setup;
+pub mod supervisor;
