@@ -43,6 +43,15 @@ pub struct Diagnostic {
     pub include_stack: Vec<(PathBuf, u32)>,
 }
 
+/// A finding that no line of a file causes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// How severe it is.
+    pub severity: Severity,
+    /// What it says.
+    pub text: String,
+}
+
 /// Of a line that is longer, this much is shown around the word.
 const SHOWN: usize = 240;
 

@@ -26,7 +26,7 @@ mod servers;
 mod settings;
 mod statistics;
 
-pub use diagnostic::{Diagnostic, Severity};
+pub use diagnostic::{Diagnostic, Notice, Severity};
 pub use keys::{parse_drift, parse_drift_record, parse_keys};
 #[cfg(test)]
 pub(crate) use leapfile::leapfile_check;

@@ -399,7 +399,7 @@ impl EventLoop {
     fn look_at_leapfile(&mut self) {
         let (table, notices) = self.shell.leapfile.look();
         for notice in notices {
-            self.shell.log.write(notice.level, &notice.text);
+            self.shell.log.write(setup::level(notice.severity), &notice.text);
         }
         if let Some(table) = table {
             self.memory.leap_table = Some(table.clone());

@@ -1,10 +1,8 @@
 //! The leap second file on disk: reading it, and noticing that there is a new one.
 
 use super::files;
-use super::start::setup::{Notice, level};
-use crate::config;
 use crate::config::model::LeapTable;
-use crate::engine::report::event::Level;
+use crate::config::{self, Notice, Severity};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -19,11 +17,11 @@ pub(super) fn read(path: &Path, notices: &mut Vec<Notice>) -> Option<LeapTable> 
                 path.display(),
                 files::words(&why)
             );
-            notices.push(Notice { level: Level::Warning, text });
+            notices.push(Notice { severity: Severity::Warning, text });
             return None;
         }
     };
-    let tell = |found: &config::Diagnostic| Notice { level: level(found.severity), text: found.log_line() };
+    let tell = |found: &config::Diagnostic| Notice { severity: found.severity, text: found.log_line() };
     match config::parse_leapfile(path, &text) {
         Ok((table, findings)) => {
             notices.extend(findings.iter().map(tell));

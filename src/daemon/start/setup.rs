@@ -14,7 +14,7 @@ pub use self::runtime::{Configured, configure};
 use self::sources::{ReadError, Sources};
 use super::cli::Options;
 use crate::config::model::{Config, Key, LeapTable};
-use crate::config::{self, Diagnostic, Severity};
+use crate::config::{self, Diagnostic, Notice, Severity};
 use crate::daemon::{files, leapfile};
 use crate::engine::clock::{Drift, Record};
 use crate::engine::contract::Setup;
@@ -22,15 +22,6 @@ use crate::engine::report::event::Level;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// A line for the log that no place in a file causes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Notice {
-    /// How urgent it is.
-    pub level: Level,
-    /// What it says.
-    pub text: String,
-}
 
 /// What was read.
 #[derive(Debug)]
@@ -62,7 +53,7 @@ pub struct Loaded {
 impl Loaded {
     /// Everything that is to be told, line by line.
     pub fn log_lines(&self) -> impl Iterator<Item = (Level, String)> {
-        let noticed = self.notices.iter().map(|notice| (notice.level, notice.text.clone()));
+        let noticed = self.notices.iter().map(|notice| (level(notice.severity), notice.text.clone()));
         // What is merely worth knowing is for those who ask by --check.
         let lints = self.lints.iter().filter(|found| found.severity != Severity::Note);
         noticed.chain(
@@ -335,11 +326,11 @@ fn could_not_open(path: &Path, why: &ReadError, first: bool) -> Notice {
     // What a reload does instead stands in a line of its own.
     let instead = if first { "; running with the defaults" } else { "" };
     let text = format!("getconfig: Couldn't open <{}>: {why}{instead}", path.display());
-    Notice { level: Level::Error, text }
+    Notice { severity: Severity::Error, text }
 }
 
 const fn warning(text: String) -> Notice {
-    Notice { level: Level::Warning, text }
+    Notice { severity: Severity::Warning, text }
 }
 
 pub(in crate::daemon) const fn level(severity: Severity) -> Level {

@@ -1,8 +1,7 @@
 //! What will bite in the files that the configuration names, told at the line that names them.
 
-use super::Notice;
 use crate::config::model::Config;
-use crate::config::{Diagnostic, Parsed, Severity};
+use crate::config::{Diagnostic, Notice, Parsed, Severity};
 use crate::daemon::statistics::StatFiles;
 use crate::sys::privileges::Account;
 use nix::errno::Errno;

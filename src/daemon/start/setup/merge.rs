@@ -1,11 +1,11 @@
 //! The command line's settings: before the file, so that it overrides them, or after it where ntpd adds.
 
-use super::{Notice, warning};
+use super::warning;
 use crate::config::model::{
     Config, Family, InterfaceAction, InterfaceMatch, InterfaceRule, RestrictTarget, Server, Target,
 };
+use crate::config::{Notice, Severity};
 use crate::daemon::start::cli::Options;
-use crate::engine::report::event::Level;
 use crate::units::Seconds;
 use std::net::IpAddr;
 
@@ -50,7 +50,7 @@ pub(super) fn finish(options: &Options, config: &mut Config, notices: &mut Vec<N
         if !config.interfaces.is_empty() {
             // ntpd stops here; a time server that does not start is worse.
             let text = "interface/nic rules are not allowed with --interface (-I): the rules of the file are ignored";
-            notices.push(Notice { level: Level::Error, text: text.to_owned() });
+            notices.push(Notice { severity: Severity::Error, text: text.to_owned() });
         }
         config.interfaces = options.interfaces.iter().map(|name| listen(name)).collect();
     }

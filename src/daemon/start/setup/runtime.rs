@@ -51,7 +51,7 @@ pub fn configure(
     let mut config = parsed.config;
     let mut notices = Vec::new();
     merge::keep_families(options, &mut config, &mut notices);
-    lines.extend(notices.into_iter().map(|notice| (notice.level, notice.text)));
+    lines.extend(notices.into_iter().map(|notice| (level(notice.severity), notice.text)));
     lines.extend(parsed.diagnostics.iter().map(|found| (level(found.severity), found.log_line())));
     if config != *running {
         let _ =
