@@ -1,23 +1,22 @@
 //! `--check --json`: the findings for editors and configuration management, one object.
 
-use crate::config::{Diagnostic, Severity};
-use crate::daemon::start::setup::{Loaded, Notice};
-use crate::engine::report::event::Level;
+use super::Findings;
+use crate::config::{Diagnostic, Notice, Severity};
 use serde_json::{Value, json};
 use std::path::Path;
 
 /// The whole result: errors in single lines, and what is valid and probably wrong (`"lint": true`). Columns count bytes,
 /// from 1; `end_column` is behind the last one. What no line causes has no `file`, `line` and columns.
-pub(super) fn object(file: &Path, loaded: &Loaded, errors: usize, warnings: usize) -> Value {
-    let found = loaded.diagnostics.iter().map(|found| finding(found, false));
-    let lints = loaded.lints.iter().map(|found| finding(found, true));
-    let notices = loaded.notices.iter().map(notice);
+pub(super) fn object(findings: &Findings<'_>) -> Value {
+    let found = findings.diagnostics.iter().map(|found| finding(found, false));
+    let lints = findings.lints.iter().map(|found| finding(found, true));
+    let notices = findings.notices.iter().map(notice);
     json!({
-        "file": text(file),
-        "errors": errors,
-        "warnings": warnings,
-        "sources": loaded.setup.config.servers.len(),
-        "usable_sources": loaded.usable,
+        "file": text(findings.file),
+        "errors": findings.count(Severity::Error),
+        "warnings": findings.count(Severity::Warning),
+        "sources": findings.config.servers.len(),
+        "usable_sources": findings.usable,
         "findings": found.chain(lints).chain(notices).collect::<Vec<Value>>(),
     })
 }
@@ -27,15 +26,10 @@ fn text(path: &Path) -> String {
 }
 
 fn finding(found: &Diagnostic, lint: bool) -> Value {
-    let severity = match found.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Note => "note",
-    };
     let width = u32::try_from(found.span.len()).unwrap_or(u32::MAX);
     let stack = found.include_stack.iter().map(|(file, line)| json!({ "file": text(file), "line": line }));
     json!({
-        "severity": severity,
+        "severity": word(found.severity),
         "lint": lint,
         "file": text(&found.file),
         "line": found.line,
@@ -51,10 +45,13 @@ fn finding(found: &Diagnostic, lint: bool) -> Value {
 }
 
 fn notice(notice: &Notice) -> Value {
-    let severity = match notice.level {
-        Level::Error => "error",
-        Level::Warning => "warning",
-        _ => "note",
-    };
-    json!({ "severity": severity, "lint": false, "message": notice.text })
+    json!({ "severity": word(notice.severity), "lint": false, "message": notice.text })
+}
+
+const fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Note => "note",
+    }
 }

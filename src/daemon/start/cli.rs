@@ -3,7 +3,6 @@
 mod arguments;
 
 use self::arguments::{BARE, command};
-use crate::daemon::check::Request;
 use crate::units::{KeyId, Seconds};
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -27,7 +26,7 @@ pub enum Command {
     /// Be the daemon (or, with `-q`, set the clock once).
     Run(Box<Options>),
     /// `--check`: report what is wrong with the file.
-    Check(Box<Request>),
+    Check(Box<CheckRequest>),
     /// `--print-config`: print what is in effect.
     PrintConfig {
         /// The file; by default that of `-c`.
@@ -59,6 +58,16 @@ pub enum Command {
         /// The file; by default that of `-c`.
         file: PathBuf,
     },
+}
+
+/// What to check, and how to report it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CheckRequest {
+    /// The command line of the daemon, which the configuration is read under: `-u`, `-k`, `-4` and so on. Without
+    /// `-u`, the user is taken to be ntp, if there is such a user.
+    pub options: Options,
+    /// One JSON object and no text.
+    pub json: bool,
 }
 
 /// The options of ntpd 4.2.6p5, each with its effect there.
@@ -228,7 +237,7 @@ pub fn parse<I: IntoIterator<Item = OsString>>(args: I) -> Result<Command, CliEr
     if matches.contains_id("check") {
         let file = path(&matches, "check").or(last).unwrap_or(configfile);
         let options = options(&matches, &name, file)?;
-        return Ok(Command::Check(Box::new(Request { options, json: matches.get_flag("json") })));
+        return Ok(Command::Check(Box::new(CheckRequest { options, json: matches.get_flag("json") })));
     }
     if matches.contains_id("print-config") {
         let file = path(&matches, "print-config").unwrap_or(configfile);

@@ -1,6 +1,7 @@
 //! From the command line to a daemon that serves: options, configuration, sockets, fork, privileges.
 
 pub mod cli;
+pub mod inspect;
 pub mod run;
 pub mod setup;
 pub mod supervisor;

@@ -148,7 +148,7 @@ fn every_visible_option_has_one_line_of_help_that_fits() {
 
 #[test]
 fn check_and_explain() {
-    let request = |file: &str, json| Request {
+    let request = |file: &str, json| CheckRequest {
         options: Options { configfile: file.into(), ..Options::default() },
         json,
     };
