@@ -4,6 +4,7 @@
 //! single-threaded event loop ([`daemon`]). `docs/architecture.md` draws the map; `tests/tidy`
 //! enforces which layer may know which.
 
+pub mod check;
 pub mod config;
 pub mod daemon;
 pub mod engine;

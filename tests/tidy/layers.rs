@@ -18,7 +18,13 @@ pub const LAYERS: &[Layer] = &[
     // The crate's root only declares the layers.
     Layer { name: "lib", knows: &[], crates: Some(&[]) },
     Layer { name: "main", knows: &["daemon", "tools"], crates: Some(&[]) },
-    Layer { name: "daemon", knows: &["engine", "config", "sys", "wire", "units"], crates: None },
+    Layer { name: "daemon", knows: &["engine", "config", "sys", "wire", "check", "units"], crates: None },
+    // What a client may do is the access list's, so that --explain and the daemon cannot differ.
+    Layer {
+        name: "check",
+        knows: &["config", "engine::server::access", "units"],
+        crates: Some(&["serde_json"]),
+    },
     // Companions look from outside. But there is one way to compute a code, one to read and set the
     // clock, to get randomness, to catch a signal and to give up root: what the daemon uses.
     Layer {
@@ -99,9 +105,9 @@ pub enum Name {
 }
 
 /// Layers whose result depends on nothing but what they are given.
-const PURE: &[&str] = &["units", "wire", "config", "engine"];
+const PURE: &[&str] = &["units", "wire", "config", "check", "engine"];
 /// Layers that nobody but the shell may make speak.
-const QUIET: &[&str] = &["units", "wire", "config", "engine", "sys"];
+const QUIET: &[&str] = &["units", "wire", "config", "check", "engine", "sys"];
 
 const TIME: &str = "time is handed in: `Now` or a `MonoTime`";
 const FILES: &str = "the shell opens files and hands in their octets";
@@ -326,6 +332,11 @@ fn directions_can_be_broken() {
         ["1 direction: tools names crate::engine::X"]
     );
     assert_eq!(broken("src/tools/a.rs", "use crate::{wire::X, config::parse, units::Y};"), [""; 0]);
+    assert_eq!(broken("src/check/a.rs", "use crate::engine::server::access::AccessList;"), [""; 0]);
+    assert_eq!(
+        broken("src/check/a.rs", "use crate::engine::Engine;"),
+        ["1 direction: check names crate::engine::Engine"]
+    );
     assert_eq!(broken("src/sys/a.rs", "use crate::daemon::X;"), ["1 direction: sys names crate::daemon::X"]);
     assert_eq!(broken("src/main.rs", "use rsntpd::engine::X;"), ["1 direction: main names crate::engine::X"]);
     assert_eq!(broken("src/main.rs", "use rsntpd::daemon::run;"), [""; 0]);

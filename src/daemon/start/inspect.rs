@@ -1,13 +1,11 @@
-//! `--check`, `--explain`, `--print-config` and `--help-config`: reads the files for `crate::daemon::check`, and prints its texts.
+//! `--check`, `--explain`, `--print-config` and `--help-config`: reads the files for `src/check`, and prints its texts.
 
 use super::cli::{CheckRequest, Options};
 use super::setup::{self, Loaded};
+use crate::check::{self, Findings, Outcome, Place, Printed};
 use crate::config::language;
 use crate::config::model::Origin;
 use crate::config::{self, Notice, Severity};
-use crate::daemon::check::{self, Findings, Outcome};
-use crate::daemon::explain::{self, Place};
-use crate::daemon::print_config::Printed;
 use crate::daemon::{files, log};
 use crate::sys::interfaces;
 use crate::sys::privileges::Account;
@@ -80,7 +78,7 @@ pub fn explain(address: IpAddr, file: &Path) -> u8 {
     let own: Vec<IpAddr> = interfaces::list().unwrap_or_default().iter().map(|l| l.address.ip()).collect();
     let place = Place { config: &loaded.setup.config, own: &own };
     let mut lines = Lines::default();
-    let text = explain::explain(address, &place, &mut |origin| lines.find(origin));
+    let text = check::explain(address, &place, &mut |origin| lines.find(origin));
     print(text.as_bytes(), Outcome::Clean)
 }
 

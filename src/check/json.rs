@@ -1,6 +1,6 @@
 //! `--check --json`: the findings for editors and configuration management, one object.
 
-use super::Findings;
+use super::findings::Findings;
 use crate::config::{Diagnostic, Notice, Severity};
 use serde_json::{Value, json};
 use std::path::Path;

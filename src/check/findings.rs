@@ -1,34 +1,10 @@
 //! `--check`: what is wrong with a configuration, for people, and with `--json` for programs.
 
-mod json;
-
+use super::{Outcome, json};
 use crate::config::model::{Config, LeapTable};
 use crate::config::{Diagnostic, Notice, Severity};
 use std::fmt::Write as _;
 use std::path::Path;
-
-/// What an inspection ends with.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// There are no errors.
-    Clean,
-    /// There are errors.
-    Errors,
-    /// The file cannot be read.
-    Unreadable,
-}
-
-impl Outcome {
-    /// The exit status that rsntpd(8) documents.
-    #[must_use]
-    pub const fn exit_status(self) -> u8 {
-        match self {
-            Self::Clean => 0,
-            Self::Errors => 1,
-            Self::Unreadable => 2,
-        }
-    }
-}
 
 /// Days before its end at which a leap second file is reported, as the daemon does.
 const LEAP_FILE_SOON: i64 = 28;
@@ -84,7 +60,7 @@ impl Findings<'_> {
         format!("{:#}\n", json::object(self))
     }
 
-    fn count(&self, severity: Severity) -> usize {
+    pub(super) fn count(&self, severity: Severity) -> usize {
         let found = self.diagnostics.iter().chain(self.lints).filter(|found| found.severity == severity);
         found.count() + self.notices.iter().filter(|notice| notice.severity == severity).count()
     }

@@ -1,6 +1,6 @@
 //! `--print-config`: the configuration in ntpd's own words.
 
-use super::check::Outcome;
+use super::Outcome;
 use crate::config::{self, Parsed, Severity};
 
 /// A configuration as it is printed.
