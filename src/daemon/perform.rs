@@ -15,7 +15,7 @@ use crate::engine::Engine;
 use crate::engine::contract::{ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Now, Output, Tx};
 use crate::engine::control::errand::{Errand, ErrandId};
 use crate::engine::report::event::Level;
-use crate::engine::report::logconfig::Interest;
+use crate::engine::report::logconfig::LogFilter;
 use crate::sys::clock;
 use crate::sys::clock_watch::ClockWatch;
 use crate::units::{ERA, MonoTime, Seconds, eras_off};
@@ -33,7 +33,7 @@ pub struct Shell {
     /// Where the frequency is kept, if anywhere.
     pub driftfile: Option<PathBuf>,
     /// Which events are logged.
-    pub interest: Interest,
+    pub log_filter: LogFilter,
     /// The statistics files.
     pub statistics: StatFiles,
     /// When the daemon began.
@@ -65,7 +65,7 @@ impl Shell {
     pub fn take_over(&mut self, config: &Config) {
         self.driftfile.clone_from(&config.driftfile);
         self.sockets.set_rules(&config.interfaces);
-        self.interest = Interest::new(&config.logconfig);
+        self.log_filter = LogFilter::new(&config.logconfig);
         self.statistics.reopen(&config.statistics);
         self.leapfile = LeapFile::new(config.leapfile.clone());
         if let Some(path) = &config.logfile {
@@ -98,8 +98,9 @@ impl Shell {
                     }
                 }
                 Output::Event(event) => {
-                    if self.interest.admits(&event) {
-                        self.log.write(event.level(), &event.text());
+                    let row = event.row();
+                    if self.log_filter.admits(&row) {
+                        self.log.write(row.level, &row.text);
                     }
                 }
                 Output::Errand { id, errand } => self.errands.push((id, errand)),

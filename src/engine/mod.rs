@@ -41,6 +41,7 @@ use crate::engine::contract::{
 use crate::engine::control::Desk;
 use crate::engine::reject::Counters;
 use crate::engine::report::event::Event;
+use crate::engine::report::rows::Code;
 use crate::engine::report::statistics::Records;
 use crate::engine::server::access::AccessList;
 use crate::engine::server::clients::ClientTable;
@@ -326,12 +327,13 @@ impl Engine {
         self.outputs.push_back(Output::Exit(reason));
     }
 
-    /// Counts and tells an event.
+    /// Counts and reports an event.
     fn event(&mut self, event: Event) {
-        if let Some(code) = event.system_code() {
+        let row = event.row();
+        if let Code::System(code) = row.code {
             self.system.note_event(code);
         }
-        self.record_event(self.moment, &event);
+        self.record_event(self.moment, &row);
         self.outputs.push_back(Output::Event(event));
     }
 

@@ -18,7 +18,7 @@ use crate::daemon::workers::{self, Role};
 use crate::engine::Engine;
 use crate::engine::contract::{ExitReason, Input, Machine};
 use crate::engine::report::event::Level;
-use crate::engine::report::logconfig::Interest;
+use crate::engine::report::logconfig::LogFilter;
 use crate::sys::batch::Calls;
 use crate::sys::clock_watch::ClockWatch;
 use crate::sys::group;
@@ -395,7 +395,7 @@ fn build(
     };
     let config = &loaded.setup.config;
     let driftfile = config.driftfile.clone();
-    let interest = Interest::new(&config.logconfig);
+    let log_filter = LogFilter::new(&config.logconfig);
     let leapfile = LeapFile::new(config.leapfile.clone());
     let statistics = StatFiles::new(&config.statistics);
     let started = clock::mono();
@@ -407,7 +407,7 @@ fn build(
         log,
         resolver,
         driftfile,
-        interest,
+        log_filter,
         statistics,
         started,
         leapfile,

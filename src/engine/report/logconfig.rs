@@ -1,6 +1,6 @@
 //! `logconfig`: which events reach the log. A set of classes and kinds, as ntpd keeps it.
 
-use crate::engine::report::event::Event;
+use crate::engine::report::rows::Row;
 
 /// What an event is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,7 +11,7 @@ pub enum Class {
     Peer,
     /// `clock`: a reference clock.
     Clock,
-    /// `sync`: whom we follow.
+    /// `sync`: the system peer.
     Sync,
 }
 
@@ -28,6 +28,24 @@ pub enum Kind {
     Statistics,
 }
 
+/// What `logconfig` may leave out of the log.
+pub type Filtered = Option<(Class, Kind)>;
+
+/// Nothing leaves it out.
+pub const ALWAYS: Filtered = None;
+/// `sysevents`.
+pub const SYS_EVENTS: Filtered = Some((Class::System, Kind::Event));
+/// `sysstatus`.
+pub const SYS_STATUS: Filtered = Some((Class::System, Kind::Status));
+/// `sysstatistics`.
+pub const SYS_STATISTICS: Filtered = Some((Class::System, Kind::Statistics));
+/// `peerevents`.
+pub const PEER_EVENTS: Filtered = Some((Class::Peer, Kind::Event));
+/// `syncevents`.
+pub const SYNC_EVENTS: Filtered = Some((Class::Sync, Kind::Event));
+/// `syncstatus`.
+pub const SYNC_STATUS: Filtered = Some((Class::Sync, Kind::Status));
+
 const CLASSES: [(&str, Class); 4] =
     [("sys", Class::System), ("peer", Class::Peer), ("clock", Class::Clock), ("sync", Class::Sync)];
 const KINDS: [(&str, Kind); 4] = [
@@ -39,16 +57,16 @@ const KINDS: [(&str, Kind); 4] = [
 
 /// The events that are logged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Interest(u16);
+pub struct LogFilter(u16);
 
-impl Default for Interest {
+impl Default for LogFilter {
     /// What Red Hat's ntpd logs: `=syncall +sysevents +sysstatus`.
     fn default() -> Self {
         Self(0).with("=syncall").with("+sysevents").with("+sysstatus")
     }
 }
 
-impl Interest {
+impl LogFilter {
     /// What the words of `logconfig` lines, in their order, leave of the default. An unknown word with
     /// `=` leaves nothing, as with ntpd; other unknown ones change nothing.
     #[must_use]
@@ -72,12 +90,12 @@ impl Interest {
 
     /// Whether an event is to be logged.
     ///
-    /// Events without a class always are: that we may not steer the clock, that it is off beyond the
+    /// Events without a class always are: that the clock cannot be adjusted, that it is off beyond the
     /// panic limit, that something is not supported or failed. ntpd writes these past its mask too,
-    /// and who has asked for a quiet log has not asked to be left without them.
+    /// and an administrator who wants a quiet log still needs them.
     #[must_use]
-    pub fn admits(self, event: &Event) -> bool {
-        event.class().is_none_or(|(class, kind)| self.0 & bit(class, kind) != 0)
+    pub fn admits(self, row: &Row<'_>) -> bool {
+        row.class.is_none_or(|(class, kind)| self.0 & bit(class, kind) != 0)
     }
 }
 
@@ -117,9 +135,10 @@ fn bits(class: Option<Class>, kind: Option<Kind>) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::report::event::Event;
 
-    fn of(words: &str) -> Interest {
-        Interest::new(&words.split(' ').map(str::to_owned).collect::<Vec<_>>())
+    fn of(words: &str) -> LogFilter {
+        LogFilter::new(&words.split(' ').map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
@@ -128,20 +147,21 @@ mod tests {
         assert_eq!(of("=allall").0, 0xffff);
         assert_eq!(of("=allsync"), of("=syncall"));
         assert_eq!(of("=allevents"), of("=sysevents +peerevents +clockevents +syncevents"));
-        assert_eq!(of("=syncall +sysevents +sysstatus"), Interest::default());
+        assert_eq!(of("=syncall +sysevents +sysstatus"), LogFilter::default());
         assert_eq!(of("=allall -allinfo -allevents -allstatistics"), of("=allstatus"));
         assert_eq!(of("syncstatus"), of("=syncstatus"));
-        assert_eq!((of("=nonsense").0, of("+nonsense")), (0, Interest::default()));
-        assert_eq!(of("-syncstatus").0, Interest::default().0 & !of("=syncstatus").0);
+        assert_eq!((of("=nonsense").0, of("+nonsense")), (0, LogFilter::default()));
+        assert_eq!(of("-syncstatus").0, LogFilter::default().0 & !of("=syncstatus").0);
     }
 
     #[test]
     fn what_must_be_known_is_always_logged() {
+        let admits = |filter: LogFilter, event: &Event| filter.admits(&event.row());
         let silent = of("=nothing");
-        assert!(silent.admits(&Event::CannotSteer));
-        assert!(silent.admits(&Event::PanicStop(crate::units::Seconds::new(2e3))));
-        assert!(silent.admits(&Event::NotSupported(String::new())));
-        assert!(!silent.admits(&Event::Restart) && Interest::default().admits(&Event::Restart));
-        assert!(!silent.admits(&Event::NoSystemPeer) && of("=syncevents").admits(&Event::NoSystemPeer));
+        assert!(admits(silent, &Event::CannotSteer));
+        assert!(admits(silent, &Event::PanicStop(crate::units::Seconds::new(2e3))));
+        assert!(admits(silent, &Event::NotSupported(String::new())));
+        assert!(!admits(silent, &Event::Restart) && admits(LogFilter::default(), &Event::Restart));
+        assert!(!admits(silent, &Event::NoSystemPeer) && admits(of("=syncevents"), &Event::NoSystemPeer));
     }
 }

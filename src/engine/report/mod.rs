@@ -1,6 +1,7 @@
-//! What the engine reports: events (`event.rs`), which of them are logged (`logconfig.rs`), lines of statistics files
-//! (`statistics.rs`).
+//! What the engine reports: events (`event.rs`), what is reported of each (`rows.rs`), which are logged
+//! (`logconfig.rs`), lines of statistics files (`statistics.rs`).
 
 pub mod event;
 pub mod logconfig;
+pub mod rows;
 pub(in crate::engine) mod statistics;

@@ -8,6 +8,7 @@ use crate::engine::Engine;
 use crate::engine::contract::{Now, Output, StatLine};
 use crate::engine::reject::Counters;
 use crate::engine::report::event::Event;
+use crate::engine::report::rows::Row;
 use crate::engine::sources::association::Association;
 use crate::engine::sources::receive::Exchange;
 use crate::units::{MonoTime, NtpTimestamp, PIVOT, Seconds};
@@ -112,9 +113,9 @@ impl Engine {
     }
 
     /// protostats: an event as ntpd's event log words it.
-    pub(in crate::engine) fn record_event(&mut self, now: Now, event: &Event) {
+    pub(in crate::engine) fn record_event(&mut self, now: Now, row: &Row<'_>) {
         if self.wants(StatKind::Proto)
-            && let Some(fields) = event.report(self.system.status())
+            && let Some(fields) = row.protostats(self.system.status())
         {
             self.record(now.wall, StatKind::Proto, &fields);
         }

@@ -1,0 +1,262 @@
+//! One row for each event: all that its reports need.
+
+use crate::engine::clock::leap::date_stamp;
+use crate::engine::contract::{ClockFailure, ExitReason};
+use crate::engine::report::event::{Event, Kiss, Level, Peer};
+use crate::engine::report::logconfig::{ALWAYS, Filtered};
+use crate::engine::report::logconfig::{PEER_EVENTS, SYNC_EVENTS, SYNC_STATUS};
+use crate::engine::report::logconfig::{SYS_EVENTS, SYS_STATISTICS, SYS_STATUS};
+use crate::units::{Host, Leap, PollExponent, Ppm, Seconds};
+use crate::wire::event::PeerEvent;
+use crate::wire::event::SystemEvent as Sys;
+
+/// The event of mode 6 that an event raises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Code<'a> {
+    /// None: the event is only logged.
+    LogOnly,
+    /// One of the system.
+    System(Sys),
+    /// One of an association.
+    Peer(&'a Peer, PeerEvent),
+}
+
+/// What reports need of an event.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Row<'a> {
+    /// The event of mode 6, whose name protostats has.
+    pub code: Code<'a>,
+    /// What `logconfig` may leave out of the log.
+    pub class: Filtered,
+    /// How urgent the log line is.
+    pub level: Level,
+    detail: String,
+    /// The log line.
+    pub text: String,
+}
+
+impl<'a> Row<'a> {
+    fn new(
+        code: Code<'a>,
+        class: Filtered,
+        level: Level,
+        detail: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        let mut row = Self { code, class, level, detail: detail.into(), text: text.into() };
+        if let Code::Peer(peer, code) = code {
+            row.text.insert_str(0, &row.peer_line(peer, code));
+        }
+        row
+    }
+
+    /// The event as protostats has it, ntpd's `ADDRESS STATUS CODE NAME [DETAIL]`; `None` for what is
+    /// no event of mode 6. `status` is the system status word after the event.
+    #[must_use]
+    pub fn protostats(&self, status: u16) -> Option<String> {
+        match self.code {
+            Code::LogOnly => None,
+            Code::System(code) => {
+                Some(format!("0.0.0.0 {status:04x} {:02x} {}{}", code as u8, code.name(), self.detail))
+            }
+            Code::Peer(peer, code) => Some(self.peer_line(peer, code)),
+        }
+    }
+
+    /// ntpd marks the codes of peers with the highest bit.
+    fn peer_line(&self, peer: &Peer, code: PeerEvent) -> String {
+        let (marked, name) = (code as u8 | 0x80, code.name());
+        format!("{} {:04x} {marked:02x} {name}{}", peer.address, peer.status, self.detail)
+    }
+}
+
+/// `event => code, class, level, what follows the name in protostats, log line;`. The line of an association's event
+/// begins as in protostats: its row has what follows.
+macro_rules! rows {
+    ($($event:pat => $code:expr, $class:expr, $level:ident, $detail:expr, $text:expr;)+) => {
+        impl Event {
+            /// What reports need of the event.
+            #[must_use]
+            pub fn row(&self) -> Row<'_> {
+                match self {
+                    $($event => Row::new($code, $class, Level::$level, $detail, $text),)+
+                }
+            }
+        }
+    };
+}
+
+// Where ntpd 4.2.6p5 has a wording that people search for (`synchronized to`, `time reset`, `frequency initialized`),
+// it is kept. Faults, refusals and what an administrator has just asked for are logged always.
+rows! {
+    Self::Restart => Code::System(Sys::Restart), SYS_EVENTS, Info, "", "restart";
+    Self::FrequencyInitialized(ppm) => Code::System(Sys::FrequencySet), SYS_STATUS, Info,
+        format!(" ntpd {ppm}"), format!("frequency initialized {ppm} from the drift file");
+    Self::FrequencyNotSet => Code::System(Sys::FrequencyNotSet), SYS_EVENTS, Info,
+        "", "frequency not initialized: no drift file, measuring";
+    Self::SpikeDetected(offset) => Code::System(Sys::SpikeDetect), SYS_EVENTS, Info,
+        format!(" {offset}"), format!("spike detected: offset {offset}, ignored unless it persists");
+    Self::ClockSync => Code::System(Sys::ClockSync), SYS_EVENTS, Info, "", "clock is synchronized";
+    Self::SynchronizedTo { address, stratum, local_unit } => Code::LogOnly, SYNC_STATUS, Info,
+        "", format!("synchronized to {}, stratum {stratum}", source_name(*address, *local_unit));
+    Self::TimeReset(by) => Code::System(Sys::ClockStep), SYNC_EVENTS, Notice,
+        format!(" {by}"), format!("time reset {by}");
+    Self::ClockSetOutside(by) => Code::LogOnly, ALWAYS, Warning, "", format!(
+        "clock was set {by} by another process (date, hwclock, ntpdate or another time daemon) or while the machine \
+         was suspended: polling all servers"
+    );
+    Self::FrequencyExceeds(ppm) => Code::LogOnly, ALWAYS, Warning, "",
+        format!("frequency error {:.0} PPM exceeds tolerance {:.0} PPM", ppm.get(), Ppm::MAX.get());
+    Self::TimeSlew(by) => Code::LogOnly, SYNC_EVENTS, Notice, "", format!("time slew {by}");
+    Self::PanicStop(by) => Code::System(Sys::PanicStop), ALWAYS, Error, format!(" {:+.0} s", by.get()), format!(
+        "time correction of {:.0} seconds exceeds sanity limit; set clock manually to the correct UTC time, or start \
+         with -g",
+        by.get()
+    );
+    Self::NoSystemPeer => Code::System(Sys::NoSystemPeer), SYNC_EVENTS, Notice, "", "no servers reachable";
+    Self::LeapArmed(leap) => Code::System(Sys::LeapArmed), SYS_EVENTS, Info,
+        "", format!("leap second armed: {}", leap_words(*leap));
+    Self::LeapDisarmed => Code::System(Sys::LeapDisarmed), SYS_EVENTS, Info,
+        "", "leap second disarmed: no longer announced by the servers";
+    Self::LeapOccurred(leap) => Code::System(Sys::LeapEvent), SYS_EVENTS, Info,
+        "", format!("leap second: {}", leap_words(*leap));
+    Self::LeapFile { tai, last, expires } => Code::LogOnly, SYS_EVENTS, Info, "", leap_file(*tai, *last, *expires);
+    Self::LeapFileOld(left) => Code::LogOnly, ALWAYS, Warning, "", leap_file_old(*left);
+    Self::Mobilized(peer) => Code::Peer(peer, PeerEvent::Mobilize), PEER_EVENTS, Info,
+        format!(" assoc {}", peer.id.0), "";
+    Self::Demobilized(peer) => Code::Peer(peer, PeerEvent::Demobilize), PEER_EVENTS, Info,
+        format!(" assoc {}", peer.id.0), "";
+    Self::Unreachable(peer) => Code::Peer(peer, PeerEvent::Unreachable), PEER_EVENTS, Info, "", "";
+    Self::Reachable(peer) => Code::Peer(peer, PeerEvent::Reachable), PEER_EVENTS, Info, "", "";
+    Self::KissObeyed(peer, kiss, poll) => Code::Peer(peer, kiss.code()), ALWAYS, Notice,
+        "", kiss_words(*kiss, *poll);
+    Self::BecameSystemPeer(peer) => Code::Peer(peer, PeerEvent::SystemPeer), PEER_EVENTS, Info, "", "";
+    Self::BadAuth(peer) => Code::Peer(peer, PeerEvent::BadAuth), ALWAYS, Warning, "", ": MAC missing or invalid";
+    Self::NameResolved { name, address } => Code::LogOnly, ALWAYS, Info,
+        "", format!("resolved {name} to {address}");
+    Self::DuplicateAddress { name, address } => Code::LogOnly, ALWAYS, Info, "", duplicate(name, *address);
+    Self::InvalidAddress(address) => Code::LogOnly, ALWAYS, Error,
+        "", format!("attempt to configure invalid address {address}");
+    Self::NameFailed { name, reason, retry } => Code::LogOnly, ALWAYS, Warning,
+        "", format!("cannot resolve {name}: {reason}; next attempt in {:.0} s", retry.get());
+    Self::CannotSteer => Code::LogOnly, ALWAYS, Error, "",
+        "cannot adjust the system clock (CAP_SYS_TIME missing): serving time without disciplining it, as with \
+         \"disable ntp\"";
+    Self::ClockFailed { what, why } => Code::LogOnly, ALWAYS, Error,
+        "", format!("{what} failed: {}", failure_words(*why));
+    Self::Reloaded { added, removed } => Code::LogOnly, ALWAYS, Info,
+        "", format!("configuration reloaded: {added} associations added, {removed} removed");
+    Self::LoopState { offset, frequency, jitter, poll } => Code::LogOnly, SYS_STATISTICS, Info,
+        "", loop_state(*offset, *frequency, *jitter, *poll);
+    Self::NotSupported(what) => Code::LogOnly, ALWAYS, Warning, "", format!("not yet supported, ignored: {what}");
+    Self::Exiting(reason) => Code::LogOnly, ALWAYS, Info, "", exit_words(*reason);
+}
+
+impl Event {
+    /// The line for the log.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.row().text
+    }
+}
+
+fn source_name(address: Host, local_unit: Option<u8>) -> String {
+    local_unit.map_or_else(|| address.to_string(), |unit| format!("LOCAL({unit})"))
+}
+
+fn duplicate(name: &str, address: Host) -> String {
+    if name == address.to_string() {
+        format!("duplicate server {address} ignored")
+    } else {
+        format!("duplicate server {name} ignored: its address {address} is already in use")
+    }
+}
+
+fn loop_state(offset: Seconds, frequency: Ppm, jitter: Seconds, poll: PollExponent) -> String {
+    let (offset, frequency, jitter) = (offset.get(), frequency.get(), jitter.get());
+    format!("offset {offset:.6} sec freq {frequency:.3} ppm error {jitter:.6} poll {}", poll.get())
+}
+
+fn kiss_words(kiss: Kiss, poll: PollExponent) -> String {
+    match kiss {
+        Kiss::Rate => {
+            let seconds = poll.interval().get();
+            format!(": rate exceeded (RATE): poll interval increased to {seconds:.0} s")
+        }
+        Kiss::Deny => ": access denied (DENY): the server is no longer polled".to_owned(),
+        Kiss::Restricted => ": access restricted (RSTR): the server is no longer polled".to_owned(),
+    }
+}
+
+fn leap_file(tai: Option<i32>, last: i64, expires: Option<i64>) -> String {
+    let tai = tai.map_or_else(|| "unknown".to_owned(), |tai| format!("{tai} s"));
+    let expires = expires.map_or_else(|| "never".to_owned(), date_stamp);
+    format!("leap second file: TAI-UTC {tai}, last leap {}, expires {expires}", date_stamp(last))
+}
+
+fn leap_file_old(left: i64) -> String {
+    if left > 0 {
+        return format!("the leap second file expires in {}: get a new one", days_words(left));
+    }
+    format!(
+        "the leap second file expired {} ago: leap seconds are taken from the servers until there is a new one",
+        days_words(-left)
+    )
+}
+
+fn days_words(seconds: i64) -> String {
+    match seconds / 86_400 {
+        0 => "less than a day".to_owned(),
+        1 => "a day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
+const fn leap_words(leap: Leap) -> &'static str {
+    match leap {
+        Leap::Insert => "insert, the day's last minute has 61 seconds",
+        Leap::Delete => "delete, the day's last minute has 59 seconds",
+        Leap::None | Leap::Unsynchronised => "none",
+    }
+}
+
+fn failure_words(failure: ClockFailure) -> String {
+    match failure {
+        ClockFailure::NotPermitted => "not permitted".to_owned(),
+        ClockFailure::NoLoop => "kernel PLL does not behave as expected, not used".to_owned(),
+        ClockFailure::Os(errno) => format!("error {errno}"),
+    }
+}
+
+const fn exit_words(reason: ExitReason) -> &'static str {
+    match reason {
+        ExitReason::Shutdown => "exiting",
+        ExitReason::ClockSet => "clock set, exiting (-q)",
+        ExitReason::NoServer => "no server suitable for synchronization found",
+        ExitReason::NotSet => {
+            "clock not set: not permitted (CAP_SYS_TIME missing), or \"disable ntp\"; exiting (-q)"
+        }
+        ExitReason::Panic => "exiting: offset exceeds the panic threshold",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Stratum;
+
+    #[test]
+    fn lines_that_people_search_for() {
+        let to = |unit| Event::SynchronizedTo {
+            address: Host::from(std::net::IpAddr::from([192, 0, 2, 1])),
+            stratum: Stratum::new(2),
+            local_unit: unit,
+        };
+        assert_eq!(to(None).text(), "synchronized to 192.0.2.1, stratum 2");
+        assert_eq!(to(Some(0)).text(), "synchronized to LOCAL(0), stratum 2");
+        assert_eq!(Event::TimeReset(Seconds::new(-1.5)).text(), "time reset -1.500000 s");
+        assert_eq!(Event::NoSystemPeer.text(), "no servers reachable");
+        let line = Event::FrequencyInitialized(Ppm::new(-12.3456)).text();
+        assert_eq!(line, "frequency initialized -12.346 PPM from the drift file");
+    }
+}
