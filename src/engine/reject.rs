@@ -1,5 +1,7 @@
 //! Why a packet is not used, and what is counted of packets.
 
+use crate::wire::counter::Counter;
+
 /// Why a datagram was not used. Counted, never logged: a flood must not fill the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reject {
@@ -27,62 +29,56 @@ pub enum Reject {
     Header,
 }
 
-/// Counters behind ntpq's `sysstats`.
+/// The counters behind ntpq's `sysstats`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// Datagrams that reached the engine.
-    pub received: u64,
-    /// Of the current version.
-    pub this_version: u64,
-    /// Of versions 1 to 3.
-    pub old_version: u64,
-    /// Of version 1.
-    pub version_1: u64,
-    /// Of version 1 in client mode.
-    pub version_1_client: u64,
-    /// Of version 1 with mode 0.
-    pub version_1_zero: u64,
-    /// Of version 1 in symmetric mode.
-    pub version_1_symmetric: u64,
-    /// Bad length or format.
-    pub bad_format: u64,
-    /// Bad authentication.
-    pub bad_auth: u64,
-    /// Declined: a mode not served, nobody we asked, a bogus origin.
-    pub declined: u64,
-    /// Denied by the access list.
-    pub restricted: u64,
-    /// Rate limited.
-    pub limited: u64,
-    /// Kiss packets sent.
-    pub kod_sent: u64,
-    /// Time packets processed.
-    pub processed: u64,
-}
+pub struct Counters([u64; Counter::COUNT]);
 
 impl Counters {
+    /// Counts one packet.
+    pub const fn count(&mut self, counter: Counter) {
+        self.0[counter as usize] += 1;
+    }
+
+    /// How many packets were counted.
+    #[must_use]
+    pub const fn get(&self, counter: Counter) -> u64 {
+        self.0[counter as usize]
+    }
+
+    /// All of them, for another process.
+    #[must_use]
+    pub const fn words(&self) -> [u64; Counter::COUNT] {
+        self.0
+    }
+
+    /// Adds what another process has counted.
+    pub fn add(&mut self, more: &[u64; Counter::COUNT]) {
+        for (count, more) in self.0.iter_mut().zip(more) {
+            *count = count.wrapping_add(*more);
+        }
+    }
+
     /// Counts a packet of version 1 by its mode.
-    pub fn note_version_1(&mut self, data: &[u8]) {
-        self.version_1 += 1;
+    pub fn count_version_1(&mut self, data: &[u8]) {
+        self.count(Counter::Version1);
         match data.first().map(|first| first & 7) {
-            Some(0) => self.version_1_zero += 1,
-            Some(1 | 2) => self.version_1_symmetric += 1,
-            Some(3) => self.version_1_client += 1,
+            Some(0) => self.count(Counter::Version1Zero),
+            Some(1 | 2) => self.count(Counter::Version1Symmetric),
+            Some(3) => self.count(Counter::Version1Client),
             _ => {}
         }
     }
 
     /// Counts a rejected datagram.
-    pub fn reject(&mut self, reason: Reject) {
-        let counter = match reason {
-            Reject::Format => &mut self.bad_format,
-            Reject::Auth => &mut self.bad_auth,
-            Reject::Restricted | Reject::Source => &mut self.restricted,
-            Reject::Limited => &mut self.limited,
-            Reject::Mode | Reject::Unasked | Reject::Bogus | Reject::Duplicate => &mut self.declined,
+    pub const fn reject(&mut self, reason: Reject) {
+        self.count(match reason {
+            Reject::Format => Counter::BadFormat,
+            Reject::Auth => Counter::BadAuth,
+            Reject::Restricted | Reject::Source => Counter::Restricted,
+            Reject::Limited => Counter::Limited,
+            Reject::Mode | Reject::Unasked | Reject::Bogus | Reject::Duplicate => Counter::Declined,
             // A response to our request was processed, whatever its header says: the association counts why.
-            Reject::Header | Reject::Unsynchronised => &mut self.processed,
-        };
-        *counter += 1;
+            Reject::Header | Reject::Unsynchronised => Counter::Processed,
+        });
     }
 }

@@ -1,8 +1,9 @@
 //! Bytes to values and back: the NTP header with what follows it, and mode 6. No state, no sockets.
 //! What a server needs of mode 6 is in `control`, what a client needs in `reply`, `varlist` and `status`;
-//! the codes of events and the bits of `flash`, which both name, in `event`.
+//! what both name is in `event` (codes of events, bits of `flash`) and `counter`.
 
 pub mod control;
+pub mod counter;
 pub mod event;
 pub mod header;
 pub mod reply;

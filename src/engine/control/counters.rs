@@ -5,6 +5,7 @@ use crate::engine::control::errand::Traffic;
 use crate::engine::control::table::{Row, Scene, SystemRow};
 use crate::engine::control::text;
 use crate::units::{KernelClock, Pps, Seconds};
+use crate::wire::counter::Counter;
 
 fn zero(_: &Scene<'_>) -> Option<String> {
     Some("0".to_owned())
@@ -46,17 +47,25 @@ pub(super) const MONITOR: [SystemRow; 16] = [
     }),
 ];
 
-/// A counter of packets under its name and under the one by which NTPsec's ntpq asks for what was
-/// counted since the last reset: we count no other.
+fn since_reset(s: &Scene<'_>) -> Option<String> {
+    Some(s.engine.records.since_reset(s.now.mono).to_string())
+}
+
+fn count(s: &Scene<'_>, counter: Counter) -> Option<String> {
+    Some(s.engine.counters.get(counter).to_string())
+}
+
+/// Each counter of packets under its name and under the one of what was counted since the last reset:
+/// no other is kept.
 macro_rules! packets {
-    ($($name:literal => $field:ident),+ $(,)?) => {
+    ($($counter:ident),+ $(,)?) => {
         [
             Row::new("ss_uptime", uptime),
             Row::new("ss_reset", since_reset),
             Row::new("ss_reset_r", since_reset),
         $(
-            Row::new($name, |s: &Scene<'_>| Some(s.engine.counters.$field.to_string())),
-            Row::new(concat!($name, "_r"), |s: &Scene<'_>| Some(s.engine.counters.$field.to_string())),
+            Row::new(Counter::$counter.name(), |s| count(s, Counter::$counter)),
+            Row::new(Counter::$counter.name_since_reset(), |s| count(s, Counter::$counter)),
         )+
             Row::new("ss_numctlreq", |s| Some(s.engine.desk.requests.to_string())),
             Row::new("ss_lamport", zero),
@@ -65,26 +74,22 @@ macro_rules! packets {
     };
 }
 
-fn since_reset(s: &Scene<'_>) -> Option<String> {
-    Some(s.engine.records.since_reset(s.now.mono).to_string())
-}
-
 /// Packets (`sysstats`).
-pub(super) const PACKETS: [SystemRow; 34] = packets![
-    "ss_received" => received,
-    "ss_thisver" => this_version,
-    "ss_oldver" => old_version,
-    "ss_badformat" => bad_format,
-    "ss_badauth" => bad_auth,
-    "ss_declined" => declined,
-    "ss_restricted" => restricted,
-    "ss_limited" => limited,
-    "ss_kodsent" => kod_sent,
-    "ss_processed" => processed,
-    "ss_ver1" => version_1,
-    "ss_ver1client" => version_1_client,
-    "ss_ver1zero" => version_1_zero,
-    "ss_ver1symm" => version_1_symmetric,
+pub(super) const PACKETS: [SystemRow; 6 + 2 * Counter::COUNT] = packets![
+    Received,
+    ThisVersion,
+    OldVersion,
+    BadFormat,
+    BadAuth,
+    Declined,
+    Restricted,
+    Limited,
+    KissSent,
+    Processed,
+    Version1,
+    Version1Client,
+    Version1Zero,
+    Version1Symmetric,
 ];
 
 /// Symmetric keys (`authinfo`).

@@ -35,6 +35,7 @@ use crate::engine::reject::Reject;
 use crate::engine::server::heard;
 use crate::units::{KeyId, MonoTime};
 use crate::wire::control::{self, ControlError, Request, opcode};
+use crate::wire::counter::Counter;
 use rand_chacha::rand_core::Rng;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -193,7 +194,7 @@ impl Engine {
                 Ok(Answer::Reply(Reply::new(0, text::pack(&[nonce]))))
             }
             opcode::READ_MRU if asker.flags.contains(AccessFlags::NOMRULIST) => {
-                self.counters.restricted += 1;
+                self.counters.count(Counter::Restricted);
                 Err(ControlError::Prohibited)
             }
             opcode::READ_MRU => self.mru_list(now, asker, request),

@@ -9,11 +9,12 @@ use crate::engine::control::table::choose;
 use crate::engine::control::text;
 use crate::engine::control::{Answer, Asker, Reply};
 use crate::wire::control::{ControlError, Request, opcode};
+use crate::wire::counter::Counter;
 
 impl Engine {
     pub(super) fn write(&mut self, request: &Request<'_>, asker: &Asker) -> Result<Answer, ControlError> {
         if asker.flags.contains(AccessFlags::NOMODIFY) {
-            self.counters.restricted += 1;
+            self.counters.count(Counter::Restricted);
             return Err(ControlError::Prohibited);
         }
         let from = asker.from.ip();

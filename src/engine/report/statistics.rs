@@ -12,6 +12,7 @@ use crate::engine::report::rows::Row;
 use crate::engine::sources::association::Association;
 use crate::engine::sources::receive::Exchange;
 use crate::units::{MonoTime, NtpTimestamp, PIVOT, Seconds};
+use crate::wire::counter::Counter;
 use std::fmt::Write as _;
 
 /// The day number of 1970-01-01 in the Modified Julian calendar.
@@ -156,22 +157,24 @@ fn peer_fields(a: &Association, offset: Seconds, delay: Seconds) -> String {
     )
 }
 
-/// Received, processed, current version, old version, access denied, bad format, bad
-/// authentication, declined, rate exceeded, kisses sent.
-fn system_fields(since_reset: i64, c: &Counters) -> String {
-    format!(
-        "{since_reset} {} {} {} {} {} {} {} {} {} {}",
-        c.received,
-        c.processed,
-        c.this_version,
-        c.old_version,
-        c.restricted,
-        c.bad_format,
-        c.bad_auth,
-        c.declined,
-        c.limited,
-        c.kod_sent,
-    )
+/// The fields of sysstats after the seconds since the reset.
+const SYSSTATS: [Counter; 10] = [
+    Counter::Received,
+    Counter::Processed,
+    Counter::ThisVersion,
+    Counter::OldVersion,
+    Counter::Restricted,
+    Counter::BadFormat,
+    Counter::BadAuth,
+    Counter::Declined,
+    Counter::Limited,
+    Counter::KissSent,
+];
+
+fn system_fields(since_reset: i64, counters: &Counters) -> String {
+    SYSSTATS
+        .iter()
+        .fold(since_reset.to_string(), |fields, counter| format!("{fields} {}", counters.get(*counter)))
 }
 
 /// `MJD SECOND.mmm`, and that moment: rounded to the millisecond first, so that a line of the last

@@ -11,6 +11,7 @@ use crate::engine::reject::Reject;
 use crate::engine::server::clients::{ClientId, Heard, Verdict};
 use crate::engine::{Engine, Served};
 use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId};
+use crate::wire::counter::Counter;
 use crate::wire::header::{HEADER_LEN, TRANSMIT_OFFSET};
 use crate::wire::{Header, Mode, Version, trailer};
 use rand_chacha::rand_core::Rng;
@@ -57,10 +58,10 @@ impl Engine {
         if !is_request(rx.data) {
             return Served::NotARequest;
         }
-        self.counters.received += 1;
+        self.counters.count(Counter::Received);
         match self.try_answer(now, rx, reply) {
             Ok(answer) => {
-                self.counters.processed += 1;
+                self.counters.count(Counter::Processed);
                 Served::Reply(answer)
             }
             Err(reason) => {
@@ -128,8 +129,8 @@ impl Engine {
         let answer = match verdict {
             Verdict::Drop => return Err(Reject::Limited),
             Verdict::Kiss => {
-                self.counters.kod_sent += 1;
-                self.counters.limited += 1;
+                self.counters.count(Counter::KissSent);
+                self.counters.count(Counter::Limited);
                 Header { poll: self.least_poll(&header), ..kiss(&header, RefId::from_bytes(*b"RATE")) }
             }
             Verdict::Pass => {
@@ -156,11 +157,11 @@ impl Engine {
     /// The source and the access list, in the order of ntpd's receive path.
     pub(in crate::engine) fn admit(&mut self, rx: &Rx<'_>, version: Version) -> Result<AccessFlags, Reject> {
         if version == Version::V4 {
-            self.counters.this_version += 1;
+            self.counters.count(Counter::ThisVersion);
         } else {
-            self.counters.old_version += 1;
+            self.counters.count(Counter::OldVersion);
             if version.get() == 1 {
-                self.counters.note_version_1(rx.data);
+                self.counters.count_version_1(rx.data);
             }
         }
         if rx.from.port() < LOWEST_PORT {

@@ -3,14 +3,14 @@
 //! the shell puts them into memory that the processes share.
 
 use crate::engine::Engine;
-use crate::engine::reject::Counters;
 use crate::engine::system::System;
 use crate::units::{Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
+use crate::wire::counter::Counter;
 
 /// Words of [`Engine::published`].
 pub const PUBLISHED: usize = 6;
 /// Words of [`Engine::counted`].
-pub const COUNTED: usize = 14;
+pub const COUNTED: usize = Counter::COUNT;
 
 /// Set in the first word of what was ever published.
 const MARK: u64 = 1 << 63;
@@ -46,27 +46,6 @@ impl System {
     }
 }
 
-impl Counters {
-    const fn fields(&mut self) -> [&mut u64; COUNTED] {
-        [
-            &mut self.received,
-            &mut self.this_version,
-            &mut self.old_version,
-            &mut self.version_1,
-            &mut self.version_1_client,
-            &mut self.version_1_zero,
-            &mut self.version_1_symmetric,
-            &mut self.bad_format,
-            &mut self.bad_auth,
-            &mut self.declined,
-            &mut self.restricted,
-            &mut self.limited,
-            &mut self.kod_sent,
-            &mut self.processed,
-        ]
-    }
-}
-
 impl Engine {
     /// What our answers are made of, for engines in other processes.
     #[must_use]
@@ -80,18 +59,15 @@ impl Engine {
         self.system.take_words(words);
     }
 
-    /// What was counted here since the start, in an order that only
-    /// [`Engine::count_elsewhere`] needs to know.
+    /// What was counted here since the start, for [`Engine::count_elsewhere`].
     #[must_use]
     pub fn counted(&self) -> [u64; COUNTED] {
-        self.counters.clone().fields().map(|field| *field)
+        self.counters.words()
     }
 
     /// Adds what was counted in another process since the last time.
     pub fn count_elsewhere(&mut self, more: &[u64; COUNTED]) {
-        for (field, more) in self.counters.fields().into_iter().zip(more) {
-            *field = field.wrapping_add(*more);
-        }
+        self.counters.add(more);
     }
 }
 
@@ -113,16 +89,5 @@ mod tests {
         assert_eq!((theirs.stratum, theirs.leap), (Stratum::UNSYNCHRONISED, Leap::Unsynchronised));
         theirs.take_words(&ours.to_words());
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
-    }
-
-    #[test]
-    fn every_counter_has_its_word() {
-        let mut counters = Counters::default();
-        for (i, field) in counters.fields().into_iter().enumerate() {
-            *field = i as u64 + 1;
-        }
-        let text = format!("{counters:?}");
-        assert!((1..=COUNTED).all(|i| text.contains(&format!(": {i}"))), "{text}");
-        assert!(!text.contains(": 0"), "{text}");
     }
 }

@@ -10,12 +10,13 @@ use crate::engine::report::event::{Event, Kiss};
 use crate::engine::server::heard;
 use crate::engine::sources::association::Association;
 use crate::engine::sources::receive::{Answer, Exchange};
+use crate::wire::counter::Counter;
 use crate::wire::event::{PeerEvent, flash};
 use crate::wire::{Header, Mode};
 
 impl Engine {
     pub(in crate::engine) fn datagram(&mut self, now: Now, rx: &Rx<'_>) {
-        self.counters.received += 1;
+        self.counters.count(Counter::Received);
         let result = match rx.data.first().map(|first| Mode::from_bits(*first)) {
             Some(Mode::Control) => self.control(now, rx),
             Some(Mode::Server) => self.server_answered(now, rx),
@@ -75,7 +76,7 @@ impl Engine {
             return Err(Reject::Auth);
         }
         let answer = answer?;
-        self.counters.processed += 1;
+        self.counters.count(Counter::Processed);
         match answer {
             Answer::Kissed(kiss) => {
                 let peer = association.note_event(kiss.code());

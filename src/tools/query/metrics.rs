@@ -8,6 +8,7 @@ use crate::sys::clock;
 use crate::tools::link::{Host, Link, Trouble};
 use crate::tools::options;
 use crate::units::NtpTimestamp;
+use crate::wire::counter::Counter;
 use crate::wire::status::SystemStatus;
 use crate::wire::varlist::VarList;
 use clap::{Arg, Command, value_parser};
@@ -43,17 +44,17 @@ const SYSTEM: &[(Metric, &str, f64)] = &[
     ),
 ];
 /// Counters of packets by the label `kind`.
-const PACKETS: &[(&str, &str)] = &[
-    ("received", "ss_received"),
-    ("current_version", "ss_thisver"),
-    ("older_version", "ss_oldver"),
-    ("bad_format", "ss_badformat"),
-    ("bad_authentication", "ss_badauth"),
-    ("declined", "ss_declined"),
-    ("restricted", "ss_restricted"),
-    ("limited", "ss_limited"),
-    ("kiss_of_death", "ss_kodsent"),
-    ("processed", "ss_processed"),
+const PACKETS: &[(&str, Counter)] = &[
+    ("received", Counter::Received),
+    ("current_version", Counter::ThisVersion),
+    ("older_version", Counter::OldVersion),
+    ("bad_format", Counter::BadFormat),
+    ("bad_authentication", Counter::BadAuth),
+    ("declined", Counter::Declined),
+    ("restricted", Counter::Restricted),
+    ("limited", Counter::Limited),
+    ("kiss_of_death", Counter::KissSent),
+    ("processed", Counter::Processed),
 ];
 const UP: Metric = ("rsntp_up", "gauge", "Whether the daemon responded.");
 const INFO: Metric = ("rsntp_info", "gauge", "Version and system of the daemon, in labels.");
@@ -162,7 +163,8 @@ pub struct State {
 fn read(host: &str) -> Result<State, Trouble> {
     let mut link = Link::new(Host::find(host, Family::Any).map_err(Trouble::Cannot)?);
     let system = fetch::variables(&mut link, 0, "")?;
-    let names: Vec<&str> = PACKETS.iter().map(|(_, name)| *name).chain(["ss_uptime", "mru_depth"]).collect();
+    let packets = PACKETS.iter().map(|(_, counter)| counter.name());
+    let names: Vec<&str> = packets.chain(["ss_uptime", "mru_depth"]).collect();
     // Daemons before 4.2.7 have no counters to read.
     let counters = match fetch::named_variables(&mut link, 0, &names) {
         Ok(found) => found.list,
@@ -197,8 +199,8 @@ pub fn tell(state: &State, now: NtpTimestamp) -> String {
     if let Some(uptime) = state.counters.number("ss_uptime") {
         out.metric(UPTIME, &one(uptime));
     }
-    let packets = PACKETS.iter().filter_map(|(kind, name)| {
-        Some((format!("{{{}}}", label("kind", kind)), state.counters.number(name)?))
+    let packets = PACKETS.iter().filter_map(|(kind, counter)| {
+        Some((format!("{{{}}}", label("kind", kind)), state.counters.number(counter.name())?))
     });
     out.metric(PACKETS_TOTAL, &packets.collect::<Vec<_>>());
     if let Some(clients) = state.counters.number("mru_depth") {

@@ -6,6 +6,7 @@ use super::console::{Console, Output};
 use super::cooked::{ZERO_SUMMARY, date, leap};
 use super::{fetch, json};
 use crate::tools::link::Trouble;
+use crate::wire::counter::Counter;
 use crate::wire::status::{PeerStatus, SystemStatus};
 use crate::wire::varlist::{self, VarList};
 use std::fmt::Write as _;
@@ -50,16 +51,16 @@ const KERNINFO: Table = &[
 const SYSSTATS: Table = &[
     ("ss_uptime", "uptime:"),
     ("ss_reset", "sysstats reset:"),
-    ("ss_received", "packets received:"),
-    ("ss_thisver", "current version:"),
-    ("ss_oldver", "older version:"),
-    ("ss_badformat", "bad length or format:"),
-    ("ss_badauth", "authentication failed:"),
-    ("ss_declined", "declined:"),
-    ("ss_restricted", "restricted:"),
-    ("ss_limited", "rate limited:"),
-    ("ss_kodsent", "KoD responses:"),
-    ("ss_processed", "processed for time:"),
+    (Counter::Received.name(), "packets received:"),
+    (Counter::ThisVersion.name(), "current version:"),
+    (Counter::OldVersion.name(), "older version:"),
+    (Counter::BadFormat.name(), "bad length or format:"),
+    (Counter::BadAuth.name(), "authentication failed:"),
+    (Counter::Declined.name(), "declined:"),
+    (Counter::Restricted.name(), "restricted:"),
+    (Counter::Limited.name(), "rate limited:"),
+    (Counter::KissSent.name(), "KoD responses:"),
+    (Counter::Processed.name(), "processed for time:"),
 ];
 const MONSTATS: Table = &[
     ("mru_enabled", "enabled:"),

@@ -1,0 +1,63 @@
+//! Counters of packets that ntpq reads by name (`sysstats`). The engine counts them, ntpq and the metrics ask for them.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $counter:ident $name:literal,)+) => {
+        /// A counter of packets.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Counter {
+            $($(#[$doc])* $counter,)+
+        }
+
+        impl Counter {
+            /// How many counters there are.
+            pub const COUNT: usize = [$(Self::$counter),+].len();
+
+            /// The variable of mode 6.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$counter => $name,)+
+                }
+            }
+
+            /// The variable by which NTPsec's ntpq asks for what was counted since the last reset.
+            #[must_use]
+            pub const fn name_since_reset(self) -> &'static str {
+                match self {
+                    $(Self::$counter => concat!($name, "_r"),)+
+                }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Datagrams that reached the engine.
+    Received "ss_received",
+    /// Of the current version.
+    ThisVersion "ss_thisver",
+    /// Of versions 1 to 3.
+    OldVersion "ss_oldver",
+    /// Bad length or format.
+    BadFormat "ss_badformat",
+    /// Bad authentication.
+    BadAuth "ss_badauth",
+    /// Declined: a mode not served, no request of ours, a bogus origin.
+    Declined "ss_declined",
+    /// Denied by the access list.
+    Restricted "ss_restricted",
+    /// Rate limited.
+    Limited "ss_limited",
+    /// Kiss packets sent.
+    KissSent "ss_kodsent",
+    /// Time packets processed.
+    Processed "ss_processed",
+    /// Of version 1.
+    Version1 "ss_ver1",
+    /// Of version 1 in client mode.
+    Version1Client "ss_ver1client",
+    /// Of version 1 with mode 0.
+    Version1Zero "ss_ver1zero",
+    /// Of version 1 in symmetric mode.
+    Version1Symmetric "ss_ver1symm",
+}
