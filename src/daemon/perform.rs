@@ -148,13 +148,7 @@ fn command_clock(command: &ClockCommand) -> Result<(), ClockFailure> {
         ClockCommand::Slew { micros } => clock::slew(*micros),
         ClockCommand::Glide { micros, left } => clock::glide(*micros, *left),
         ClockCommand::Step(by) => step(*by),
-        ClockCommand::Status(status) => clock::set_quality(&clock::Quality {
-            leap: status.leap,
-            max_error: status.max_error,
-            est_error: status.est_error,
-            time_constant: status.time_constant,
-            tai: status.tai,
-        }),
+        ClockCommand::Status(status) => clock::set_status(status),
     };
     result.map_err(|error| match error.raw_os_error() {
         None if error.kind() == std::io::ErrorKind::Unsupported => ClockFailure::NoLoop,

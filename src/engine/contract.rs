@@ -4,7 +4,7 @@ use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
 use crate::engine::clock::{Drift, Record};
 use crate::engine::control::errand::{Brought, Errand, ErrandId};
 use crate::engine::report::event::Event;
-use crate::units::{Host, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Seconds};
+use crate::units::{ClockStatus, Host, MonoTime, NtpTimestamp, Ppm, Seconds};
 use std::net::{IpAddr, SocketAddr};
 
 /// The two clocks at one moment.
@@ -100,22 +100,7 @@ pub enum ClockCommand {
     /// slews have left.
     Step(Seconds),
     /// Tell the kernel how good the clock is.
-    Status(KernelStatus),
-}
-
-/// Status and error bounds for adjtimex (STA_UNSYNC, STA_INS, STA_DEL, maxerror, esterror, TAI).
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct KernelStatus {
-    /// Leap to arm; `Unsynchronised` sets STA_UNSYNC.
-    pub leap: Leap,
-    /// Largest error.
-    pub max_error: Seconds,
-    /// Estimated error.
-    pub est_error: Seconds,
-    /// The poll exponent, shown as the kernel's time constant.
-    pub time_constant: PollExponent,
-    /// TAI − UTC in seconds, where known.
-    pub tai: Option<i32>,
+    Status(ClockStatus),
 }
 
 /// What became of a clock command.

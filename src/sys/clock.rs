@@ -4,7 +4,7 @@
 //! the frequency held: it works them off and ends by itself. So nothing here needs a second call to end
 //! what it began.
 
-use crate::units::{KernelClock, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Pps, Seconds};
+use crate::units::{ClockStatus, KernelClock, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Pps, Seconds};
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long, timex};
 use nix::time::{ClockId, clock_getres, clock_gettime, clock_settime};
@@ -32,21 +32,6 @@ const PRECISION_TRIES: u32 = 3;
 const FINE: i8 = -20;
 /// Readings of the clock from which the precision is taken.
 const PRECISION_READINGS: u32 = 200;
-
-/// What adjtimex is told of the clock's quality.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Quality {
-    /// The leap second to arm; `Unsynchronised` sets STA_UNSYNC.
-    pub leap: Leap,
-    /// Largest error; from 16 s on the kernel takes the clock for unsynchronised.
-    pub max_error: Seconds,
-    /// Estimated error.
-    pub est_error: Seconds,
-    /// The poll exponent, shown as the time constant (the kernel takes 10 at most).
-    pub time_constant: PollExponent,
-    /// TAI − UTC in seconds, where known.
-    pub tai: Option<i32>,
-}
 
 /// CLOCK_MONOTONIC: not moved by steps of the wall clock.
 #[must_use]
@@ -113,7 +98,7 @@ pub fn can_steer() -> bool {
 
 /// Makes the clock ours: drops what an earlier program's kernel loop and single shot have left
 /// to correct, and switches that loop off. The frequency stays. The clock counts as
-/// unsynchronised from here until [`set_quality`].
+/// unsynchronised from here until [`set_status`].
 ///
 /// # Errors
 /// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME.
@@ -309,7 +294,7 @@ pub fn step(by: Seconds) -> io::Result<()> {
 ///
 /// # Errors
 /// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME.
-pub fn set_quality(quality: &Quality) -> io::Result<()> {
+pub fn set_status(status: &ClockStatus) -> io::Result<()> {
     let mut now = blank();
     adjtimex(&mut now)?;
     let mut t = blank();
@@ -318,12 +303,12 @@ pub fn set_quality(quality: &Quality) -> io::Result<()> {
     if now.offset == 0 {
         t.modes |= libc::ADJ_TIMECONST;
     }
-    t.status = status_bits(quality.leap);
-    t.maxerror = error_micros(quality.max_error);
-    t.esterror = error_micros(quality.est_error);
-    t.constant = time_constant(quality.time_constant, now.status & libc::STA_NANO != 0);
+    t.status = status_bits(status.leap);
+    t.maxerror = error_micros(status.max_error);
+    t.esterror = error_micros(status.est_error);
+    t.constant = time_constant(status.time_constant, now.status & libc::STA_NANO != 0);
     adjtimex(&mut t)?;
-    match quality.tai {
+    match status.tai {
         // ADJ_TAI reads the same field as ADJ_TIMECONST, so it needs a call of its own.
         Some(tai) if tai != now.tai => {
             let mut t = blank();

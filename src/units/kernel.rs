@@ -1,6 +1,6 @@
-//! What adjtimex(2) tells of the kernel's clock. The engine, the shell and the companions speak of it.
+//! What adjtimex(2) sets and reports of the kernel's clock, for the engine, the shell and the companions.
 
-use super::{Ppm, Seconds};
+use super::{Leap, PollExponent, Ppm, Seconds};
 
 /// STA_NANO (linux/timex.h).
 const NANO: i32 = 1 << 13;
@@ -23,6 +23,21 @@ const FLAGS: [&str; 16] = [
     "mode=fll",
     "src=B",
 ];
+
+/// How good the clock is, as the kernel shows it to other programs.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct ClockStatus {
+    /// The leap second to arm; `Unsynchronised` sets STA_UNSYNC.
+    pub leap: Leap,
+    /// Largest error; from 16 s on the kernel takes the clock for unsynchronized.
+    pub max_error: Seconds,
+    /// Estimated error.
+    pub est_error: Seconds,
+    /// The poll exponent, shown as the time constant (the kernel takes 10 at most).
+    pub time_constant: PollExponent,
+    /// TAI − UTC in seconds, where known.
+    pub tai: Option<i32>,
+}
 
 /// The kernel's clock.
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -11,7 +11,7 @@ mod timestamp;
 pub use era::{ERA, PIVOT, eras_off};
 pub use host::Host;
 pub use identity::{AssocId, KeyId, Leap, PollExponent, RefId, Stratum};
-pub use kernel::{KernelClock, Pps};
+pub use kernel::{ClockStatus, KernelClock, Pps};
 pub use mono::MonoTime;
 pub use seconds::{Ppm, Seconds};
 pub use timestamp::{NtpDuration, NtpShort, NtpTimestamp};

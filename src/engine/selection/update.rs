@@ -6,14 +6,14 @@ use crate::engine::Engine;
 use crate::engine::clock::leap::Change;
 use crate::engine::clock::outside::PATIENCE;
 use crate::engine::clock::{Combined, Verdict};
-use crate::engine::contract::{ClockCommand, ExitReason, KernelStatus, Now, Output};
+use crate::engine::contract::{ClockCommand, ExitReason, Now, Output};
 use crate::engine::estimator::Estimate;
 use crate::engine::report::event::Event;
 use crate::engine::selection::select::{Candidate, Limits, Selection, select};
 use crate::engine::sources::association::Association;
 use crate::engine::sources::peers::START_PATIENCE;
 use crate::engine::system::refid_of;
-use crate::units::{ERA, Leap, MonoTime, NtpTimestamp, PIVOT, PollExponent, Ppm, Seconds};
+use crate::units::{ClockStatus, ERA, Leap, MonoTime, NtpTimestamp, PIVOT, PollExponent, Ppm, Seconds};
 use crate::wire::event::PeerEvent;
 
 /// How often an old leap second file is told of.
@@ -439,7 +439,7 @@ impl Engine {
             return;
         }
         let max_error = self.system.root_dispersion_at(now.mono) + self.system.root_delay * 0.5;
-        let status = KernelStatus {
+        let status = ClockStatus {
             leap: match self.system.leap {
                 Leap::Unsynchronised => Leap::Unsynchronised,
                 _ => self.leap.for_kernel(now.wall, PIVOT),
