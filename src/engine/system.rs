@@ -3,8 +3,7 @@
 use crate::engine::clock::Discipline;
 use crate::engine::contract::Now;
 use crate::engine::sources::association::Association;
-use crate::engine::sources::filter::{MAX_DISPERSION, PHI};
-use crate::units::{AssocId, Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
+use crate::units::{AssocId, Leap, MAX_DISPERSION, MonoTime, NtpTimestamp, PHI, RefId, Seconds, Stratum};
 use crate::wire::event::SystemEvent;
 use md5::{Digest as _, Md5};
 use std::net::IpAddr;

@@ -13,5 +13,5 @@ pub use host::Host;
 pub use identity::{AssocId, KeyId, Leap, PollExponent, RefId, Stratum};
 pub use kernel::{ClockStatus, KernelClock, Pps};
 pub use mono::MonoTime;
-pub use seconds::{Ppm, Seconds};
+pub use seconds::{MAX_DISPERSION, PHI, Ppm, Seconds};
 pub use timestamp::{NtpDuration, NtpShort, NtpTimestamp};

@@ -3,6 +3,11 @@
 use std::fmt;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 
+/// How fast the error bound of a time grows, s/s (CLOCK_PHI): no clock is taken to drift more.
+pub const PHI: f64 = 15e-6;
+/// The error bound of a time that is not known, seconds (MAXDISPERSE).
+pub const MAX_DISPERSION: f64 = 16.0;
+
 /// A span of time in seconds, signed, floating point.
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug, Default)]
 pub struct Seconds(f64);

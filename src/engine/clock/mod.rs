@@ -14,8 +14,7 @@ pub use steering::{Push, Steering, Turns};
 use crate::config::model::Tinker;
 use crate::engine::contract::Now;
 use crate::engine::estimator::{Estimator, Sample};
-use crate::engine::sources::filter::PHI;
-use crate::units::{MonoTime, PollExponent, Ppm, Seconds};
+use crate::units::{MonoTime, PHI, PollExponent, Ppm, Seconds};
 
 /// The state of the clock (RFC 5905 figure 24).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -7,8 +7,8 @@ use crate::engine::control::system::refid;
 use crate::engine::control::table::{self, Row};
 use crate::engine::control::text;
 use crate::engine::sources::association::Association;
-use crate::engine::sources::filter::{MAX_DISPERSION, PHI, Stage};
-use crate::units::{MonoTime, Seconds};
+use crate::engine::sources::filter::Stage;
+use crate::units::{MAX_DISPERSION, MonoTime, PHI, Seconds};
 use crate::wire::event::flash;
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -5,8 +5,8 @@ use crate::engine::estimator::Estimator;
 use crate::engine::reject::Reject;
 use crate::engine::report::event::Peer;
 use crate::engine::selection::select::Selection;
-use crate::engine::sources::filter::{Filter, PHI};
-use crate::units::{AssocId, Host, Leap, MonoTime, NtpTimestamp, PollExponent, RefId, Seconds, Stratum};
+use crate::engine::sources::filter::Filter;
+use crate::units::{AssocId, Host, Leap, MonoTime, NtpTimestamp, PHI, PollExponent, RefId, Seconds, Stratum};
 use crate::wire::event::{PeerEvent, flash};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 

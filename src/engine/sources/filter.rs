@@ -2,16 +2,12 @@
 //! figures that ntpq shows and that selection judges by; the clock itself is steered by the
 //! estimator, which uses every sample.
 
-use crate::units::{MonoTime, Seconds};
+use crate::units::{MAX_DISPERSION, MonoTime, PHI, Seconds};
 
 /// Stages of the shift register (NTP_SHIFT).
 pub const STAGES: usize = 8;
-/// Dispersion of an empty stage (MAXDISPERSE), seconds.
-pub const MAX_DISPERSION: f64 = 16.0;
 /// Samples that make a new source usable. Were empty stages to count, it would take four.
 const ENOUGH: usize = 2;
-/// How fast dispersion grows (CLOCK_PHI), s/s.
-pub const PHI: f64 = 15e-6;
 
 /// One stage.
 #[derive(Clone, Copy, PartialEq, Debug)]

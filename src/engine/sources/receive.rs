@@ -5,8 +5,8 @@ use crate::engine::estimator::Sample;
 use crate::engine::reject::Reject;
 use crate::engine::report::event::Kiss;
 use crate::engine::sources::association::{Association, Header as Heard, Pending};
-use crate::engine::sources::filter::{MAX_DISPERSION, PHI, Stage};
-use crate::units::{Leap, NtpTimestamp, PollExponent, Seconds, Stratum};
+use crate::engine::sources::filter::Stage;
+use crate::units::{Leap, MAX_DISPERSION, NtpTimestamp, PHI, PollExponent, Seconds, Stratum};
 use crate::wire::event::flash;
 use crate::wire::{Header, Mode};
 
