@@ -3,12 +3,12 @@
 use super::{Outcome, json};
 use crate::config::model::{Config, LeapTable};
 use crate::config::{Diagnostic, Notice, Severity};
+use crate::units::DAY;
 use std::fmt::Write as _;
 use std::path::Path;
 
 /// Days before its end at which a leap second file is reported, as the daemon does.
 const LEAP_FILE_SOON: i64 = 28;
-const SECONDS_OF_DAY: i64 = 86_400;
 
 /// A configuration and all that was found wrong with it and the files it names.
 #[derive(Clone, Debug)]
@@ -88,7 +88,7 @@ impl Findings<'_> {
 #[must_use]
 pub fn old_leapfile(line: &Diagnostic, table: &LeapTable, unix_now: i64) -> Option<Diagnostic> {
     let left = table.expires? - unix_now;
-    let days = left.abs() / SECONDS_OF_DAY;
+    let days = left.abs() / DAY;
     let span = match days {
         0 => "less than a day".to_owned(),
         _ => counted(usize::try_from(days).unwrap_or(usize::MAX), "day"),

@@ -4,11 +4,10 @@
 use super::diagnostic::{Diagnostic, Severity};
 use super::keys::{Place, words};
 use super::model::LeapTable;
+use crate::units::UNIX_EPOCH;
 use sha1::{Digest as _, Sha1};
 use std::path::Path;
 
-/// 1970-01-01 in seconds since 1900, in which the file counts.
-const UNIX_EPOCH: i64 = 2_208_988_800;
 /// What happens to a file with a fault.
 const NOT_USED: &str = "the file is not used";
 

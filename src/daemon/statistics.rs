@@ -7,7 +7,7 @@
 use super::files::words;
 use crate::config::model::{Filegen, FilegenType, StatKind, Statistics};
 use crate::engine::contract::StatLine;
-use crate::units::{NtpTimestamp, PIVOT};
+use crate::units::{DAY, NtpTimestamp, PIVOT};
 use chrono::{DateTime, Datelike, Utc};
 use nix::fcntl::OFlag;
 use std::ffi::OsString;
@@ -18,8 +18,6 @@ use std::path::{Path, PathBuf};
 
 /// Where CentOS's ntpd puts its statistics without `statsdir`.
 const DEFAULT_DIR: &str = "/var/log/ntpstats/";
-/// Seconds of a day.
-const DAY: u64 = 86_400;
 /// Most files of the form `NAME.<pid>C<n>` that a plain file in the way may have become.
 const CONFLICTS: u32 = 1000;
 
@@ -210,7 +208,7 @@ fn suffix(rotation: FilegenType, at: NtpTimestamp, uptime: u64) -> String {
         FilegenType::Week => format!(".{year:04}w{:02}", date.ordinal0() / 7),
         FilegenType::Month => format!(".{year:04}{:02}", date.month()),
         FilegenType::Year => format!(".{year:04}"),
-        FilegenType::Age => format!(".a{:08}", uptime - uptime % DAY),
+        FilegenType::Age => format!(".a{:08}", uptime - uptime % DAY as u64),
     }
 }
 

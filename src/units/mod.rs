@@ -1,5 +1,6 @@
 //! The quantities every layer speaks in. Values only: nothing here reads a clock.
 
+mod date;
 mod era;
 mod host;
 mod identity;
@@ -8,6 +9,7 @@ mod mono;
 mod seconds;
 mod timestamp;
 
+pub use date::{DAY, UNIX_EPOCH, UNIX_EPOCH_MJD, date_stamp, end_of_month};
 pub use era::{ERA, PIVOT, eras_off};
 pub use host::Host;
 pub use identity::{AssocId, KeyId, Leap, PollExponent, RefId, Stratum};

@@ -1,11 +1,9 @@
 //! NTP fixed-point time (RFC 5905 section 6).
 
-use super::Seconds;
+use super::{Seconds, UNIX_EPOCH};
 use std::fmt;
 use std::ops::{Add, Sub};
 
-/// Seconds from the start of NTP era 0 (1900-01-01) to the Unix epoch (1970-01-01).
-const UNIX_OFFSET: u64 = 2_208_988_800;
 /// 2^32, the number of fraction units in a second.
 const FRACTION: f64 = 4_294_967_296.0;
 
@@ -39,7 +37,7 @@ impl NtpTimestamp {
     pub const fn from_unix(seconds: i64, nanoseconds: u32) -> Self {
         let carry = (nanoseconds / 1_000_000_000) as u64;
         let nanos = (nanoseconds % 1_000_000_000) as u64;
-        let whole = (seconds as u64).wrapping_add(UNIX_OFFSET).wrapping_add(carry);
+        let whole = (seconds as u64).wrapping_add(UNIX_EPOCH as u64).wrapping_add(carry);
         // Rounded up, so that to_unix (which rounds down) gives the same nanosecond back.
         let fraction = (nanos << 32).div_ceil(1_000_000_000);
         Self((whole << 32).wrapping_add(fraction))
@@ -50,7 +48,7 @@ impl NtpTimestamp {
     #[must_use]
     pub const fn to_unix(self, pivot: i64) -> (i64, u32) {
         let low = (self.0 >> 32) as u32;
-        let pivot_low = (pivot as u64).wrapping_add(UNIX_OFFSET) as u32;
+        let pivot_low = (pivot as u64).wrapping_add(UNIX_EPOCH as u64) as u32;
         let distance = low.wrapping_sub(pivot_low) as i32 as i64;
         let nanos = ((self.0 & 0xffff_ffff) * 1_000_000_000) >> 32;
         (pivot + distance, nanos as u32)

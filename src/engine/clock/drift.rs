@@ -1,6 +1,6 @@
 //! How far the frequency of a drift file is believed: by its age, and by how wrong it was at earlier starts.
 
-use crate::units::{Ppm, Seconds};
+use crate::units::{DAY, Ppm, Seconds};
 
 /// How wrong the drift file was at the starts before, as found once the frequency was known.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -26,7 +26,7 @@ pub struct Drift {
 const USUAL: Ppm = Ppm::new(2.0);
 /// What a crystal ages by in a year at most, as makers state it.
 const AGEING: Ppm = Ppm::new(5.0);
-const YEAR: f64 = 365.25 * 86_400.0;
+const YEAR: f64 = 365.25 * DAY as f64;
 /// Starts that the record remembers: older ones fade.
 const STARTS: u32 = 8;
 /// Nobody is that sure, nor so unsure that a file would say less than none.
@@ -69,7 +69,7 @@ mod tests {
 
     fn error(age: Option<f64>, rms: f64, starts: u32) -> f64 {
         let record = Record { rms: Ppm::new(rms), starts };
-        Drift { frequency: Ppm::ZERO, age: age.map(|days| Seconds::new(days * 86_400.0)), record }
+        Drift { frequency: Ppm::ZERO, age: age.map(|days| Seconds::new(days * DAY as f64)), record }
             .error()
             .get()
     }

@@ -1,12 +1,11 @@
 //! The system variables, by the names, units and precision of ntpd 4.2.6p5; those it does not have by
 //! 4.2.8's.
 
-use crate::engine::clock::leap::date_stamp;
 use crate::engine::control::counters;
 use crate::engine::control::table::{self, Extra, Row, Scene, SystemRow};
 use crate::engine::control::text;
 use crate::engine::sources::association::Association;
-use crate::units::{PIVOT, Ppm, RefId, Seconds};
+use crate::units::{PIVOT, Ppm, RefId, Seconds, date_stamp};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Shortest poll exponent of the discipline, shown as `mintc`.

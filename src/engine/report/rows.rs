@@ -1,12 +1,11 @@
 //! One row for each event: all that its reports need.
 
-use crate::engine::clock::leap::date_stamp;
 use crate::engine::contract::{ClockFailure, ExitReason};
 use crate::engine::report::event::{Event, Kiss, Level, Peer};
 use crate::engine::report::logconfig::{ALWAYS, Filtered};
 use crate::engine::report::logconfig::{PEER_EVENTS, SYNC_EVENTS, SYNC_STATUS};
 use crate::engine::report::logconfig::{SYS_EVENTS, SYS_STATISTICS, SYS_STATUS};
-use crate::units::{Host, Leap, PollExponent, Ppm, Seconds};
+use crate::units::{DAY, Host, Leap, PollExponent, Ppm, Seconds, date_stamp};
 use crate::wire::event::PeerEvent;
 use crate::wire::event::SystemEvent as Sys;
 
@@ -205,7 +204,7 @@ fn leap_file_old(left: i64) -> String {
 }
 
 fn days_words(seconds: i64) -> String {
-    match seconds / 86_400 {
+    match seconds / DAY {
         0 => "less than a day".to_owned(),
         1 => "a day".to_owned(),
         days => format!("{days} days"),

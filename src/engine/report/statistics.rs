@@ -11,14 +11,12 @@ use crate::engine::report::event::Event;
 use crate::engine::report::rows::Row;
 use crate::engine::sources::association::Association;
 use crate::engine::sources::receive::Exchange;
-use crate::units::{MonoTime, NtpTimestamp, PIVOT, Seconds};
+use crate::units::{DAY, MonoTime, NtpTimestamp, PIVOT, Seconds, UNIX_EPOCH_MJD};
 use crate::wire::counter::Counter;
 use std::fmt::Write as _;
 
-/// The day number of 1970-01-01 in the Modified Julian calendar.
-const MJD_1970: i64 = 40_587;
-/// Milliseconds of a day.
-const DAY_MILLIS: i64 = 86_400_000;
+/// A day in milliseconds.
+const DAY_MILLIS: i64 = DAY * 1000;
 /// How often a line of sysstats is written.
 const HOUR: Seconds = Seconds::new(3600.0);
 
@@ -185,7 +183,7 @@ fn day_and_second(at: NtpTimestamp) -> (String, NtpTimestamp) {
     let (day, rest) = (millis.div_euclid(DAY_MILLIS), millis.rem_euclid(DAY_MILLIS));
     let rounded =
         NtpTimestamp::from_unix(millis.div_euclid(1000), millis.rem_euclid(1000) as u32 * 1_000_000);
-    (format!("{} {}.{:03}", day + MJD_1970, rest / 1000, rest % 1000), rounded)
+    (format!("{} {}.{:03}", day + UNIX_EPOCH_MJD, rest / 1000, rest % 1000), rounded)
 }
 
 /// A timestamp as a number with nine decimals, as ntpd prints it: within its era.

@@ -13,11 +13,11 @@ use crate::engine::selection::select::{Candidate, Limits, Selection, select};
 use crate::engine::sources::association::Association;
 use crate::engine::sources::peers::START_PATIENCE;
 use crate::engine::system::refid_of;
-use crate::units::{ClockStatus, ERA, Leap, MonoTime, NtpTimestamp, PIVOT, PollExponent, Ppm, Seconds};
+use crate::units::{ClockStatus, DAY, ERA, Leap, MonoTime, NtpTimestamp, PIVOT, PollExponent, Ppm, Seconds};
 use crate::wire::event::PeerEvent;
 
-/// How often an old leap second file is told of.
-const DAY: Seconds = Seconds::new(86_400.0);
+/// How often what persists is logged: an old leap second file, a clock beyond its range.
+const LOG_EVERY: Seconds = Seconds::new(DAY as f64);
 /// As near as this to where it should be, the clock is served, seconds: it is slewed in small pieces from there.
 const SETTLED: Seconds = Seconds::new(1e-3);
 /// An estimate is off by no more than so many standard errors.
@@ -27,7 +27,7 @@ const SETTLING: Seconds = Seconds::new(60.0);
 /// A path is never known to be more even than this, seconds.
 const LEAST_SCALE: f64 = 1e-6;
 /// Seconds before its expiry from which on a leap second file is reported as old: 28 days.
-const LEAP_FILE_SOON: i64 = 28 * 86_400;
+const LEAP_FILE_SOON: i64 = 28 * DAY;
 
 impl Engine {
     /// Selects the sources anew and acts on what they say.
@@ -320,7 +320,7 @@ impl Engine {
     /// until then nobody knows what day it is.
     fn watch_leap_file(&mut self, now: Now) {
         let expires = self.setup.leap_table.as_ref().and_then(|table| table.expires);
-        let told_today = self.leap_told.is_some_and(|told| now.mono.since(told) < DAY);
+        let told_today = self.leap_told.is_some_and(|told| now.mono.since(told) < LOG_EVERY);
         let Some(expires) = expires.filter(|_| !told_today) else { return };
         let left = expires - now.wall.to_unix(PIVOT).0;
         if left < LEAP_FILE_SOON {
@@ -427,7 +427,7 @@ impl Engine {
 
     /// Logs once a day that the clock runs at a rate that the kernel cannot correct.
     fn watch_range(&mut self, now: Now) {
-        let logged = self.too_fast_logged.is_some_and(|at| now.mono.since(at) < DAY);
+        let logged = self.too_fast_logged.is_some_and(|at| now.mono.since(at) < LOG_EVERY);
         if let Some(frequency) = self.discipline.beyond_range().filter(|_| !logged) {
             self.too_fast_logged = Some(now.mono);
             self.event(Event::FrequencyExceeds(frequency));

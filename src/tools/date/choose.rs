@@ -2,12 +2,12 @@
 //! one with the lowest stratum and then the smallest distance (RFC 5905 section 11.2).
 
 use super::ask::{Kiss, Server};
-use crate::units::Leap;
+use crate::units::{DAY, Leap, MAX_DISPERSION};
 
 /// A server whose root distance is larger than this, in seconds, is not used.
-const DISTANCE_MAX: f64 = 16.0;
+const DISTANCE_MAX: f64 = MAX_DISPERSION;
 /// A server that was last synchronized longer ago than this, in seconds, is not used.
-const AGE_MAX: f64 = 86_400.0;
+const AGE_MAX: f64 = DAY as f64;
 
 /// A server that can be used.
 #[derive(Clone, Copy, Debug)]

@@ -60,7 +60,7 @@ struct Axis {
 }
 
 const HOUR: f64 = 3600.0;
-const DAY: f64 = 86_400.0;
+const DAY: f64 = crate::units::DAY as f64;
 
 impl Axis {
     fn of(time: (f64, f64)) -> Self {

@@ -1,10 +1,8 @@
 //! The lines of loopstats and peerstats, as ntpd's page "Monitoring Options" has them.
 
+use crate::units::{DAY, UNIX_EPOCH_MJD};
 use std::collections::BTreeMap;
 
-/// The day number of 1970-01-01 in the Modified Julian calendar.
-const MJD_1970: f64 = 40_587.0;
-const DAY: f64 = 86_400.0;
 /// Sources kept: what a mistaken file could name is bounded.
 const SOURCES_MAX: usize = 1000;
 
@@ -57,7 +55,7 @@ fn fields(line: &str) -> Option<(f64, Vec<&str>)> {
     let mut words = line.split_ascii_whitespace();
     let day: f64 = words.next()?.parse().ok().filter(|day| (0.0..200_000.0).contains(day))?;
     let second: f64 = words.next()?.parse().ok().filter(|second| (0.0..86_402.0).contains(second))?;
-    Some(((day - MJD_1970) * DAY + second, words.collect()))
+    Some(((day - UNIX_EPOCH_MJD as f64) * DAY as f64 + second, words.collect()))
 }
 
 fn number(words: &[&str], index: usize) -> Option<f64> {

@@ -17,6 +17,7 @@ mod page;
 use super::metrics::replace;
 use crate::sys::clock;
 use crate::tools::options;
+use crate::units::PIVOT;
 use clap::{Arg, Command, value_parser};
 use lines::Statistics;
 use page::Host;
@@ -26,8 +27,6 @@ use std::path::{Path, PathBuf};
 
 /// Nothing to report, a file that cannot be read or written, or a mistake on the command line.
 const FAILED: u8 = 1;
-/// Which era the report is made in: the one nearest to 2027.
-const PIVOT: i64 = 1_800_000_000;
 /// Longest line accepted: ntpd's have some 100 bytes.
 const LINE_MAX: usize = 512;
 /// Endings of compressed files.

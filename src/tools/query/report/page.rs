@@ -4,6 +4,7 @@
 use super::chart::{self, PPM, SMALL, TALL, Unit, unit_of};
 use super::lines::{Sample, Statistics, Update};
 use super::numbers::{Point, allan, mean, percentile, sorted};
+use crate::units::DAY;
 use chrono::DateTime;
 use std::fmt::Write as _;
 
@@ -40,7 +41,7 @@ fn date(at: f64) -> String {
 
 /// First and last time, and how long that is.
 fn range(span: (f64, f64)) -> String {
-    let (hours, days) = ((span.1 - span.0) / 3600.0, (span.1 - span.0) / 86_400.0);
+    let (hours, days) = ((span.1 - span.0) / 3600.0, (span.1 - span.0) / DAY as f64);
     let length = match days {
         d if d >= 3.0 => format!("{d:.1} days"),
         _ if hours >= 1.0 => format!("{hours:.1} hours"),
@@ -124,7 +125,7 @@ fn comparison(hosts: &[Host]) -> String {
             let _ = write!(
                 rows,
                 "<td>{:.1}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
-                (span.1 - span.0) / 86_400.0,
+                (span.1 - span.0) / DAY as f64,
                 offsets.len(),
                 cell(&offsets, 0.5),
                 cell(&offsets, 0.95),

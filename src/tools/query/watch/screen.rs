@@ -6,6 +6,7 @@ use super::clients;
 use super::state::{Page, Row, State};
 use crate::tools::query::cooked::{cut, interval, millis};
 use crate::tools::query::peers::refid;
+use crate::units::DAY;
 use crate::wire::event::flash;
 use crate::wire::varlist::unquoted;
 use ratatui::Frame;
@@ -136,7 +137,8 @@ fn heading(state: &State, style: Style, width: u16) -> Vec<Line<'static>> {
 /// 1 d 02:03:04.
 fn long(seconds: f64) -> String {
     let all = seconds.max(0.0) as u64;
-    let days = if all >= 86_400 { format!("{} d ", all / 86_400) } else { String::new() };
+    let days = all / DAY as u64;
+    let days = if days > 0 { format!("{days} d ") } else { String::new() };
     format!("{days}{:02}:{:02}:{:02}", all / 3600 % 24, all / 60 % 60, all % 60)
 }
 

@@ -1,0 +1,60 @@
+//! Epochs and the calendar: days, months and years of Unix times.
+
+/// 1970-01-01 in seconds since 1900, from which NTP counts.
+pub const UNIX_EPOCH: i64 = 2_208_988_800;
+/// 1970-01-01 as a modified Julian day, in which ntpd's statistics files count.
+pub const UNIX_EPOCH_MJD: i64 = 40_587;
+/// Seconds of a day.
+pub const DAY: i64 = 86_400;
+
+/// A Unix second as `YYYYMMDDHHMM`, as ntpd shows the times of its leap second file.
+#[must_use]
+pub fn date_stamp(seconds: i64) -> String {
+    let (year, month, day) = civil(seconds.div_euclid(DAY));
+    let minutes = seconds.rem_euclid(DAY) / 60;
+    format!("{year:04}{month:02}{day:02}{:02}{:02}", minutes / 60, minutes % 60)
+}
+
+/// The Unix second at which the month of `seconds` ends.
+#[must_use]
+pub const fn end_of_month(seconds: i64) -> i64 {
+    let mut day = seconds.div_euclid(DAY) + 1;
+    while civil(day).2 != 1 {
+        day += 1;
+    }
+    day * DAY
+}
+
+/// Year, month and day of the month of a day counted from 1970-01-01 in the Gregorian calendar:
+/// counted in years that begin in March, so that the leap day comes last.
+const fn civil(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let era_year = shifted.div_euclid(146_097) * 400 + year;
+    if month < 10 { (era_year, month + 3, day) } else { (era_year + 1, month - 9, day) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn months_end_where_the_calendar_says() {
+        let june_30_2015 = 1_435_622_400;
+        assert_eq!(end_of_month(june_30_2015), june_30_2015 + DAY);
+        assert_eq!(end_of_month(june_30_2015 + DAY), june_30_2015 + 32 * DAY);
+        assert_eq!(end_of_month(951_696_000), 951_868_800); // 2000-02-28: a leap day follows.
+        assert_eq!(end_of_month(4_107_456_000), 4_107_542_400); // 2100-02-28: none follows.
+    }
+
+    #[test]
+    fn dates_are_written_as_ntpd_writes_them() {
+        assert_eq!(date_stamp(1_483_228_800), "201701010000");
+        assert_eq!(date_stamp(951_868_799), "200002292359");
+        assert_eq!(date_stamp(-1), "196912312359");
+    }
+}
