@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
-    if let Some((tool, args)) = tools::chosen(&args) {
-        return ExitCode::from(tool.run(&args));
+    if let Some((companion, args)) = tools::chosen(&args) {
+        return ExitCode::from(tools::run(companion, &args));
     }
     ExitCode::from(match cli::parse(args) {
         Ok(Command::Check(request)) => inspect::check(&request),

@@ -15,69 +15,32 @@ pub mod trace;
 pub mod wait;
 
 use crate::sys::clock;
+use crate::units::Companion;
 use chrono::{DateTime, Local};
 use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::path::Path;
 
-/// A companion.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Tool {
-    /// `ntpq`: what does a daemon know?
-    Query,
-    /// `ntpstat`: is the clock synchronised?
-    Stat,
-    /// `ntpdate`: set the clock once.
-    Date,
-    /// `ntp-wait`: wait for the daemon.
-    Wait,
-    /// `ntp-keygen`: make keys.
-    Keygen,
-    /// `ntptime`: what does the kernel know?
-    Time,
-    /// `ntptrace`: where does the time come from?
-    Trace,
-}
-
-/// Our name and the classic one of each.
-const NAMES: &[(&str, &str, Tool)] = &[
-    ("rsntpq", "ntpq", Tool::Query),
-    ("rsntpstat", "ntpstat", Tool::Stat),
-    ("rsntpdate", "ntpdate", Tool::Date),
-    ("rsntp-wait", "ntp-wait", Tool::Wait),
-    ("rsntp-keygen", "ntp-keygen", Tool::Keygen),
-    ("rsntptime", "ntptime", Tool::Time),
-    ("rsntptrace", "ntptrace", Tool::Trace),
-];
-
-impl Tool {
-    /// The tool of a name, ours or the classic one.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        NAMES.iter().find(|(ours, classic, _)| name == *ours || name == *classic).map(|(_, _, tool)| *tool)
-    }
-
-    /// Runs it; `args` begin with the program's name. Gives what to exit with.
-    #[must_use]
-    pub fn run(self, args: &[OsString]) -> u8 {
-        match self {
-            Self::Query => query::main(args),
-            Self::Stat => stat::main(args),
-            Self::Date => date::main(args),
-            Self::Wait => wait::main(args),
-            Self::Keygen => keygen::main(args),
-            Self::Time => time::main(args),
-            Self::Trace => trace::main(args),
-        }
-    }
-}
-
-/// The tool that a command line is for, with its own command line; `None`: the daemon's.
+/// Runs a companion; `args` begin with the program's name. Gives what to exit with.
 #[must_use]
-pub fn chosen(args: &[OsString]) -> Option<(Tool, Vec<OsString>)> {
-    let name = |word: &OsStr| Path::new(word).file_name().and_then(OsStr::to_str).and_then(Tool::named);
-    if let Some(tool) = args.first().and_then(|first| name(first)) {
-        return Some((tool, args.to_vec()));
+pub fn run(companion: Companion, args: &[OsString]) -> u8 {
+    match companion {
+        Companion::Query => query::main(args),
+        Companion::Stat => stat::main(args),
+        Companion::Date => date::main(args),
+        Companion::Wait => wait::main(args),
+        Companion::Keygen => keygen::main(args),
+        Companion::Time => time::main(args),
+        Companion::Trace => trace::main(args),
+    }
+}
+
+/// The companion that a command line is for, with its own command line; `None`: the daemon's.
+#[must_use]
+pub fn chosen(args: &[OsString]) -> Option<(Companion, Vec<OsString>)> {
+    let name = |word: &OsStr| Path::new(word).file_name().and_then(OsStr::to_str).and_then(Companion::named);
+    if let Some(companion) = args.first().and_then(|first| name(first)) {
+        return Some((companion, args.to_vec()));
     }
     match args {
         [_, option, tool, ..] if option == "--tool" => Some((name(tool)?, args[2..].to_vec())),
@@ -107,16 +70,16 @@ fn local_time() -> DateTime<Local> {
 mod tests {
     use super::*;
 
-    fn pick(words: &[&str]) -> Option<(Tool, usize)> {
+    fn pick(words: &[&str]) -> Option<(Companion, usize)> {
         let args: Vec<OsString> = words.iter().map(OsString::from).collect();
-        chosen(&args).map(|(tool, rest)| (tool, rest.len()))
+        chosen(&args).map(|(companion, rest)| (companion, rest.len()))
     }
 
     #[test]
     fn the_name_decides() {
-        assert_eq!(pick(&["/usr/sbin/ntpstat", "-h"]), Some((Tool::Stat, 2)));
-        assert_eq!(pick(&["rsntpstat"]), Some((Tool::Stat, 1)));
-        assert_eq!(pick(&["rsntpd", "--tool", "rsntpstat", "-h"]), Some((Tool::Stat, 2)));
+        assert_eq!(pick(&["/usr/sbin/ntpstat", "-h"]), Some((Companion::Stat, 2)));
+        assert_eq!(pick(&["rsntpstat"]), Some((Companion::Stat, 1)));
+        assert_eq!(pick(&["rsntpd", "--tool", "rsntpstat", "-h"]), Some((Companion::Stat, 2)));
         for daemon in
             [&["rsntpd"][..], &["ntpd", "-g"], &["rsntpd", "--tool"], &["rsntpd", "--tool", "x"], &[]]
         {

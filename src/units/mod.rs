@@ -1,5 +1,6 @@
 //! The quantities every layer speaks in. Values only: nothing here reads a clock.
 
+mod companion;
 mod date;
 mod era;
 mod host;
@@ -9,6 +10,7 @@ mod mono;
 mod seconds;
 mod timestamp;
 
+pub use companion::Companion;
 pub use date::{DAY, UNIX_EPOCH, UNIX_EPOCH_MJD, date_stamp, end_of_month};
 pub use era::{ERA, PIVOT, eras_off};
 pub use host::Host;
