@@ -8,9 +8,10 @@ FUZZ    = config
 # The scripts look for the programs here, whatever the environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 CARGO   = cargo
-BINARY  = target/release/rsntpd
+BUILT   = target/release
 MANUALS = $(wildcard docs/man/*.[1-8])
-COMPANIONS = rsntpq rsntpdate rsntp-wait rsntp-keygen rsntptime rsntptrace
+# The other names of rsntpq, but for rsntpstat, which everybody has in the path.
+COMPANIONS = rsntpdate rsntp-wait rsntp-keygen rsntptime rsntptrace
 SBIN    = $(DESTDIR)$(PREFIX)/sbin
 BIN     = $(DESTDIR)$(PREFIX)/bin
 SHARE   = $(DESTDIR)$(PREFIX)/share/rsntpd
@@ -27,7 +28,7 @@ help: ## list these targets
 setup: ## install what this machine lacks for all the others (`make demo' and `make check' do it themselves)
 	tests/system/setup.sh
 
-build: ## build the daemon: target/release/rsntpd
+build: ## build the daemon and its companions: target/release/rsntpd, target/release/rsntpq
 	$(CARGO) build --release --locked
 
 demo: ## run rsntpd in a network of its own and show it, in less than a minute (needs root)
@@ -35,7 +36,7 @@ demo: ## run rsntpd in a network of its own and show it, in less than a minute (
 	@tests/system/setup.sh demo
 	@tests/system/world/demo.sh --ready
 	@if command -v $(CARGO) > /dev/null; then echo "$(CARGO) build --release --locked"; \
-	$(CARGO) build --release --locked; else echo "(no cargo here: showing $(BINARY) as it is)"; fi
+	$(CARGO) build --release --locked; else echo "(no cargo here: showing $(BUILT)/rsntpd as it is)"; fi
 	@tests/system/world/demo.sh
 
 check: ## run every test: formatting, lints, documentation, cargo tests, world and guest scripts
@@ -63,7 +64,7 @@ fuzz: ## fuzz the parser for ten minutes (cargo-fuzz and nightly Rust); FUZZ=con
 	@mkdir -p fuzz/corpus/$(FUZZ)
 	$(CARGO) +nightly fuzz run $(FUZZ) fuzz/corpus/$(FUZZ) $(wildcard fuzz/seeds/$(FUZZ)) -- -max_total_time=600
 
-static: ## build the static program for all Linux since 2.6.32: target/static/rsntpd (Debian 12; root for apt-get)
+static: ## build static programs for all Linux since 2.6.32: target/static (Debian 12; root for apt-get)
 	rpm/static.sh
 
 rpm: static ## build the packages for CentOS 6 to Stream 10: target/rpm
@@ -75,12 +76,13 @@ srpm: ## build the source package, which builds offline on CentOS: target/rpm
 repo: rpm ## make a yum repository of them: target/rpm/repo
 	rpm/build.sh repo
 
-install: ## install what `make build' built; DESTDIR= PREFIX=/usr. An ntp.conf that is there stays
-	@test -x $(BINARY) || { echo "install: there is no $(BINARY); run 'make build' first"; exit 1; }
+install: ## install what `make build' built; DESTDIR= PREFIX=/usr BUILT=target/release. An ntp.conf that is there stays
+	@for file in $(BUILT)/rsntpd $(BUILT)/rsntpq; do \
+	test -x $$file || { echo "install: there is no $$file; run 'make build' first"; exit 1; }; done
 	install -d $(SBIN) $(BIN) $(DOC)/examples $(SHARE)/selinux $(UNITS)
-	install -m 755 $(BINARY) $(SBIN)/rsntpd
-	for name in $(COMPANIONS); do ln -sf rsntpd $(SBIN)/$$name; done
-	ln -sf ../sbin/rsntpd $(BIN)/rsntpstat
+	install -m 755 $(BUILT)/rsntpd $(BUILT)/rsntpq $(SBIN)
+	for name in $(COMPANIONS); do ln -sf rsntpq $(SBIN)/$$name; done
+	ln -sf ../sbin/rsntpq $(BIN)/rsntpstat
 	for page in $(MANUALS); do install -D -m 644 $$page $(MAN)/man$${page##*.}/$${page##*/}; done
 	install -m 644 README.md CHANGELOG.md LICENSE LICENSE-MIT LICENSE-APACHE docs/*.md $(DOC)
 	install -m 644 docs/rsntpq.schema.json docs/grafana.json $(DOC)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds the packages, under target/rpm, with the rpmbuild of any system.
 # OUT=FOLDER: somewhere else than target/rpm
-# usage: build.sh rpm      the binary packages, with the program of `make static'    (needs rpmbuild)
+# usage: build.sh rpm      the binary packages, with the programs of `make static'   (needs rpmbuild)
 #                         REL=2: as the second release of this version
 #        build.sh srpm     the source package, with all crates in it                 (needs rpmbuild, cargo; crates.io once)
 #        build.sh repo     a yum repository of what was built                        (needs createrepo_c)
@@ -57,10 +57,12 @@ build() { # rpmbuild's arguments; what it says is shown if it fails
 
 case ${1:-} in
     rpm)
-        [ -x target/static/rsntpd ] || { echo "build: there is no target/static/rsntpd; 'make static' builds it"; exit 1; }
+        for program in rsntpd rsntpq; do
+            [ -x target/static/$program ] || { echo "build: there is no target/static/$program; 'make static' builds it"; exit 1; }
+        done
         prepare
         touch "$out/top/SOURCES/rsntpd-vendor-$version.tar.gz"
-        build -bb --target x86_64 --define "prebuilt $top/target/static/rsntpd" ${REL:+--define "rel $REL"}
+        build -bb --target x86_64 --define "prebuilt $top/target/static" ${REL:+--define "rel $REL"}
         rm -f "$out"/*.x86_64.rpm
         cp "$out/top"/RPMS/*/*.rpm "$out"
         ls -l "$out"/*.x86_64.rpm

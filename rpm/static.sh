@@ -1,7 +1,8 @@
 #!/bin/bash
-# One static x86_64 program for every Linux from 2.6.32 on (CentOS 6 to Stream 10). Rust's own musl target is not
+# Static x86_64 programs for every Linux from 2.6.32 on (CentOS 6 to Stream 10). Rust's own musl target is not
 # everywhere to be had, so std is built from Debian's source, with Debian's compiler of the same version. Works from
-# a bare Debian 12 (root, for apt-get) and leaves OUT/rsntpd. Two builds give the same file, wherever they are made.
+# a bare Debian 12 (root, for apt-get) and leaves OUT/rsntpd and OUT/rsntpq. Two builds give the same files, wherever
+# they are made.
 # usage: static.sh [OUT]       OUT is target/static; its folder `build' keeps what a second build can use.
 #        static.sh --setup     only installs the tools
 #        static.sh --ready     exits with 0 if they are there
@@ -59,7 +60,9 @@ cd "$top"
 cargo build --release --locked --target $target -Zbuild-std=std,panic_abort -Zbuild-std-features= --target-dir "$build"
 
 # 4. What must hold of it.
-program=$build/$target/release/rsntpd
-if readelf -lW "$program" | grep -qE 'INTERP|DYNAMIC'; then echo "static: $program asks for a loader"; exit 1; fi
-install -m 755 "$program" "$out/rsntpd"
-echo "static: $out/rsntpd, $(stat -c %s "$out/rsntpd") bytes, sha256 $(sha256sum "$out/rsntpd" | cut -c1-64)"
+for name in rsntpd rsntpq; do
+    program=$build/$target/release/$name
+    if readelf -lW "$program" | grep -qE 'INTERP|DYNAMIC'; then echo "static: $program asks for a loader"; exit 1; fi
+    install -m 755 "$program" "$out/$name"
+    echo "static: $out/$name, $(stat -c %s "$out/$name") bytes, sha256 $(sha256sum "$out/$name" | cut -c1-64)"
+done

@@ -1,5 +1,5 @@
-//! The command-line companions, in the same file as the daemon: the name of the program selects one
-//! (`rsntpq` and `ntpq`, …), as does `rsntpd --tool NAME`.
+//! The command-line companions, one program: its name selects one (`rsntpq` and `ntpq`, …), as does
+//! `rsntpq --tool NAME`.
 //!
 //! They query a daemon with mode 6 or time packets, as any other client: they know nothing of its inside.
 //! Servers are not trusted: responses are bounded, and escaped for the terminal in `wire::varlist`.
@@ -39,13 +39,12 @@ pub fn run(companion: Companion, args: &[OsString]) -> u8 {
 #[must_use]
 pub fn chosen(args: &[OsString]) -> Option<(Companion, Vec<OsString>)> {
     let name = |word: &OsStr| Path::new(word).file_name().and_then(OsStr::to_str).and_then(Companion::named);
-    if let Some(companion) = args.first().and_then(|first| name(first)) {
-        return Some((companion, args.to_vec()));
+    if let [_, option, tool, ..] = args
+        && option == "--tool"
+    {
+        return Some((name(tool)?, args[2..].to_vec()));
     }
-    match args {
-        [_, option, tool, ..] if option == "--tool" => Some((name(tool)?, args[2..].to_vec())),
-        _ => None,
-    }
+    Some((name(args.first()?)?, args.to_vec()))
 }
 
 /// Prints to standard output. A reader that closed its end early got what it wanted.

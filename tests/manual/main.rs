@@ -31,7 +31,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/man")
 }
 
-/// A page, or the section of one whose heading ends so, and the words that make the program explain it.
+/// A page, or the section of one whose heading ends so, and the words that make rsntpq explain it (the daemon's has none).
 type Part = (&'static str, &'static str, &'static [&'static str]);
 const PARTS: &[Part] = &[
     ("rsntpd", "", &[]),
@@ -80,7 +80,8 @@ fn values(text: &str) -> Vec<String> {
 /// The options of `--help`: lines of two spaces, `-s, ` or four spaces, `--long VALUES`, and,
 /// after two more spaces, the explanation.
 fn of_help(words: &[&str]) -> Options {
-    let output = Command::new(env!("CARGO_BIN_EXE_rsntpd")).args(words).arg("--help").output().unwrap();
+    let program = if words.is_empty() { env!("CARGO_BIN_EXE_rsntpd") } else { env!("CARGO_BIN_EXE_rsntpq") };
+    let output = Command::new(program).args(words).arg("--help").output().unwrap();
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines()

@@ -69,12 +69,13 @@ in_box() { # ROOT CMD…
         box "$@"
 }
 
-# A box with the daemon and its init scripts, as the packages put them there; nothing else of the packages.
+# A box with the daemon, rsntpq and the init scripts, as the packages put them there; nothing else of the packages.
 daemon_box() { # ROOT PROGRAM
     local root=$1 program=$2 file
     make_box "$root" || return
     copy_programs "$root" dash
     cp "$program" "$root/usr/sbin/rsntpd"
+    cp "${program%/*}/rsntpq" "$root/usr/sbin/rsntpq" || return
     ln -s rsntpd "$root/usr/sbin/ntpd"
     for file in $(ldd "$program" 2> /dev/null | grep -o '/[^ ]*'); do
         [ -e "$root$file" ] || { mkdir -p "$root${file%/*}"; cp -L "$file" "$root$file"; }

@@ -1,5 +1,5 @@
 #!/bin/bash
-# From the source to a machine: the static program twice (it must be the same), the packages, what is in them, the init
+# From the source to a machine: the static programs twice (they must be the same), the packages, what is in them, the init
 # script, and their whole life in a box. What a machine lacks for it is told as skipped.
 # usage: tests/package/run.sh             `make check' runs it
 #        tests/package/run.sh --accept    writes what the packages hold now to tests/package/expected.txt
@@ -33,11 +33,11 @@ if rpm/static.sh --ready; then
     check "make static" rpm/static.sh
     elsewhere() {
         git ls-files -z -co --exclude-standard | xargs -0 cp --parents -P -t "$work/other" 2> /dev/null || cp -r Cargo.* .cargo src benches tests rpm conf docs "$work/other"
-        "$work/other/rpm/static.sh" "$work/other/out" && sha256sum "$work/other/out/rsntpd" target/static/rsntpd &&
-            cmp "$work/other/out/rsntpd" target/static/rsntpd
+        "$work/other/rpm/static.sh" "$work/other/out" && sha256sum "$work"/other/out/rsntp? target/static/rsntp? &&
+            cmp "$work/other/out/rsntpd" target/static/rsntpd && cmp "$work/other/out/rsntpq" target/static/rsntpq
     }
     mkdir "$work/other"
-    check "built again in another folder it is the same, octet by octet" elsewhere
+    check "built again in another folder they are the same, octet by octet" elsewhere
     rm -rf "$work/other"
     small() { ls -l target/static/rsntpd; [ "$(stat -c %s target/static/rsntpd)" -le 3500000 ]; }
     check "it has at most 3.5 MB" small
@@ -45,7 +45,7 @@ else
     skip "make static: Debian 12's rustc-web, rust-web-src or musl-tools are not here (make setup)"
 fi
 
-if [ -x target/static/rsntpd ] && command -v rpmbuild > /dev/null && command -v createrepo_c > /dev/null; then
+if [ -x target/static/rsntpd ] && [ -x target/static/rsntpq ] && command -v rpmbuild > /dev/null && command -v createrepo_c > /dev/null; then
     check "make rpm" rpm/build.sh rpm
     same() { contents | diff "$expected" -; }
     check "the packages hold what tests/package/expected.txt says" same
@@ -71,7 +71,7 @@ if [ -x target/static/rsntpd ] && command -v rpmbuild > /dev/null && command -v 
     again() { OUT=$work/again rpm/build.sh rpm && cmp "$work/again/$(basename "$(main)")" "$(main)"; }
     check "the package built again is the same" again
 else
-    skip "make rpm: no static program, or no rpmbuild and createrepo_c (make setup)"
+    skip "make rpm: no static programs, or no rpmbuild and createrepo_c (make setup)"
 fi
 if command -v rpmlint > /dev/null && main > /dev/null 2>&1; then
     lint() { rpmlint -c "$here/rpmlint.toml" "$(main)" "$(compat)" rpm/rsntpd.spec > "$work/lint" 2>&1; cat "$work/lint"; grep -q ' 0 errors, 0 warnings' "$work/lint"; }

@@ -67,7 +67,7 @@ for with in "without functions" "with functions"; do
         case_of "D2 the service ntpd is a process ntpd" 'by /etc/init.d/ntpd start; is "$(cat /proc/$(pid ntpd)/comm)" ntpd; words ntpd; case $(words ntpd) in /usr/sbin/ntpd\ *) ;; *) false ;; esac; by /etc/init.d/ntpd status'
 
         case_of "D8 reload: 0, and the new server is asked" 'by $script start; echo "server 192.0.2.9" >> /etc/ntp.conf; by $script reload
-            for n in 1 2 3 4 5; do rsntpd --tool rsntpq -pn | grep 192.0.2.9 && exit; sleep 1; done; exit 1'
+            for n in 1 2 3 4 5; do rsntpq -pn | grep 192.0.2.9 && exit; sleep 1; done; exit 1'
         case_of "D8 reload of a file with a new mistake: 1, and the reason" 'by $script start; echo "server 192.0.2.9 perfer" >> /etc/ntp.conf
             rc=0; by $script reload 2> /root/out || rc=$?; cat /root/out; is $rc 1; grep -q "^rsntpd: .*/etc/ntp.conf" /root/out; runs'
         case_of "D8 reload of a file that the daemon may not read any more: 1, and the reason" 'by $script start; echo "server 192.0.2.9" >> /etc/ntp.conf; chmod 600 /etc/ntp.conf

@@ -159,8 +159,8 @@ fn d3_no_sources_is_told_on_standard_output_in_ntpqs_words() {
     let server = without_sources();
     let host = server.address();
     let run = |args: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rsntpd"));
-        let ended = command.args(["--tool", "ntpq"]).args(args).output().unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_rsntpq"));
+        let ended = command.args(args).output().unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (text(&ended.stdout), text(&ended.stderr), ended.status.code())
     };

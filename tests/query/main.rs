@@ -15,9 +15,9 @@ use rsntpd::tools::query::console::{Console, Settings};
 use rsntpd::units::NtpTimestamp;
 use std::process::Command;
 
-/// Runs a companion of the shipped binary and gives its two outputs, one after the other, and status.
+/// Runs a companion as it is built and gives its two outputs, one after the other, and status.
 fn tool(name: &str, args: &[&str]) -> (String, Option<i32>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rsntpd"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rsntpq"));
     let output = command.args(["--tool", name]).args(args).env("TZ", "UTC").output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (String::from_utf8_lossy(&text).into_owned(), output.status.code())

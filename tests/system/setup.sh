@@ -79,7 +79,7 @@ if [ ${#packages[@]} -gt 0 ]; then update; apt "${packages[@]}"; fi
 
 if ! rust_fits > /dev/null 2>&1; then
     # The demo shows a daemon that is there already.
-    [ $for_what = demo ] && [ -x target/release/rsntpd ] && exit 0
+    [ $for_what = demo ] && [ -x target/release/rsntpd ] && [ -x target/release/rsntpq ] && exit 0
     have cargo > /dev/null || [ "$(id -u)" != 0 ] || update
     offered=$({ apt-cache policy cargo 2> /dev/null || :; } | sed -n 's/ *Candidate: //p')
     if ! have cargo > /dev/null && at_least "${offered:-0}" "$rust"; then apt cargo rustfmt rust-clippy

@@ -18,6 +18,7 @@ pub const LAYERS: &[Layer] = &[
     // The crate's root only declares the layers.
     Layer { name: "lib", knows: &[], crates: Some(&[]) },
     Layer { name: "main", knows: &["daemon", "tools"], crates: Some(&[]) },
+    Layer { name: "bin", knows: &["tools"], crates: Some(&[]) },
     Layer { name: "daemon", knows: &["engine", "config", "sys", "wire", "check", "units"], crates: None },
     // What a client may do is the access list's, so that --explain and the daemon cannot differ.
     Layer {
@@ -340,6 +341,8 @@ fn directions_can_be_broken() {
     assert_eq!(broken("src/sys/a.rs", "use crate::daemon::X;"), ["1 direction: sys names crate::daemon::X"]);
     assert_eq!(broken("src/main.rs", "use rsntpd::engine::X;"), ["1 direction: main names crate::engine::X"]);
     assert_eq!(broken("src/main.rs", "use rsntpd::daemon::run;"), [""; 0]);
+    assert_eq!(broken("src/bin/rsntpq.rs", "use rsntpd::tools;"), [""; 0]);
+    assert_eq!(broken("src/bin/rsntpq.rs", "use rsntpd::daemon;"), ["1 direction: bin names crate::daemon"]);
     let test = "#[cfg(test)]\nmod tests { use crate::daemon::X; }";
     assert_eq!(broken("src/engine/a.rs", test), ["2 direction: engine names crate::daemon::X"]);
     assert_eq!(broken("src/helpers/a.rs", ""), ["1 layer: there is no layer `helpers`"]);
@@ -351,6 +354,7 @@ fn crates_can_be_in_the_wrong_place() {
     assert_eq!(broken("src/wire/a.rs", "use nom::Parser;"), ["1 crate: wire names the crate nom"]);
     assert_eq!(broken("src/daemon/a.rs", "use nom::Parser;"), ["1 crate: daemon names the crate nom"]);
     assert_eq!(broken("src/sys/a.rs", "fn f() { mio::Poll::new() }"), ["1 crate: sys names the crate mio"]);
+    assert_eq!(broken("src/daemon/a.rs", "use ratatui::Frame;"), ["1 crate: daemon names the crate ratatui"]);
     let often = "use nom::Parser;\nfn f() { nom::x() }";
     assert_eq!(broken("src/wire/a.rs", often), ["1 crate: wire names the crate nom"]);
     assert_eq!(broken("src/engine/a.rs", "use tokio as t;"), ["1 crate: engine names the crate tokio"]);

@@ -68,11 +68,11 @@ impl Source {
         self.tests.iter().any(|(first, last)| (*first..=*last).contains(&line))
     }
 
-    /// `src/engine/clock/mod.rs` is the module `engine::clock`; lib and main are the root.
+    /// `src/engine/clock/mod.rs` is the module `engine::clock`; lib and the programs are roots.
     pub fn module(&self) -> Vec<String> {
         let inner = self.file.strip_prefix("src/").unwrap_or("").trim_end_matches(".rs");
         let inner = inner.strip_suffix("/mod").unwrap_or(inner);
-        let root = ["", "lib", "main", "mod"].contains(&inner);
+        let root = ["", "lib", "main", "mod"].contains(&inner) || inner.starts_with("bin/");
         if root { Vec::new() } else { inner.split('/').map(str::to_owned).collect() }
     }
 

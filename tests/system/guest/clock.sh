@@ -25,7 +25,7 @@ boot() { # CASE [FILE:PATH]: the guest's console in $work/log/CASE, each line wi
     local name=$1; shift
     echo "CASE=$name" > "$work/case-$name"
     RTC=2020-01-01T00:00:00 ip netns exec $ns "$guest" "$top/tests/system/guest/scenario.sh" \
-        "$rsntpd:usr/sbin/rsntpd" "$work/case-$name:case" "$@" |
+        "$rsntpd:usr/sbin/rsntpd" "$rsntpq:usr/sbin/rsntpq" "$work/case-$name:case" "$@" |
         while IFS= read -r line; do printf '%(%s)T %s\n' -1 "$line"; done > "$work/log/$name"
 }
 value() { awk -v key="$2" '$2 == key {print $3; exit}' "$work/log/$1"; }

@@ -24,7 +24,7 @@ ready() {
         echo "demo: missing: ${lacking[*]}. tests/system/setup.sh demo installs them."
         return 1
     fi
-    if [ ! -x "$rsntpd" ] && ! command -v cargo > /dev/null; then
+    if { [ ! -x "$rsntpd" ] || [ ! -x "$rsntpq" ]; } && ! command -v cargo > /dev/null; then
         echo "demo: there is no daemon yet, and root has no cargo to build it."
         echo "      Run 'make build' as the user who has cargo, then this again."
         return 1
@@ -43,7 +43,7 @@ allowed || exit 1
 [ "${1:-}" = --allowed ] && exit 0
 ready || exit 1
 [ "${1:-}" = --ready ] && exit 0
-[ -x "$rsntpd" ] || { echo "demo: no daemon at $rsntpd (make build)"; exit 1; }
+[ -x "$rsntpd" ] && [ -x "$rsntpq" ] || { echo "demo: no daemon and companions at ${rsntpd%/*} (make build)"; exit 1; }
 
 if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m'; else bold='' dim='' plain=''; fi
 wrong=0 step=0
@@ -70,7 +70,7 @@ show() {
 classic() {
     local found=$peers/$1
     [ -x "$found" ] || found=$(type -P "$1") || return
-    case $(readlink -f "$found") in */rsntpd | */chronyd) return 1 ;; esac
+    case $(readlink -f "$found") in */rsntpq | */chronyd) return 1 ;; esac
     echo "$found"
 }
 # HOST NAME ARGUMENTS…: the same with the classic program of that name.
@@ -94,8 +94,7 @@ demo_down() {
 started=$SECONDS
 world_up
 trap demo_down EXIT
-mkdir "$work/bin"
-for tool in rsntpq rsntpstat rsntpdate; do ln -s "$rsntpd" "$work/bin/$tool"; done
+companions rsntpq rsntpstat rsntpdate
 for h in s1 s2 s3; do own_server_up $h; done
 
 echo "${bold}rsntpd: an old ntp.conf, as it is${plain}"

@@ -10,6 +10,8 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 peers=$top/.peers/bin
 rsntpd=${RSNTPD:-$top/target/release/rsntpd}
+# The companions are built beside the daemon.
+rsntpq=${RSNTPQ:-${rsntpd%/*}/rsntpq}
 declare -A address=([s1]=210.72.145.44 [s2]=202.112.10.36 [s3]=59.124.196.83
                     [lan]=10.199.255.50 [out]=198.51.100.7 [host]=10.199.255.1)
 pids=()
@@ -93,6 +95,14 @@ own_server_up() {
     exec_tame "$h" "$rsntpd" -n -c "$work/$h.conf" -l "$work/log/$h" -p "$work/$h.pid" > "$work/log/$h.err" 2>&1 &
     pids+=($!)
     eval "pid_$h=$!"
+}
+
+# Offers companions under these names in $work/bin.
+companions() { # NAME…
+    local name
+    [ -x "$rsntpq" ] || { echo "no companions at $rsntpq (make build)"; exit 1; }
+    mkdir -p "$work/bin"
+    for name in "$@"; do ln -s "$rsntpq" "$work/bin/$name"; done
 }
 
 # Runs a command on rsntpd's host with files of its own in /etc/ntp, /var/lib and /var/run.

@@ -5,7 +5,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 needs limited
 world_up; server_up s3
-mkdir "$work/bin"; for name in rsntpdate rsntpq; do ln -s "$rsntpd" "$work/bin/$name"; done
+companions rsntpdate rsntpq
 declare -A at=([rsntpd]=${address[s1]} [ntpsec]=${address[s2]} [chronyd]=${address[out]})
 conf() { # KINDS OF RESTRICTIONS
     printf 'server %s iburst minpoll 3 maxpoll 3\nrestrict default %s\nrestrict 127.0.0.1\nrestrict %s\n' "${address[s3]}" "$1" "${address[s3]}"
@@ -47,7 +47,7 @@ boot() {
         for file in "$0"/machine/*; do ln -sf "$file" "$0/sbin/"; done
         ln -sf "$1" "$0/sbin/rsntpdate"
         mount --bind "$0/sbin" /usr/sbin; mount --bind "$0/etc" /etc; mount --bind "$0/run" /run
-        SYSTEMCTL_SKIP_REDIRECT=1 exec bash /etc/rc.d/init.d/rsntpdate start' "$work" "$rsntpd"
+        SYSTEMCTL_SKIP_REDIRECT=1 exec bash /etc/rc.d/init.d/rsntpdate start' "$work" "$rsntpq"
 }
 first_try() { local start=$SECONDS; boot && echo "$((SECONDS - start)) s" && [ $((SECONDS - start)) -lt 10 ]; }
 sleep 8

@@ -5,6 +5,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 needs links
 world_up
+companions ntpq ntpdate
 # The host's eth0 is on the segment, its eth1 on a link of its own with s2; both links have an fe80::3.
 for h in host s2 s3; do on "$h" sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0; done
 on host ip link add eth1 type veth peer name eth1 netns "$(world_ns s2)"
@@ -41,7 +42,7 @@ daemon=$!
 pids+=("$daemon")
 
 log() { grep -qE "$1" "$work/log/rsntpd" || { cat "$work/log/rsntpd"; false; }; }
-peers_table() { on host "$rsntpd" --tool ntpq -pn; }
+peers_table() { on host "$work/bin/ntpq" -pn; }
 reached() { peers_table | tee /dev/stderr | grep -E "^[*+o# -]$1" | awk '{exit !($7 > 0)}'; }
 index() { on host cat "/sys/class/net/$1/ifindex" 2>/dev/null || on host ip -o link show "$1" | cut -d: -f1; }
 check "A7 a link-local server is polled and used" within 20 reached "fe80::3%$(index eth0)"
@@ -55,7 +56,7 @@ check "A7 an interface that comes later is found" within 80 reached "fe80::9%$(i
 link_client() { on s3 "$peers/ntpdig" -j -t 3 "fe80::1%eth0" 2>&1 | tee /dev/stderr | grep -qE '"stratum": ?2'; }
 check "A7 a client on the link is served at the link-local address" within 20 link_client
 check "E2 chronyd's SHA-256 in version 3 is synchronized to" within 20 reached 210.72.145.44
-date_v3() { on host "$rsntpd" --tool ntpdate -q -u -p 4 -o 3 -a "$1" -k "$work/etc-ntp/keys" 210.72.145.44 2>&1 | tee /dev/stderr | grep -q 'offset.*sec$'; }
+date_v3() { on host "$work/bin/ntpdate" -q -u -p 4 -o 3 -a "$1" -k "$work/etc-ntp/keys" 210.72.145.44 2>&1 | tee /dev/stderr | grep -q 'offset.*sec$'; }
 check "E2 rsntpdate takes the time from chronyd with SHA-256 in version 3" date_v3 3
 check "E2 and with SHA-512" date_v3 4
 one() { peers_table | tee /dev/stderr | grep -c '210\.72' | grep -qx 1; }

@@ -6,8 +6,7 @@ set -u
 . "$(dirname "$0")/lib.sh"
 needs tools
 world_up; world_v6; servers_up
-mkdir "$work/bin"
-for name in rsntpq ntpq rsntpstat rsntpdate rsntp-wait rsntp-keygen rsntptime rsntptrace; do ln -s "$rsntpd" "$work/bin/$name"; done
+companions rsntpq ntpq rsntpstat rsntpdate rsntp-wait rsntp-keygen rsntptime rsntptrace
 tool() { on_tame host "$work/bin/$1" "${@:2}"; }
 
 # Keys first: they are what the daemon is configured with.
