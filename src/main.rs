@@ -1,18 +1,12 @@
-//! The rsntpd daemon, and its companions under their own names.
+//! The rsntpd daemon. Its companions are another program, `src/bin/rsntpq.rs`.
 
 use rsntpd::daemon::reload;
 use rsntpd::daemon::start::cli::{self, Command};
 use rsntpd::daemon::start::{inspect, run};
-use rsntpd::tools;
-use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args: Vec<OsString> = std::env::args_os().collect();
-    if let Some((companion, args)) = tools::chosen(&args) {
-        return ExitCode::from(tools::run(companion, &args));
-    }
-    ExitCode::from(match cli::parse(args) {
+    ExitCode::from(match cli::parse(std::env::args_os()) {
         Ok(Command::Check(request)) => inspect::check(&request),
         Ok(Command::Reload { pidfile, name }) => reload::ask(&pidfile, &name),
         Ok(Command::Explain { address, file }) => inspect::explain(address, &file),

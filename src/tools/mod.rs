@@ -1,5 +1,5 @@
 //! The command-line companions, one program: its name selects one (`rsntpq` and `ntpq`, …), as does
-//! `rsntpq --tool NAME`.
+//! `rsntpq --tool NAME`. The daemon is another program, and nothing of this is linked into it.
 //!
 //! They query a daemon with mode 6 or time packets, as any other client: they know nothing of its inside.
 //! Servers are not trusted: responses are bounded, and escaped for the terminal in `wire::varlist`.
@@ -35,16 +35,19 @@ pub fn run(companion: Companion, args: &[OsString]) -> u8 {
     }
 }
 
-/// The companion that a command line is for, with its own command line; `None`: the daemon's.
+/// The companion that a command line is for, with its own command line: the one of `--tool NAME`, else the one
+/// whose name the program has. Under any other name it is rsntpq.
 #[must_use]
-pub fn chosen(args: &[OsString]) -> Option<(Companion, Vec<OsString>)> {
-    let name = |word: &OsStr| Path::new(word).file_name().and_then(OsStr::to_str).and_then(Companion::named);
-    if let [_, option, tool, ..] = args
+pub fn chosen(args: &[OsString]) -> (Companion, Vec<OsString>) {
+    let named = |word: &OsStr| Path::new(word).file_name().and_then(OsStr::to_str).and_then(Companion::named);
+    if let [_, option, name, ..] = args
         && option == "--tool"
+        && let Some(companion) = named(name)
     {
-        return Some((name(tool)?, args[2..].to_vec()));
+        return (companion, args[2..].to_vec());
     }
-    Some((name(args.first()?)?, args.to_vec()))
+    let own = args.first().and_then(|program| named(program));
+    (own.unwrap_or(Companion::Query), args.to_vec())
 }
 
 /// Prints to standard output. A reader that closed its end early got what it wanted.
@@ -69,20 +72,19 @@ fn local_time() -> DateTime<Local> {
 mod tests {
     use super::*;
 
-    fn pick(words: &[&str]) -> Option<(Companion, usize)> {
+    fn pick(words: &[&str]) -> (Companion, usize) {
         let args: Vec<OsString> = words.iter().map(OsString::from).collect();
-        chosen(&args).map(|(companion, rest)| (companion, rest.len()))
+        let (companion, rest) = chosen(&args);
+        (companion, rest.len())
     }
 
     #[test]
-    fn the_name_decides() {
-        assert_eq!(pick(&["/usr/sbin/ntpstat", "-h"]), Some((Companion::Stat, 2)));
-        assert_eq!(pick(&["rsntpstat"]), Some((Companion::Stat, 1)));
-        assert_eq!(pick(&["rsntpd", "--tool", "rsntpstat", "-h"]), Some((Companion::Stat, 2)));
-        for daemon in
-            [&["rsntpd"][..], &["ntpd", "-g"], &["rsntpd", "--tool"], &["rsntpd", "--tool", "x"], &[]]
-        {
-            assert_eq!(pick(daemon), None);
+    fn the_name_selects_the_companion() {
+        assert_eq!(pick(&["/usr/sbin/ntpstat", "-h"]), (Companion::Stat, 2));
+        assert_eq!(pick(&["rsntpstat"]), (Companion::Stat, 1));
+        assert_eq!(pick(&["rsntpq", "--tool", "rsntpstat", "-h"]), (Companion::Stat, 2));
+        for other in [&["rsntpq"][..], &["renamed"], &["rsntpq", "--tool"], &["rsntpq", "--tool", "x"], &[]] {
+            assert_eq!(pick(other), (Companion::Query, other.len()));
         }
     }
 }

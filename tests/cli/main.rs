@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod check;
+mod programs;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -17,7 +17,8 @@ pub struct Layer {
 pub const LAYERS: &[Layer] = &[
     // The crate's root only declares the layers.
     Layer { name: "lib", knows: &[], crates: Some(&[]) },
-    Layer { name: "main", knows: &["daemon", "tools"], crates: Some(&[]) },
+    // Two programs. What neither names, the linker leaves out: the daemon has nothing of the companions.
+    Layer { name: "main", knows: &["daemon"], crates: Some(&[]) },
     Layer { name: "bin", knows: &["tools"], crates: Some(&[]) },
     Layer { name: "daemon", knows: &["engine", "config", "sys", "wire", "check", "units"], crates: None },
     // What a client may do is the access list's, so that --explain and the daemon cannot differ.
@@ -81,6 +82,11 @@ pub const HOMES: &[(&str, &[&str])] = &[
     // The engine counts seconds: only what is written for people has local dates.
     ("chrono", &["daemon", "tools"]),
     ("signal_hook", &["sys"]),
+    // Terminals, charts and names of addresses are for people: nothing of them is linked into the daemon.
+    ("ratatui", &["tools"]),
+    ("rustyline", &["tools"]),
+    ("plotters", &["tools"]),
+    ("dns_lookup", &["tools"]),
     // Beside the system calls of `sys`, the shell needs names of signals, errors and the machine.
     ("nix", &["sys", "daemon"]),
 ];
@@ -303,7 +309,8 @@ pub fn idle_exceptions(
 
 #[cfg(test)]
 fn broken(file: &str, text: &str) -> Vec<String> {
-    let crates = ["nom", "mio", "nix", "rand_chacha", "tokio", "chrono", "clap"].map(str::to_owned);
+    let crates =
+        ["nom", "mio", "nix", "rand_chacha", "tokio", "chrono", "clap", "ratatui"].map(str::to_owned);
     let source = Source::parse(file, text).unwrap();
     check(&source, &crates, &[]).into_iter().map(|f| format!("{} {}: {}", f.line, f.rule, f.what)).collect()
 }
@@ -341,6 +348,7 @@ fn directions_can_be_broken() {
     assert_eq!(broken("src/sys/a.rs", "use crate::daemon::X;"), ["1 direction: sys names crate::daemon::X"]);
     assert_eq!(broken("src/main.rs", "use rsntpd::engine::X;"), ["1 direction: main names crate::engine::X"]);
     assert_eq!(broken("src/main.rs", "use rsntpd::daemon::run;"), [""; 0]);
+    assert_eq!(broken("src/main.rs", "use rsntpd::tools;"), ["1 direction: main names crate::tools"]);
     assert_eq!(broken("src/bin/rsntpq.rs", "use rsntpd::tools;"), [""; 0]);
     assert_eq!(broken("src/bin/rsntpq.rs", "use rsntpd::daemon;"), ["1 direction: bin names crate::daemon"]);
     let test = "#[cfg(test)]\nmod tests { use crate::daemon::X; }";

@@ -3,7 +3,7 @@
 mod arguments;
 
 use self::arguments::{BARE, command};
-use crate::units::{KeyId, Seconds};
+use crate::units::{Companion, KeyId, Seconds};
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::ffi::OsString;
@@ -215,6 +215,13 @@ impl CliError {
         let message = format!("rsntpd: {what}\n{usage}\nTry 'rsntpd --help' for all options.\n");
         Self { message, exit_code: 1, to_stderr: true }
     }
+
+    /// A link with a companion's name must not start a daemon.
+    fn companion(name: &str) -> Self {
+        let message =
+            format!("rsntpd: this is the daemon; {name} is in the program rsntpq: link {name} to that\n");
+        Self { message, exit_code: 1, to_stderr: true }
+    }
 }
 
 /// Reads a command line, whose first element is the program's name, and the presets of the
@@ -225,6 +232,9 @@ impl CliError {
 pub fn parse<I: IntoIterator<Item = OsString>>(args: I) -> Result<Command, CliError> {
     let args: Vec<OsString> = args.into_iter().collect();
     let name = name_of(args.first());
+    if Companion::named(&name).is_some() {
+        return Err(CliError::companion(&name));
+    }
     let matches = command(&name).try_get_matches_from(args).map_err(|why| told(&why))?;
     // `--check --json FILE`: what stands last is the file, if none stands behind --check.
     let checked = matches.contains_id("check") && path(&matches, "check").is_none();

@@ -26,6 +26,20 @@ fn nothing_given() {
 }
 
 #[test]
+fn a_link_with_the_name_of_a_companion_starts_no_daemon() {
+    for (ours, classic, _) in Companion::NAMES {
+        for name in [ours, classic] {
+            let error =
+                parse([format!("/usr/sbin/{name}"), "-g".to_owned()].map(OsString::from)).unwrap_err();
+            let expected =
+                format!("rsntpd: this is the daemon; {name} is in the program rsntpq: link {name} to that\n");
+            assert_eq!((error.message, error.exit_code, error.to_stderr), (expected, 1, true));
+        }
+    }
+    assert!(parse(["/usr/sbin/ntpd", "-g"].map(OsString::from)).is_ok());
+}
+
+#[test]
 fn the_options_of_centos() {
     let options = run("-u ntp:ntp -p /var/run/ntpd.pid -g");
     assert_eq!(options.user.as_deref(), Some("ntp:ntp"));
