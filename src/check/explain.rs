@@ -5,10 +5,9 @@ mod verdict;
 use self::verdict::Verdict;
 use crate::config::model::{AccessFlags, Config, Family, Origin, Restrict, RestrictTarget, Target};
 use crate::engine::server::access::{AccessList, Match};
+use crate::units::NTP_PORT;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// The port of NTP, for entries with `ntpport`.
-const NTP_PORT: u16 = 123;
 /// Any other port, for what a client program uses.
 const CLIENT_PORT: u16 = 50_000;
 

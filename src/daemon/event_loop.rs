@@ -2,7 +2,6 @@
 
 use super::errands;
 use super::net::gather::Gather;
-use super::net::sockets::PORT;
 use super::perform::{Shell, now};
 use super::reload::{self, Outcome, ReloadSocket};
 use super::start::cli::Options;
@@ -18,7 +17,7 @@ use crate::sys::clock_watch::UNWATCHED_LOOK;
 use crate::sys::interfaces::{self, ChangeWatch};
 use crate::sys::resident;
 use crate::sys::signals::Signals;
-use crate::units::{MonoTime, Seconds};
+use crate::units::{MonoTime, NTP_PORT, Seconds};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::io;
@@ -448,7 +447,9 @@ impl EventLoop {
             self.unread = (0..self.shell.sockets.len()).collect();
             let list = self.shell.sockets.interfaces();
             let names: Vec<String> = list.iter().map(|i| i.address.to_string()).collect();
-            self.shell.log.write(Level::Info, &format!("listening on port {PORT} of {}", names.join(" ")));
+            self.shell
+                .log
+                .write(Level::Info, &format!("listening on port {NTP_PORT} of {}", names.join(" ")));
             self.handle(Input::Interfaces(list));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! A conversation with a server: names to addresses, a socket, requests and responses, timeouts.
 
 use crate::config::model::Family;
-use crate::units::KeyId;
+use crate::units::{KeyId, NTP_PORT};
 use crate::wire::control::ControlError;
 use crate::wire::reply::{Assembly, Query, Refusal, Reply};
 use std::fmt;
@@ -11,8 +11,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket}
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// NTP's port.
-pub const PORT: u16 = 123;
 /// How long a name may take to be looked up.
 const LOOKUP_MAX: Duration = Duration::from_secs(5);
 /// Longest datagram looked at.
@@ -61,14 +59,14 @@ impl Host {
 
 fn split_port(name: &str) -> (&str, u16) {
     if let Some((inner, rest)) = name.strip_prefix('[').and_then(|n| n.split_once(']')) {
-        return (inner, rest.strip_prefix(':').and_then(|p| p.parse().ok()).unwrap_or(PORT));
+        return (inner, rest.strip_prefix(':').and_then(|p| p.parse().ok()).unwrap_or(NTP_PORT));
     }
     match name.split_once(':') {
         Some((bare, port)) if !port.contains(':') => match port.parse() {
             Ok(port) => (bare, port),
-            Err(_) => (name, PORT),
+            Err(_) => (name, NTP_PORT),
         },
-        _ => (name, PORT),
+        _ => (name, NTP_PORT),
     }
 }
 

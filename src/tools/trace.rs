@@ -68,7 +68,7 @@ fn follow(first: Host, most: u32, names: &mut Names) -> u8 {
             Ok((line, next)) => {
                 super::say(&line);
                 let Some(next) = next.filter(|a| !is_clock(*a) && !a.is_unspecified()) else { return 0 };
-                host = Host::at(std::net::SocketAddr::new(next, super::link::PORT));
+                host = Host::at(std::net::SocketAddr::new(next, crate::units::NTP_PORT));
                 // Two servers that are synchronized to each other would make an endless chain.
                 if asked.contains(&host.addresses[0]) {
                     return 0;

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
+/// The UDP port of NTP.
+pub const NTP_PORT: u16 = 123;
+
 /// An address and, where it is an IPv6 address of one link, that link: `fe80::1` is another host on another link.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Host {

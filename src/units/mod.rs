@@ -13,7 +13,7 @@ mod timestamp;
 pub use companion::Companion;
 pub use date::{DAY, UNIX_EPOCH, UNIX_EPOCH_MJD, date_stamp, end_of_month};
 pub use era::{ERA, PIVOT, eras_off};
-pub use host::Host;
+pub use host::{Host, NTP_PORT};
 pub use identity::{AssocId, KeyId, Leap, PollExponent, RefId, Stratum};
 pub use kernel::{ClockStatus, KernelClock, Pps};
 pub use mono::MonoTime;

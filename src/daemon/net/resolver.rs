@@ -6,7 +6,7 @@
 
 use crate::config::model::Family;
 use crate::engine::contract::{LookupError, LookupId};
-use crate::units::Host;
+use crate::units::{Host, NTP_PORT};
 use nix::sys::signal::SigSet;
 use std::collections::VecDeque;
 use std::fmt;
@@ -147,7 +147,7 @@ fn work(shared: &Shared) {
 }
 
 fn system_lookup(name: &str) -> io::Result<Vec<Host>> {
-    Ok((name, 123).to_socket_addrs()?.map(Host::from).collect())
+    Ok((name, NTP_PORT).to_socket_addrs()?.map(Host::from).collect())
 }
 
 /// Of the family asked for, each once, not too many; an empty answer is an error.

@@ -16,7 +16,7 @@ use crate::engine::report::event::Level;
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::socket::UdpSocket;
 use crate::sys::{clock, group};
-use crate::units::MonoTime;
+use crate::units::{MonoTime, NTP_PORT};
 use crate::wire::Mode;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -25,8 +25,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The NTP port.
-pub const PORT: u16 = 123;
 /// The addresses of the wildcard sockets.
 const WILDCARDS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
 /// First mio token of a socket; those below are the loop's own.
@@ -188,10 +186,10 @@ impl Sockets {
                 continue;
             }
             // Not shared: whoever holds the port already is noticed here and nowhere else.
-            match UdpSocket::bind(SocketAddr::new(ip, PORT), false) {
+            match UdpSocket::bind(SocketAddr::new(ip, NTP_PORT), false) {
                 Ok(socket) => {
                     socket.share(true)?;
-                    sockets.add(socket, SocketAddr::new(ip, PORT), "wildcard");
+                    sockets.add(socket, SocketAddr::new(ip, NTP_PORT), "wildcard");
                 }
                 Err(e) if unusable_family(&e) && ip.is_ipv6() => {}
                 Err(e) => return Err(e),
@@ -214,7 +212,7 @@ impl Sockets {
             .map(|_| Self { served: Some(wanted.interfaces(locals)), ..Self::none(wanted.clone()) })
             .collect();
         for ip in WILDCARDS.into_iter().filter(|ip| if ip.is_ipv4() { wanted.v4 } else { wanted.v6 }) {
-            let address = SocketAddr::new(ip, PORT);
+            let address = SocketAddr::new(ip, NTP_PORT);
             match group::bind(address, workers) {
                 Ok(group) => {
                     for (set, socket) in sets.iter_mut().zip(group) {
@@ -299,7 +297,7 @@ impl Sockets {
                     if why.kind() == io::ErrorKind::AddrInUse && self.failed.insert(address) {
                         let (name, ip) = (&local.name, address.ip());
                         let text = format!(
-                            "unable to create socket on {name} for {ip}#{PORT}: another process has the port"
+                            "unable to create socket on {name} for {ip}#{NTP_PORT}: another process has the port"
                         );
                         self.notices.push((Level::Error, text));
                     }
@@ -341,9 +339,9 @@ impl Sockets {
                 (false, true) if registry.is_some() => {
                     let mut others = self.open.iter().filter(|open| of_family(open));
                     others.try_for_each(|open| open.socket.share(true))?;
-                    match UdpSocket::bind(SocketAddr::new(ip, PORT), true) {
+                    match UdpSocket::bind(SocketAddr::new(ip, NTP_PORT), true) {
                         Ok(socket) => {
-                            self.add(socket, SocketAddr::new(ip, PORT), "wildcard");
+                            self.add(socket, SocketAddr::new(ip, NTP_PORT), "wildcard");
                             if let (Some(registry), Some(open)) = (registry, self.open.last()) {
                                 open.set_watched(registry, true)?;
                             }
@@ -521,7 +519,7 @@ impl Sockets {
 
     /// Lines for the log: what is listened on.
     pub fn describe(&self) -> impl Iterator<Item = String> {
-        self.open.iter().map(|o| format!("Listen on {} {} UDP {PORT}", o.name, o.ip))
+        self.open.iter().map(|o| format!("Listen on {} {} UDP {NTP_PORT}", o.name, o.ip))
     }
 }
 
@@ -534,7 +532,7 @@ fn source_towards(to: SocketAddr) -> io::Result<IpAddr> {
 }
 
 fn with_port(mut address: SocketAddr) -> SocketAddr {
-    address.set_port(PORT);
+    address.set_port(NTP_PORT);
     address
 }
 

@@ -9,7 +9,7 @@ use crate::daemon::files;
 use crate::daemon::leapfile::LeapFile;
 use crate::daemon::log::Log;
 use crate::daemon::net::resolver::Resolver;
-use crate::daemon::net::sockets::{PORT, Sockets, Wanted};
+use crate::daemon::net::sockets::{Sockets, Wanted};
 use crate::daemon::net::traffic::Traffic;
 use crate::daemon::perform::{Shell, now};
 use crate::daemon::reload::ReloadSocket;
@@ -27,7 +27,7 @@ use crate::sys::privileges::{self, Account, Duty};
 use crate::sys::process::Side;
 use crate::sys::signals::Signals;
 use crate::sys::{clock, interfaces, process, random, resident};
-use crate::units::eras_off;
+use crate::units::{NTP_PORT, eras_off};
 use daemonize::{Daemonize, Outcome};
 use mio::{Poll, Waker};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
@@ -174,11 +174,11 @@ fn port_words(error: &std::io::Error) -> String {
             "service ntpd stop; chkconfig ntpd off"
         };
         format!(
-            "UDP port {PORT} is in use: another time daemon is running. `ss -lunp' shows which; stop it first, \
+            "UDP port {NTP_PORT} is in use: another time daemon is running. `ss -lunp' shows which; stop it first, \
              for example by `{remedy}'"
         )
     } else {
-        format!("cannot bind UDP port {PORT}: {error}")
+        format!("cannot bind UDP port {NTP_PORT}: {error}")
     }
 }
 

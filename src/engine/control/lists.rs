@@ -5,6 +5,7 @@ use crate::engine::control::errand::{Endpoint, Errand, Survey};
 use crate::engine::control::text;
 use crate::engine::control::{Answer, Reply};
 use crate::engine::server::access::Listed;
+use crate::units::NTP_PORT;
 use crate::wire::control::ControlError;
 use std::net::SocketAddr;
 
@@ -12,8 +13,6 @@ use std::net::SocketAddr;
 const UP: u64 = 0x001;
 const LOOPBACK: u64 = 0x004;
 const WILDCARD: u64 = 0x080;
-/// The port of every socket.
-const PORT: u16 = 123;
 
 impl Engine {
     pub(super) fn ordered_list(&self, data: &[u8], survey: Option<&Survey>) -> Result<Answer, ControlError> {
@@ -37,7 +36,7 @@ impl Engine {
         let flags = UP | if loopback { LOOPBACK } else { 0 } | if wildcard { WILDCARD } else { 0 };
         let peers = self.associations.iter().filter(|a| a.local == Some(endpoint.address)).count();
         [
-            format!("addr.{index}={}", SocketAddr::new(endpoint.address, PORT)),
+            format!("addr.{index}={}", SocketAddr::new(endpoint.address, NTP_PORT)),
             // Broadcasts are not listened to.
             format!("bcast.{index}="),
             format!("en.{index}={}", u8::from(endpoint.serves)),

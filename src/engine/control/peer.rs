@@ -8,7 +8,7 @@ use crate::engine::control::table::{self, Row};
 use crate::engine::control::text;
 use crate::engine::sources::association::Association;
 use crate::engine::sources::filter::Stage;
-use crate::units::{MAX_DISPERSION, MonoTime, PHI, Seconds};
+use crate::units::{MAX_DISPERSION, MonoTime, NTP_PORT, PHI, Seconds};
 use crate::wire::event::flash;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -70,9 +70,9 @@ const IDENTITY: [PeerRow; 20] = [
     Row::new("authenable", |s| Some(u8::from(s.a.config.key.is_some()).to_string())),
     Row::new("authentic", |s| Some(u8::from(s.a.config.key.is_some() && s.a.reach != 0).to_string())),
     Row::new("srcadr", |s| Some(s.a.shown_address().to_string())),
-    Row::new("srcport", |_| Some("123".to_owned())),
+    Row::new("srcport", |_| Some(NTP_PORT.to_string())),
     Row::new("dstadr", |s| Some(s.a.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_string())),
-    Row::new("dstport", |_| Some("123".to_owned())),
+    Row::new("dstport", |_| Some(NTP_PORT.to_string())),
     Row::new("leap", |s| Some(s.a.header.leap.to_bits().to_string())),
     Row::new("hmode", |_| Some(MODE_CLIENT.to_string())),
     Row::new("stratum", |s| Some(s.a.header.stratum.get().to_string())),

@@ -5,11 +5,9 @@ use crate::engine::control::counters;
 use crate::engine::control::table::{self, Extra, Row, Scene, SystemRow};
 use crate::engine::control::text;
 use crate::engine::sources::association::Association;
-use crate::units::{PIVOT, Ppm, RefId, Seconds, date_stamp};
+use crate::units::{NTP_PORT, PIVOT, PollExponent, Ppm, RefId, Seconds, date_stamp};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-/// Shortest poll exponent of the discipline, shown as `mintc`.
-const MIN_POLL: u8 = 3;
 /// ntpd's default of `clk_wander_threshold`, ppm.
 const WANDER_THRESHOLD: f64 = 1e-7;
 
@@ -82,7 +80,7 @@ const SYSTEM: [SystemRow; 23] = [
     Row::new("tai", |s| s.engine.tai(s.now.wall).map(|tai| tai.to_string())),
     Row::new("leapsec", |s| leap_second(s).map(date_stamp)),
     Row::new("expire", |s| s.engine.setup.leap_table.as_ref()?.expires.map(date_stamp)),
-    Row::new("mintc", |_| Some(MIN_POLL.to_string())),
+    Row::new("mintc", |_| Some(PollExponent::MIN.get().to_string())),
 ];
 
 const PEER: [SystemRow; 5] = [
@@ -114,7 +112,7 @@ fn peer<'a>(s: &Scene<'a>) -> Option<&'a Association> {
 }
 
 fn peer_address(s: &Scene<'_>) -> SocketAddr {
-    peer(s).map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |a| a.shown_address().at_port(123))
+    peer(s).map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |a| a.shown_address().at_port(NTP_PORT))
 }
 
 /// The next leap second, else the last one that the file knows of.

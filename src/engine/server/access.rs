@@ -11,10 +11,8 @@ mod index;
 use self::added::Added;
 use self::index::Index;
 use crate::config::model::{AccessFlags, Family, Origin, Restrict, RestrictTarget};
+use crate::units::NTP_PORT;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-
-/// The port whose packets an `ntpport` entry matches.
-const NTP_PORT: u16 = 123;
 
 /// An entry: addresses widened to 128 bits, each family in its own list.
 #[derive(Clone, Debug)]

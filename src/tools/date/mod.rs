@@ -9,7 +9,7 @@
 pub mod ask;
 pub mod choose;
 
-use super::link::{Host, PORT, unspecified};
+use super::link::{Host, unspecified};
 use super::options::{self, flag, valued};
 use super::query::cooked::date;
 use crate::config::model::Family;
@@ -17,7 +17,7 @@ use crate::config::parse_keys;
 use crate::engine::auth::Keys;
 use crate::sys::clock;
 use crate::sys::privileges::{Account, Duty, drop_root};
-use crate::units::{KeyId, Seconds, Stratum};
+use crate::units::{KeyId, NTP_PORT, Seconds, Stratum};
 use crate::wire::header::Version;
 use ask::{Asking, Kiss, Server, ask_all};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -146,7 +146,7 @@ impl Run {
             Err(why) => return self.fail(&why),
         };
         let any_port = self.query || self.debug || matches.get_flag("unprivileged-port");
-        let sockets = match sockets(&servers, if any_port { 0 } else { PORT }) {
+        let sockets = match sockets(&servers, if any_port { 0 } else { NTP_PORT }) {
             Ok(sockets) => sockets,
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 return self.fail("the NTP socket is in use, exiting");

@@ -1,7 +1,8 @@
 //! Lines that add flags to whatever entry applies, and so open nothing: there are few of them, and mostly none.
 
 use crate::config::model::{AccessFlags, Origin, Restrict};
-use crate::engine::server::access::{NTP_PORT, widen};
+use crate::engine::server::access::widen;
+use crate::units::NTP_PORT;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
