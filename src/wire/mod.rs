@@ -6,6 +6,7 @@ pub mod control;
 pub mod counter;
 pub mod event;
 pub mod header;
+pub mod kiss;
 pub mod reply;
 pub mod status;
 pub mod trailer;

@@ -3,7 +3,7 @@
 
 use crate::engine::contract::{ClockFailure, ExitReason};
 use crate::units::{AssocId, Host, Leap, PollExponent, Ppm, Seconds, Stratum};
-use crate::wire::event::PeerEvent;
+pub use crate::wire::kiss::Kiss;
 
 /// How urgent a log line is (syslog's levels).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,28 +29,6 @@ pub struct Peer {
     pub address: Host,
     /// Its mode-6 status word after the event.
     pub status: u16,
-}
-
-/// Why a peer's packets stopped or changed the association (kiss codes).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kiss {
-    /// DENY: access denied.
-    Deny,
-    /// RSTR: access restricted.
-    Restricted,
-    /// RATE: poll less often.
-    Rate,
-}
-
-impl Kiss {
-    /// The peer event that it raises.
-    #[must_use]
-    pub const fn code(self) -> PeerEvent {
-        match self {
-            Self::Rate => PeerEvent::RateExceeded,
-            Self::Deny | Self::Restricted => PeerEvent::AccessDenied,
-        }
-    }
 }
 
 /// Something worth telling.

@@ -5,6 +5,7 @@ use crate::sys::{clock, random};
 use crate::tools::link::is_wait;
 use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId, Seconds};
 use crate::wire::header::{Header, Mode, Version};
+use crate::wire::kiss::Kiss;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -22,37 +23,6 @@ pub struct Sample {
     pub offset: f64,
     /// The round trip, seconds, never negative.
     pub delay: f64,
-}
-
-/// A kiss of death (RFC 5905 section 7.4) that ends the polling of a server.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kiss {
-    /// We polled too often. The samples taken before are as good as any.
-    Rate,
-    /// The server refuses to serve us: DENY.
-    Deny,
-    /// The same by an access list: RSTR.
-    Restrict,
-}
-
-impl Kiss {
-    const ALL: [Self; 3] = [Self::Rate, Self::Deny, Self::Restrict];
-
-    /// The four letters in the packet.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Rate => "RATE",
-            Self::Deny => "DENY",
-            Self::Restrict => "RSTR",
-        }
-    }
-
-    /// The kiss in a response, if it is one of these.
-    fn of(header: &Header) -> Option<Self> {
-        let code = header.reference_id.text();
-        Self::ALL.into_iter().find(|kiss| header.stratum == 0 && code == kiss.code().as_bytes())
-    }
 }
 
 /// A server and its responses.
@@ -318,7 +288,7 @@ mod tests {
             (&["time", "time", "RATE", "time"], 3, 2, Some(Kiss::Rate)),
             (&["lost", "time", "RATE"], 3, 1, Some(Kiss::Rate)),
             (&["DENY"], 1, 0, Some(Kiss::Deny)),
-            (&["time", "RSTR"], 2, 1, Some(Kiss::Restrict)),
+            (&["time", "RSTR"], 2, 1, Some(Kiss::Restricted)),
             // Not kisses of death: a server that is starting.
             (&["INIT", "time", "time", "time"], 4, 4, None),
         ] {

@@ -1,8 +1,9 @@
 //! Selection: the largest group of servers whose intervals have a point in common, and of these the
 //! one with the lowest stratum and then the smallest distance (RFC 5905 section 11.2).
 
-use super::ask::{Kiss, Server};
+use super::ask::Server;
 use crate::units::{DAY, Leap, MAX_DISPERSION};
+use crate::wire::kiss::Kiss;
 
 /// A server whose root distance is larger than this, in seconds, is not used.
 const DISTANCE_MAX: f64 = MAX_DISPERSION;
@@ -25,7 +26,7 @@ struct Candidate {
 pub fn usable(server: &Server) -> Result<(), &'static str> {
     // RATE says nothing against the samples before it; a server that denies access is left alone
     // (RFC 5905 section 7.4), as ntpdate leaves one whose last packet is not synchronized.
-    if matches!(server.kiss, Some(Kiss::Deny | Kiss::Restrict)) {
+    if matches!(server.kiss, Some(Kiss::Deny | Kiss::Restricted)) {
         return Err("access denied");
     }
     let Some(header) = &server.header else {

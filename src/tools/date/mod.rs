@@ -19,7 +19,8 @@ use crate::sys::clock;
 use crate::sys::privileges::{Account, Duty, drop_root};
 use crate::units::{KeyId, NTP_PORT, Seconds, Stratum};
 use crate::wire::header::Version;
-use ask::{Asking, Kiss, Server, ask_all};
+use crate::wire::kiss::Kiss;
+use ask::{Asking, Server, ask_all};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
 use std::io;
@@ -236,8 +237,8 @@ fn kissed(server: &Server) -> Option<String> {
         (Kiss::Rate, 0) => "rate exceeded (RATE), no sample".to_owned(),
         (Kiss::Rate, 1) => "rate exceeded (RATE) after 1 sample".to_owned(),
         (Kiss::Rate, count) => format!("rate exceeded (RATE) after {count} samples"),
-        (kiss @ (Kiss::Deny | Kiss::Restrict), _) => {
-            format!("access denied ({}), server not used", kiss.code())
+        (kiss @ (Kiss::Deny | Kiss::Restricted), _) => {
+            format!("access denied ({}), server not used", kiss.letters())
         }
     })
 }
