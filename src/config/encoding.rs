@@ -1,5 +1,7 @@
 //! Files that are no text as ntpd reads it: one finding instead of one for each line.
 
+use super::lexer::WORD_MAX;
+
 /// Bytes at the beginning that are looked at.
 const LOOKED_AT: usize = 512;
 
@@ -49,6 +51,13 @@ pub(super) fn foreign(text: &[u8]) -> Option<Foreign> {
     }
     let breaks = text.trim_ascii().iter().filter(|b| **b == b'\r').count();
     (breaks > 0 && !text.contains(&b'\n')).then_some(ONE_LINE)
+}
+
+/// A name as text, with U+FFFD for bytes that are not UTF-8, cut to what a token can hold when it is read again.
+pub(super) fn lossy(bytes: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(bytes).into_owned();
+    text.truncate(text.floor_char_boundary(WORD_MAX));
+    text
 }
 
 #[cfg(test)]

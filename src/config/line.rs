@@ -1,6 +1,7 @@
 //! One line while it is read: its words, and the means to complain about them.
 
 use super::diagnostic::{Diagnostic, Severity, quote};
+use super::encoding::lossy;
 use super::findings::{Findings, Spot};
 use super::language::{self, Context, Keywords, Row, Takes};
 use super::lexer::{self, Lexer, Token, TokenKind, WORD_MAX};
@@ -325,7 +326,7 @@ impl<'a> Line<'a> {
         Ok(match String::from_utf8(text) {
             Ok(text) => text,
             Err(error) => {
-                let shown = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                let shown = lossy(error.as_bytes());
                 let message = format!("{of} has bytes that are not UTF-8");
                 let effect = "each of them counts as the character U+FFFD";
                 self.say(Severity::Warning, span, message, Advice::default(), effect);

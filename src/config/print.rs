@@ -52,7 +52,8 @@ pub(super) fn word(text: &[u8]) -> Vec<u8> {
 /// A word where words of the language and numbers may stand as well.
 pub(super) fn plain(text: &[u8]) -> Vec<u8> {
     let keyword = std::str::from_utf8(text).is_ok_and(|text| language::everywhere(text).next().is_some());
-    if keyword || lexer::is_number(text) { [b"\"", text, b"\""].concat() } else { word(text) }
+    let family = text.starts_with(b"-4") || text.starts_with(b"-6");
+    if keyword || (lexer::is_number(text) && !family) { [b"\"", text, b"\""].concat() } else { word(text) }
 }
 
 struct Page {
@@ -230,6 +231,10 @@ impl Page {
                 (width, Some(hosts)) => {
                     (Family::Any, format!("{address}/{}", width - hosts).into_bytes(), String::new())
                 }
+                // Behind -4 and -6 ntpport would not count.
+                (width, None) if entry.ntpport => {
+                    (Family::Any, format!("{address}/{width}").into_bytes(), format!("mask {mask}"))
+                }
                 (width, None) => {
                     let family = if width == 32 { Family::V4 } else { Family::V6 };
                     (family, address.to_string().into_bytes(), format!("mask {mask}"))
@@ -337,7 +342,10 @@ fn factors(fudge: &Fudge) -> Vec<Vec<u8>> {
         factors.push(format!("stratum {}", stratum.get()).into_bytes());
     }
     if let Some(refid) = fudge.refid {
-        factors.push([b"refid ", word(refid.text()).as_slice()].concat());
+        // Blanks alone would end the line; what is behind the fourth character does not count.
+        let blank = refid.text().trim_ascii().is_empty();
+        let text = if blank { [refid.text(), b"."].concat() } else { refid.text().to_vec() };
+        factors.push([b"refid ", word(&text).as_slice()].concat());
     }
     for (flag, number) in fudge.flags.iter().zip(1..) {
         if *flag {
@@ -394,13 +402,18 @@ fn log_word(text: &str) -> Vec<u8> {
 fn rate(threshold: Ppm) -> f64 {
     let near = threshold.get() / 1e6;
     let candidates = [near, near.next_up(), near.next_down(), near.next_up().next_up()];
-    candidates.into_iter().find(|rate| Ppm::from_rate(*rate) == threshold).unwrap_or(near)
+    let reads = |rate: &f64| rate.is_finite() && Ppm::from_rate(*rate) == threshold;
+    candidates.into_iter().find(reads).unwrap_or(near)
 }
 
 /// A number that ntpd 4.2.6 reads, too: with an exponent there must be a point.
 pub(super) fn number(value: f64) -> String {
     let size = value.abs();
-    if size == 0.0 || (1e-9..1e15).contains(&size) {
+    if size == 0.0 {
+        // Without the sign of -0.0, which a whole number does not have.
+        return "0".to_owned();
+    }
+    if (1e-9..1e15).contains(&size) {
         return value.to_string();
     }
     let text = format!("{value:e}");

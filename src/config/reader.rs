@@ -45,6 +45,8 @@ impl Found {
         match (&self.value, self.row.takes) {
             (Value::Text(text), Takes::Word(_)) => print::plain(text),
             (Value::Text(text), _) => print::word(text),
+            // Whole numbers are read without exponent only; they are within ±2^53.
+            (Value::Number(value), Takes::Integer) => (*value as i64).to_string().into_bytes(),
             (Value::Number(value), _) => print::number(*value).into_bytes(),
             (Value::Boolean(on), _) => u8::from(*on).to_string().into_bytes(),
             (Value::Nothing, _) => Vec::new(),

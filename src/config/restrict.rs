@@ -2,6 +2,7 @@
 
 use super::address::{address, is_hopeless, take_family, told_address};
 use super::diagnostic::{Severity, quote};
+use super::encoding::lossy;
 use super::hostname;
 use super::language::{self, Context, Since};
 use super::lexer::{Token, TokenKind};
@@ -127,7 +128,7 @@ fn target(line: &mut Line<'_>, family: Family) -> Result<RestrictTarget, Dropped
         line.say(Severity::Warning, at, message, Advice::expected("ADDRESS mask MASK"), effect);
         return Ok(RestrictTarget::Adds { address, mask });
     }
-    Ok(RestrictTarget::Name(String::from_utf8_lossy(&text).into_owned(), family))
+    Ok(RestrictTarget::Name(lossy(&text), family))
 }
 
 /// Takes the mask of a target, whose `-4` or `-6` was `family`.

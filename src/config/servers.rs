@@ -3,6 +3,7 @@
 
 use super::address::{address, is_hopeless, on_link, take_family, told_address};
 use super::diagnostic::{Severity, quote};
+use super::encoding::lossy;
 use super::findings::Spot;
 use super::hostname;
 use super::language::{self, Context};
@@ -226,7 +227,7 @@ fn target(line: &mut Line<'_>, text: &[u8], at: Range<usize>, family: Family) ->
             _ => Target::LocalClock { unit: v4.octets()[3] },
         },
         Some(address) => Target::Address(address),
-        None => Target::Name(String::from_utf8_lossy(text).into_owned()),
+        None => Target::Name(lossy(text)),
     }
 }
 

@@ -251,7 +251,7 @@ pub(super) fn setvar(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dro
             effect,
         );
     }
-    if name.is_empty() {
+    if name.trim_ascii().is_empty() {
         let message = "setvar has no name before =".to_owned();
         line.say(
             Severity::Error,

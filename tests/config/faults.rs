@@ -292,3 +292,23 @@ fn values_beyond_their_range_are_printed_as_they_are_read() {
         assert_eq!(print(&read(expected).config), printed);
     }
 }
+
+#[test]
+fn what_is_printed_reads_as_the_same() {
+    let long =
+        [b"server ".as_slice(), &[0xff; 400], b"\nrestrict \xe9", &[0xff; 500], b" nomodify\n"].concat();
+    for text in [
+        &b"revoke 99999999999999999999\nmru minage 9007199254740993\ncalldelay 1000000000000000\n"[..],
+        b"driftfile /drift 1e305\n",
+        b"tick -0.0\ntinker freq -0.0\nserver ntp.example bias -0.0\n",
+        b"restrict 10.0.0.0/8 mask 255.0.0.255 nomodify ntpport\nrestrict -4 10.0.0.0 mask 255.0.0.255 kod\n",
+        b"setvar \" = \" = x\n",
+        b"server 127.127.1.0\nfudge 127.127.1.0 refid \"    x\"\n",
+        b"qos -4e5\ninterface listen -6e5\nrestrict -4e5 nomodify\n",
+        &long,
+    ] {
+        super::oracle::hold(text);
+    }
+    let printed = print(&read("revoke 99999999999999999999").config);
+    assert_eq!(printed, b"revoke 9007199254740992\n");
+}

@@ -248,7 +248,7 @@ fn a_misspelt_word_is_shown_with_what_was_meant() {
 
 /// Words for a line that begins with `command`: those of the language that belong there, and values.
 fn words_of(command: &'static str) -> impl Strategy<Value = &'static str> {
-    const VALUES: [&str; 40] = [
+    const VALUES: [&str; 48] = [
         "10.0.0.1",
         "2001:db8::1",
         "[::1]",
@@ -289,6 +289,14 @@ fn words_of(command: &'static str) -> impl Strategy<Value = &'static str> {
         "\u{8bbe}",
         "true",
         "0x7f.1",
+        "-0.0",
+        "1e305",
+        "9007199254740993",
+        "-4e5",
+        "=x=",
+        "\"    x\"",
+        "10.0.0.0/8",
+        "255.0.0.255",
     ];
     let own: Vec<&'static str> =
         language::options_of(command).iter().flat_map(|c| language::rows(*c)).map(|row| row.name).collect();
