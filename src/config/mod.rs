@@ -1,12 +1,13 @@
 //! ntp.conf, the keys file, the drift file and the leap second file: octets to checked values with diagnostics.
 //!
 //! `language.rs` has a row for each word. `lexer.rs` cuts a line into words, `reader.rs` reads words with
-//! their arguments as their rows say, `parser.rs` runs commands (`servers.rs`, `restrict.rs`,
+//! their arguments as their rows say, `parser.rs` reads the files, `draft.rs` runs commands (`servers.rs`, `restrict.rs`,
 //! `settings.rs`, `statistics.rs`, `idle.rs`) and keeps their order of application; `lint.rs` looks at
 //! the whole, `print.rs` writes it down again. Nothing here opens a file: an include reader is passed in.
 
 mod address;
 mod diagnostic;
+mod draft;
 mod encoding;
 mod findings;
 mod hostname;
@@ -27,12 +28,13 @@ mod settings;
 mod statistics;
 
 pub use diagnostic::{Diagnostic, Notice, Severity};
+pub use draft::Known;
 pub use keys::{parse_drift, parse_drift_record, parse_keys};
 #[cfg(test)]
 pub(crate) use leapfile::leapfile_check;
 pub use leapfile::parse_leapfile;
 pub use lint::{Outlook, usable};
-pub use parser::{Known, Read, parse, parse_at_run_time, parse_onto};
+pub use parser::{Read, parse, parse_at_run_time, parse_onto};
 pub use print::print;
 
 /// A configuration and all that was found wrong with its text.

@@ -1,19 +1,16 @@
 //! The whole file: lines to commands, includefiles, and the order in which commands apply.
 
 use super::Parsed;
-use super::diagnostic::{Diagnostic, Severity, quote};
-use super::findings::{Findings, Spot, Text};
+use super::diagnostic::{Severity, quote};
+use super::draft::{Draft, Known};
+use super::encoding;
+use super::findings::{Findings, Text};
 use super::language::{self, Context, Keywords, Row, Standing};
 use super::lexer::{Token, TokenKind};
-use super::line::{Advice, Dropped, Line, Place};
-use super::lint::{self, Places};
-use super::model::{Config, Kind, Server, Target};
-use super::reader::{self, Found};
-use super::servers::Whom;
-use super::{encoding, idle, restrict, servers, settings, statistics};
-use crate::units::AssocId;
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use super::line::{Advice, Line, Place};
+use super::lint;
+use super::model::Config;
+use super::reader;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -28,9 +25,6 @@ const INCLUDES_MAX: usize = 1000;
 
 /// Gives the octets of an includefile, or why it cannot be read.
 pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
-
-/// Commands whose files somebody may want to look at, and tell what is wrong with them.
-const MARKED: [&str; 7] = ["controlkey", "driftfile", "filegen", "keys", "leapfile", "logfile", "statsdir"];
 
 /// Commands that a running daemon does not take: what they name would be read or overwritten by
 /// whoever holds the control key, not by who holds the machine.
@@ -50,38 +44,14 @@ const AT_START_ONLY: [&str; 13] = [
     "statsdir",
 ];
 
-/// An association that there is, for `unpeer`.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Known {
-    /// Its identifier.
-    pub id: AssocId,
-    /// Its address, once known.
-    pub address: Option<IpAddr>,
-    /// What its line says.
-    pub target: Target,
-}
-
 struct Parser<'r> {
-    config: Config,
+    draft: Draft<'r>,
     findings: Findings,
     keywords: Rc<Keywords>,
-    switches: Vec<(&'static Row, bool)>,
-    fudges: Vec<((u8, u8), Vec<Found>, Spot)>,
-    filegens: Vec<statistics::FilegenLine>,
-    /// The last such line.
-    trusted: Option<Vec<settings::KeyRange>>,
-    unpeers: Vec<Target>,
-    /// The associations of a running daemon.
-    running: Option<&'r [Known]>,
-    places: Places,
-    /// Which servers there are, to find a second line for the same one.
-    known: BTreeSet<(u8, String)>,
     texts: Vec<Text>,
-    marks: Vec<(&'static str, Diagnostic)>,
     read: Read<'r>,
     stack: Rc<Vec<(PathBuf, u32)>>,
     included: usize,
-    ended: bool,
 }
 
 /// Reads a configuration. Nothing in it is ever an error to the caller: what was not understood
@@ -103,7 +73,7 @@ pub fn parse_onto(base: Config, file: &Path, text: &[u8], read: Read<'_>) -> Par
 pub fn parse_at_run_time(running: Config, text: &[u8], known: &[Known]) -> Parsed {
     let mut no_files = |_: &Path| Err("not at run time".to_owned());
     let mut parser = Parser::new(running, &mut no_files);
-    parser.running = Some(known);
+    parser.draft.running = Some(known);
     parser.file(Path::new("config"), text);
     parser.finish()
 }
@@ -111,23 +81,13 @@ pub fn parse_at_run_time(running: Config, text: &[u8], known: &[Known]) -> Parse
 impl<'r> Parser<'r> {
     fn new(config: Config, read: Read<'r>) -> Self {
         Self {
+            draft: Draft::new(config),
             findings: Findings::default(),
             keywords: Rc::new(Keywords::new()),
-            switches: Vec::new(),
-            fudges: Vec::new(),
-            filegens: Vec::new(),
-            trusted: None,
-            unpeers: Vec::new(),
-            running: None,
-            places: Places::behind(&config),
-            known: config.servers.iter().filter_map(identity).collect(),
             texts: Vec::new(),
-            marks: Vec::new(),
             read,
             stack: Rc::default(),
             included: 0,
-            ended: false,
-            config,
         }
     }
 
@@ -147,7 +107,7 @@ impl<'r> Parser<'r> {
         });
         let mut endless = false;
         while let Some((bytes, line, start)) = lines.next() {
-            if self.ended {
+            if self.draft.ended {
                 // A blank line or a comment is no loss.
                 if bytes.trim_ascii().first().is_some_and(|b| *b != b'#') {
                     return self.tell_ended(file, bytes, (line, number, start));
@@ -240,7 +200,7 @@ impl<'r> Parser<'r> {
                 break;
             };
             match first.kind {
-                TokenKind::Keyword(word) if self.running.is_some() && AT_START_ONLY.contains(&word) => {
+                TokenKind::Keyword(word) if self.draft.running.is_some() && AT_START_ONLY.contains(&word) => {
                     let message = format!("{} cannot be set at run time", quote(word.as_bytes()));
                     line.say(Severity::Error, first.span, message, Advice::default(), "the line is ignored");
                 }
@@ -251,7 +211,7 @@ impl<'r> Parser<'r> {
                 }
                 _ => self.command(&mut line, &first),
             }
-            if self.ended || !line.next_command() {
+            if self.draft.ended || !line.next_command() {
                 break;
             }
         }
@@ -273,119 +233,9 @@ impl<'r> Parser<'r> {
         };
         match row {
             // A command that is dropped has said why.
-            Some(row) => drop(self.run(line, row, first)),
+            Some(row) => drop(self.draft.run(line, row, first)),
             None => unknown_command(line, first),
         }
-    }
-
-    fn run(&mut self, line: &mut Line<'_>, row: &'static Row, first: &Token) -> Result<(), Dropped> {
-        let config = &mut self.config;
-        let mark = MARKED.contains(&row.name).then(|| line.mark(line.whole(first)));
-        match row.name {
-            "server" | "pool" | "peer" | "broadcast" | "manycastclient" => {
-                let found = servers::association(line, row.name)?;
-                self.add_server(line, found);
-            }
-            "refclock" => {
-                let found = servers::refclock(line)?;
-                self.add_server(line, found);
-            }
-            "fudge" => {
-                let spot = line.spot(line.whole(first));
-                let (clock, factors) = servers::fudge(line)?;
-                self.fudges.push((clock, factors, spot));
-            }
-            "unpeer" | "unconfig" => match self.running {
-                Some(known) => self.unpeer_now(line, row.name, known)?,
-                None => self.unpeers.extend(servers::unpeer(line, row.name)?),
-            },
-            "restrict" => config.restrict.push(restrict::restrict(line)?),
-            "tinker" => settings::tinker(line, &mut config.tinker)?,
-            "tos" => {
-                let (spot, before) = (line.spot(line.whole(first)), config.tos);
-                settings::tos(line, &mut config.tos)?;
-                self.places.tos(&before, &config.tos, &spot);
-            }
-            "discard" => settings::discard(line, &mut config.discard)?,
-            "mru" => settings::mru(line, &mut config.mru, &mut config.idle)?,
-            "enable" | "disable" => {
-                let on = row.name == "enable";
-                let spot = line.spot(first.span.clone());
-                let found = settings::switches(line, row.name)?;
-                self.places.monitor_off(&found, on, spot);
-                self.switches.extend(found.into_iter().map(|switch| (switch, on)));
-            }
-            "statistics" => statistics::statistics(line, &mut config.statistics)?,
-            "filegen" => self.filegens.push(statistics::filegen(line)?),
-            "interface" | "nic" => {
-                self.places.interface = Some(line.spot(line.whole(first)));
-                statistics::interface(line, config, row.name)?;
-            }
-            "logconfig" => statistics::logconfig(line, config)?,
-            "setvar" => settings::setvar(line, config)?,
-            "trustedkey" => self.trusted = Some(settings::trusted_keys(line)?),
-            "driftfile" => settings::driftfile(line, config),
-            "end" => {
-                self.ended = true;
-                line.done("end");
-            }
-            _ if row.standing == Standing::Honoured || idle::has_field(row.name) => {
-                idle::set(line, row, first, config)?;
-            }
-            _ => idle::keep_command(line, row, first, &mut config.idle)?,
-        }
-        if let Some(mark) = mark {
-            self.marks.retain(|(name, _)| *name != row.name);
-            self.marks.push((row.name, mark));
-        }
-        Ok(())
-    }
-
-    /// A second line for the same address and kind is dropped, as ntpd does.
-    fn add_server(&mut self, line: &mut Line<'_>, found: Option<(Server, Spot)>) {
-        let Some((server, spot)) = found else { return };
-        if let Some(identity) = identity(&server)
-            && !self.known.insert(identity)
-        {
-            let message = "this server has a line already".to_owned();
-            line.say(Severity::Note, spot.span, message, Advice::default(), "the first line is used");
-            return;
-        }
-        self.places.servers.push(spot);
-        self.config.servers.push(server);
-    }
-
-    /// `unpeer ADDRESS`, `unpeer NAME` or `unpeer ID`, at run time: its line is taken out.
-    fn unpeer_now(&mut self, line: &mut Line<'_>, command: &str, known: &[Known]) -> Result<(), Dropped> {
-        let span = line.next_span();
-        let target = match servers::whom(line, command)? {
-            Whom::Id(id) => known.iter().find(|k| k.id.0 == id).map(|k| k.target.clone()),
-            Whom::Target(Target::Address(address)) => {
-                let resolved = known.iter().find(|k| k.address == Some(address));
-                Some(resolved.map_or(Target::Address(address), |k| k.target.clone()))
-            }
-            Whom::Target(target) => Some(target),
-        };
-        let gone = |server: &Server| Some(&server.target) == target.as_ref();
-        let before = self.config.servers.len();
-        self.drop_servers(gone);
-        if self.config.servers.len() == before {
-            let message = "there is no such association".to_owned();
-            line.say(Severity::Error, span, message, Advice::default(), "the line is ignored");
-        }
-        line.done(command);
-        Ok(())
-    }
-
-    /// Takes out servers, and forgets where their lines were.
-    fn drop_servers(&mut self, gone: impl Fn(&Server) -> bool) {
-        let keep: Vec<bool> = self.config.servers.iter().map(|server| !gone(server)).collect();
-        let mut kept = keep.iter().copied();
-        self.config.servers.retain(|_| kept.next().unwrap_or(true));
-        let mut kept = keep.iter().copied().skip(self.places.skip);
-        self.places.servers.retain(|_| kept.next().unwrap_or(true));
-        self.places.skip = keep.iter().take(self.places.skip).filter(|kept| **kept).count();
-        self.known = self.config.servers.iter().filter_map(identity).collect();
     }
 
     /// `includefile PATH [COMMAND]`: the rest of the line is a command that runs first.
@@ -416,64 +266,11 @@ impl<'r> Parser<'r> {
         Ok(())
     }
 
-    /// What applies at the end, whatever the order of lines: all enables before all disables,
-    /// `unpeer` after the servers, fudge factors to their clocks.
-    fn finish(mut self) -> Parsed {
-        for wanted in [true, false] {
-            for (switch, on) in self.switches.iter().filter(|(_, on)| *on == wanted) {
-                settings::switch(switch, *on, &mut self.config.enable);
-            }
-        }
-        for filegen in std::mem::take(&mut self.filegens) {
-            filegen.apply(&mut self.config.statistics);
-        }
-        if let Some(trusted) = self.trusted.take() {
-            self.config.auth.trusted = settings::keys_of(trusted);
-        }
-        self.unpeer();
-        self.fudge();
-        idle::sort(&mut self.config);
-        let (lints, outlook) = lint::lint(&self.config, &self.places, &self.texts, &self.findings);
-        let diagnostics = self.findings.into_list();
-        Parsed { config: self.config, diagnostics, lints, outlook, marks: self.marks }
+    fn finish(self) -> Parsed {
+        let (config, places, marks) = self.draft.finish();
+        let (lints, outlook) = lint::lint(&config, &places, &self.texts, &self.findings);
+        Parsed { config, diagnostics: self.findings.into_list(), lints, outlook, marks }
     }
-
-    /// Gives the factors of `fudge` lines to their clocks.
-    fn fudge(&mut self) {
-        for ((kind, unit), factors, spot) in std::mem::take(&mut self.fudges) {
-            let mut any = false;
-            for server in &mut self.config.servers {
-                let clock = match server.target {
-                    Target::LocalClock { unit } => Some((1, unit)),
-                    Target::RefClock { kind, unit } => Some((kind, unit)),
-                    Target::Address(_) | Target::Name(_) => None,
-                };
-                if clock == Some((kind, unit)) {
-                    any = true;
-                    factors.iter().for_each(|factor| servers::apply(factor, &mut server.fudge));
-                }
-            }
-            if !any {
-                self.places.no_clock((kind, unit), spot);
-            }
-        }
-    }
-
-    /// Takes back what `unpeer` lines name.
-    fn unpeer(&mut self) {
-        if self.unpeers.is_empty() {
-            return;
-        }
-        let unpeers = std::mem::take(&mut self.unpeers);
-        let gone = |server: &Server| unpeers.contains(&server.target) && server.kind != Kind::Broadcast;
-        self.drop_servers(gone);
-    }
-}
-
-/// What makes two lines the same server; a name may stand for several.
-fn identity(server: &Server) -> Option<(u8, String)> {
-    let named = matches!(server.target, Target::Name(_));
-    (!named).then(|| (server.kind as u8, format!("{:?}", server.target)))
 }
 
 /// Tells what becomes of a command that is not honoured.
