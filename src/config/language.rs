@@ -4,10 +4,13 @@
 //! read these rows: what is not here is not understood, and what is here is documented.
 
 mod commands;
+mod effect;
 mod foreign;
 pub mod help;
 mod options;
 mod settings;
+
+pub(super) use self::effect::Effect;
 
 /// What a word takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -188,6 +191,8 @@ pub struct Row {
     pub since: Since,
     /// What it is for, in one line.
     pub help: &'static str,
+    /// What it does.
+    pub(super) effect: Effect,
 }
 
 /// A row of ntpd 4.2.6 that is honoured; the methods below change that.
@@ -203,6 +208,7 @@ const fn row(name: &'static str, takes: Takes, help: &'static str) -> Row {
         standing: Standing::Honoured,
         since: Since::V426,
         help,
+        effect: Effect::None,
     }
 }
 

@@ -25,6 +25,14 @@ impl Value {
             Self::Nothing | Self::Text(_) => 0.0,
         }
     }
+
+    /// The text; empty for what is none.
+    pub(super) fn text(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text,
+            Self::Nothing | Self::Number(_) | Self::Boolean(_) => &[],
+        }
+    }
 }
 
 /// A word with its argument.

@@ -6,11 +6,11 @@ use super::diagnostic::{Severity, quote};
 use super::encoding::lossy;
 use super::findings::Spot;
 use super::hostname;
-use super::language::{self, Context};
+use super::language::{self, Context, Effect};
 use super::line::{Advice, Dropped, Line};
-use super::model::{Family, Fudge, Kind, Server, Target};
-use super::reader::{self, Found, Value};
-use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
+use super::model::{Family, Fudge, Idle, Kind, Server, Target};
+use super::reader::{self, Found};
+use crate::units::PollExponent;
 use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 
@@ -68,7 +68,7 @@ pub(super) fn association(
     let name = format!("{command} {}", String::from_utf8_lossy(&text));
     let effect = format!("{name} is used without {{rest}}");
     let found = reader::list(line, &[Context::Association], command, &effect)?;
-    options(line, command, &mut server, found, &at);
+    options(line, command, &mut server, &found, &at);
     let usable = check_target(line, at.clone(), &server, &name, &text);
     Ok(usable.then(|| (server, line.spot(at))))
 }
@@ -89,18 +89,45 @@ pub(super) fn refclock(line: &mut Line<'_>) -> Result<Option<(Server, Spot)>, Dr
     let contexts = [Context::Refclock, Context::Fudge, Context::Association];
     let effect = format!("the clock {driver} is used without {{rest}}");
     let found = reader::list(line, &contexts, "refclock", &effect)?;
-    let unit = found.iter().rev().find(|f| f.row.name == "unit").map_or(0, |f| f.value.number() as u8);
+    let (mut unit, mut fudge, mut others) = (0, Fudge::default(), Vec::new());
+    for option in found {
+        match option.row.effect {
+            Effect::ClockUnit => unit = option.value.number() as u8,
+            Effect::Fudge(apply) => apply(&mut fudge, &option.value),
+            _ => others.push(option),
+        }
+    }
     let target =
         if *kind == 1 { Target::LocalClock { unit } } else { Target::RefClock { kind: *kind, unit } };
-    let mut server = Server::new(Kind::Server, target);
-    let (factors, others): (Vec<Found>, Vec<Found>) =
-        found.into_iter().partition(|f| language::find(Context::Fudge, f.row.name).is_some());
-    factors.iter().for_each(|f| apply(f, &mut server.fudge));
-    let others = others.into_iter().filter(|f| f.row.name != "unit").collect();
-    options(line, "server", &mut server, others, &at);
+    let mut server = Server { fudge, ..Server::new(Kind::Server, target) };
+    options(line, "server", &mut server, &others, &at);
     let name = format!("refclock {driver}");
     let usable = check_target(line, at.clone(), &server, &name, &text);
     Ok(usable.then(|| (server, line.spot(at))))
+}
+
+/// A server while its options are read.
+pub(super) struct Options<'a> {
+    command: &'static str,
+    pub(super) server: &'a mut Server,
+    /// As written; without it the default depends on the rest.
+    pub(super) maxpoll: Option<PollExponent>,
+}
+
+impl Options<'_> {
+    /// Keeps an option that changes nothing; the last one of its kind counts.
+    fn keep(&mut self, idle: Idle) {
+        self.server.idle.retain(|old| old.option != idle.option);
+        self.server.idle.push(idle);
+    }
+
+    /// `mode` and `ttl`: ntpd keeps both in one place, as 32 bits with a sign.
+    pub(super) fn keep_mode(&mut self, found: &Found) {
+        let is_clock = matches!(self.server.target, Target::LocalClock { .. } | Target::RefClock { .. });
+        let option = if is_clock { "mode" } else { "ttl" };
+        let value = (found.value.number() as i64 as i32).to_string().into_bytes();
+        self.keep(Idle { option, value, ..found.idle(self.command) });
+    }
 }
 
 /// Sets the options of a server.
@@ -108,39 +135,18 @@ fn options(
     line: &mut Line<'_>,
     command: &'static str,
     server: &mut Server,
-    found: Vec<Found>,
+    found: &[Found],
     at: &Range<usize>,
 ) {
-    let is_clock = matches!(server.target, Target::LocalClock { .. } | Target::RefClock { .. });
-    let mut maxpoll = None;
+    let mut options = Options { command, server, maxpoll: None };
     for option in found {
-        let number = option.value.number();
-        match option.row.name {
-            "iburst" => server.iburst = true,
-            "burst" => server.burst = true,
-            "prefer" => server.prefer = true,
-            "noselect" => server.noselect = true,
-            "true" => server.truechimer = true,
-            "preempt" => server.preempt = true,
-            "xleave" => server.xleave = true,
-            "minpoll" => server.minpoll = PollExponent::new(number as u8),
-            "maxpoll" => maxpoll = Some(PollExponent::new(number as u8)),
-            "key" => server.key = Some(KeyId(number as u32)),
-            "version" => server.version = number as u8,
-            // ntpd keeps both in one place, as 32 bits with a sign.
-            "mode" | "ttl" => {
-                let mut idle = option.idle(command);
-                idle.option = if is_clock { "mode" } else { "ttl" };
-                idle.value = (number as i64 as i32).to_string().into_bytes();
-                server.idle.retain(|i| i.option != idle.option);
-                server.idle.push(idle);
-            }
-            _ => {
-                server.idle.retain(|i| i.option != option.row.name);
-                server.idle.push(option.idle(command));
-            }
+        match option.row.effect {
+            Effect::ServerFlag(flag) => *flag(options.server) = true,
+            Effect::ServerOption(apply) => apply(&mut options, option),
+            _ => options.keep(option.idle(command)),
         }
     }
+    let maxpoll = options.maxpoll;
     server.maxpoll = maxpoll.unwrap_or_else(|| default_maxpoll(server));
     if server.minpoll > server.maxpoll {
         let effect = format!("minpoll {} is used, as ntpd does", server.maxpoll.get());
@@ -271,16 +277,8 @@ pub(super) fn is_this_machine(text: &[u8]) -> bool {
 
 /// Applies a factor.
 pub(super) fn apply(factor: &Found, fudge: &mut Fudge) {
-    match (factor.row.name, &factor.value) {
-        ("time1", value) => fudge.time1 = Seconds::new(value.number()),
-        ("time2", value) => fudge.time2 = Seconds::new(value.number()),
-        ("stratum", value) => fudge.stratum = Some(Stratum::new(value.number() as u8)),
-        ("refid", Value::Text(text)) => fudge.refid = Some(RefId::from_text(text)),
-        ("flag1", value) => fudge.flags[0] = value.number() != 0.0,
-        ("flag2", value) => fudge.flags[1] = value.number() != 0.0,
-        ("flag3", value) => fudge.flags[2] = value.number() != 0.0,
-        ("flag4", value) => fudge.flags[3] = value.number() != 0.0,
-        _ => {}
+    if let Effect::Fudge(apply) = factor.row.effect {
+        apply(fudge, &factor.value);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The words of commands that are about an address: associations, clocks, access, interfaces.
 
 use super::{Row, Since, Takes, row};
+use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
 
 const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
 const CLOCKS: &str = "reference clocks other than LOCAL are not yet supported";
@@ -14,31 +15,49 @@ pub(super) const ASSOCIATION: &[Row] = &[
         "iburst",
         Takes::Nothing,
         "up to 8 packets within a minute, at first 2 s apart, while it does not respond",
-    ),
-    row("burst", Takes::Nothing, "8 packets, 2 s apart, at each poll"),
-    row("prefer", Takes::Nothing, "prefer this server to others"),
-    row("noselect", Takes::Nothing, "show it, never synchronize to it"),
-    row("true", Takes::Nothing, "always survive the selection"),
+    )
+    .server_flag(|server| &mut server.iburst),
+    row("burst", Takes::Nothing, "8 packets, 2 s apart, at each poll")
+        .server_flag(|server| &mut server.burst),
+    row("prefer", Takes::Nothing, "prefer this server to others").server_flag(|server| &mut server.prefer),
+    row("noselect", Takes::Nothing, "show it, never synchronize to it")
+        .server_flag(|server| &mut server.noselect),
+    row("true", Takes::Nothing, "always survive the selection").server_flag(|server| &mut server.truechimer),
     row("minpoll", Takes::Integer, "smallest poll interval; never above maxpoll")
         .held(3.0, 17.0)
         .default("6")
-        .unit("log2 s"),
+        .unit("log2 s")
+        .server_option(|options, found| {
+            options.server.minpoll = PollExponent::new(found.value.number() as u8);
+        }),
     row("maxpoll", Takes::Integer, "largest poll interval; 0 is as without it")
         .held(3.0, 17.0)
         .absent(0.0)
         .default("10")
-        .unit("log2 s"),
+        .unit("log2 s")
+        .server_option(|options, found| {
+            options.maxpoll = Some(PollExponent::new(found.value.number() as u8));
+        }),
     row("key", Takes::Integer, "authenticate with this key of the keys file")
         .only(1.0, 65_535.0)
-        .default("none"),
-    row("version", Takes::Integer, "the NTP version of the packets sent").only(1.0, 4.0).default("4"),
+        .default("none")
+        .server_option(|options, found| options.server.key = Some(KeyId(found.value.number() as u32))),
+    row("version", Takes::Integer, "the NTP version of the packets sent")
+        .only(1.0, 4.0)
+        .default("4")
+        .server_option(|options, found| options.server.version = found.value.number() as u8),
     row("preempt", Takes::Nothing, "may give way to a better server")
-        .idle("configured servers are never replaced"),
-    row("xleave", Takes::Nothing, "interleaved mode").idle(PEERS),
-    row("mode", Takes::Integer, "driver mode of a reference clock").default("0").idle(CLOCKS),
+        .idle("configured servers are never replaced")
+        .server_flag(|server| &mut server.preempt),
+    row("xleave", Takes::Nothing, "interleaved mode").idle(PEERS).server_flag(|server| &mut server.xleave),
+    row("mode", Takes::Integer, "driver mode of a reference clock")
+        .default("0")
+        .idle(CLOCKS)
+        .server_option(|options, found| options.keep_mode(found)),
     row("ttl", Takes::Integer, "which entry of the ttl table a broadcast uses")
         .default("0")
-        .idle("broadcast is not yet supported"),
+        .idle("broadcast is not yet supported")
+        .server_option(|options, found| options.keep_mode(found)),
     row("autokey", Takes::Nothing, "authenticate by Autokey").missing(AUTOKEY),
     row("bias", Takes::Number, "offset to add").unit("seconds").idle("ntpd 4.2.6 reads it and never uses it"),
     row("ident", Takes::Text("GROUP"), "the Autokey group").since(Since::V428).idle(AUTOKEY),
@@ -58,7 +77,11 @@ pub(super) const ASSOCIATION: &[Row] = &[
 
 /// Beside those of `server` and `fudge`.
 pub(super) const REFCLOCK: &[Row] = &[
-    row("unit", Takes::Integer, "which one of its kind").only(0.0, 255.0).default("0").since(Since::NtpSec),
+    row("unit", Takes::Integer, "which one of its kind")
+        .only(0.0, 255.0)
+        .default("0")
+        .since(Since::NtpSec)
+        .clock_unit(),
     row("subtype", Takes::Integer, "variant of the driver").since(Since::NtpSec).idle(CLOCKS),
     row("path", Takes::Word("FILE"), "the device").since(Since::NtpSec).idle(CLOCKS),
     row("ppspath", Takes::Word("FILE"), "the device of its pulse").since(Since::NtpSec).idle(CLOCKS),
@@ -68,21 +91,46 @@ pub(super) const REFCLOCK: &[Row] = &[
 pub(super) const FUDGE: &[Row] = &[
     row("stratum", Takes::Integer, "the stratum of the clock; a LOCAL clock should be far down")
         .only(0.0, 16.0)
-        .default("5 for LOCAL"),
-    row("refid", Takes::Text("ID"), "the identifier of the clock, four characters").default("LOCL for LOCAL"),
-    row("time1", Takes::Number, "a correction of the clock").default("0").unit("seconds").idle(LOCAL),
-    row("time2", Takes::Number, "another correction").default("0").unit("seconds").idle(LOCAL),
-    row("flag1", Takes::Boolean, "a switch of the driver").default("0").idle(LOCAL),
-    row("flag2", Takes::Boolean, "a switch of the driver").default("0").idle(LOCAL),
-    row("flag3", Takes::Boolean, "a switch of the driver").default("0").idle(LOCAL),
-    row("flag4", Takes::Boolean, "a switch of the driver").default("0").idle(LOCAL),
+        .default("5 for LOCAL")
+        .fudge(|fudge, value| fudge.stratum = Some(Stratum::new(value.number() as u8))),
+    row("refid", Takes::Text("ID"), "the identifier of the clock, four characters")
+        .default("LOCL for LOCAL")
+        .fudge(|fudge, value| fudge.refid = Some(RefId::from_text(value.text()))),
+    row("time1", Takes::Number, "a correction of the clock")
+        .default("0")
+        .unit("seconds")
+        .idle(LOCAL)
+        .fudge(|fudge, value| fudge.time1 = Seconds::new(value.number())),
+    row("time2", Takes::Number, "another correction")
+        .default("0")
+        .unit("seconds")
+        .idle(LOCAL)
+        .fudge(|fudge, value| fudge.time2 = Seconds::new(value.number())),
+    row("flag1", Takes::Boolean, "a switch of the driver")
+        .default("0")
+        .idle(LOCAL)
+        .fudge(|fudge, value| fudge.flags[0] = value.number() != 0.0),
+    row("flag2", Takes::Boolean, "a switch of the driver")
+        .default("0")
+        .idle(LOCAL)
+        .fudge(|fudge, value| fudge.flags[1] = value.number() != 0.0),
+    row("flag3", Takes::Boolean, "a switch of the driver")
+        .default("0")
+        .idle(LOCAL)
+        .fudge(|fudge, value| fudge.flags[2] = value.number() != 0.0),
+    row("flag4", Takes::Boolean, "a switch of the driver")
+        .default("0")
+        .idle(LOCAL)
+        .fudge(|fudge, value| fudge.flags[3] = value.number() != 0.0),
     row("abbrev", Takes::Text("NAME"), "a short name")
         .since(Since::V428)
-        .idle("ntpd 4.2.8 stops at this word"),
+        .idle("ntpd 4.2.8 stops at this word")
+        .fudge(|_, _| ()),
     row("minjitter", Takes::Number, "smallest jitter of the clock")
         .unit("seconds")
         .since(Since::V428P(14))
-        .idle(LOCAL),
+        .idle(LOCAL)
+        .fudge(|_, _| ()),
 ];
 
 pub(super) const RESTRICT_TARGET: &[Row] = &[
