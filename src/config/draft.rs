@@ -2,7 +2,7 @@
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::findings::Spot;
-use super::language::{Row, Standing};
+use super::language::{Context, Row, Standing};
 use super::lexer::Token;
 use super::line::{Advice, Dropped, Line};
 use super::lint::Places;
@@ -93,14 +93,14 @@ impl Draft<'_> {
                 None => self.unpeers.extend(servers::unpeer(line, row.name)?),
             },
             "restrict" => config.restrict.push(restrict::restrict(line)?),
-            "tinker" => settings::tinker(line, &mut config.tinker)?,
+            "tinker" => settings::settings(line, Context::Tinker, row.name, config)?,
             "tos" => {
                 let (spot, before) = (line.spot(line.whole(first)), config.tos);
-                settings::tos(line, &mut config.tos)?;
+                settings::settings(line, Context::Tos, row.name, config)?;
                 self.places.tos(&before, &config.tos, &spot);
             }
-            "discard" => settings::discard(line, &mut config.discard)?,
-            "mru" => settings::mru(line, &mut config.mru, &mut config.idle)?,
+            "discard" => settings::settings(line, Context::Discard, row.name, config)?,
+            "mru" => settings::settings(line, Context::Mru, row.name, config)?,
             "enable" | "disable" => {
                 let on = row.name == "enable";
                 let spot = line.spot(first.span.clone());

@@ -10,7 +10,7 @@ pub mod help;
 mod options;
 mod settings;
 
-pub(super) use self::effect::Effect;
+pub(super) use self::effect::{Effect, Note};
 
 /// What a word takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

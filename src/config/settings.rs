@@ -1,87 +1,37 @@
 //! Commands that set values: `tinker`, `tos`, `discard`, `mru`, `enable`, and commands with one value.
 
 use super::diagnostic::Severity;
-use super::language::{Context, Row};
+use super::language::{Context, Effect, Note, Row};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line, to_path};
-use super::model::{Config, Discard, Enable, Idle, Mru, Tinker, Tos};
+use super::model::{Config, Enable, Idle};
 use super::reader::{self, Found, Value, choice};
-use crate::units::{KeyId, Ppm, Seconds};
+use crate::units::{KeyId, Ppm};
 use std::ops::{Range, RangeInclusive};
 
 /// Largest number of a key.
 const KEY_MAX: i64 = 65_535;
 
-pub(super) fn tinker(line: &mut Line<'_>, into: &mut Tinker) -> Result<(), Dropped> {
-    for found in reader::words(line, Context::Tinker, "tinker")? {
-        let value = found.value.number();
-        match found.row.name {
-            "panic" => into.panic = Seconds::new(value),
-            "step" | "stepback" | "stepfwd" => into.step = Seconds::new(value),
-            "stepout" => into.stepout = Seconds::new(value),
-            "allan" => into.allan = value,
-            "dispersion" => into.dispersion = Ppm::new(value),
-            "freq" => into.freq = Some(Ppm::new(value)),
-            "huffpuff" => into.huffpuff = Seconds::new(value),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn tos(line: &mut Line<'_>, into: &mut Tos) -> Result<(), Dropped> {
-    for found in reader::words(line, Context::Tos, "tos")? {
-        let value = found.value.number();
-        match found.row.name {
-            "minclock" => into.minclock = value as u32,
-            "maxclock" => into.maxclock = value as u32,
-            "minsane" => into.minsane = value as u32,
-            "mindist" => into.mindist = Seconds::new(value),
-            "maxdist" => into.maxdist = Seconds::new(value),
-            "floor" => into.floor = value as u8,
-            "ceiling" => into.ceiling = value as u8,
-            "cohort" => into.cohort = value != 0.0,
-            "orphan" => into.orphan = value as u8,
-            "orphanwait" => into.orphanwait = Seconds::new(value),
-            "beacon" => into.beacon = value as u32,
-            // A date may follow, which is of no consequence.
-            "basedate" => line.skip(),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn discard(line: &mut Line<'_>, into: &mut Discard) -> Result<(), Dropped> {
+/// The settings behind `tinker`, `tos`, `discard` and `mru`.
+pub(super) fn settings(
+    line: &mut Line<'_>,
+    context: Context,
+    command: &'static str,
+    config: &mut Config,
+) -> Result<(), Dropped> {
     let at = line.next_span();
-    for found in reader::words(line, Context::Discard, "discard")? {
+    for found in reader::words(line, context, command)? {
         let value = found.value.number();
-        match found.row.name {
-            "average" => into.average = value as u8,
-            "minimum" => {
-                into.minimum = value as u8;
-                // One is two seconds in both.
-                if value > 1.0 {
-                    let message = "minimum is a power of two here and in ntpd 4.2.6; in 4.2.8 it is seconds";
-                    let effect = format!("packets must be {} s apart", 1u32 << (value as u32));
+        match found.row.effect {
+            Effect::Set(apply) => apply(config, value),
+            Effect::SetNoting(apply, note) => {
+                apply(config, value);
+                if let Some(Note { message, effect }) = note(value) {
                     line.say(Severity::Note, at.clone(), message.to_owned(), Advice::default(), effect);
                 }
             }
-            "monitor" => into.monitor = value as u32,
+            _ if context == Context::Mru => keep(&mut config.idle, found.idle(command)),
             _ => {}
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn mru(line: &mut Line<'_>, into: &mut Mru, idle: &mut Vec<Idle>) -> Result<(), Dropped> {
-    for found in reader::words(line, Context::Mru, "mru")? {
-        match found.row.name {
-            "maxdepth" => into.maxdepth = found.value.number() as u32,
-            "maxage" => into.maxage = found.value.number() as u32,
-            "mindepth" => into.mindepth = found.value.number() as u32,
-            "maxmem" => into.maxdepth = Mru::depth_of(found.value.number() as u32).max(1),
-            _ => keep(idle, found.idle("mru")),
         }
     }
     Ok(())
@@ -131,17 +81,10 @@ pub(super) fn switches(line: &mut Line<'_>, command: &'static str) -> Result<Vec
     if any { Ok(found) } else { Err(line.bad_argument(command, None, "a word such as monitor or ntp")) }
 }
 
-/// Sets a switch; gives what is to be kept of one that changes nothing.
+/// Sets a switch.
 pub(super) fn switch(row: &Row, on: bool, into: &mut Enable) {
-    match row.name {
-        "auth" => into.auth = on,
-        "bclient" => into.bclient = on,
-        "calibrate" => into.calibrate = on,
-        "kernel" => into.kernel = on,
-        "monitor" => into.monitor = on,
-        "ntp" => into.ntp = on,
-        "stats" => into.stats = on,
-        _ => {}
+    if let Effect::Switch(switch) = row.effect {
+        *switch(into) = on;
     }
 }
 

@@ -1,7 +1,7 @@
 //! What keywords do: the functions that apply them, kept in their rows.
 
 use super::Row;
-use crate::config::model::{Fudge, Server};
+use crate::config::model::{Config, Enable, Fudge, Server};
 use crate::config::reader::{Found, Value};
 use crate::config::servers::Options;
 
@@ -18,6 +18,19 @@ pub(in crate::config) enum Effect {
     ClockUnit,
     /// A factor of a clock.
     Fudge(fn(&mut Fudge, &Value)),
+    /// A setting with a number.
+    Set(fn(&mut Config, f64)),
+    /// A setting with a number that may need a note.
+    SetNoting(fn(&mut Config, f64), fn(f64) -> Option<Note>),
+    /// A switch of `enable` and `disable`.
+    Switch(fn(&mut Enable) -> &mut bool),
+}
+
+/// What is worth knowing about a value.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::config) struct Note {
+    pub(in crate::config) message: &'static str,
+    pub(in crate::config) effect: String,
 }
 
 impl Row {
@@ -40,5 +53,21 @@ impl Row {
 
     pub(super) const fn fudge(self, apply: fn(&mut Fudge, &Value)) -> Self {
         self.effect(Effect::Fudge(apply))
+    }
+
+    pub(super) const fn sets(self, apply: fn(&mut Config, f64)) -> Self {
+        self.effect(Effect::Set(apply))
+    }
+
+    /// Of a row that [`Self::sets`].
+    pub(super) const fn noting(self, note: fn(f64) -> Option<Note>) -> Self {
+        match self.effect {
+            Effect::Set(apply) => self.effect(Effect::SetNoting(apply, note)),
+            _ => self,
+        }
+    }
+
+    pub(super) const fn switch(self, switch: fn(&mut Enable) -> &mut bool) -> Self {
+        self.effect(Effect::Switch(switch))
     }
 }

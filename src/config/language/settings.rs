@@ -1,6 +1,9 @@
 //! The words of commands that set values and switches.
 
+use super::effect::Note;
 use super::{Row, Since, Takes, row};
+use crate::config::model::Mru;
+use crate::units::{Ppm, Seconds};
 
 const MANYCAST: &str = "it is for manycast, which is not yet supported";
 const MEMORY: &str = "memory for clients is taken as it is needed, up to maxdepth";
@@ -9,36 +12,52 @@ pub(super) const DISCARD: &[Row] = &[
     row("average", Takes::Integer, "spacing of packets, on average")
         .held(0.0, 17.0)
         .default("3")
-        .unit("log2 s"),
+        .unit("log2 s")
+        .sets(|config, value| config.discard.average = value as u8),
     row("minimum", Takes::Integer, "smallest spacing of packets; plain seconds in ntpd 4.2.8")
         .held(0.0, 17.0)
         .default("1")
-        .unit("log2 s"),
+        .unit("log2 s")
+        .sets(|config, value| config.discard.minimum = value as u8)
+        .noting(minimum_in_4_2_8),
     row("monitor", Takes::Integer, "age at which a client's place may be reused")
         .held(0.0, 4e9)
         .default("3000")
         .unit("seconds")
-        .idle("when the list of clients is full, the one heard longest ago is replaced"),
+        .idle("when the list of clients is full, the one heard longest ago is replaced")
+        .sets(|config, value| config.discard.monitor = value as u32),
 ];
+
+fn minimum_in_4_2_8(exponent: f64) -> Option<Note> {
+    // One is two seconds in both.
+    (exponent > 1.0).then(|| Note {
+        message: "minimum is a power of two here and in ntpd 4.2.6; in 4.2.8 it is seconds",
+        effect: format!("packets must be {} s apart", 1u32 << (exponent as u32)),
+    })
+}
 
 pub(super) const MRU: &[Row] = &[
     row("maxdepth", Takes::Integer, "most clients in the list; the later of it and maxmem counts")
         .held(1.0, 20_480_000.0)
         .default("40000")
-        .since(Since::V428),
+        .since(Since::V428)
+        .sets(|config, value| config.mru.maxdepth = value as u32),
     row("maxmem", Takes::Integer, "the same as maxdepth, by memory")
         .held(1.0, 2e6)
         .unit("KiB")
-        .since(Since::V428),
+        .since(Since::V428)
+        .sets(|config, value| config.mru.maxdepth = Mru::depth_of(value as u32).max(1)),
     row("maxage", Takes::Integer, "age at which a client may be dropped; ntpd's default is 64")
         .held(0.0, 4e9)
         .default("3600")
         .unit("seconds")
-        .since(Since::V428),
+        .since(Since::V428)
+        .sets(|config, value| config.mru.maxage = value as u32),
     row("mindepth", Takes::Integer, "clients that stay in the list whatever their age")
         .held(0.0, 1e7)
         .default("600")
-        .since(Since::V428),
+        .since(Since::V428)
+        .sets(|config, value| config.mru.mindepth = value as u32),
     row("minage", Takes::Integer, "age below which a client is not dropped")
         .unit("seconds")
         .since(Since::NtpSec)
@@ -68,37 +87,58 @@ pub(super) const RLIMIT: &[Row] = &[
 ];
 
 pub(super) const TOS: &[Row] = &[
-    row("minclock", Takes::Number, "fewest survivors that clustering leaves").held(1.0, 1e4).default("3"),
-    row("maxclock", Takes::Number, "most associations; most servers of a pool").held(1.0, 1e4).default("10"),
-    row("minsane", Takes::Integer, "fewest servers that must agree").held(0.0, 1e4).default("1"),
+    row("minclock", Takes::Number, "fewest survivors that clustering leaves")
+        .held(1.0, 1e4)
+        .default("3")
+        .sets(|config, value| config.tos.minclock = value as u32),
+    row("maxclock", Takes::Number, "most associations; most servers of a pool")
+        .held(1.0, 1e4)
+        .default("10")
+        .sets(|config, value| config.tos.maxclock = value as u32),
+    row("minsane", Takes::Integer, "fewest servers that must agree")
+        .held(0.0, 1e4)
+        .default("1")
+        .sets(|config, value| config.tos.minsane = value as u32),
     row("mindist", Takes::Number, "smallest selection distance")
         .held(0.0, 16.0)
         .default("0.001")
-        .unit("seconds"),
+        .unit("seconds")
+        .sets(|config, value| config.tos.mindist = Seconds::new(value)),
     row("maxdist", Takes::Number, "largest root distance of a source")
         .held(0.0, 16.0)
         .default("1.5")
-        .unit("seconds"),
-    row("floor", Takes::Integer, "smallest stratum of a source").held(0.0, 16.0).default("0"),
-    row("ceiling", Takes::Integer, "stratum from which a source is not used").held(0.0, 16.0).default("16"),
+        .unit("seconds")
+        .sets(|config, value| config.tos.maxdist = Seconds::new(value)),
+    row("floor", Takes::Integer, "smallest stratum of a source")
+        .held(0.0, 16.0)
+        .default("0")
+        .sets(|config, value| config.tos.floor = value as u8),
+    row("ceiling", Takes::Integer, "stratum from which a source is not used")
+        .held(0.0, 16.0)
+        .default("16")
+        .sets(|config, value| config.tos.ceiling = value as u8),
     row("cohort", Takes::Boolean, "whether sources of our own stratum may be used")
         .default("0")
-        .idle(MANYCAST),
+        .idle(MANYCAST)
+        .sets(|config, value| config.tos.cohort = value != 0.0),
     row("orphan", Takes::Integer, "stratum of orphan mode")
         .held(1.0, 17.0)
         .default("17: off")
-        .missing("orphan mode is not yet supported by rsntpd"),
+        .missing("orphan mode is not yet supported by rsntpd")
+        .sets(|config, value| config.tos.orphan = value as u8),
     row("orphanwait", Takes::Integer, "how long to wait for sources before orphan mode")
         .held(0.0, 1e9)
         .default("300")
         .unit("seconds")
         .since(Since::V428)
-        .idle("it is for orphan mode, which is not yet supported"),
+        .idle("it is for orphan mode, which is not yet supported")
+        .sets(|config, value| config.tos.orphanwait = Seconds::new(value)),
     row("beacon", Takes::Integer, "how often to look for manycast servers")
         .held(0.0, 4e9)
         .default("7200")
         .unit("seconds")
-        .idle(MANYCAST),
+        .idle(MANYCAST)
+        .sets(|config, value| config.tos.beacon = value as u32),
     row("bcpollbstep", Takes::Integer, "how early broadcasts may come")
         .held(0.0, 4.0)
         .default("0")
@@ -113,43 +153,43 @@ pub(super) const TINKER: &[Row] = &[
     row("panic", Takes::Number, "panic threshold: largest offset that is corrected; 0: any")
         .held(0.0, 1e12)
         .default("1000")
-        .unit("seconds"),
+        .unit("seconds").sets(|config, value| config.tinker.panic = Seconds::new(value)),
     row("step", Takes::Number, "stepped from this offset on; 0: never; 0 or above 0.5: as disable kernel")
         .held(0.0, 1e12)
         .default("0.128")
-        .unit("seconds"),
+        .unit("seconds").sets(|config, value| config.tinker.step = Seconds::new(value)),
     row("stepback", Takes::Number, "the same as step, for steps back; here for both")
         .held(0.0, 1e12)
         .default("0.128")
         .unit("seconds")
-        .since(Since::V428),
+        .since(Since::V428).sets(|config, value| config.tinker.step = Seconds::new(value)),
     row("stepfwd", Takes::Number, "the same as step, for steps forward; here for both")
         .held(0.0, 1e12)
         .default("0.128")
         .unit("seconds")
-        .since(Since::V428),
+        .since(Since::V428).sets(|config, value| config.tinker.step = Seconds::new(value)),
     row("stepout", Takes::Number, "stepout threshold: how long an offset must last before a step")
         .held(0.0, 1e12)
         .default("900")
-        .unit("seconds"),
+        .unit("seconds").sets(|config, value| config.tinker.stepout = Seconds::new(value)),
     row("allan", Takes::Number, "the Allan intercept")
         .held(0.0, 255.0)
         .default("11")
         .unit("log2 s")
-        .idle("the time constant follows from the noise and the wander that are measured"),
+        .idle("the time constant follows from the noise and the wander that are measured").sets(|config, value| config.tinker.allan = value),
     row("dispersion", Takes::Number, "growth of the error bound")
         .held(0.0, 1e6)
         .default("15")
         .unit("ppm")
-        .idle("errors are always taken to grow by 15 ppm"),
+        .idle("errors are always taken to grow by 15 ppm").sets(|config, value| config.tinker.dispersion = Ppm::new(value)),
     row("freq", Takes::Number, "the frequency at the start").held(-500.0, 500.0).unit("ppm").idle(
         "the frequency is the drift file's or measured, as with ntpd 4.2.6, which overwrites it at the start",
-    ),
+    ).sets(|config, value| config.tinker.freq = Some(Ppm::new(value))),
     row("huffpuff", Takes::Number, "span of the huff-n'-puff filter")
         .held(0.0, 1e9)
         .default("0: off")
         .unit("seconds")
-        .idle("long delays are weighed by the estimator, which has no such filter"),
+        .idle("long delays are weighed by the estimator, which has no such filter").sets(|config, value| config.tinker.huffpuff = Seconds::new(value)),
     row("tick", Takes::Number, "the length of a tick of the clock")
         .unit("seconds")
         .since(Since::V428)
@@ -161,18 +201,24 @@ const UNPEER: &str = "Autokey is not supported, and its errors end no associatio
 pub(super) const SWITCHES: &[Row] = &[
     row("auth", Takes::Nothing, "require authentication of unconfigured sources")
         .default("on")
-        .idle("there are no unconfigured sources"),
+        .idle("there are no unconfigured sources")
+        .switch(|enable| &mut enable.auth),
     row("bclient", Takes::Nothing, "receive broadcasts")
         .default("off")
-        .idle("broadcast is not yet supported"),
+        .idle("broadcast is not yet supported")
+        .switch(|enable| &mut enable.bclient),
     row("calibrate", Takes::Nothing, "calibrate reference clocks")
         .default("off")
-        .idle("it is for reference clocks, of which only LOCAL is supported yet"),
+        .idle("it is for reference clocks, of which only LOCAL is supported yet")
+        .switch(|enable| &mut enable.calibrate),
     row("kernel", Takes::Nothing, "correct offsets above 1 ms by the kernel PLL; off: at 500 us/s")
-        .default("on"),
-    row("monitor", Takes::Nothing, "record clients; rsntpd needs it for limited only").default("on"),
-    row("ntp", Takes::Nothing, "discipline the clock").default("on"),
-    row("stats", Takes::Nothing, "write statistics").default("on"),
+        .default("on")
+        .switch(|enable| &mut enable.kernel),
+    row("monitor", Takes::Nothing, "record clients; rsntpd needs it for limited only")
+        .default("on")
+        .switch(|enable| &mut enable.monitor),
+    row("ntp", Takes::Nothing, "discipline the clock").default("on").switch(|enable| &mut enable.ntp),
+    row("stats", Takes::Nothing, "write statistics").default("on").switch(|enable| &mut enable.stats),
     row("mode7", Takes::Nothing, "answer ntpdc")
         .default("off")
         .since(Since::V428)
