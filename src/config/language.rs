@@ -362,6 +362,11 @@ pub fn find(context: Context, name: &str) -> Option<&'static Row> {
     rows(context).iter().find(|row| row.name == name)
 }
 
+/// The keyword of that place with this effect.
+pub(super) fn name_of(context: Context, has: impl Fn(Effect) -> bool) -> &'static str {
+    rows(context).iter().find(|row| has(row.effect)).map_or("", |row| row.name)
+}
+
 /// Which one of the words that may stand there it is; those that may not come last.
 pub(super) fn rank(context: Context, name: &str) -> usize {
     let rows = rows(context);

@@ -1,12 +1,11 @@
 //! A configuration in the words of ntp.conf, one setting a line, as `--print-config` shows it and ntpq's
 //! `saveconfig` writes it. Read again, it gives the same configuration. Defaults are left out.
 
-use super::language::{self, Context, Since};
+use super::language::{self, Context, Effect, Since, name_of};
 use super::model::{
     Config, Enable, Family, Filegen, Fudge, InterfaceMatch, Kind, Mru, Restrict, RestrictTarget, Server,
     Target, Tinker, Tos,
 };
-use super::statistics::{ACTIONS, KINDS, TYPES};
 use super::{lexer, servers};
 use crate::units::{KeyId, PollExponent, Ppm};
 use std::net::IpAddr;
@@ -102,18 +101,22 @@ impl Page {
             self.line(&[b"setvar", &word(name.as_bytes()), b"=", &word(value.as_bytes()), shown]);
         }
         for rule in &config.interfaces {
-            let action = name_of(&ACTIONS, rule.action);
+            let action = name_of(
+                Context::InterfaceAction,
+                |effect| matches!(effect, Effect::InterfaceAction(action) if action == rule.action),
+            );
             let which = match &rule.matches {
-                InterfaceMatch::All => b"all".to_vec(),
-                InterfaceMatch::V4 => b"ipv4".to_vec(),
-                InterfaceMatch::V6 => b"ipv6".to_vec(),
-                InterfaceMatch::Wildcard => b"wildcard".to_vec(),
                 InterfaceMatch::Name(name) => plain(name.as_bytes()),
                 InterfaceMatch::Address(address, length) => {
                     let whole = if address.is_ipv4() { 32 } else { 128 };
                     let length = if *length == whole { String::new() } else { format!("/{length}") };
                     format!("{address}{length}").into_bytes()
                 }
+                keyword => name_of(
+                    Context::InterfaceMatch,
+                    |effect| matches!(effect, Effect::InterfaceMatch(matches) if matches() == *keyword),
+                )
+                .into(),
             };
             self.line(&[b"interface", action.as_bytes(), &which]);
         }
@@ -207,7 +210,12 @@ impl Page {
     fn statistics(&mut self, config: &Config) {
         self.path("statsdir", config.statistics.dir.as_deref(), "");
         for Filegen { kind, file, rotation, link, enabled } in &config.statistics.filegens {
-            let (kind, rotation) = (name_of(&KINDS, *kind), name_of(&TYPES, *rotation));
+            let kind =
+                name_of(Context::Statistics, |effect| matches!(effect, Effect::Statistics(k) if k == *kind));
+            let rotation = name_of(
+                Context::FilegenType,
+                |effect| matches!(effect, Effect::FilegenType(r) if r == *rotation),
+            );
             let link = if *link { "link" } else { "nolink" };
             let enabled = if *enabled { "enable" } else { "disable" };
             let rest = format!("type {rotation} {link} {enabled}");
@@ -383,10 +391,6 @@ fn option_of(family: Family) -> &'static [u8] {
         Family::V4 => b"-4",
         Family::V6 => b"-6",
     }
-}
-
-fn name_of<T: PartialEq + Copy>(table: &[(&'static str, T)], wanted: T) -> &'static str {
-    table.iter().find(|(_, value)| *value == wanted).map_or("", |(name, _)| name)
 }
 
 /// A word of `logconfig`, where `=` has no other meaning.

@@ -2,50 +2,16 @@
 
 use super::address::address;
 use super::diagnostic::{Severity, quote};
-use super::language::{self, Context};
+use super::language::{self, Context, Effect, Row};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line};
-use super::model::{
-    Config, Filegen, FilegenType, InterfaceAction, InterfaceMatch, InterfaceRule, StatKind, Statistics,
-};
+use super::model::{Config, Filegen, FilegenType, InterfaceMatch, InterfaceRule, StatKind, Statistics};
 use super::reader::{self, Value, choice};
 use std::ops::Range;
 
-/// Kinds of statistics and their words.
-pub(super) const KINDS: [(&str, StatKind); 8] = [
-    ("clockstats", StatKind::Clock),
-    ("cryptostats", StatKind::Crypto),
-    ("loopstats", StatKind::Loop),
-    ("peerstats", StatKind::Peer),
-    ("protostats", StatKind::Proto),
-    ("rawstats", StatKind::Raw),
-    ("sysstats", StatKind::Sys),
-    ("timingstats", StatKind::Timing),
-];
-
-/// Types of files and their words.
-pub(super) const TYPES: [(&str, FilegenType); 7] = [
-    ("none", FilegenType::None),
-    ("pid", FilegenType::Pid),
-    ("day", FilegenType::Day),
-    ("week", FilegenType::Week),
-    ("month", FilegenType::Month),
-    ("year", FilegenType::Year),
-    ("age", FilegenType::Age),
-];
-
-/// Actions of interface rules and their words.
-pub(super) const ACTIONS: [(&str, InterfaceAction); 3] = [
-    ("listen", InterfaceAction::Listen),
-    ("ignore", InterfaceAction::Ignore),
-    ("drop", InterfaceAction::Drop),
-];
-
-fn named<T: Copy>(token: Option<&Token>, table: &[(&'static str, T)]) -> Option<(&'static str, T)> {
-    match token.map(|t| t.kind) {
-        Some(TokenKind::Keyword(word)) => table.iter().find(|(name, _)| *name == word).copied(),
-        _ => None,
-    }
+/// The row of a keyword that must stand here.
+fn row(token: Option<&Token>, context: Context) -> Option<&'static Row> {
+    token.and_then(|token| reader::row_of(token, &[context]))
 }
 
 fn filegen_of<'c>(all: &'c mut Vec<Filegen>, name: &str, kind: StatKind) -> &'c mut Filegen {
@@ -60,8 +26,8 @@ fn filegen_of<'c>(all: &'c mut Vec<Filegen>, name: &str, kind: StatKind) -> &'c 
 
 pub(super) fn statistics(line: &mut Line<'_>, into: &mut Statistics) -> Result<(), Dropped> {
     for found in reader::words(line, Context::Statistics, "statistics")? {
-        if let Some((name, kind)) = KINDS.iter().find(|(name, _)| *name == found.row.name) {
-            filegen_of(&mut into.filegens, name, *kind).enabled = true;
+        if let Effect::Statistics(kind) = found.row.effect {
+            filegen_of(&mut into.filegens, found.row.name, kind).enabled = true;
         }
     }
     Ok(())
@@ -71,10 +37,10 @@ pub(super) fn statistics(line: &mut Line<'_>, into: &mut Statistics) -> Result<(
 pub(super) struct FilegenLine {
     name: &'static str,
     kind: StatKind,
-    file: Option<String>,
-    rotation: Option<FilegenType>,
-    link: Option<bool>,
-    enabled: bool,
+    pub(super) file: Option<String>,
+    pub(super) rotation: Option<FilegenType>,
+    pub(super) link: Option<bool>,
+    pub(super) enabled: bool,
 }
 
 impl FilegenLine {
@@ -92,23 +58,18 @@ impl FilegenLine {
 pub(super) fn filegen(line: &mut Line<'_>) -> Result<FilegenLine, Dropped> {
     let token = line.next();
     let names = language::names(Context::Statistics);
-    let Some((name, kind)) = named(token.as_ref(), &KINDS) else {
+    let kind = row(token.as_ref(), Context::Statistics);
+    let (Some((row, Effect::Statistics(kind))), Some(token)) = (kind.map(|row| (row, row.effect)), &token)
+    else {
         let Some(token) = token else { return Err(line.bad_argument("filegen", None, &choice(&names))) };
         line.unexpected(&token, &choice(&names), &names, "the whole line is ignored".to_owned());
         return Err(Dropped);
     };
-    if let (Some(row), Some(token)) = (language::find(Context::Statistics, name), &token) {
-        reader::tell(line, row, &Value::Nothing, token);
-    }
-    let mut new = FilegenLine { name, kind, file: None, rotation: None, link: None, enabled: true };
+    reader::tell(line, row, &Value::Nothing, token);
+    let mut new = FilegenLine { name: row.name, kind, file: None, rotation: None, link: None, enabled: true };
     while let Some(token) = line.next() {
-        match token.kind {
-            TokenKind::Keyword("file") => new.file = Some(line.name("file", "a file name")?),
-            TokenKind::Keyword("type") => new.rotation = Some(rotation(line)?),
-            TokenKind::Keyword("link") => new.link = Some(true),
-            TokenKind::Keyword("nolink") => new.link = Some(false),
-            TokenKind::Keyword("enable") => new.enabled = true,
-            TokenKind::Keyword("disable") => new.enabled = false,
+        match reader::row_of(&token, &[Context::Filegen]).map(|row| row.effect) {
+            Some(Effect::Filegen(read)) => read(&mut new, line)?,
             _ => {
                 let words = language::names(Context::Filegen);
                 let effect =
@@ -121,32 +82,31 @@ pub(super) fn filegen(line: &mut Line<'_>) -> Result<FilegenLine, Dropped> {
     Ok(new)
 }
 
-fn rotation(line: &mut Line<'_>) -> Result<FilegenType, Dropped> {
+/// The argument of `type`.
+pub(super) fn rotation(line: &mut Line<'_>) -> Result<FilegenType, Dropped> {
     let token = line.next();
-    let found = named(token.as_ref(), &TYPES).map(|(_, rotation)| rotation);
-    found.ok_or_else(|| {
-        let names = language::names(Context::FilegenType);
-        line.bad_argument("type", token.as_ref(), &choice(&names))
-    })
+    match row(token.as_ref(), Context::FilegenType).map(|row| row.effect) {
+        Some(Effect::FilegenType(rotation)) => Ok(rotation),
+        _ => {
+            let names = language::names(Context::FilegenType);
+            Err(line.bad_argument("type", token.as_ref(), &choice(&names)))
+        }
+    }
 }
 
 pub(super) fn interface(line: &mut Line<'_>, config: &mut Config, command: &str) -> Result<(), Dropped> {
     let token = line.next();
-    let Some((_, action)) = named(token.as_ref(), &ACTIONS) else {
+    let action = row(token.as_ref(), Context::InterfaceAction).map(|row| row.effect);
+    let Some(Effect::InterfaceAction(action)) = action else {
         let expected = "listen, ignore or drop, and then which";
         return Err(line.bad_argument(command, token.as_ref(), expected));
     };
     let wanted = "all, ipv4, ipv6, wildcard, a name or an address";
-    let which = line.peek().map(|t| t.kind);
+    let which = row(line.peek(), Context::InterfaceMatch).map(|row| row.effect);
     let matches = match which {
-        Some(TokenKind::Keyword(word)) if language::find(Context::InterfaceMatch, word).is_some() => {
+        Some(Effect::InterfaceMatch(matches)) => {
             line.next();
-            match word {
-                "all" => InterfaceMatch::All,
-                "ipv4" => InterfaceMatch::V4,
-                "ipv6" => InterfaceMatch::V6,
-                _ => InterfaceMatch::Wildcard,
-            }
+            matches()
         }
         _ => {
             let at = line.next_span();

@@ -1,9 +1,13 @@
 //! What keywords do: the functions that apply them, kept in their rows.
 
 use super::Row;
-use crate::config::model::{Config, Enable, Fudge, Server};
+use crate::config::line::{Dropped, Line};
+use crate::config::model::{
+    Config, Enable, FilegenType, Fudge, InterfaceAction, InterfaceMatch, Server, StatKind,
+};
 use crate::config::reader::{Found, Value};
 use crate::config::servers::Options;
+use crate::config::statistics::FilegenLine;
 
 /// What a keyword does. Which of these it is follows from where the keyword stands.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,16 @@ pub(in crate::config) enum Effect {
     SetNoting(fn(&mut Config, f64), fn(f64) -> Option<Note>),
     /// A switch of `enable` and `disable`.
     Switch(fn(&mut Enable) -> &mut bool),
+    /// A kind of statistics.
+    Statistics(StatKind),
+    /// An option of `filegen`, which reads its own argument.
+    Filegen(fn(&mut FilegenLine, &mut Line<'_>) -> Result<(), Dropped>),
+    /// A type of `filegen`.
+    FilegenType(FilegenType),
+    /// An action of `interface`.
+    InterfaceAction(InterfaceAction),
+    /// What `interface` matches.
+    InterfaceMatch(fn() -> InterfaceMatch),
 }
 
 /// What is worth knowing about a value.
@@ -69,5 +83,28 @@ impl Row {
 
     pub(super) const fn switch(self, switch: fn(&mut Enable) -> &mut bool) -> Self {
         self.effect(Effect::Switch(switch))
+    }
+
+    pub(super) const fn statistics(self, kind: StatKind) -> Self {
+        self.effect(Effect::Statistics(kind))
+    }
+
+    pub(super) const fn filegen(
+        self,
+        read: fn(&mut FilegenLine, &mut Line<'_>) -> Result<(), Dropped>,
+    ) -> Self {
+        self.effect(Effect::Filegen(read))
+    }
+
+    pub(super) const fn filegen_type(self, rotation: FilegenType) -> Self {
+        self.effect(Effect::FilegenType(rotation))
+    }
+
+    pub(super) const fn interface_action(self, action: InterfaceAction) -> Self {
+        self.effect(Effect::InterfaceAction(action))
+    }
+
+    pub(super) const fn interface_match(self, matches: fn() -> InterfaceMatch) -> Self {
+        self.effect(Effect::InterfaceMatch(matches))
     }
 }

@@ -1,6 +1,7 @@
 //! The words of commands that are about an address: associations, clocks, access, interfaces.
 
 use super::{Row, Since, Takes, row};
+use crate::config::model::{InterfaceAction, InterfaceMatch};
 use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
 
 const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
@@ -176,16 +177,18 @@ pub(super) const RESTRICT: &[Row] = &[
 ];
 
 pub(super) const INTERFACE_ACTION: &[Row] = &[
-    row("listen", Takes::Words("WHICH"), "open it"),
-    row("ignore", Takes::Words("WHICH"), "do not open it"),
-    row("drop", Takes::Words("WHICH"), "open it and drop what arrives"),
+    row("listen", Takes::Words("WHICH"), "open it").interface_action(InterfaceAction::Listen),
+    row("ignore", Takes::Words("WHICH"), "do not open it").interface_action(InterfaceAction::Ignore),
+    row("drop", Takes::Words("WHICH"), "open it and drop what arrives")
+        .interface_action(InterfaceAction::Drop),
 ];
 
 pub(super) const INTERFACE_MATCH: &[Row] = &[
-    row("all", Takes::Nothing, "every address but the wildcard"),
-    row("ipv4", Takes::Nothing, "every IPv4 address"),
-    row("ipv6", Takes::Nothing, "every IPv6 address"),
-    row("wildcard", Takes::Nothing, "the address that stands for any"),
+    row("all", Takes::Nothing, "every address but the wildcard").interface_match(|| InterfaceMatch::All),
+    row("ipv4", Takes::Nothing, "every IPv4 address").interface_match(|| InterfaceMatch::V4),
+    row("ipv6", Takes::Nothing, "every IPv6 address").interface_match(|| InterfaceMatch::V6),
+    row("wildcard", Takes::Nothing, "the address that stands for any")
+        .interface_match(|| InterfaceMatch::Wildcard),
 ];
 
 pub(super) const CRYPTO: &[Row] = &[

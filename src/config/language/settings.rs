@@ -2,7 +2,8 @@
 
 use super::effect::Note;
 use super::{Row, Since, Takes, row};
-use crate::config::model::Mru;
+use crate::config::model::{FilegenType, Mru, StatKind};
+use crate::config::statistics::rotation;
 use crate::units::{Ppm, Seconds};
 
 const MANYCAST: &str = "it is for manycast, which is not yet supported";
@@ -245,32 +246,59 @@ pub(super) const SWITCHES: &[Row] = &[
 ];
 
 pub(super) const STATISTICS: &[Row] = &[
-    row("loopstats", Takes::Nothing, "each update of the clock: offset, frequency, jitter, wander, poll"),
-    row("peerstats", Takes::Nothing, "each measurement: server, status, offset, delay, dispersion, jitter"),
-    row("clockstats", Takes::Nothing, "each reply of a reference clock"),
-    row("rawstats", Takes::Nothing, "each packet with its four timestamps"),
-    row("sysstats", Takes::Nothing, "each hour: counters of packets"),
-    row("protostats", Takes::Nothing, "each event, as it is logged"),
-    row("cryptostats", Takes::Nothing, "each event of Autokey").idle("there is no Autokey"),
+    row("loopstats", Takes::Nothing, "each update of the clock: offset, frequency, jitter, wander, poll")
+        .statistics(StatKind::Loop),
+    row("peerstats", Takes::Nothing, "each measurement: server, status, offset, delay, dispersion, jitter")
+        .statistics(StatKind::Peer),
+    row("clockstats", Takes::Nothing, "each reply of a reference clock").statistics(StatKind::Clock),
+    row("rawstats", Takes::Nothing, "each packet with its four timestamps").statistics(StatKind::Raw),
+    row("sysstats", Takes::Nothing, "each hour: counters of packets").statistics(StatKind::Sys),
+    row("protostats", Takes::Nothing, "each event, as it is logged").statistics(StatKind::Proto),
+    row("cryptostats", Takes::Nothing, "each event of Autokey")
+        .idle("there is no Autokey")
+        .statistics(StatKind::Crypto),
     row("timingstats", Takes::Nothing, "how long the daemon's own steps take")
-        .idle("there is no timing code"),
+        .idle("there is no timing code")
+        .statistics(StatKind::Timing),
 ];
 
 pub(super) const FILEGEN: &[Row] = &[
-    row("file", Takes::Text("NAME"), "the name behind statsdir").default("the kind"),
-    row("type", Takes::Words("TYPE"), "when a new file begins").default("day"),
-    row("link", Takes::Nothing, "keep a hard link without suffix to the current file").default("link"),
-    row("nolink", Takes::Nothing, "keep no such link"),
-    row("enable", Takes::Nothing, "write it").default("enable"),
-    row("disable", Takes::Nothing, "do not write it"),
+    row("file", Takes::Text("NAME"), "the name behind statsdir").default("the kind").filegen(
+        |filegen, line| {
+            filegen.file = Some(line.name("file", "a file name")?);
+            Ok(())
+        },
+    ),
+    row("type", Takes::Words("TYPE"), "when a new file begins").default("day").filegen(|filegen, line| {
+        filegen.rotation = Some(rotation(line)?);
+        Ok(())
+    }),
+    row("link", Takes::Nothing, "keep a hard link without suffix to the current file")
+        .default("link")
+        .filegen(|filegen, _| {
+            filegen.link = Some(true);
+            Ok(())
+        }),
+    row("nolink", Takes::Nothing, "keep no such link").filegen(|filegen, _| {
+        filegen.link = Some(false);
+        Ok(())
+    }),
+    row("enable", Takes::Nothing, "write it").default("enable").filegen(|filegen, _| {
+        filegen.enabled = true;
+        Ok(())
+    }),
+    row("disable", Takes::Nothing, "do not write it").filegen(|filegen, _| {
+        filegen.enabled = false;
+        Ok(())
+    }),
 ];
 
 pub(super) const FILEGEN_TYPE: &[Row] = &[
-    row("none", Takes::Nothing, "one file, without suffix"),
-    row("pid", Takes::Nothing, "one file a process, .#PID"),
-    row("day", Takes::Nothing, "one file a day, .YYYYMMDD"),
-    row("week", Takes::Nothing, "one file a week, .YYYYwWW"),
-    row("month", Takes::Nothing, "one file a month, .YYYYMM"),
-    row("year", Takes::Nothing, "one file a year, .YYYY"),
-    row("age", Takes::Nothing, "one file a day of running, .aSSSSSSSS"),
+    row("none", Takes::Nothing, "one file, without suffix").filegen_type(FilegenType::None),
+    row("pid", Takes::Nothing, "one file a process, .#PID").filegen_type(FilegenType::Pid),
+    row("day", Takes::Nothing, "one file a day, .YYYYMMDD").filegen_type(FilegenType::Day),
+    row("week", Takes::Nothing, "one file a week, .YYYYwWW").filegen_type(FilegenType::Week),
+    row("month", Takes::Nothing, "one file a month, .YYYYMM").filegen_type(FilegenType::Month),
+    row("year", Takes::Nothing, "one file a year, .YYYY").filegen_type(FilegenType::Year),
+    row("age", Takes::Nothing, "one file a day of running, .aSSSSSSSS").filegen_type(FilegenType::Age),
 ];
