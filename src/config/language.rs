@@ -487,6 +487,28 @@ mod tests {
         }
     }
 
+    /// The reader finds a flag by its row, the printer by `AccessFlags`.
+    #[test]
+    fn flags_have_the_names_that_they_are_printed_by() {
+        for row in rows(Context::Restrict) {
+            if let Effect::Flag(flag) = row.effect {
+                assert!(flag.words().eq([row.name]), "{}", row.name);
+            }
+        }
+    }
+
+    /// A keyword that does what it says has a function that does it.
+    #[test]
+    fn each_honoured_row_has_an_effect() {
+        let read_by_its_command =
+            [Context::Command, Context::RestrictTarget, Context::Setvar, Context::KeyRange];
+        for (context, rows) in TABLE.iter().filter(|(context, _)| !read_by_its_command.contains(context)) {
+            for row in rows.iter().filter(|row| row.standing == Standing::Honoured) {
+                assert!(!matches!(row.effect, Effect::None), "{context:?} {}", row.name);
+            }
+        }
+    }
+
     /// Every word but the commands stands behind some command.
     #[test]
     fn each_context_belongs_to_a_command() {

@@ -4,7 +4,7 @@ use super::address::{address, is_hopeless, take_family, told_address};
 use super::diagnostic::{Severity, quote};
 use super::encoding::lossy;
 use super::hostname;
-use super::language::{self, Context, Since};
+use super::language::{self, Context, Effect, Since};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line};
 use super::model::{AccessFlags, Family, Restrict, RestrictTarget};
@@ -64,12 +64,13 @@ struct Flags {
 fn flag(line: &mut Line<'_>, entry: &mut Flags, token: &Token) -> Result<bool, Dropped> {
     let Some(row) = reader::row_of(token, &[Context::Restrict]) else { return Ok(false) };
     entry.lost |= row.since != Since::V426;
-    if let Some((_, flag)) = AccessFlags::WORDS.iter().find(|(name, _)| *name == row.name) {
-        entry.flags = entry.flags.union(*flag);
-    }
-    if row.name == "ntpport" {
-        tell_lost_port(line, token, entry);
-        entry.ntpport |= !entry.lost;
+    match row.effect {
+        Effect::Flag(flag) => entry.flags = entry.flags.union(flag),
+        Effect::NtpPort => {
+            tell_lost_port(line, token, entry);
+            entry.ntpport |= !entry.lost;
+        }
+        _ => {}
     }
     reader::argument(line, row, token)?;
     Ok(true)

@@ -3,7 +3,7 @@
 use super::Row;
 use crate::config::line::{Dropped, Line};
 use crate::config::model::{
-    Config, Enable, FilegenType, Fudge, InterfaceAction, InterfaceMatch, Server, StatKind,
+    AccessFlags, Config, Enable, FilegenType, Fudge, InterfaceAction, InterfaceMatch, Server, StatKind,
 };
 use crate::config::reader::{Found, Value};
 use crate::config::servers::Options;
@@ -22,6 +22,10 @@ pub(in crate::config) enum Effect {
     ClockUnit,
     /// A factor of a clock.
     Fudge(fn(&mut Fudge, &Value)),
+    /// A flag of `restrict`.
+    Flag(AccessFlags),
+    /// `ntpport` of `restrict`.
+    NtpPort,
     /// A setting with a number.
     Set(fn(&mut Config, f64)),
     /// A setting with a number that may need a note.
@@ -106,5 +110,13 @@ impl Row {
 
     pub(super) const fn interface_match(self, matches: fn() -> InterfaceMatch) -> Self {
         self.effect(Effect::InterfaceMatch(matches))
+    }
+
+    pub(super) const fn flag(self, flag: AccessFlags) -> Self {
+        self.effect(Effect::Flag(flag))
+    }
+
+    pub(super) const fn ntp_port(self) -> Self {
+        self.effect(Effect::NtpPort)
     }
 }

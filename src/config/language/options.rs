@@ -1,7 +1,7 @@
 //! The words of commands that are about an address: associations, clocks, access, interfaces.
 
 use super::{Row, Since, Takes, row};
-use crate::config::model::{InterfaceAction, InterfaceMatch};
+use crate::config::model::{AccessFlags, InterfaceAction, InterfaceMatch};
 use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
 
 const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
@@ -146,24 +146,31 @@ pub(super) const RESTRICT_TARGET: &[Row] = &[
 ];
 
 pub(super) const RESTRICT: &[Row] = &[
-    row("ignore", Takes::Nothing, "drop everything"),
-    row("noserve", Takes::Nothing, "drop time requests, and responses of servers"),
-    row("noquery", Takes::Nothing, "drop ntpq's requests"),
-    row("nomodify", Takes::Nothing, "refuse ntpq's changes"),
-    row("notrust", Takes::Nothing, "drop what is not authenticated"),
-    row("nopeer", Takes::Nothing, "no new associations without authentication"),
+    row("ignore", Takes::Nothing, "drop everything").flag(AccessFlags::IGNORE),
+    row("noserve", Takes::Nothing, "drop time requests, and responses of servers").flag(AccessFlags::NOSERVE),
+    row("noquery", Takes::Nothing, "drop ntpq's requests").flag(AccessFlags::NOQUERY),
+    row("nomodify", Takes::Nothing, "refuse ntpq's changes").flag(AccessFlags::NOMODIFY),
+    row("notrust", Takes::Nothing, "drop what is not authenticated").flag(AccessFlags::NOTRUST),
+    row("nopeer", Takes::Nothing, "no new associations without authentication").flag(AccessFlags::NOPEER),
     row("noepeer", Takes::Nothing, "the same for peers whose address is not configured")
-        .since(Since::V428P(11)),
-    row("limited", Takes::Nothing, "limit the rate of requests (discard)"),
-    row("kod", Takes::Nothing, "send limited clients a kiss of death; no effect without limited"),
-    row("version", Takes::Nothing, "drop packets of other versions than 4"),
-    row("flake", Takes::Nothing, "drop one packet in ten"),
-    row("ntpport", Takes::Nothing, "the line is for packets from port 123 only"),
-    row("notrap", Takes::Nothing, "refuse traps; there are none anyway"),
-    row("lowpriotrap", Takes::Nothing, "traps from there may give way").idle("there are no traps"),
+        .since(Since::V428P(11))
+        .flag(AccessFlags::NOEPEER),
+    row("limited", Takes::Nothing, "limit the rate of requests (discard)").flag(AccessFlags::LIMITED),
+    row("kod", Takes::Nothing, "send limited clients a kiss of death; no effect without limited")
+        .flag(AccessFlags::KOD),
+    row("version", Takes::Nothing, "drop packets of other versions than 4").flag(AccessFlags::VERSION),
+    row("flake", Takes::Nothing, "drop one packet in ten").flag(AccessFlags::FLAKE),
+    row("ntpport", Takes::Nothing, "the line is for packets from port 123 only").ntp_port(),
+    row("notrap", Takes::Nothing, "refuse traps; there are none anyway").flag(AccessFlags::NOTRAP),
+    row("lowpriotrap", Takes::Nothing, "traps from there may give way")
+        .idle("there are no traps")
+        .flag(AccessFlags::LOWPRIOTRAP),
     row("mssntp", Takes::Nothing, "let Samba sign the responses")
-        .missing("responses are not signed for Windows domains"),
-    row("nomrulist", Takes::Nothing, "refuse the list of clients").since(Since::V428),
+        .missing("responses are not signed for Windows domains")
+        .flag(AccessFlags::MSSNTP),
+    row("nomrulist", Takes::Nothing, "refuse the list of clients")
+        .since(Since::V428)
+        .flag(AccessFlags::NOMRULIST),
     row("epeer", Takes::Nothing, "take back noepeer")
         .since(Since::V428P(11))
         .idle("there are no unconfigured peers, whatever it says"),
