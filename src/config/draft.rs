@@ -2,20 +2,17 @@
 
 use super::diagnostic::{Diagnostic, Severity};
 use super::findings::Spot;
-use super::language::{Context, Row, Standing};
-use super::lexer::Token;
+use super::language::Row;
 use super::line::{Advice, Dropped, Line};
 use super::lint::Places;
 use super::model::{Config, Kind, Server, Target};
 use super::reader::Found;
 use super::servers::Whom;
-use super::{idle, restrict, servers, settings, statistics};
+use super::settings::{self, Turn};
+use super::{idle, servers, statistics};
 use crate::units::AssocId;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-
-/// Commands whose files somebody may want to look at, and tell what is wrong with them.
-const MARKED: [&str; 7] = ["controlkey", "driftfile", "filegen", "keys", "leapfile", "logfile", "statsdir"];
 
 /// An association that there is, for `unpeer`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,18 +28,18 @@ pub struct Known {
 /// What the lines read so far say.
 pub(super) struct Draft<'r> {
     pub(super) config: Config,
-    switches: Vec<(&'static Row, bool)>,
-    fudges: Vec<((u8, u8), Vec<Found>, Spot)>,
-    filegens: Vec<statistics::FilegenLine>,
+    pub(super) switches: Vec<(&'static Row, Turn)>,
+    pub(super) fudges: Vec<((u8, u8), Vec<Found>, Spot)>,
+    pub(super) filegens: Vec<statistics::FilegenLine>,
     /// The last such line.
-    trusted: Option<Vec<settings::KeyRange>>,
-    unpeers: Vec<Target>,
+    pub(super) trusted: Option<Vec<settings::KeyRange>>,
+    pub(super) unpeers: Vec<Target>,
     /// The associations of a running daemon.
     pub(super) running: Option<&'r [Known]>,
-    places: Places,
+    pub(super) places: Places,
     /// Which servers there are, to find a second line for the same one.
     known: BTreeSet<(u8, String)>,
-    marks: Vec<(&'static str, Diagnostic)>,
+    pub(super) marks: Vec<(&'static str, Diagnostic)>,
     /// Behind `end`, nothing is read.
     pub(super) ended: bool,
 }
@@ -65,77 +62,8 @@ impl Draft<'_> {
         }
     }
 
-    /// Runs the command of `row`, whose keyword is `first`.
-    pub(super) fn run(
-        &mut self,
-        line: &mut Line<'_>,
-        row: &'static Row,
-        first: &Token,
-    ) -> Result<(), Dropped> {
-        let config = &mut self.config;
-        let mark = MARKED.contains(&row.name).then(|| line.mark(line.whole(first)));
-        match row.name {
-            "server" | "pool" | "peer" | "broadcast" | "manycastclient" => {
-                let found = servers::association(line, row.name)?;
-                self.add_server(line, found);
-            }
-            "refclock" => {
-                let found = servers::refclock(line)?;
-                self.add_server(line, found);
-            }
-            "fudge" => {
-                let spot = line.spot(line.whole(first));
-                let (clock, factors) = servers::fudge(line)?;
-                self.fudges.push((clock, factors, spot));
-            }
-            "unpeer" | "unconfig" => match self.running {
-                Some(known) => self.unpeer_now(line, row.name, known)?,
-                None => self.unpeers.extend(servers::unpeer(line, row.name)?),
-            },
-            "restrict" => config.restrict.push(restrict::restrict(line)?),
-            "tinker" => settings::settings(line, Context::Tinker, row.name, config)?,
-            "tos" => {
-                let (spot, before) = (line.spot(line.whole(first)), config.tos);
-                settings::settings(line, Context::Tos, row.name, config)?;
-                self.places.tos(&before, &config.tos, &spot);
-            }
-            "discard" => settings::settings(line, Context::Discard, row.name, config)?,
-            "mru" => settings::settings(line, Context::Mru, row.name, config)?,
-            "enable" | "disable" => {
-                let on = row.name == "enable";
-                let spot = line.spot(first.span.clone());
-                let found = settings::switches(line, row.name)?;
-                self.places.monitor_off(&found, on, spot);
-                self.switches.extend(found.into_iter().map(|switch| (switch, on)));
-            }
-            "statistics" => statistics::statistics(line, &mut config.statistics)?,
-            "filegen" => self.filegens.push(statistics::filegen(line)?),
-            "interface" | "nic" => {
-                self.places.interface = Some(line.spot(line.whole(first)));
-                statistics::interface(line, config, row.name)?;
-            }
-            "logconfig" => statistics::logconfig(line, config)?,
-            "setvar" => settings::setvar(line, config)?,
-            "trustedkey" => self.trusted = Some(settings::trusted_keys(line)?),
-            "driftfile" => settings::driftfile(line, config),
-            "end" => {
-                self.ended = true;
-                line.done("end");
-            }
-            _ if row.standing == Standing::Honoured || idle::has_field(row.name) => {
-                idle::set(line, row, first, config)?;
-            }
-            _ => idle::keep_command(line, row, first, &mut config.idle)?,
-        }
-        if let Some(mark) = mark {
-            self.marks.retain(|(name, _)| *name != row.name);
-            self.marks.push((row.name, mark));
-        }
-        Ok(())
-    }
-
     /// A second line for the same address and kind is dropped, as ntpd does.
-    fn add_server(&mut self, line: &mut Line<'_>, found: Option<(Server, Spot)>) {
+    pub(super) fn add_server(&mut self, line: &mut Line<'_>, found: Option<(Server, Spot)>) {
         let Some((server, spot)) = found else { return };
         if let Some(identity) = identity(&server)
             && !self.known.insert(identity)
@@ -149,7 +77,12 @@ impl Draft<'_> {
     }
 
     /// `unpeer ADDRESS`, `unpeer NAME` or `unpeer ID`, at run time: its line is taken out.
-    fn unpeer_now(&mut self, line: &mut Line<'_>, command: &str, known: &[Known]) -> Result<(), Dropped> {
+    pub(super) fn unpeer_now(
+        &mut self,
+        line: &mut Line<'_>,
+        command: &str,
+        known: &[Known],
+    ) -> Result<(), Dropped> {
         let span = line.next_span();
         let target = match servers::whom(line, command)? {
             Whom::Id(id) => known.iter().find(|k| k.id.0 == id).map(|k| k.target.clone()),
@@ -184,9 +117,9 @@ impl Draft<'_> {
     /// What applies at the end, whatever the order of lines: all enables before all disables,
     /// `unpeer` after the servers, fudge factors to their clocks.
     pub(super) fn finish(mut self) -> (Config, Places, Vec<(&'static str, Diagnostic)>) {
-        for wanted in [true, false] {
-            for (switch, on) in self.switches.iter().filter(|(_, on)| *on == wanted) {
-                settings::switch(switch, *on, &mut self.config.enable);
+        for wanted in [Turn::On, Turn::Off] {
+            for (switch, _) in self.switches.iter().filter(|(_, turn)| *turn == wanted) {
+                settings::switch(switch, wanted, &mut self.config.enable);
             }
         }
         for filegen in std::mem::take(&mut self.filegens) {

@@ -193,6 +193,13 @@ pub struct Row {
     pub help: &'static str,
     /// What it does.
     pub(super) effect: Effect,
+    /// What may stand behind the first argument of a command.
+    pub(super) options: &'static [Context],
+    /// Whether the last line of a command is remembered, so that a fault of the file it names is reported there.
+    pub(super) marked: bool,
+    /// Whether a running daemon refuses it: what it names would be read or overwritten by whoever holds the
+    /// control key, not by who holds the machine.
+    pub(super) at_start_only: bool,
 }
 
 /// A row of ntpd 4.2.6 that is honoured; the methods below change that.
@@ -209,6 +216,9 @@ const fn row(name: &'static str, takes: Takes, help: &'static str) -> Row {
         since: Since::V426,
         help,
         effect: Effect::None,
+        options: &[],
+        marked: false,
+        at_start_only: false,
     }
 }
 
@@ -383,27 +393,7 @@ pub fn everywhere(name: &str) -> impl Iterator<Item = (Context, &'static Row)> {
 /// What may stand behind the first argument of a command.
 #[must_use]
 pub fn options_of(command: &str) -> &'static [Context] {
-    match command {
-        "server" | "pool" | "peer" | "broadcast" | "manycastclient" => &[Context::Association],
-        "refclock" => &[Context::Refclock, Context::Fudge, Context::Association],
-        "fudge" => &[Context::Fudge],
-        "restrict" => &[Context::RestrictTarget, Context::Restrict],
-        "discard" => &[Context::Discard],
-        "mru" => &[Context::Mru],
-        "tos" => &[Context::Tos],
-        "tinker" => &[Context::Tinker],
-        "enable" | "disable" => &[Context::Switch],
-        "rlimit" => &[Context::Rlimit],
-        "statistics" => &[Context::Statistics],
-        "filegen" => &[Context::Statistics, Context::Filegen, Context::FilegenType],
-        "interface" | "nic" => &[Context::InterfaceAction, Context::InterfaceMatch],
-        "crypto" => &[Context::Crypto],
-        "trap" => &[Context::Trap],
-        "reset" => &[Context::Reset],
-        "setvar" => &[Context::Setvar],
-        "trustedkey" => &[Context::KeyRange],
-        _ => &[],
-    }
+    find(Context::Command, command).map_or(&[], |row| row.options)
 }
 
 /// All rows.
@@ -500,13 +490,29 @@ mod tests {
     /// A keyword that does what it says has a function that does it.
     #[test]
     fn each_honoured_row_has_an_effect() {
-        let read_by_its_command =
-            [Context::Command, Context::RestrictTarget, Context::Setvar, Context::KeyRange];
+        let read_by_its_command = [Context::RestrictTarget, Context::Setvar, Context::KeyRange];
         for (context, rows) in TABLE.iter().filter(|(context, _)| !read_by_its_command.contains(context)) {
             for row in rows.iter().filter(|row| row.standing == Standing::Honoured) {
                 assert!(!matches!(row.effect, Effect::None), "{context:?} {}", row.name);
             }
         }
+    }
+
+    /// The file of a command is looked at by name.
+    #[test]
+    fn commands_with_files_are_marked_and_set_at_the_start() {
+        let of = |is: fn(&Row) -> bool| {
+            let rows = rows(Context::Command).iter().filter(move |row| is(row));
+            let mut names: Vec<&str> = rows.map(|row| row.name).collect();
+            names.sort_unstable();
+            names.join(" ")
+        };
+        assert_eq!(of(|row| row.marked), "controlkey driftfile filegen keys leapfile logfile statsdir");
+        assert_eq!(
+            of(|row| row.at_start_only),
+            "crypto driftfile filegen includefile keys keysdir leapfile logfile ntpsigndsocket pidfile \
+             saveconfigdir simulate statsdir"
+        );
     }
 
     /// Every word but the commands stands behind some command.

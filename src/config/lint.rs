@@ -11,6 +11,7 @@ use super::findings::{Findings, Spot, Text};
 use super::language::{self, Context, Row};
 use super::lexer;
 use super::model::{AccessFlags, Config, Family, Origin, Restrict, RestrictTarget, Tos};
+use super::settings::Turn;
 use crate::units::KeyId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -64,8 +65,8 @@ impl Places {
     }
 
     /// Remembers where `disable monitor` stands.
-    pub(super) fn monitor_off(&mut self, found: &[&'static Row], on: bool, spot: Spot) {
-        if !on && found.iter().any(|row| row.name == "monitor") {
+    pub(super) fn monitor_off(&mut self, found: &[&'static Row], turn: Turn, spot: Spot) {
+        if turn == Turn::Off && found.iter().any(|row| row.name == "monitor") {
             self.monitor = Some(spot);
         }
     }

@@ -1,11 +1,12 @@
 //! ntp.conf, the keys file, the drift file and the leap second file: octets to checked values with diagnostics.
 //!
 //! `language.rs` has a row for each word. `lexer.rs` cuts a line into words, `reader.rs` reads words with
-//! their arguments as their rows say, `parser.rs` reads the files, `draft.rs` runs commands (`servers.rs`, `restrict.rs`,
-//! `settings.rs`, `statistics.rs`, `idle.rs`) and keeps their order of application; `lint.rs` looks at
+//! their arguments as their rows say, `parser.rs` reads the files, `command.rs` runs commands (`servers.rs`, `restrict.rs`,
+//! `settings.rs`, `statistics.rs`, `idle.rs`), `draft.rs` keeps their order of application; `lint.rs` looks at
 //! the whole, `print.rs` writes it down again. Nothing here opens a file: an include reader is passed in.
 
 mod address;
+mod command;
 mod diagnostic;
 mod draft;
 mod encoding;

@@ -1,12 +1,13 @@
 //! The whole file: lines to commands, includefiles, and the order in which commands apply.
 
 use super::Parsed;
+use super::command::Command;
 use super::diagnostic::{Severity, quote};
 use super::draft::{Draft, Known};
 use super::encoding;
 use super::findings::{Findings, Text};
-use super::language::{self, Context, Keywords, Row, Standing};
-use super::lexer::{Token, TokenKind};
+use super::language::{self, Context, Effect, Keywords, Row, Standing};
+use super::lexer::Token;
 use super::line::{Advice, Line, Place};
 use super::lint;
 use super::model::Config;
@@ -25,24 +26,6 @@ const INCLUDES_MAX: usize = 1000;
 
 /// Gives the octets of an includefile, or why it cannot be read.
 pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
-
-/// Commands that a running daemon does not take: what they name would be read or overwritten by
-/// whoever holds the control key, not by who holds the machine.
-const AT_START_ONLY: [&str; 13] = [
-    "crypto",
-    "driftfile",
-    "filegen",
-    "includefile",
-    "keys",
-    "keysdir",
-    "leapfile",
-    "logfile",
-    "ntpsigndsocket",
-    "pidfile",
-    "saveconfigdir",
-    "simulate",
-    "statsdir",
-];
 
 struct Parser<'r> {
     draft: Draft<'r>,
@@ -162,14 +145,14 @@ impl<'r> Parser<'r> {
         file: &Path,
         bytes: &[u8],
         (number, text, start): (u32, usize, usize),
-        first: &Token,
+        (row, first): &(&'static Row, Token),
         skipped: bool,
     ) {
         let (keywords, stack) = (Rc::clone(&self.keywords), Rc::clone(&self.stack));
         let place = Place { file, number, stack: &stack, keywords: &keywords, text, start };
         let mut line = Line::new(bytes, place, &mut self.findings);
         if skipped {
-            tell(&mut line, "simulate", first);
+            reader::tell(&mut line, row, &reader::Value::Nothing, first);
         } else {
             let message = "simulate without a whole block { … }".to_owned();
             let effect = "this line is ignored, and those behind it are read as what they are";
@@ -184,7 +167,7 @@ impl<'r> Parser<'r> {
         bytes: &[u8],
         number: u32,
         (text, start): (usize, usize),
-    ) -> Option<Token> {
+    ) -> Option<(&'static Row, Token)> {
         let mut findings = std::mem::take(&mut self.findings);
         let keywords = Rc::clone(&self.keywords);
         let stack = Rc::clone(&self.stack);
@@ -199,14 +182,14 @@ impl<'r> Parser<'r> {
                 }
                 break;
             };
-            match first.kind {
-                TokenKind::Keyword(word) if self.draft.running.is_some() && AT_START_ONLY.contains(&word) => {
-                    let message = format!("{} cannot be set at run time", quote(word.as_bytes()));
+            match command_of(&first).map(|row| (row, row.effect)) {
+                Some((row, _)) if self.draft.running.is_some() && row.at_start_only => {
+                    let message = format!("{} cannot be set at run time", quote(row.name.as_bytes()));
                     line.say(Severity::Error, first.span, message, Advice::default(), "the line is ignored");
                 }
-                TokenKind::Keyword("includefile") => includes.extend(self.include(&mut line)),
-                TokenKind::Keyword("simulate") => {
-                    block = Some(first);
+                Some((_, Effect::Include)) => includes.extend(self.include(&mut line)),
+                Some((row, Effect::Block)) => {
+                    block = Some((row, first));
                     break;
                 }
                 _ => self.command(&mut line, &first),
@@ -227,13 +210,9 @@ impl<'r> Parser<'r> {
     }
 
     fn command(&mut self, line: &mut Line<'_>, first: &Token) {
-        let row = match first.kind {
-            TokenKind::Keyword(word) => language::find(Context::Command, word),
-            _ => None,
-        };
-        match row {
+        match command_of(first) {
             // A command that is dropped has said why.
-            Some(row) => drop(self.draft.run(line, row, first)),
+            Some(row) => drop(Command { draft: &mut self.draft, line, row, first }.run()),
             None => unknown_command(line, first),
         }
     }
@@ -273,11 +252,9 @@ impl<'r> Parser<'r> {
     }
 }
 
-/// Tells what becomes of a command that is not honoured.
-fn tell(line: &mut Line<'_>, name: &str, first: &Token) {
-    if let Some(row) = language::find(Context::Command, name) {
-        reader::tell(line, row, &reader::Value::Nothing, first);
-    }
+/// The row of a keyword that is a command.
+fn command_of(token: &Token) -> Option<&'static Row> {
+    reader::row_of(token, &[Context::Command])
 }
 
 fn unknown_command(line: &mut Line<'_>, first: &Token) {

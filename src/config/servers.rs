@@ -41,26 +41,16 @@ pub(super) fn driver(kind: u8) -> Option<&'static str> {
 /// What is said of a word that ends a list of options.
 pub(super) const REST_IS_LOST: &str = "what comes before it takes effect, it and the rest of the line do not";
 
-/// The kind of association that a command makes.
-const fn kind_of(command: &str) -> Kind {
-    match command.as_bytes() {
-        b"pool" => Kind::Pool,
-        b"peer" => Kind::Peer,
-        b"broadcast" => Kind::Broadcast,
-        b"manycastclient" => Kind::ManycastClient,
-        _ => Kind::Server,
-    }
-}
-
 /// An association line; `command` is its command. Nothing if it was understood and cannot be used.
 pub(super) fn association(
     line: &mut Line<'_>,
     command: &'static str,
+    kind: Kind,
 ) -> Result<Option<(Server, Spot)>, Dropped> {
     let family = take_family(line);
     let at = line.next_span();
     let text = line.text(command, "an address or a host name")?;
-    let mut server = Server::new(kind_of(command), target(line, &text, at.clone(), family));
+    let mut server = Server::new(kind, target(line, &text, at.clone(), family));
     if matches!(server.target, Target::Name(_)) && on_link(&text).is_none() {
         server.family = family;
     }

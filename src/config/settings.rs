@@ -43,26 +43,26 @@ pub(super) fn keep(idle: &mut Vec<Idle>, new: Idle) {
     idle.push(new);
 }
 
-/// A command whose options all change nothing.
-pub(super) fn idle_options(
-    line: &mut Line<'_>,
-    context: Context,
-    command: &'static str,
-    idle: &mut Vec<Idle>,
-) -> Result<(), Dropped> {
-    for found in reader::words(line, context, command)? {
-        // `crypto revoke N` is the command `revoke N`.
-        if (command, found.row.name) == ("crypto", "revoke") {
-            keep(idle, Idle { command: "revoke", option: "", value: found.written() });
-        } else {
-            keep(idle, found.idle(command));
-        }
+/// Which way `enable` and `disable` turn a switch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Turn {
+    On,
+    Off,
+}
+
+impl Turn {
+    /// What it is by default.
+    fn default_of(row: &Row) -> Self {
+        if row.default == "on" { Self::On } else { Self::Off }
     }
-    Ok(())
 }
 
 /// The switches that an `enable` or `disable` line names.
-pub(super) fn switches(line: &mut Line<'_>, command: &'static str) -> Result<Vec<&'static Row>, Dropped> {
+pub(super) fn switches(
+    line: &mut Line<'_>,
+    command: &'static str,
+    turn: Turn,
+) -> Result<Vec<&'static Row>, Dropped> {
     let mut found = Vec::new();
     let mut any = false;
     while let Some(token) = line.next() {
@@ -73,7 +73,7 @@ pub(super) fn switches(line: &mut Line<'_>, command: &'static str) -> Result<Vec
             line.unexpected(&token, &choice(&names), &names, effect);
             break;
         };
-        if (command == "enable") != (row.default == "on") {
+        if turn != Turn::default_of(row) {
             reader::tell(line, row, &Value::Nothing, &token);
         }
         found.push(row);
@@ -82,9 +82,9 @@ pub(super) fn switches(line: &mut Line<'_>, command: &'static str) -> Result<Vec
 }
 
 /// Sets a switch.
-pub(super) fn switch(row: &Row, on: bool, into: &mut Enable) {
+pub(super) fn switch(row: &Row, turn: Turn, into: &mut Enable) {
     if let Effect::Switch(switch) = row.effect {
-        *switch(into) = on;
+        *switch(into) = turn == Turn::On;
     }
 }
 

@@ -1,6 +1,10 @@
 //! The commands: words at the beginning of a line.
 
-use super::{Row, Since, Takes, row};
+use super::{Context, Row, Since, Takes, row};
+use crate::config::idle;
+use crate::config::model::Kind;
+use crate::config::settings::Turn;
+use crate::units::{KeyId, Ppm};
 
 const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
 const BROADCAST: &str = "broadcast is not yet supported by rsntpd";
@@ -10,20 +14,35 @@ const MODEM: &str = "telephone modems are not supported";
 
 /// In the order of rsntp.conf(5).
 pub(super) const COMMANDS: &[Row] = &[
-    row("server", Takes::TextAndWords("[-4 | -6] ADDRESS [OPTION ...]"), "poll this server"),
-    row("pool", Takes::TextAndWords("[-4 | -6] NAME [OPTION ...]"), "poll several servers of this name"),
+    row("server", Takes::TextAndWords("[-4 | -6] ADDRESS [OPTION ...]"), "poll this server")
+        .with(&[Context::Association])
+        .runs(|command| command.server(Kind::Server)),
+    row("pool", Takes::TextAndWords("[-4 | -6] NAME [OPTION ...]"), "poll several servers of this name")
+        .with(&[Context::Association])
+        .runs(|command| command.server(Kind::Pool)),
     row("peer", Takes::TextAndWords("[-4 | -6] ADDRESS [OPTION ...]"), "symmetric association with an equal")
-        .missing("symmetric peers are not yet supported by rsntpd"),
+        .missing("symmetric peers are not yet supported by rsntpd")
+        .with(&[Context::Association])
+        .runs(|command| command.server(Kind::Peer)),
     row("broadcast", Takes::TextAndWords("ADDRESS [OPTION ...]"), "broadcast the time to a network")
-        .missing(BROADCAST),
+        .missing(BROADCAST)
+        .with(&[Context::Association])
+        .runs(|command| command.server(Kind::Broadcast)),
     row("manycastclient", Takes::TextAndWords("ADDRESS [OPTION ...]"), "find servers by manycast")
-        .missing(MANYCAST),
+        .missing(MANYCAST)
+        .with(&[Context::Association])
+        .runs(|command| command.server(Kind::ManycastClient)),
     row("refclock", Takes::Text("DRIVER [OPTION ...]"), "use a clock that is attached to this machine")
-        .since(Since::NtpSec),
-    row("fudge", Takes::TextAndWords("127.127.TYPE.UNIT FACTOR ..."), "set up the clock of a server line"),
-    row("unpeer", Takes::Text("[-4 | -6] ADDRESS"), "remove the association with this address"),
-    row("unconfig", Takes::Text("[-4 | -6] ADDRESS"), "the same as unpeer"),
-    row("broadcastclient", Takes::Nothing, "receive broadcasts").missing(BROADCAST),
+        .since(Since::NtpSec)
+        .with(&[Context::Refclock, Context::Fudge, Context::Association])
+        .runs(|command| command.refclock()),
+    row("fudge", Takes::TextAndWords("127.127.TYPE.UNIT FACTOR ..."), "set up the clock of a server line")
+        .with(&[Context::Fudge])
+        .runs(|command| command.fudge()),
+    row("unpeer", Takes::Text("[-4 | -6] ADDRESS"), "remove the association with this address")
+        .runs(|command| command.unpeer()),
+    row("unconfig", Takes::Text("[-4 | -6] ADDRESS"), "the same as unpeer").runs(|command| command.unpeer()),
+    row("broadcastclient", Takes::Nothing, "receive broadcasts").missing(BROADCAST).keeps(idle::alone),
     row("multicastclient", Takes::Texts("[-4 | -6] ADDRESS ..."), "receive multicasts").missing(MULTICAST),
     row("manycastserver", Takes::Texts("[-4 | -6] ADDRESS ..."), "respond to manycast clients")
         .missing(MANYCAST),
@@ -33,7 +52,8 @@ pub(super) const COMMANDS: &[Row] = &[
         .idle(BROADCAST),
     row("ttl", Takes::Words("INTEGER ..."), "hop limits of the search for manycast servers")
         .unit("hops")
-        .idle(MANYCAST),
+        .idle(MANYCAST)
+        .keeps(idle::hops),
     row("mdnstries", Takes::Integer, "how often to try to announce the service by mDNS")
         .since(Since::V428)
         .idle("rsntpd does not announce itself by mDNS"),
@@ -41,31 +61,62 @@ pub(super) const COMMANDS: &[Row] = &[
         "restrict",
         Takes::Words("[-4 | -6] WHOM [mask MASK] [FLAG ...]"),
         "access restrictions of clients and servers",
-    ),
-    row("discard", Takes::Words("SETTING ..."), "rate limits of clients under limited"),
-    row("mru", Takes::Words("SETTING ..."), "size of the list of clients").since(Since::V428),
-    row("keys", Takes::Text("FILE"), "the file with the symmetric keys"),
+    )
+    .with(&[Context::RestrictTarget, Context::Restrict])
+    .runs(|command| command.restrict()),
+    row("discard", Takes::Words("SETTING ..."), "rate limits of clients under limited")
+        .with(&[Context::Discard])
+        .runs(|command| command.settings(Context::Discard)),
+    row("mru", Takes::Words("SETTING ..."), "size of the list of clients")
+        .since(Since::V428)
+        .with(&[Context::Mru])
+        .runs(|command| command.settings(Context::Mru)),
+    row("keys", Takes::Text("FILE"), "the file with the symmetric keys")
+        .marked()
+        .at_start_only()
+        .path(|config| &mut config.auth.keys),
     row("trustedkey", Takes::Words("KEY | ( FIRST ... LAST ) ..."), "trusted keys; the last line is used")
-        .default("none"),
+        .default("none")
+        .with(&[Context::KeyRange])
+        .runs(|command| command.trusted_keys()),
     row("controlkey", Takes::Integer, "the key for changes by ntpq; it must be trusted as well")
         .only(1.0, 65_535.0)
-        .default("none: ntpq can change nothing"),
+        .default("none: ntpq can change nothing")
+        .marked()
+        .sets(|config, key| config.auth.control = Some(KeyId(key as u32))),
     row("requestkey", Takes::Integer, "the key for changes by ntpdc")
         .only(1.0, 65_535.0)
-        .idle("ntpdc's requests (mode 7) are not served: they were an amplifier"),
-    row("crypto", Takes::Words("[OPTION ...]"), "authenticate by Autokey").missing(AUTOKEY),
-    row("keysdir", Takes::Text("DIR"), "where Autokey's keys are").idle(AUTOKEY),
+        .idle("ntpdc's requests (mode 7) are not served: they were an amplifier")
+        .sets(|config, key| config.auth.request = Some(KeyId(key as u32))),
+    row("crypto", Takes::Words("[OPTION ...]"), "authenticate by Autokey")
+        .missing(AUTOKEY)
+        .with(&[Context::Crypto])
+        .at_start_only()
+        .keeps(idle::crypto),
+    row("keysdir", Takes::Text("DIR"), "where Autokey's keys are").idle(AUTOKEY).at_start_only(),
     row("revoke", Takes::Integer, "how often Autokey's private value changes").unit("log2 s").idle(AUTOKEY),
     row("automax", Takes::Integer, "how often Autokey's session keys change").unit("log2 s").idle(AUTOKEY),
     row("ident", Takes::Text("GROUP"), "the Autokey group").since(Since::V428).idle(AUTOKEY),
     row("ntpsigndsocket", Takes::Text("DIR"), "where Samba signs responses for Windows domains")
-        .missing("responses are not signed for Windows domains"),
-    row("tos", Takes::Words("SETTING ..."), "how sources are selected"),
-    row("tinker", Takes::Words("SETTING ..."), "how the clock is disciplined"),
-    row("enable", Takes::Words("SWITCH ..."), "switch on; all disable lines come after all enable lines"),
-    row("disable", Takes::Words("SWITCH ..."), "switch off; all disable lines come after all enable lines"),
+        .missing("responses are not signed for Windows domains")
+        .at_start_only(),
+    row("tos", Takes::Words("SETTING ..."), "how sources are selected")
+        .with(&[Context::Tos])
+        .runs(|command| command.tos()),
+    row("tinker", Takes::Words("SETTING ..."), "how the clock is disciplined")
+        .with(&[Context::Tinker])
+        .runs(|command| command.settings(Context::Tinker)),
+    row("enable", Takes::Words("SWITCH ..."), "switch on; all disable lines come after all enable lines")
+        .with(&[Context::Switch])
+        .runs(|command| command.switches(Turn::On)),
+    row("disable", Takes::Words("SWITCH ..."), "switch off; all disable lines come after all enable lines")
+        .with(&[Context::Switch])
+        .runs(|command| command.switches(Turn::Off)),
     row("driftfile", Takes::TextAndWords("[FILE [THRESHOLD]]"), "the file in which the frequency is saved")
-        .default("none"),
+        .default("none")
+        .marked()
+        .at_start_only()
+        .runs(|command| command.driftfile()),
     row(
         "nonvolatile",
         Takes::Number,
@@ -74,33 +125,65 @@ pub(super) const COMMANDS: &[Row] = &[
     .held(0.0, 1.0)
     .default("1e-7")
     .unit("seconds per second")
-    .since(Since::V428),
-    row("leapfile", Takes::Text("FILE"), "the leap second file, leap-seconds.list"),
-    row("logfile", Takes::Text("FILE"), "log to FILE instead of syslog"),
+    .since(Since::V428)
+    .sets(|config, rate| config.drift_threshold = Some(Ppm::from_rate(rate))),
+    row("leapfile", Takes::Text("FILE"), "the leap second file, leap-seconds.list")
+        .marked()
+        .at_start_only()
+        .path(|config| &mut config.leapfile),
+    row("logfile", Takes::Text("FILE"), "log to FILE instead of syslog")
+        .marked()
+        .at_start_only()
+        .path(|config| &mut config.logfile),
     row("logconfig", Takes::Texts("[= | + | -]CLASS ..."), "which messages are logged")
-        .default("=syncall +sysevents +sysstatus"),
-    row("pidfile", Takes::Text("FILE"), "where the process id is written"),
+        .default("=syncall +sysevents +sysstatus")
+        .runs(|command| command.logconfig()),
+    row("pidfile", Takes::Text("FILE"), "where the process id is written")
+        .at_start_only()
+        .path(|config| &mut config.pidfile),
     row("statsdir", Takes::Text("DIR"), "the beginning of the names of statistics files")
-        .default("/var/log/ntpstats/"),
-    row("statistics", Takes::Words("KIND ..."), "which statistics are written"),
-    row("filegen", Takes::Words("KIND [OPTION ...]"), "into which file a kind of statistics is written"),
+        .default("/var/log/ntpstats/")
+        .marked()
+        .at_start_only()
+        .path(|config| &mut config.statistics.dir),
+    row("statistics", Takes::Words("KIND ..."), "which statistics are written")
+        .with(&[Context::Statistics])
+        .runs(|command| command.statistics()),
+    row("filegen", Takes::Words("KIND [OPTION ...]"), "into which file a kind of statistics is written")
+        .with(&[Context::Statistics, Context::Filegen, Context::FilegenType])
+        .marked()
+        .at_start_only()
+        .runs(|command| command.filegen()),
     row(
         "interface",
         Takes::Words("ACTION WHICH"),
         "addresses to listen on; the last rule that matches counts",
-    ),
-    row("nic", Takes::Words("ACTION WHICH"), "the same as interface"),
-    row("setvar", Takes::TextAndWords("NAME = VALUE [default]"), "a variable that ntpq can read"),
+    )
+    .with(&[Context::InterfaceAction, Context::InterfaceMatch])
+    .runs(|command| command.interface()),
+    row("nic", Takes::Words("ACTION WHICH"), "the same as interface")
+        .with(&[Context::InterfaceAction, Context::InterfaceMatch])
+        .runs(|command| command.interface()),
+    row("setvar", Takes::TextAndWords("NAME = VALUE [default]"), "a variable that ntpq can read")
+        .with(&[Context::Setvar])
+        .runs(|command| command.setvar()),
     row("saveconfigdir", Takes::Text("DIR"), "where ntpq may save the configuration")
-        .default("none: ntpq can save nothing"),
+        .default("none: ntpq can save nothing")
+        .at_start_only()
+        .path(|config| &mut config.saveconfigdir),
     row("dscp", Takes::Integer, "the service class in the packets sent")
         .held(0.0, 63.0)
         .default("46")
-        .since(Since::V428),
-    row("includefile", Takes::Text("FILE [COMMAND]"), "read FILE here, at most 5 deep"),
-    row("end", Takes::Nothing, "stop reading the configuration here"),
+        .since(Since::V428)
+        .sets(|config, code| config.dscp = Some(code as u8)),
+    row("includefile", Takes::Text("FILE [COMMAND]"), "read FILE here, at most 5 deep")
+        .at_start_only()
+        .includes(),
+    row("end", Takes::Nothing, "stop reading the configuration here").runs(|command| command.end()),
     row("trap", Takes::TextAndWords("ADDRESS [OPTION ...]"), "send traps of events to this address")
-        .missing("traps are not supported"),
+        .missing("traps are not supported")
+        .with(&[Context::Trap])
+        .keeps(idle::trap),
     row("phone", Takes::Texts("NUMBER ..."), "numbers to dial for the time").missing(MODEM),
     row("calldelay", Takes::Integer, "wait between calls").unit("seconds").idle(MODEM),
     row("tick", Takes::Number, "the length of a tick of the clock")
@@ -110,15 +193,22 @@ pub(super) const COMMANDS: &[Row] = &[
         .idle("it never worked in ntpd 4.2.6; use dscp"),
     row("rlimit", Takes::Words("SETTING ..."), "limits of memory and files")
         .since(Since::V428)
-        .idle("rsntpd needs little memory and few files"),
+        .idle("rsntpd needs little memory and few files")
+        .with(&[Context::Rlimit])
+        .keeps(|line, row, idle| idle::options(line, Context::Rlimit, row, idle)),
     row("leapsmearinterval", Takes::Integer, "spread a leap second over this time")
         .unit("seconds")
         .since(Since::V428P(3))
         .missing("leap seconds are not smeared: they are announced as they are"),
     row("reset", Takes::Words("COUNTERS ..."), "set counters to zero")
         .since(Since::V428)
-        .idle("at the start all counters are zero"),
-    row("simulate", Takes::Words("{ ... }"), "a simulation").idle("it is for ntpdsim; the block is skipped"),
+        .idle("at the start all counters are zero")
+        .with(&[Context::Reset])
+        .keeps(|line, row, idle| idle::options(line, Context::Reset, row, idle)),
+    row("simulate", Takes::Words("{ ... }"), "a simulation")
+        .idle("it is for ntpdsim; the block is skipped")
+        .at_start_only()
+        .block(),
     row("nts", Takes::Words("..."), "Network Time Security")
         .since(Since::NtpSec)
         .missing("Network Time Security is not supported: servers are used without it"),

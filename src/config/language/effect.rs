@@ -1,19 +1,33 @@
 //! What keywords do: the functions that apply them, kept in their rows.
 
-use super::Row;
+use super::{Context, Row};
+use crate::config::command::Command;
 use crate::config::line::{Dropped, Line};
 use crate::config::model::{
-    AccessFlags, Config, Enable, FilegenType, Fudge, InterfaceAction, InterfaceMatch, Server, StatKind,
+    AccessFlags, Config, Enable, FilegenType, Fudge, Idle, InterfaceAction, InterfaceMatch, Server, StatKind,
 };
 use crate::config::reader::{Found, Value};
 use crate::config::servers::Options;
 use crate::config::statistics::FilegenLine;
+use std::path::PathBuf;
 
 /// What a keyword does. Which of these it is follows from where the keyword stands.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::config) enum Effect {
     /// Nothing by itself: its command reads it, or keeps it for printing.
     None,
+    /// A command.
+    Run(fn(&mut Command<'_, '_, '_>) -> Result<(), Dropped>),
+    /// A command with a path.
+    Path(fn(&mut Config) -> &mut Option<PathBuf>),
+    /// A command that changes nothing and is kept as this reads it.
+    Keep(fn(&mut Line<'_>, &'static Row, &mut Vec<Idle>) -> Result<(), Dropped>),
+    /// An option that is kept as the command of this name.
+    KeepAs(&'static str),
+    /// `includefile`: another file is read.
+    Include,
+    /// `simulate`: the block behind it is skipped.
+    Block,
     /// An option of an association that is a flag: it is set.
     ServerFlag(fn(&mut Server) -> &mut bool),
     /// An option of an association with a value.
@@ -26,7 +40,7 @@ pub(in crate::config) enum Effect {
     Flag(AccessFlags),
     /// `ntpport` of `restrict`.
     NtpPort,
-    /// A setting with a number.
+    /// A setting or a command with a number.
     Set(fn(&mut Config, f64)),
     /// A setting with a number that may need a note.
     SetNoting(fn(&mut Config, f64), fn(f64) -> Option<Note>),
@@ -118,5 +132,48 @@ impl Row {
 
     pub(super) const fn ntp_port(self) -> Self {
         self.effect(Effect::NtpPort)
+    }
+
+    pub(super) const fn runs(self, run: fn(&mut Command<'_, '_, '_>) -> Result<(), Dropped>) -> Self {
+        self.effect(Effect::Run(run))
+    }
+
+    pub(super) const fn path(self, field: fn(&mut Config) -> &mut Option<PathBuf>) -> Self {
+        self.effect(Effect::Path(field))
+    }
+
+    pub(super) const fn keeps(
+        self,
+        read: fn(&mut Line<'_>, &'static Row, &mut Vec<Idle>) -> Result<(), Dropped>,
+    ) -> Self {
+        self.effect(Effect::Keep(read))
+    }
+
+    pub(super) const fn kept_as(self, command: &'static str) -> Self {
+        self.effect(Effect::KeepAs(command))
+    }
+
+    pub(super) const fn includes(self) -> Self {
+        self.effect(Effect::Include)
+    }
+
+    pub(super) const fn block(self) -> Self {
+        self.effect(Effect::Block)
+    }
+
+    /// What may stand behind the first argument of a command.
+    pub(super) const fn with(mut self, options: &'static [Context]) -> Self {
+        self.options = options;
+        self
+    }
+
+    pub(super) const fn marked(mut self) -> Self {
+        self.marked = true;
+        self
+    }
+
+    pub(super) const fn at_start_only(mut self) -> Self {
+        self.at_start_only = true;
+        self
     }
 }

@@ -205,7 +205,7 @@ pub(super) const CRYPTO: &[Row] = &[
     row("randfile", Takes::Text("FILE"), "the random seed").as_its_command(),
     row("digest", Takes::Text("NAME"), "the digest").as_its_command(),
     row("sign", Takes::Text("FILE"), "the sign key").as_its_command(),
-    row("revoke", Takes::Integer, "as the command revoke").unit("log2 s").as_its_command(),
+    row("revoke", Takes::Integer, "as the command revoke").unit("log2 s").as_its_command().kept_as("revoke"),
 ];
 
 pub(super) const TRAP: &[Row] = &[

@@ -1,0 +1,142 @@
+//! Commands while they run: each reads its line and changes the draft of the configuration.
+
+use super::draft::Draft;
+use super::language::{Context, Effect, Row};
+use super::lexer::Token;
+use super::line::{Dropped, Line, to_path};
+use super::model::Kind;
+use super::settings::{self, Turn, one};
+use super::{idle, reader, restrict, servers, statistics};
+
+/// A command and what it works on.
+pub(super) struct Command<'c, 'r, 'l> {
+    pub(super) draft: &'c mut Draft<'r>,
+    /// Behind the keyword.
+    pub(super) line: &'c mut Line<'l>,
+    pub(super) row: &'static Row,
+    /// The keyword.
+    pub(super) first: &'c Token,
+}
+
+impl Command<'_, '_, '_> {
+    /// Does what the row says.
+    pub(super) fn run(&mut self) -> Result<(), Dropped> {
+        let row = self.row;
+        let mark = row.marked.then(|| self.line.mark(self.line.whole(self.first)));
+        match row.effect {
+            Effect::Run(run) => run(self)?,
+            Effect::Set(apply) => {
+                if let Some(found) = one(self.line, row, self.first)? {
+                    apply(&mut self.draft.config, found.value.number());
+                }
+            }
+            Effect::Path(field) => {
+                if let Some(found) = one(self.line, row, self.first)? {
+                    *field(&mut self.draft.config) = Some(to_path(found.value.text().to_vec()));
+                }
+            }
+            Effect::Keep(keep) => {
+                keep(self.line, row, &mut self.draft.config.idle)?;
+                reader::tell(self.line, row, &reader::Value::Nothing, self.first);
+            }
+            // Behind another includefile.
+            Effect::Include => drop(one(self.line, row, self.first)?),
+            _ => idle::keep_command(self.line, row, self.first, &mut self.draft.config.idle)?,
+        }
+        if let Some(mark) = mark {
+            self.draft.marks.retain(|(name, _)| *name != row.name);
+            self.draft.marks.push((row.name, mark));
+        }
+        Ok(())
+    }
+
+    pub(super) fn server(&mut self, kind: Kind) -> Result<(), Dropped> {
+        let found = servers::association(self.line, self.row.name, kind)?;
+        self.draft.add_server(self.line, found);
+        Ok(())
+    }
+
+    pub(super) fn refclock(&mut self) -> Result<(), Dropped> {
+        let found = servers::refclock(self.line)?;
+        self.draft.add_server(self.line, found);
+        Ok(())
+    }
+
+    pub(super) fn fudge(&mut self) -> Result<(), Dropped> {
+        let spot = self.line.spot(self.line.whole(self.first));
+        let (clock, factors) = servers::fudge(self.line)?;
+        self.draft.fudges.push((clock, factors, spot));
+        Ok(())
+    }
+
+    pub(super) fn unpeer(&mut self) -> Result<(), Dropped> {
+        match self.draft.running {
+            Some(known) => self.draft.unpeer_now(self.line, self.row.name, known)?,
+            None => self.draft.unpeers.extend(servers::unpeer(self.line, self.row.name)?),
+        }
+        Ok(())
+    }
+
+    pub(super) fn restrict(&mut self) -> Result<(), Dropped> {
+        self.draft.config.restrict.push(restrict::restrict(self.line)?);
+        Ok(())
+    }
+
+    pub(super) fn settings(&mut self, context: Context) -> Result<(), Dropped> {
+        settings::settings(self.line, context, self.row.name, &mut self.draft.config)
+    }
+
+    pub(super) fn tos(&mut self) -> Result<(), Dropped> {
+        let (spot, before) = (self.line.spot(self.line.whole(self.first)), self.draft.config.tos);
+        self.settings(Context::Tos)?;
+        self.draft.places.tos(&before, &self.draft.config.tos, &spot);
+        Ok(())
+    }
+
+    pub(super) fn switches(&mut self, turn: Turn) -> Result<(), Dropped> {
+        let spot = self.line.spot(self.first.span.clone());
+        let found = settings::switches(self.line, self.row.name, turn)?;
+        self.draft.places.monitor_off(&found, turn, spot);
+        self.draft.switches.extend(found.into_iter().map(|switch| (switch, turn)));
+        Ok(())
+    }
+
+    pub(super) fn statistics(&mut self) -> Result<(), Dropped> {
+        statistics::statistics(self.line, &mut self.draft.config.statistics)
+    }
+
+    pub(super) fn filegen(&mut self) -> Result<(), Dropped> {
+        self.draft.filegens.push(statistics::filegen(self.line)?);
+        Ok(())
+    }
+
+    pub(super) fn interface(&mut self) -> Result<(), Dropped> {
+        self.draft.places.interface = Some(self.line.spot(self.line.whole(self.first)));
+        statistics::interface(self.line, &mut self.draft.config, self.row.name)
+    }
+
+    pub(super) fn logconfig(&mut self) -> Result<(), Dropped> {
+        statistics::logconfig(self.line, &mut self.draft.config)
+    }
+
+    pub(super) fn setvar(&mut self) -> Result<(), Dropped> {
+        settings::setvar(self.line, &mut self.draft.config)
+    }
+
+    /// The last such line counts.
+    pub(super) fn trusted_keys(&mut self) -> Result<(), Dropped> {
+        self.draft.trusted = Some(settings::trusted_keys(self.line)?);
+        Ok(())
+    }
+
+    pub(super) fn driftfile(&mut self) -> Result<(), Dropped> {
+        settings::driftfile(self.line, &mut self.draft.config);
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self) -> Result<(), Dropped> {
+        self.draft.ended = true;
+        self.line.done(self.row.name);
+        Ok(())
+    }
+}
