@@ -8,6 +8,7 @@
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
 mod dependencies;
+mod events;
 mod house;
 mod layers;
 mod map;
@@ -74,6 +75,13 @@ fn layers_know_what_they_may_and_hold_what_they_must() {
     // A table that names what is not there protects nothing.
     let gone = layers::HOMES.iter().filter(|(name, _)| !crates.iter().any(|c| c == name));
     judge(gone.map(|(name, _)| format!("HOMES in tests/tidy/layers.rs: {name} is no dependency")));
+}
+
+#[test]
+fn every_event_is_raised() {
+    let sources = sources();
+    assert!(events::variants(&sources).len() > 20, "the events were not found");
+    judge(events::never_raised(&sources));
 }
 
 #[test]

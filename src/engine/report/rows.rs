@@ -242,20 +242,72 @@ const fn exit_words(reason: ExitReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Stratum;
+    use crate::units::{AssocId, Stratum};
+
+    fn host() -> Host {
+        Host::from(std::net::IpAddr::from([192, 0, 2, 1]))
+    }
+
+    /// The event's line of protostats after that system status.
+    fn protostats(event: &Event) -> Option<String> {
+        event.row().protostats(0x0618)
+    }
 
     #[test]
     fn lines_that_people_search_for() {
-        let to = |unit| Event::SynchronizedTo {
-            address: Host::from(std::net::IpAddr::from([192, 0, 2, 1])),
-            stratum: Stratum::new(2),
-            local_unit: unit,
-        };
+        let to = |local_unit| Event::SynchronizedTo { address: host(), stratum: Stratum::new(2), local_unit };
         assert_eq!(to(None).text(), "synchronized to 192.0.2.1, stratum 2");
         assert_eq!(to(Some(0)).text(), "synchronized to LOCAL(0), stratum 2");
         assert_eq!(Event::TimeReset(Seconds::new(-1.5)).text(), "time reset -1.500000 s");
         assert_eq!(Event::NoSystemPeer.text(), "no servers reachable");
         let line = Event::FrequencyInitialized(Ppm::new(-12.3456)).text();
         assert_eq!(line, "frequency initialized -12.346 PPM from the drift file");
+    }
+
+    #[test]
+    fn system_events_are_in_protostats_and_what_is_only_logged_is_not() {
+        for (event, line) in [
+            (Event::Restart, "0.0.0.0 0618 06 restart"),
+            (Event::FrequencyNotSet, "0.0.0.0 0618 01 freq_not_set"),
+            (Event::FrequencyInitialized(Ppm::new(-1.5)), "0.0.0.0 0618 02 freq_set ntpd -1.500 PPM"),
+            (Event::SpikeDetected(Seconds::new(0.25)), "0.0.0.0 0618 03 spike_detect +0.250000 s"),
+            (Event::ClockSync, "0.0.0.0 0618 05 clock_sync"),
+            (Event::PanicStop(Seconds::new(-2e3)), "0.0.0.0 0618 07 panic_stop -2000 s"),
+            (Event::NoSystemPeer, "0.0.0.0 0618 08 no_sys_peer"),
+            (Event::LeapArmed(Leap::Insert), "0.0.0.0 0618 09 leap_armed"),
+            (Event::LeapDisarmed, "0.0.0.0 0618 0a leap_disarmed"),
+            (Event::LeapOccurred(Leap::Insert), "0.0.0.0 0618 0b leap_event"),
+            (Event::TimeReset(Seconds::new(1.5)), "0.0.0.0 0618 0c clock_step +1.500000 s"),
+        ] {
+            assert_eq!(protostats(&event).as_deref(), Some(line));
+        }
+        assert_eq!(protostats(&Event::TimeSlew(Seconds::ZERO)), None);
+    }
+
+    #[test]
+    fn an_associations_log_line_begins_as_in_protostats() {
+        let peer = Peer { id: AssocId(7), address: host(), status: 0x9014 };
+        let sixteen = PollExponent::new(4);
+        for (event, line, more) in [
+            (Event::Mobilized(peer), "192.0.2.1 9014 81 mobilize assoc 7", ""),
+            (Event::Demobilized(peer), "192.0.2.1 9014 82 demobilize assoc 7", ""),
+            (Event::Unreachable(peer), "192.0.2.1 9014 83 unreachable", ""),
+            (Event::Reachable(peer), "192.0.2.1 9014 84 reachable", ""),
+            (
+                Event::KissObeyed(peer, Kiss::Rate, sixteen),
+                "192.0.2.1 9014 87 rate_exceeded",
+                ": rate exceeded (RATE): poll interval increased to 16 s",
+            ),
+            (
+                Event::KissObeyed(peer, Kiss::Restricted, sixteen),
+                "192.0.2.1 9014 88 access_denied",
+                ": access restricted (RSTR): the server is no longer polled",
+            ),
+            (Event::BecameSystemPeer(peer), "192.0.2.1 9014 8a sys_peer", ""),
+            (Event::BadAuth(peer), "192.0.2.1 9014 8c bad_auth", ": MAC missing or invalid"),
+        ] {
+            assert_eq!(protostats(&event).as_deref(), Some(line));
+            assert_eq!(event.text(), format!("{line}{more}"));
+        }
     }
 }
