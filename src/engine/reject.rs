@@ -7,23 +7,23 @@ use crate::wire::counter::Counter;
 pub enum Reject {
     /// Not an NTP packet: too short, unknown version, bad extension fields, oversize.
     Format,
-    /// The access list says no.
+    /// Denied by the access list.
     Restricted,
-    /// The source address or port cannot be: port below 123, multicast, one of our own.
+    /// The source address or port is impossible: port below 123, multicast, one of our own addresses.
     Source,
     /// Rate limited.
     Limited,
-    /// A mode that we do not serve.
+    /// A mode that is not served.
     Mode,
-    /// Nobody we asked.
+    /// Not from a server that was polled.
     Unasked,
     /// The origin timestamp is not ours.
     Bogus,
     /// The same packet again.
     Duplicate,
-    /// A missing or wrong message authentication code.
+    /// MAC missing or invalid.
     Auth,
-    /// The server is not synchronised.
+    /// The server is not synchronized.
     Unsynchronised,
     /// Header values out of range.
     Header,

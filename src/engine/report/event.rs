@@ -1,4 +1,4 @@
-//! What happens in the engine that people or control programs hear of. What a report needs of each event (code,
+//! What happens in the engine that is logged or reported to control programs. What a report needs of each event (code,
 //! class, level, texts) is its row in `rows.rs`.
 
 use crate::engine::contract::{ClockFailure, ExitReason};
@@ -31,45 +31,45 @@ pub struct Peer {
     pub status: u16,
 }
 
-/// Something worth telling.
+/// Something worth a report.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Event {
-    /// Started; mode-6 system event 6 (restart).
+    /// The daemon started.
     Restart,
     /// The frequency of the drift file is in use.
     FrequencyInitialized(Ppm),
-    /// No drift file: the frequency is being learnt; system event 1 (freq_not_set).
+    /// No drift file: the frequency is being measured.
     FrequencyNotSet,
-    /// An offset beyond the step threshold is being watched; system event 3 (spike_detect).
+    /// An offset beyond the step threshold is being watched.
     SpikeDetected(Seconds),
-    /// Synchronised; system event 5 (clock_sync).
+    /// The clock is synchronized.
     ClockSync,
     /// A new system peer; the log's `synchronized to ADDRESS, stratum N`.
     SynchronizedTo {
-        /// Whom.
+        /// The system peer.
         address: Host,
         /// Its stratum.
         stratum: Stratum,
         /// Whether it is the local clock (`synchronized to LOCAL(0), stratum 10`).
         local_unit: Option<u8>,
     },
-    /// The clock was stepped; system event 12 (clock_step); the log's `time reset`.
+    /// The clock was stepped; the log's `time reset`.
     TimeReset(Seconds),
-    /// Another process set the clock, by so much, or the machine was suspended.
+    /// Another process set the clock by this much, or the machine was suspended.
     ClockSetOutside(Seconds),
     /// The clock needs a frequency correction that the kernel does not grant (ntpd's wording).
     FrequencyExceeds(Ppm),
     /// With `-x` or a small offset under `-q`: the log's `time slew`.
     TimeSlew(Seconds),
-    /// Offset beyond the panic threshold; system event 7 (panic_stop).
+    /// Offset beyond the panic threshold.
     PanicStop(Seconds),
-    /// Nothing left to synchronise to; system event 8 (no_system_peer); `no servers reachable`.
+    /// No source is left to synchronize to; `no servers reachable`.
     NoSystemPeer,
-    /// A leap second was armed; system event 9 (leap_armed).
+    /// A leap second was armed.
     LeapArmed(Leap),
-    /// Servers no longer announce the leap second; system event 10 (leap_disarmed).
+    /// Servers no longer announce the leap second.
     LeapDisarmed,
-    /// A leap second happened; system event 11 (leap_event).
+    /// A leap second happened.
     LeapOccurred(Leap),
     /// A leap second file is in use.
     LeapFile {
@@ -80,21 +80,21 @@ pub enum Event {
         /// When it expires, Unix time.
         expires: Option<i64>,
     },
-    /// The leap second file expires in so many seconds, or has since.
+    /// The leap second file expires in this many seconds, or expired this many ago (negative).
     LeapFileOld(i64),
-    /// An association was made; peer event 1 (mobilize).
+    /// An association was made.
     Mobilized(Peer),
-    /// An association ended; peer event 2 (demobilize).
+    /// An association ended.
     Demobilized(Peer),
-    /// A peer became unreachable; peer event 3 (unreachable).
+    /// A peer became unreachable.
     Unreachable(Peer),
-    /// A peer became reachable; peer event 4 (reachable).
+    /// A peer became reachable.
     Reachable(Peer),
-    /// A kiss code was obeyed, and the poll exponent then; peer events 7 (rate_exceeded) and 8 (access_denied).
+    /// A kiss of death was obeyed, and the poll exponent then.
     KissObeyed(Peer, Kiss, PollExponent),
-    /// A peer became the system peer; peer event 10 (sys_peer).
+    /// A peer became the system peer.
     BecameSystemPeer(Peer),
-    /// The authentication state of a peer is bad; peer event 12 (bad_auth).
+    /// The authentication state of a peer is bad.
     BadAuth(Peer),
     /// A name resolved.
     NameResolved {
@@ -116,16 +116,16 @@ pub enum Event {
     NameFailed {
         /// The name.
         name: String,
-        /// The resolver's words.
+        /// Why, as the resolver has it.
         reason: String,
         /// When it is tried again.
         retry: Seconds,
     },
-    /// The kernel does not let us steer the clock: measuring and serving only. Said once.
+    /// The kernel does not let the daemon adjust the clock: it measures and serves only. Reported once.
     CannotSteer,
     /// A clock command failed otherwise.
     ClockFailed {
-        /// What was asked, in words.
+        /// The command, in words.
         what: &'static str,
         /// Why.
         why: ClockFailure,
@@ -148,7 +148,7 @@ pub enum Event {
         /// The poll exponent.
         poll: PollExponent,
     },
-    /// A configured thing this engine cannot do; said once at start.
+    /// A configured feature that the engine does not have; reported once at start.
     NotSupported(String),
     /// The process ends.
     Exiting(ExitReason),

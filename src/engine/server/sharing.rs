@@ -1,15 +1,15 @@
-//! Several processes that answer as one: one engine keeps time and publishes what answers are made
-//! of; the others take it over, and tell what they have counted. Both travel as plain words, since
-//! the shell puts them into memory that the processes share.
+//! Several processes that serve as one: one engine keeps time and publishes what replies are made
+//! of; the others take it over, and report their counters. Both are arrays of integers, since the shell
+//! puts them into memory that the processes share.
 
 use crate::engine::Engine;
 use crate::engine::system::System;
 use crate::units::{Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
 use crate::wire::counter::Counter;
 
-/// Words of [`Engine::published`].
+/// Integers of [`Engine::published`].
 pub const PUBLISHED: usize = 6;
-/// Words of [`Engine::counted`].
+/// Integers of [`Engine::counted`].
 pub const COUNTED: usize = Counter::COUNT;
 
 /// Set in the first word of what was ever published.
@@ -47,13 +47,13 @@ impl System {
 }
 
 impl Engine {
-    /// What our answers are made of, for engines in other processes.
+    /// What replies are made of, for engines in other processes.
     #[must_use]
     pub fn published(&self) -> [u64; PUBLISHED] {
         self.system.to_words()
     }
 
-    /// Answers from now on with what another engine has [published](Engine::published). Zeros, which
+    /// Replies from now on with what another engine has [published](Engine::published). Zeros, which
     /// say that it has not yet, change nothing.
     pub fn adopt(&mut self, words: &[u64; PUBLISHED]) {
         self.system.take_words(words);
