@@ -5,6 +5,7 @@
 pub mod control;
 pub mod counter;
 pub mod event;
+pub mod exchange;
 pub mod header;
 pub mod kiss;
 pub mod reply;

@@ -3,7 +3,8 @@
 use crate::engine::auth::{Authenticity, Keys};
 use crate::sys::{clock, random};
 use crate::tools::link::is_wait;
-use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId, Seconds};
+use crate::units::{KeyId, NtpShort, NtpTimestamp, Seconds};
+use crate::wire::exchange::Exchange;
 use crate::wire::header::{Header, Mode, Version};
 use crate::wire::kiss::Kiss;
 use std::io;
@@ -140,20 +141,13 @@ fn same_family(socket: &UdpSocket, address: SocketAddr) -> bool {
 fn send(server: &mut Server, socket: Option<&UdpSocket>, how: &mut Asking) -> io::Result<()> {
     // A random origin: the response proves that the server saw this request, and our time stays private.
     let cookie = NtpTimestamp::from_bits(u64::from_be_bytes(random::octets()?) | 1);
+    // What ntpdate says of itself.
     let header = Header {
-        leap: Leap::None,
-        version: how.version,
-        mode: Mode::Client,
-        stratum: 0,
         poll: 4,
         precision: -6,
         root_delay: NtpShort::from_seconds(Seconds::new(1.0)),
         root_dispersion: NtpShort::from_seconds(Seconds::new(1.0)),
-        reference_id: RefId::default(),
-        reference: NtpTimestamp::ZERO,
-        origin: NtpTimestamp::ZERO,
-        receive: NtpTimestamp::ZERO,
-        transmit: cookie,
+        ..Header::request(Mode::Client, how.version, cookie)
     };
     let mut packet = header.to_bytes().to_vec();
     if let Some((keys, id)) = &mut how.key {
@@ -213,18 +207,17 @@ fn take(server: &mut Server, packet: &[u8], arrived: NtpTimestamp, how: &mut Ask
     if header.transmit.is_zero() || header.receive.is_zero() {
         return;
     }
-    let there = (header.receive - pending.sent).to_seconds().get();
-    let back = (header.transmit - arrived).to_seconds().get();
-    let held = (header.transmit - header.receive).to_seconds().get();
-    let round = (arrived - pending.sent).to_seconds().get();
+    let exchange = Exchange::new(pending.sent, &header, arrived);
+    let delay = (exchange.elapsed() - exchange.held()).get().max(0.0);
     server.trusted = true;
-    server.samples.push(Sample { offset: f64::midpoint(there, back), delay: (round - held).max(0.0) });
+    server.samples.push(Sample { offset: exchange.offset().get(), delay });
     server.header = Some(header);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::{Leap, RefId};
     use std::thread::{JoinHandle, spawn};
 
     /// Responds with the time or with a kiss, as the script says, then not at all; returns
