@@ -152,6 +152,48 @@ mod tests {
         assert!(state.xx > 0.0 && state.ff > 0.0);
     }
 
+    fn is(state: &State, x: f64, f: f64, covariance: [f64; 3]) {
+        let [xx, xf, ff] = covariance;
+        for (got, wanted) in [(state.x, x), (state.f, f), (state.xx, xx), (state.xf, xf), (state.ff, ff)] {
+            assert!((got - wanted).abs() < 1e-12, "{state:?}, not {x} {f} {covariance:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_is_that_of_the_textbook() {
+        // Constant velocity, T = 1, R = 1, P = I: every number is a fraction that is computed by hand.
+        let start = State { x: 0.0, f: 0.0, xx: 1.0, xf: 0.0, ff: 1.0 };
+        let predicted = start.predict(1.0, 0.0);
+        is(&predicted, 0.0, 0.0, [2.0, 1.0, 1.0]);
+        // S = 3 and K = (2/3, 1/3), for the measurement 1 and, a second later, the measurement 2.
+        let first = predicted.knowing(&measured(1.0, 1.0));
+        is(&first, 2.0 / 3.0, 1.0 / 3.0, [2.0 / 3.0, 1.0 / 3.0, 2.0 / 3.0]);
+        let predicted = first.predict(1.0, 0.0);
+        is(&predicted, 1.0, 1.0 / 3.0, [2.0, 1.0, 2.0 / 3.0]);
+        let second = predicted.knowing(&measured(2.0, 1.0));
+        is(&second, 5.0 / 3.0, 2.0 / 3.0, [2.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]);
+        // White acceleration of q = 3: Q = q·(T³/3, T²/2, T).
+        is(&start.predict(1.0, 3f64.sqrt()), 0.0, 0.0, [1.0 + 1.0 + 1.0, 1.0 + 1.5, 1.0 + 3.0]);
+        is(&start.predict(2.0, 3f64.sqrt()), 0.0, 0.0, [1.0 + 4.0 + 8.0, 2.0 + 6.0, 1.0 + 6.0]);
+    }
+
+    #[test]
+    fn the_gain_settles_at_that_of_the_alpha_beta_filter() {
+        // With white acceleration the steady state has β²/(1 − α) = qT³/R and α² = β(2 − α) − β²/6, from P = P₊ predicted.
+        for (alpha, interval, noise) in [(0.2f64, 1.0f64, 1.0f64), (0.5, 2.0, 4.0), (0.9, 64.0, 1e-10)] {
+            let beta = 3.0 * (2.0 - alpha - ((2.0 - alpha).powi(2) - alpha * alpha * 2.0 / 3.0).sqrt());
+            let wander = (beta * beta / (1.0 - alpha) * noise / interval.powi(3)).sqrt();
+            let mut state = State { x: 0.0, f: 0.0, xx: 100.0 * noise, xf: 0.0, ff: noise };
+            for _ in 0..500 {
+                state = state.predict(interval, wander).knowing(&measured(0.0, noise));
+            }
+            let predicted = state.predict(interval, wander);
+            let unit = State { x: 0.0, f: 0.0, ..predicted }.knowing(&measured(1.0, noise));
+            assert!((unit.x - alpha).abs() < 1e-6, "{} {alpha}", unit.x);
+            assert!((unit.f * interval - beta).abs() < 1e-6, "{} {beta}", unit.f * interval);
+        }
+    }
+
     #[test]
     fn what_later_samples_say_is_what_they_would_say_the_other_way_round() {
         // Two samples and no wander: the offset at the first by both, once forwards in time and once back.

@@ -97,3 +97,92 @@ impl Path {
         Interval { middle: sample.offset.get(), half: excess / 2.0, blur: unsure * unsure + reading, reading }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{MonoTime, Seconds};
+
+    fn of(delays: impl IntoIterator<Item = f64>) -> Path {
+        let mut path = Path::default();
+        for delay in delays {
+            path.take(delay);
+        }
+        path
+    }
+
+    /// The interval of a sample with this round trip that measured 5 ms.
+    fn interval(path: &Path, delay: f64) -> Interval {
+        path.interval(&Sample {
+            at: MonoTime::ZERO,
+            offset: Seconds::new(5e-3),
+            delay: Seconds::new(delay),
+            reading_error: Seconds::new(3e-6),
+        })
+    }
+
+    #[track_caller]
+    fn near(got: f64, wanted: f64, relative: f64) {
+        assert!((got - wanted).abs() <= relative * wanted.abs(), "{got}, not {wanted}");
+    }
+
+    #[test]
+    fn nine_round_trips_give_the_interval_that_is_computed_by_hand() {
+        // 10 ms to 18 ms: the excesses have the mean 4 ms and the median 4 ms. Half the mean is less than the median over
+        // 1.678, so a queue is 2 ms; the shortest is 2 ms/√9·(1 + 3/9) = 8/9 ms from the least, times 1.5, give or take that.
+        let path = of((10..19).map(|ms| f64::from(ms) * 1e-3));
+        let got = interval(&path, 12e-3);
+        assert!((got.middle - 5e-3).abs() < 1e-15);
+        near(got.half, (2e-3 + 1.5 * 8e-3 / 9.0) / 2.0, 1e-12);
+        near(got.reading, 9e-12 + 1e-16, 1e-12);
+        near(got.blur, (8e-3f64 / 9.0 / 2.0).powi(2) + got.reading, 1e-12);
+        // Half of it is nothing but the doubt about the least, for one that took no longer than the shortest.
+        near(interval(&path, 10e-3).half, 1.5 * 8e-3 / 9.0 / 2.0, 1e-12);
+        // The median of the distances from the median, 2 ms, for a Gaussian; half of that is the offset's.
+        near(path.queueing(), 2e-3 * 1.4826 / 2.0 * (1.0 + 3.0 / 9.0), 1e-12);
+    }
+
+    #[test]
+    fn exponential_queues_are_measured_by_their_mean() {
+        // 127 quantiles of the sum of two exponential queues of 1 ms: 1 − (1 + x)·exp(−x).
+        let quantile = |p: f64| {
+            let (mut low, mut high) = (0.0, 50.0);
+            for _ in 0..100 {
+                let x = f64::midpoint(low, high);
+                if 1.0 - (1.0 + x) * (-x as f64).exp() < p { low = x } else { high = x }
+            }
+            low * 1e-3
+        };
+        // In an order in which the longest do not follow one another.
+        let delay = |i: u32| 20e-3 + quantile((f64::from(i * 50 % 127) + 0.5) / 127.0);
+        let path = of((0..127).map(delay));
+        // The shortest of them is 0.09 ms more than the least.
+        near(path.shortest, 20e-3 + quantile(0.5 / 127.0), 1e-12);
+        near(path.queue, 1e-3 - quantile(0.5 / 127.0) / 2.0, 0.02);
+        // A tenth of the packets a hundred times later: the median holds.
+        let late = of((0..127).map(|i| delay(i) + if i % 10 == 9 { 0.1 } else { 0.0 }));
+        near(late.queue, 1e-3, 0.15);
+    }
+
+    #[test]
+    fn the_least_is_that_of_the_last_128() {
+        let mut path = of(std::iter::once(10e-3).chain((1..128).map(|_| 12e-3)));
+        assert_eq!((path.trips(), path.shortest), (128, 10e-3));
+        assert!(!path.take(12e-3));
+        assert_eq!((path.trips(), path.shortest), (128, 12e-3));
+    }
+
+    #[test]
+    fn eight_late_packets_in_a_row_are_another_way() {
+        let old = |i: u32| 10e-3 + f64::from(i % 4) * 1e-4;
+        let late = |path: &mut Path, n: u32| (0..n).map(|_| path.take(30e-3)).collect::<Vec<bool>>();
+        let mut path = of((0..40).map(old));
+        assert_eq!(late(&mut path, 7), [false; 7]);
+        assert!(!path.take(old(0)), "it is still there");
+        assert_eq!(path.shortest, 10e-3);
+        assert_eq!(late(&mut path, 8), [false, false, false, false, false, false, false, true]);
+        assert_eq!((path.trips(), path.shortest), (7, 30e-3));
+        // With hardly more than the late ones themselves nobody knows which of the two ways is the usual one.
+        assert_eq!(late(&mut of((0..8).map(old)), 8), [false; 8]);
+    }
+}
