@@ -109,3 +109,147 @@ impl Smoother {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{MonoTime, Seconds};
+
+    const PRIOR: State = State { x: 1e-3, f: 2e-6, xx: 1e-6, xf: 0.0, ff: 1e-10 };
+    const WANDER: f64 = 3e-8;
+    /// Standard deviation of a measurement.
+    const NOISE: f64 = 1e-4;
+    /// When, after the first, and what was measured.
+    const MEASURED: [(f64, f64); 7] = [
+        (0.0, 1.31e-3),
+        (64.0, 1.22e-3),
+        (80.0, 1.64e-3),
+        (336.0, 0.75e-3),
+        (1360.0, 2.10e-3),
+        (1361.0, 2.35e-3),
+        (1900.0, 4.00e-3),
+    ];
+
+    /// A Gaussian measurement: bounds that are as good as one, all of it blur.
+    fn seen(index: usize) -> Seen {
+        let (at, offset) = MEASURED[index];
+        let before = index.checked_sub(1).map_or(0.0, |n| MEASURED[n].0);
+        let sample = Sample {
+            at: MonoTime::ZERO + Seconds::new(at),
+            offset: Seconds::new(offset),
+            delay: Seconds::ZERO,
+            reading_error: Seconds::ZERO,
+        };
+        let interval = Interval { middle: offset, half: 1e-9, blur: NOISE * NOISE, reading: NOISE * NOISE };
+        Seen { sample, dt: at - before, interval }
+    }
+
+    /// Solves `matrix`·x = `right` by elimination; a covariance needs no pivots.
+    fn solve(mut matrix: Vec<Vec<f64>>, mut right: Vec<f64>) -> Vec<f64> {
+        let n = right.len();
+        for i in 0..n {
+            for below in i + 1..n {
+                let factor = matrix[below][i] / matrix[i][i];
+                for column in i..n {
+                    matrix[below][column] -= factor * matrix[i][column];
+                }
+                right[below] -= factor * right[i];
+            }
+        }
+        for i in (0..n).rev() {
+            let known: f64 = (i + 1..n).map(|column| matrix[i][column] * right[column]).sum();
+            right[i] = (right[i] - known) / matrix[i][i];
+        }
+        right
+    }
+
+    /// The covariance of the offsets at two times, before anything is measured: the rate is a random walk and the offset its
+    /// integral, q·a²(3b − a)/6 for a ≤ b.
+    fn offsets(one: f64, other: f64) -> f64 {
+        let (a, b) = (one.min(other), one.max(other));
+        PRIOR.xx + PRIOR.ff * a * b + WANDER * WANDER * a * a * (3.0 * b - a) / 6.0
+    }
+
+    /// And that of the rate at one time and the offset at another one, not later.
+    fn rate_and_offset(other: f64) -> f64 {
+        PRIOR.ff * other + WANDER * WANDER * other * other / 2.0
+    }
+
+    /// The exact belief at `at`, not before the last of the first `count` measurements: all of them at once, no recursion.
+    fn exact(count: usize, at: f64) -> State {
+        let times: Vec<f64> = MEASURED.iter().take(count).map(|m| m.0).collect();
+        let noise = |i: usize, j: usize| if i == j { NOISE * NOISE } else { 0.0 };
+        let row =
+            |i: usize| (0..count).map(|j| offsets(times[i], times[j]) + noise(i, j)).collect::<Vec<f64>>();
+        let joint: Vec<Vec<f64>> = (0..count).map(row).collect();
+        let misses = times.iter().zip(MEASURED).map(|(t, m)| m.1 - PRIOR.x - PRIOR.f * t).collect();
+        let x: Vec<f64> = times.iter().map(|t| offsets(*t, at)).collect();
+        let f: Vec<f64> = times.iter().map(|t| rate_and_offset(*t)).collect();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let weighed = solve(joint.clone(), misses);
+        let (with_x, with_f) = (solve(joint.clone(), x.clone()), solve(joint, f.clone()));
+        State {
+            x: PRIOR.x + PRIOR.f * at + dot(&x, &weighed),
+            f: PRIOR.f + dot(&f, &weighed),
+            xx: offsets(at, at) - dot(&x, &with_x),
+            xf: rate_and_offset(at) - dot(&x, &with_f),
+            ff: PRIOR.ff + WANDER * WANDER * at - dot(&f, &with_f),
+        }
+    }
+
+    #[track_caller]
+    fn same(got: &State, wanted: &State) {
+        let (x, f) = (wanted.xx.sqrt(), wanted.ff.sqrt());
+        let off = [
+            (got.x - wanted.x) / x,
+            (got.f - wanted.f) / f,
+            got.xx / wanted.xx - 1.0,
+            got.ff / wanted.ff - 1.0,
+        ];
+        assert!(off.iter().all(|o| o.abs() < 1e-6), "{got:?}, not {wanted:?}");
+        assert!((got.xf - wanted.xf).abs() < 1e-6 * x * f, "{got:?}, not {wanted:?}");
+    }
+
+    #[test]
+    fn gaussian_measurements_give_the_exact_posterior() {
+        let (mut smoother, mut passed) = (Smoother::new(WANDER, PRIOR), Passed::new());
+        let mut window = VecDeque::new();
+        for index in 0..MEASURED.len() {
+            window.push_back(seen(index));
+            smoother.take(&window, &mut passed);
+            same(&smoother.belief(0.0), &exact(index + 1, MEASURED[index].0));
+            same(&smoother.belief(100.0), &exact(index + 1, MEASURED[index].0 + 100.0));
+        }
+    }
+
+    #[test]
+    fn what_left_the_window_still_counts_in_full() {
+        let (mut smoother, mut passed) = (Smoother::new(WANDER, PRIOR), Passed::new());
+        let mut window = VecDeque::new();
+        for index in 0..MEASURED.len() {
+            if window.len() == 3 {
+                window.pop_front();
+                smoother.let_go(window.front().map_or(0.0, |next: &Seen| next.dt));
+            }
+            window.push_back(seen(index));
+            smoother.take(&window, &mut passed);
+            same(&smoother.belief(0.0), &exact(index + 1, MEASURED[index].0));
+        }
+    }
+
+    #[test]
+    fn the_density_of_a_new_one_is_that_of_the_exact_prediction() {
+        let (mut smoother, mut passed) = (Smoother::new(WANDER, PRIOR), Passed::new());
+        let mut window = VecDeque::new();
+        for index in 0..MEASURED.len() {
+            let new = seen(index);
+            let predicted = exact(index, MEASURED[index].0);
+            let (miss, spread) = (new.interval.middle - predicted.x, predicted.xx + NOISE * NOISE);
+            let density = (-0.5 * miss * miss / spread).exp() / (std::f64::consts::TAU * spread).sqrt();
+            let wanted = (density * 2.0 * new.interval.half).ln();
+            assert!((smoother.foretold(&new) - wanted).abs() < 1e-6, "{} {wanted}", smoother.foretold(&new));
+            window.push_back(new);
+            smoother.take(&window, &mut passed);
+        }
+    }
+}
