@@ -258,3 +258,151 @@ fn mean(models: &[Model], dt: f64) -> Mean {
         wander: (wanders.sum::<f64>() / total).exp(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::estimator::Sample;
+    use crate::engine::estimator::fit::WINDOW;
+    use crate::engine::estimator::interval::Interval;
+    use crate::units::{MonoTime, Seconds};
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::{Rng, SeedableRng};
+
+    const KNOWN: State = State { x: 1e-3, f: 2e-6, xx: 1e-8, xf: 0.0, ff: 1e-14 };
+
+    /// Normal with mean 0 and variance 1.
+    fn normal(rng: &mut ChaCha8Rng) -> f64 {
+        let mut uniform = || (f64::from(rng.next_u32()) + 0.5) / 4_294_967_296.0;
+        (-2.0 * uniform().ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos()
+    }
+
+    /// A sample `dt` seconds after the one before, whose offset lies within `half`, blurred by `blur` (standard deviation).
+    fn seen(dt: f64, offset: f64, half: f64, blur: f64) -> Seen {
+        let sample = Sample {
+            at: MonoTime::ZERO,
+            offset: Seconds::new(offset),
+            delay: Seconds::ZERO,
+            reading_error: Seconds::ZERO,
+        };
+        Seen { sample, dt, interval: Interval { middle: offset, half, blur: blur * blur, reading: 1e-18 } }
+    }
+
+    /// What a bank holds after all these samples.
+    fn fitted(samples: impl IntoIterator<Item = Seen>, queueing: f64) -> Bank {
+        let mut bank = Bank::new(State { x: 0.0, f: 0.0, xx: 1.0, xf: 0.0, ff: 1e-10 });
+        let mut window: VecDeque<Seen> = VecDeque::new();
+        for sample in samples {
+            if window.len() == WINDOW {
+                window.pop_front();
+                bank.let_go(window.front().map_or(0.0, |next| next.dt));
+            }
+            window.push_back(sample);
+            bank.take(&window, queueing);
+        }
+        bank
+    }
+
+    /// The member with the most weight: its wander and, where it counts on queues that stay, for how long.
+    fn winner(bank: &Bank) -> (f64, Option<f64>) {
+        let index = (0..MODELS)
+            .max_by(|a, b| f64::total_cmp(&bank.models[*a].log_weight, &bank.models[*b].log_weight));
+        let index = index.unwrap();
+        (bank.models[index].filter.wander(), (index / WANDERS).checked_sub(1).map(|n| STAY[n]))
+    }
+
+    #[test]
+    fn a_clock_that_wanders_so_much_makes_that_member_win() {
+        const DT: f64 = 64.0;
+        const NOISE: f64 = 1e-8;
+        for (wander, seed) in [(1e-10, 1), (1e-9, 2), (1e-8, 3), (1e-7, 4)] {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let (mut x, mut f) = (0.0, 0.0);
+            let samples = (0..200).map(|_| {
+                // A random walk of the rate and its integral, exactly: their covariance is q·T²/2.
+                let (a, b) = (normal(&mut rng), normal(&mut rng));
+                x += f * DT + wander * DT.powf(1.5) * (a / 2.0 + b / 12f64.sqrt());
+                f += wander * DT.sqrt() * a;
+                seen(DT, x + NOISE * normal(&mut rng), 1e-11, NOISE)
+            });
+            let bank = fitted(samples, NOISE);
+            let (won, stays) = winner(&bank);
+            assert!((won / wander).log10().abs() < 0.3, "{wander}: {won} won");
+            assert_eq!(stays, None, "{wander}: each packet's error was its own");
+            let mean = bank.mean(0.0).wander;
+            assert!((mean / wander).log10().abs() < 0.5, "{wander}: {mean} on average");
+        }
+    }
+
+    #[test]
+    fn queues_that_stay_make_that_member_win() {
+        const DT: f64 = 64.0;
+        const QUEUE: f64 = 1e-3;
+        for (stay, seed) in [(STAY[0], 1), (STAY[1], 2)] {
+            let (mut rng, kept) = (ChaCha8Rng::seed_from_u64(seed), (-DT / stay).exp());
+            let mut error = QUEUE * normal(&mut rng);
+            let samples = (0..400).map(|_| {
+                error = kept * error + (1.0 - kept * kept).sqrt() * QUEUE * normal(&mut rng);
+                seen(DT, error, 4.0 * QUEUE, 1e-6)
+            });
+            assert_eq!(winner(&fitted(samples, QUEUE)).1, Some(stay));
+        }
+    }
+
+    #[test]
+    fn before_any_evidence_the_mean_is_what_was_given() {
+        let bank = Bank::new(KNOWN);
+        let mean = bank.mean(0.0);
+        let near = |got: f64, wanted: f64| assert!((got / wanted - 1.0).abs() < 1e-12, "{mean:?}");
+        near(mean.x, KNOWN.x);
+        near(mean.f, KNOWN.f);
+        near(mean.xx, KNOWN.xx);
+        near(mean.ff, KNOWN.ff);
+        // The members stand evenly on both sides of it.
+        near(mean.wander, 1e-9);
+        near(bank.mean(100.0).x, KNOWN.x + 100.0 * KNOWN.f);
+    }
+
+    #[test]
+    fn twins_add_their_share_to_the_mean() {
+        let sigma = 100e-6;
+        let mut bank = Bank::new(State { f: 0.0, ..KNOWN });
+        bank.doubt(sigma);
+        let twin = (-WRONG_SELDOM).exp();
+        let wanted = (KNOWN.ff + twin * sigma * sigma) / (1.0 + twin);
+        let mean = bank.mean(0.0);
+        assert!((mean.ff / wanted - 1.0).abs() < 1e-12, "{mean:?}, not {wanted}");
+        // Nothing has spoken for the twins: the others stay.
+        bank.decide();
+        assert!((bank.mean(0.0).ff / KNOWN.ff - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_jump_of_the_rate_is_the_less_likely_the_larger_it_is() {
+        for rate in [1e-6, 5e-6, -50e-6] {
+            let mut bank = Bank::new(KNOWN);
+            bank.jump(0.0, (0.25, 1e-6), rate);
+            let twin = (-RATE_SELDOM).exp() / (1.0 + (rate / USUAL_RATE).powi(2));
+            let (mean, wanted) = (bank.mean(0.0), KNOWN.f + rate * twin / (1.0 + twin));
+            assert!((mean.f / wanted - 1.0).abs() < 1e-9, "{rate}: {mean:?}, not {wanted}");
+            assert!((mean.x - 0.25).abs() < 1e-12 && (mean.xx / 1e-6 - 1.0).abs() < 1e-9, "{mean:?}");
+        }
+        // No clock has that rate: there is no twin.
+        let mut bank = Bank::new(KNOWN);
+        bank.jump(0.0, (0.25, 1e-6), FASTEST);
+        assert_eq!(bank.models.len(), MODELS);
+        assert!((bank.mean(0.0).f / KNOWN.f - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn every_member_can_come_back() {
+        // A steady clock for long, then one that wanders a thousand times as much.
+        let steady = (0..200).map(|_| seen(64.0, 0.0, 1e-11, 1e-8));
+        let wild = (0..60).map(|n| seen(64.0, if n % 2 == 0 { 1e-4 } else { -1e-4 }, 1e-11, 1e-8));
+        let bank = fitted(steady.clone(), 1e-8);
+        assert!(winner(&bank).0 < 1e-10);
+        assert!(bank.models.iter().all(|m| m.log_weight >= LEAST));
+        let bank = fitted(steady.chain(wild), 1e-8);
+        assert!(winner(&bank).0 > 0.5e-7, "{:?}", winner(&bank));
+    }
+}
