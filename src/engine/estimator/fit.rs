@@ -132,3 +132,111 @@ impl Fit {
         f64::max(information, f64::MIN_POSITIVE).sqrt().recip()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::estimator::kalman::State;
+    use crate::units::Seconds;
+
+    /// Known to 1e-4 s; with the blur of [`interval`], 2e-4 s.
+    const KNOWN: State = State { x: 0.0, f: 0.0, xx: 1e-8, xf: 0.0, ff: 1e-18 };
+    const BLUR: f64 = 3e-8;
+
+    fn sample(at: f64, offset: f64) -> Sample {
+        Sample {
+            at: MonoTime::ZERO + Seconds::new(at),
+            offset: Seconds::new(offset),
+            delay: Seconds::new(0.02),
+            reading_error: Seconds::ZERO,
+        }
+    }
+
+    fn interval(offset: f64, half: f64) -> Interval {
+        Interval { middle: offset, half, blur: BLUR, reading: 1e-16 }
+    }
+
+    fn fit() -> Fit {
+        Fit::new(Bank::new(KNOWN), MonoTime::ZERO)
+    }
+
+    fn take(fit: &mut Fit, at: f64, offset: f64) {
+        assert!(fit.take(fit.seen(&sample(at, offset), interval(offset, 1e-4)), &Path::default()));
+    }
+
+    #[test]
+    fn the_gate_stands_at_three_and_a_half_deviations_beyond_the_bounds() {
+        // The bounds are 1e-4 to both sides, a standard deviation is √(1e-8 + 3e-8) = 2e-4: 1e-4 + 3.5·2e-4 = 8e-4.
+        let fit = fit();
+        let seen = |offset: f64| fit.seen(&sample(0.0, offset), interval(offset, 1e-4));
+        for (offset, fits) in
+            [(0.0, true), (7.99e-4, true), (8.01e-4, false), (-7.99e-4, true), (-8.01e-4, false)]
+        {
+            assert_eq!(fit.fits(&seen(offset)), fits, "{offset}");
+            assert_eq!(fit.fits_jumped(&seen(offset + 5e-3), 5e-3), fits, "{offset} after a jump of 5 ms");
+        }
+        let (off, surprise) = fit.miss(&seen(5e-4));
+        assert!((off - 5e-4).abs() < 1e-12 && (surprise - 2.0).abs() < 1e-9, "{off} {surprise}");
+        assert_eq!(fit.miss(&seen(0.9e-4)).1, 0.0, "between the bounds");
+    }
+
+    #[test]
+    fn the_last_32_are_fitted_together() {
+        let mut fit = fit();
+        for n in 0..40 {
+            take(&mut fit, f64::from(n) * 64.0, 0.0);
+            assert_eq!(fit.window.len(), WINDOW.min(n as usize + 1));
+        }
+        let at = |seen: Option<&Seen>| seen.map(|seen| seen.sample.at.since(MonoTime::ZERO).get());
+        assert_eq!((at(fit.window.front()), at(fit.window.back())), (Some(8.0 * 64.0), Some(39.0 * 64.0)));
+        // An older one than the newest counts as if taken with it.
+        let late = fit.seen(&sample(38.0 * 64.0, 0.0), interval(0.0, 1e-4));
+        assert_eq!(late.dt, 0.0);
+        fit.take(late, &Path::default());
+        assert_eq!(fit.at.since(MonoTime::ZERO).get(), 39.0 * 64.0);
+    }
+
+    #[test]
+    fn the_typical_error_is_that_of_equal_samples() {
+        let mut fit = fit();
+        for n in 0..5 {
+            take(&mut fit, f64::from(n), 0.0);
+        }
+        let one = (1e-4f64 * 1e-4 / 3.0 + BLUR).sqrt();
+        assert!((fit.typical_error() - one).abs() < 1e-12, "{} {one}", fit.typical_error());
+        // The information, one by the variance, is what is averaged: the sixth carries a quarter of it.
+        let half = (3.0 * (4.0 * one * one - BLUR)).sqrt();
+        fit.take(fit.seen(&sample(5.0, 0.0), interval(0.0, half)), &Path::default());
+        let wanted = one / (1.0f64 - 0.75 / 6.0).sqrt();
+        assert!((fit.typical_error() - wanted).abs() < 1e-12, "{} {wanted}", fit.typical_error());
+    }
+
+    #[test]
+    fn a_jump_closes_the_window_and_opens_the_offset() {
+        let mut fit = fit();
+        for n in 0..10 {
+            take(&mut fit, f64::from(n) * 64.0, 0.0);
+        }
+        let before = fit.mean(fit.at);
+        let (first, bounds) = (sample(640.0, 0.5), interval(0.5, 1e-4));
+        fit.jump_of_phase(&first, &bounds);
+        let after = fit.mean(first.at);
+        assert!(fit.window.is_empty() && fit.at == first.at);
+        assert!((after.x - 0.5).abs() < 1e-12, "{after:?}");
+        assert!((after.xx / (OPEN * bounds.variance()) - 1.0).abs() < 1e-6, "{after:?}");
+        assert!((after.f - before.f).abs() < 1e-15 && after.ff >= before.ff, "{before:?} {after:?}");
+    }
+
+    #[test]
+    fn forgotten_samples_leave_what_they_made_believe() {
+        let mut fit = fit();
+        for n in 0..10 {
+            take(&mut fit, f64::from(n) * 64.0, 1e-4);
+        }
+        let (before, at) = (fit.mean(fit.at), fit.at);
+        fit.forget_samples();
+        let after = fit.mean(at);
+        assert!(fit.window.is_empty() && !fit.is_empty());
+        assert_eq!((after.x, after.f, after.xx, after.ff), (before.x, before.f, before.xx, before.ff));
+    }
+}
