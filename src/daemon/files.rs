@@ -414,7 +414,7 @@ mod tests {
         // Needs a file system of its own; where that is not allowed the size limit above stands in.
         let allowed = Command::new("unshare").args(["-m", "true"]).status().is_ok_and(|s| s.success());
         if !allowed || !nix::unistd::geteuid().is_root() {
-            return;
+            return skip::because("mounting a file system is not allowed");
         }
         let dir = scratch("drift-full");
         let script = "cd \"$RSNTPD_TEST_FULL_DISK\" && mount -t tmpfs -o size=16k tmpfs . && cd \"$PWD\" || exit 9; \

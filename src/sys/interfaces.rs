@@ -119,10 +119,9 @@ mod tests {
 
     #[test]
     fn a_quiet_watch_reports_nothing() {
-        if let Ok(mut watch) = ChangeWatch::open() {
-            assert!(watch.raw_fd() >= 0);
-            watch.drain();
-            assert_eq!(watch.drain(), Drained { changed: false, more: false });
-        }
+        let Ok(mut watch) = ChangeWatch::open() else { return skip::because("no netlink socket") };
+        assert!(watch.raw_fd() >= 0);
+        watch.drain();
+        assert_eq!(watch.drain(), Drained { changed: false, more: false });
     }
 }

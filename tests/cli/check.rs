@@ -191,7 +191,7 @@ fn d19_check_takes_the_daemons_command_line() {
 #[test]
 fn d19_a_read_only_directory_is_told() {
     if !nix::unistd::geteuid().is_root() {
-        return; // nothing can be mounted
+        return skip::because("only root can mount a file system");
     }
     let conf = Conf::new("d19-ro", b"");
     let state = conf.dir().join("state");

@@ -114,6 +114,8 @@ fn ntpq_as_captured() {
     }
     if in_utc() {
         capture::told("ntpq", compared);
+    } else {
+        skip::because("the captures were made in UTC, and this machine has another time zone");
     }
 }
 

@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn foreign_symbolic_links_are_refused() {
         if !nix::unistd::geteuid().is_root() {
-            return; // only root can make a link of another user's
+            return skip::because("only root can make a link of another user's");
         }
         let dir = crate::daemon::files::scratch("log-foreign");
         let (link, file) = (dir.path().join("link"), dir.path().join("file"));
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn d4_the_file_becomes_the_users_where_no_other_file_can_be_meant() {
         if !nix::unistd::geteuid().is_root() {
-            return; // only root can give files away
+            return skip::because("only root can give files away");
         }
         let dir = crate::daemon::files::scratch("d4-hand");
         let ntp = Account::find("38:38").unwrap();

@@ -167,7 +167,7 @@ fn a_full_disk_is_one_line_and_leaves_whole_lines() {
         .arg(std::env::current_exe().unwrap())
         .env("RSNTPD_TEST_STAT_FULL", dir.path())
         .output();
-    let Ok(output) = output else { return };
+    let Ok(output) = output else { return skip::because("there is no dash") };
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
 }

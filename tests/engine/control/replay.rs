@@ -54,7 +54,7 @@ type Conversation = (Vec<u8>, Vec<Vec<u8>>);
 fn conversations(name: &str) -> Option<Vec<Conversation>> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(name);
     let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: {} is not there", path.display());
+        skip::because(&format!("{} is not there", path.display()));
         return None;
     };
     let mut found: Vec<Conversation> = Vec::new();
