@@ -136,25 +136,25 @@ impl PollExponent {
 }
 
 /// The reference identifier: four characters (kiss code or clock kind) or the IPv4 address, or
-/// the first four octets of the MD5 hash of the IPv6 address, of the source.
+/// the first four bytes of the MD5 hash of the IPv6 address, of the source.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct RefId([u8; 4]);
 
 impl RefId {
-    /// Not yet heard from anybody.
+    /// No source was heard yet.
     pub const INIT: Self = Self(*b"INIT");
     /// The clock was stepped and nothing has been heard since.
     pub const STEP: Self = Self(*b"STEP");
     /// The undisciplined local clock.
     pub const LOCL: Self = Self(*b"LOCL");
 
-    /// From the four octets of the wire.
+    /// From its four bytes on the wire.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 4]) -> Self {
         Self(bytes)
     }
 
-    /// The four octets of the wire.
+    /// Its four bytes on the wire.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 4] {
         self.0

@@ -58,7 +58,7 @@ pub struct Reply {
     pub data: Vec<u8>,
 }
 
-/// The server said no: its error code, see [`super::control::ControlError`] for those that we know.
+/// The server refused: its error code, see [`super::control::ControlError`] for those that we know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Refusal(pub u8);
 

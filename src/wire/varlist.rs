@@ -135,7 +135,7 @@ pub fn timestamp(text: &str) -> Option<crate::units::NtpTimestamp> {
 }
 
 /// The octets as text that no terminal obeys: all but printable ASCII becomes `\xNN`; at most
-/// 1024 characters, of which the last three tell by dots that there was more.
+/// 1024 characters, the last three of them dots where there was more.
 #[must_use]
 pub fn visible(octets: &[u8]) -> String {
     let mut text = String::with_capacity(octets.len().min(TEXT_MAX));

@@ -9,6 +9,7 @@
 
 mod dependencies;
 mod events;
+mod glossary;
 mod house;
 mod layers;
 mod map;
@@ -99,6 +100,21 @@ fn nothing_is_left_over_silenced_or_unsafe_without_a_word() {
         }
     }
     judge(found);
+}
+
+#[test]
+fn the_glossarys_words_stay_out_of_clean_folders() {
+    let sources = sources();
+    judge(sources.iter().flat_map(glossary::check));
+    // A folder that is not there keeps nothing clean, and a word that is not there needs no leave.
+    for (folder, left) in glossary::CLEAN {
+        let texts = || sources.iter().filter(|s| s.file.starts_with(&format!("{folder}/"))).map(|s| &s.text);
+        assert!(texts().count() > 0, "CLEAN in tests/tidy/glossary.rs: there is no {folder}");
+        let gone = left.iter().filter(|word| !texts().any(|text| text.contains(**word)));
+        judge(
+            gone.map(|word| format!("{folder}: {word} is gone, take it off CLEAN in tests/tidy/glossary.rs")),
+        );
+    }
 }
 
 #[test]

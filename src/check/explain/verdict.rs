@@ -71,7 +71,7 @@ impl Verdict {
     fn idle_flags(&mut self, flags: AccessFlags) {
         let has = |flag| flags.contains(flag);
         if has(AccessFlags::IGNORE) {
-            return; // nothing else matters, and nobody is misled
+            return; // nothing else matters
         }
         if has(AccessFlags::KOD) && !has(AccessFlags::LIMITED) {
             self.without_effect.push("kod: it only matters together with limited");

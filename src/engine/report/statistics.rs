@@ -26,13 +26,13 @@ pub(in crate::engine) struct Records {
     due: MonoTime,
     reset: MonoTime,
     /// The newest answer that a line of loopstats was written for.
-    loop_told: Option<MonoTime>,
+    loop_logged: Option<MonoTime>,
 }
 
 impl Records {
     /// From the start on.
     pub(in crate::engine) fn new(now: MonoTime) -> Self {
-        Self { due: now + HOUR, reset: now, loop_told: None }
+        Self { due: now + HOUR, reset: now, loop_logged: None }
     }
 
     /// When the next lines are due.
@@ -47,7 +47,7 @@ impl Records {
 }
 
 impl Engine {
-    /// Whether somebody wants such lines.
+    /// Whether such lines are written.
     fn wants(&self, kind: StatKind) -> bool {
         let config = &self.setup.config;
         config.enable.stats && config.statistics.filegens.iter().any(|f| f.kind == kind && f.enabled)
@@ -62,13 +62,13 @@ impl Engine {
     /// loopstats: offset (s), frequency (ppm), jitter (s), wander (ppm), log2 of the time constant;
     /// at every update of the clock that a new sample brought.
     pub(in crate::engine) fn record_loop(&mut self, now: Now, offset: Seconds, poll: u8) {
-        // The local clock's polls bring news only while nobody else is followed.
+        // The local clock's polls bring news only while it is the system peer.
         let counts = |a: &&Association| !a.is_local_clock() || Some(a.id) == self.system.peer;
         let newest = self.associations.iter().filter(counts).filter_map(|a| a.last_answer).max();
-        if newest <= self.records.loop_told {
+        if newest <= self.records.loop_logged {
             return;
         }
-        self.records.loop_told = newest;
+        self.records.loop_logged = newest;
         if self.wants(StatKind::Loop) {
             let discipline = &self.discipline;
             let fields = format!(
@@ -87,10 +87,10 @@ impl Engine {
     pub(in crate::engine) fn record_peer(&mut self, now: Now, index: usize) {
         let association = &mut self.associations[index];
         let Some(best) = association.filter.best() else { return };
-        if association.best_told.is_some_and(|told| best.at <= told) {
+        if association.best_logged.is_some_and(|logged| best.at <= logged) {
             return;
         }
-        association.best_told = Some(best.at);
+        association.best_logged = Some(best.at);
         if self.wants(StatKind::Peer) {
             let fields = peer_fields(&self.associations[index], best.offset, best.delay);
             self.record(now.wall, StatKind::Peer, &fields);

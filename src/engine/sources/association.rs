@@ -201,7 +201,7 @@ pub struct Association {
     /// What its samples tell of the clock.
     pub estimator: Estimator,
     /// When the sample was measured that peerstats had last.
-    pub best_told: Option<MonoTime>,
+    pub best_logged: Option<MonoTime>,
     /// Results of the packet tests.
     pub flash: u16,
     /// What selection made of it.
@@ -255,7 +255,7 @@ impl Association {
             header: Header::UNHEARD,
             filter: Filter::default(),
             estimator,
-            best_told: None,
+            best_logged: None,
             flash: flash::PEER_UNREACHABLE | flash::PEER_DISTANCE | flash::PEER_STRATUM,
             selection: Selection::Reject,
             event_count: 0,
