@@ -3,6 +3,7 @@
 use super::link::{Ask, Host, Link, Trouble};
 use super::options::{self, flag, valued};
 use crate::config::model::Family;
+use crate::units::DAY;
 use crate::wire::control::opcode;
 use crate::wire::status::SystemStatus;
 use clap::{ArgMatches, Command, value_parser};
@@ -34,7 +35,7 @@ pub fn command() -> Command {
             valued("sleep", 's', "SECONDS", "Time between tries, default 6")
                 .default_value("6")
                 .hide_default_value(true)
-                .value_parser(value_parser!(u32).range(1..=86_400)),
+                .value_parser(value_parser!(u32).range(1..=DAY)),
         )
         .arg(flag("verbose", 'v', "Print progress"))
         .arg(clap::Arg::new("host").value_name("HOST").help("Host to query, default localhost"))
