@@ -1,6 +1,7 @@
 //! From the command line to a daemon that serves: options, configuration, sockets, fork, privileges.
 
 pub mod cli;
+mod failure;
 pub mod inspect;
 pub mod run;
 pub mod setup;

@@ -2,6 +2,7 @@
 //! status tells whether the child serves.
 
 use super::cli::Options;
+use super::failure::{FAILED, Failure};
 use super::setup::{self, Loaded};
 use super::supervisor::Supervisor;
 use crate::daemon::event_loop::EventLoop;
@@ -27,14 +28,12 @@ use crate::sys::privileges::{self, Account, Duty};
 use crate::sys::process::Side;
 use crate::sys::signals::Signals;
 use crate::sys::{clock, interfaces, process, random, resident};
-use crate::units::{NTP_PORT, eras_off};
+use crate::units::eras_off;
 use daemonize::{Daemonize, Outcome};
 use mio::{Poll, Waker};
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Exit status of ntpd's exit(-1).
-const FAILED: u8 = 255;
 /// What the child writes to its parent once it serves, and its process id behind it.
 const SERVING: u8 = b'+';
 /// Files that are open beside the sockets: log, statistics, lookups, epoll, and room for more.
@@ -54,11 +53,11 @@ pub fn run(mut options: Options) -> u8 {
     let mut log = Log::start(&options);
     match prepare(&options, &mut log).and_then(|prepared| start(options, log, prepared)) {
         Ok(status) => status,
-        Err(Failed { why, status, seen }) => {
+        Err(Failed { why, seen }) => {
             if !seen {
                 eprintln!("{name}: {why}");
             }
-            status
+            why.exit_status()
         }
     }
 }
@@ -66,17 +65,20 @@ pub fn run(mut options: Options) -> u8 {
 /// Why the daemon does not start.
 #[derive(Debug)]
 struct Failed {
-    why: String,
-    status: u8,
+    why: Failure,
     /// It is on standard error already, or where that leads.
     seen: bool,
 }
 
 impl Failed {
-    fn told(log: &mut Log, why: String, status: u8) -> Self {
-        log.write(Level::Error, &why);
+    fn logged(log: &mut Log, why: Failure) -> Self {
+        log.write(Level::Error, &why.to_string());
         log.flush();
-        Self { why, status, seen: log.is_seen() }
+        Self { why, seen: log.is_seen() }
+    }
+
+    const fn unlogged(why: Failure) -> Self {
+        Self { why, seen: false }
     }
 }
 
@@ -93,7 +95,7 @@ struct Prepared {
 fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
     let uid = privileges::effective_uid();
     if uid != 0 {
-        return Err(Failed::told(log, format!("must be run as root, not uid {uid}"), 1));
+        return Err(Failed::logged(log, Failure::NotRoot { uid }));
     }
     log.write(Level::Notice, &format!("rsntpd {} starting", env!("CARGO_PKG_VERSION")));
     let loaded = setup::load(options);
@@ -105,7 +107,7 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
     }
     let account = match options.user.as_deref().map(Account::find).transpose() {
         Ok(account) => account,
-        Err(why) => return Err(Failed::told(log, why, FAILED)),
+        Err(why) => return Err(Failed::logged(log, Failure::Account(why))),
     };
     let files = privileges::raise_open_files().unwrap_or(u64::MAX);
     let locals = interfaces::list().unwrap_or_default();
@@ -162,24 +164,7 @@ fn open(
     } else {
         Sockets::open(wanted, locals).map(|own| (own, Vec::new()))
     };
-    opened.map_err(|e| Failed::told(log, port_words(&e), 1))
-}
-
-/// Why port 123 cannot be had, and what to do.
-fn port_words(error: &std::io::Error) -> String {
-    if error.kind() == std::io::ErrorKind::AddrInUse {
-        let remedy = if Path::new("/run/systemd/system").is_dir() {
-            "systemctl disable --now chronyd"
-        } else {
-            "service ntpd stop; chkconfig ntpd off"
-        };
-        format!(
-            "UDP port {NTP_PORT} is in use: another time daemon is running. `ss -lunp' shows which; stop it first, \
-             for example by `{remedy}'"
-        )
-    } else {
-        format!("cannot bind UDP port {NTP_PORT}: {error}")
-    }
+    opened.map_err(|e| Failed::logged(log, Failure::Port(e)))
 }
 
 fn start(options: Options, mut log: Log, prepared: Prepared) -> Result<u8, Failed> {
@@ -187,11 +172,10 @@ fn start(options: Options, mut log: Log, prepared: Prepared) -> Result<u8, Faile
     if options.nofork {
         return serve(options, log, prepared, Parent { pipe: None, supervisor });
     }
-    let (reader, writer) =
-        std::io::pipe().map_err(|e| Failed::told(&mut log, format!("cannot make a pipe: {e}"), FAILED))?;
+    let (reader, writer) = std::io::pipe().map_err(|e| Failed::logged(&mut log, Failure::Pipe(e)))?;
     log.flush();
     match go_background() {
-        Err(e) => Err(Failed::told(&mut log, format!("cannot become a daemon: {e}"), FAILED)),
+        Err(e) => Err(Failed::logged(&mut log, Failure::Fork(e))),
         Ok(Side::Parent) => {
             drop(writer);
             let child = wait_for_child(reader)?;
@@ -217,18 +201,17 @@ fn go_background() -> io::Result<Side> {
     }
 }
 
-/// The parent: the child's process id once it serves, else what it says.
+/// The parent: the child's process id once it serves, else what it reports.
 fn wait_for_child(mut reader: PipeReader) -> Result<u32, Failed> {
-    let mut said = Vec::new();
+    let mut report = Vec::new();
     // The end comes when the child has closed its side, or has died.
-    let _what_came_counts = reader.read_to_end(&mut said);
-    let said = String::from_utf8_lossy(&said).into_owned();
-    if let Some(id) = said.strip_prefix(char::from(SERVING)).and_then(|id| id.parse().ok()) {
+    let _what_came_counts = reader.read_to_end(&mut report);
+    let report = String::from_utf8_lossy(&report).into_owned();
+    if let Some(id) = report.strip_prefix(char::from(SERVING)).and_then(|id| id.parse().ok()) {
         return Ok(id);
     }
-    let why =
-        if said.is_empty() { "the daemon died while starting; the log says why".to_owned() } else { said };
-    Err(Failed { why, status: 1, seen: false })
+    let why = if report.is_empty() { Failure::ChildDied } else { Failure::Child(report) };
+    Err(Failed::unlogged(why))
 }
 
 /// What waits for this process to serve.
@@ -240,9 +223,9 @@ struct Parent {
 }
 
 impl Parent {
-    fn failed(&self, why: &str) {
+    fn failed(&self, why: &Failure) {
         if let Some(mut pipe) = self.pipe.as_ref() {
-            let _parent_gone = pipe.write_all(why.as_bytes());
+            let _parent_gone = pipe.write_all(why.to_string().as_bytes());
         }
     }
 }
@@ -295,9 +278,9 @@ fn serve_until_end(
     let (role, sockets) = match workers::fork(sockets, others) {
         Ok(forked) => forked,
         Err(e) => {
-            let why = format!("cannot make workers: {e}");
+            let why = Failure::Workers(e);
             parent.failed(&why);
-            return Err(Failed::told(&mut log, why, FAILED));
+            return Err(Failed::logged(&mut log, why));
         }
     };
     if role.is_worker() {
@@ -306,7 +289,7 @@ fn serve_until_end(
     }
     if let Err(why) = settle(&options, &mut log, &role, account.as_ref()) {
         parent.failed(&why);
-        return Err(Failed::told(&mut log, why, FAILED));
+        return Err(Failed::logged(&mut log, why));
     }
     if let Some(jail) = options.jaildir.clone() {
         setup::enter_jail(&mut options, &mut loaded.setup.config, &jail);
@@ -316,9 +299,9 @@ fn serve_until_end(
     let event_loop = match build(options, log, loaded, sockets, role, supervisor, reload_socket) {
         Ok(event_loop) => event_loop,
         Err(e) => {
-            let why = format!("cannot start the event loop: {e}");
+            let why = Failure::EventLoop(e);
             Parent { pipe, ..Parent::default() }.failed(&why);
-            return Err(Failed { why, status: FAILED, seen: false });
+            return Err(Failed::unlogged(why));
         }
     };
     let serving = move |shell: &mut Shell| {
@@ -334,12 +317,12 @@ fn serve_until_end(
     };
     match event_loop.run(serving) {
         Ok(reason) => Ok(exit_status(reason)),
-        Err(e) => Err(Failed { why: format!("the event loop failed: {e}"), status: FAILED, seen: false }),
+        Err(e) => Err(Failed::unlogged(Failure::Stopped(e))),
     }
 }
 
 /// Gives up root; in a worker, all that is the main process's business.
-fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Account>) -> Result<(), String> {
+fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Account>) -> Result<(), Failure> {
     let root = options.jaildir.as_deref();
     let Role::Worker(post) = role else {
         if let Role::Main(crew) = role {
@@ -348,15 +331,15 @@ fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Accoun
         if let Some(account) = account {
             log.hand_to(account);
         }
-        return privileges::drop_root(Duty::Clock, account, root);
+        return privileges::drop_root(Duty::Clock, account, root).map_err(Failure::Privileges);
     };
     log.keep_errors();
     if options.lock_memory {
         // Locks are not inherited. The main process has told whether this can be done.
         let _unlocked = privileges::lock_memory();
     }
-    privileges::drop_root(Duty::Answers, account, root)?;
-    post.take_up()
+    privileges::drop_root(Duty::Answers, account, root).map_err(Failure::Privileges)?;
+    post.take_up().map_err(Failure::Privileges)
 }
 
 fn build(
