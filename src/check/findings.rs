@@ -2,7 +2,7 @@
 
 use super::{Outcome, json};
 use crate::config::model::{Config, LeapTable};
-use crate::config::{Diagnostic, Notice, Severity};
+use crate::config::{Diagnostic, Notice, Severity, Style};
 use crate::units::DAY;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -36,10 +36,10 @@ impl Findings<'_> {
 
     /// Every finding, and a closing line.
     #[must_use]
-    pub fn text(&self, color: bool) -> String {
+    pub fn text(&self, style: Style) -> String {
         let mut out = String::new();
         for found in self.diagnostics.iter().chain(self.lints) {
-            let _ = writeln!(out, "{}\n", found.render(color).trim_end());
+            let _ = writeln!(out, "{}\n", found.render(style).trim_end());
         }
         for notice in self.notices {
             let word = if notice.severity == Severity::Error { "error" } else { "warning" };

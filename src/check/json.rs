@@ -8,8 +8,8 @@ use std::path::Path;
 /// The whole result: errors in single lines, and what is valid and probably wrong (`"lint": true`). Columns count bytes,
 /// from 1; `end_column` is behind the last one. What no line causes has no `file`, `line` and columns.
 pub(super) fn object(findings: &Findings<'_>) -> Value {
-    let found = findings.diagnostics.iter().map(|found| finding(found, false));
-    let lints = findings.lints.iter().map(|found| finding(found, true));
+    let found = findings.diagnostics.iter().map(|found| finding(found, About::Line));
+    let lints = findings.lints.iter().map(|found| finding(found, About::Whole));
     let notices = findings.notices.iter().map(notice);
     json!({
         "file": text(findings.file),
@@ -25,12 +25,21 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-fn finding(found: &Diagnostic, lint: bool) -> Value {
+/// What a finding is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    /// One line, as it stands.
+    Line,
+    /// What lines mean together: a lint.
+    Whole,
+}
+
+fn finding(found: &Diagnostic, about: About) -> Value {
     let width = u32::try_from(found.span.len()).unwrap_or(u32::MAX);
     let stack = found.include_stack.iter().map(|(file, line)| json!({ "file": text(file), "line": line }));
     json!({
         "severity": word(found.severity),
-        "lint": lint,
+        "lint": about == About::Whole,
         "file": text(&found.file),
         "line": found.line,
         "column": found.column,

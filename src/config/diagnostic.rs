@@ -16,6 +16,15 @@ pub enum Severity {
     Note,
 }
 
+/// How a finding is drawn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Style {
+    /// Text alone.
+    Plain,
+    /// With the colours of a terminal.
+    Color,
+}
+
 /// A finding in a configuration, keys or drift file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnostic {
@@ -99,7 +108,7 @@ impl Diagnostic {
     /// Several lines for a person: the line with the word marked, what was expected, a suggestion,
     /// what takes effect. Bytes that are not UTF-8 and control characters are shown as `\xNN`.
     #[must_use]
-    pub fn render(&self, color: bool) -> String {
+    pub fn render(&self, style: Style) -> String {
         let (source, span) = printable(&self.source, &self.span);
         let path = safe(&self.file.display().to_string());
         let level = match self.severity {
@@ -119,7 +128,10 @@ impl Diagnostic {
             let text = format!("included from {} line {line}", file.display());
             group = group.element(Level::NOTE.message(safe(&text)));
         }
-        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let renderer = match style {
+            Style::Plain => Renderer::plain(),
+            Style::Color => Renderer::styled(),
+        };
         renderer.render(&[group]).clone()
     }
 }
@@ -221,21 +233,22 @@ mod tests {
 
     #[test]
     fn the_caret_stands_under_the_word_behind_wide_and_invalid_octets() {
-        let rendered = diagnostic(b"server 192.0.2.1 perfer", 17..23).render(false);
+        let rendered = diagnostic(b"server 192.0.2.1 perfer", 17..23).render(Style::Plain);
         assert!(rendered.contains("/etc/ntp.conf:24:18"), "{rendered}");
         let lines: Vec<&str> = rendered.lines().collect();
         let at = lines.iter().position(|l| l.contains("server 192")).unwrap();
         assert_eq!(lines[at].find("perfer"), lines[at + 1].find('^'), "{rendered}");
         let odd = diagnostic("# \u{8bbe}\x01 x".as_bytes(), 0..1);
-        assert!(odd.render(false).contains("\\x01"), "{}", odd.render(false));
+        assert!(odd.render(Style::Plain).contains("\\x01"), "{}", odd.render(Style::Plain));
         let turned = diagnostic("a \u{202e}b perfer".as_bytes(), 0..1);
-        assert!(turned.render(false).contains("a \\u{202e}b"), "{}", turned.render(false));
+        assert!(turned.render(Style::Plain).contains("a \\u{202e}b"), "{}", turned.render(Style::Plain));
         let mut named = diagnostic(b"x", 0..1);
         named.effect = "server \x1b[31m is used".to_owned();
         assert!(
-            !named.render(false).contains('\x1b') && named.log_line().ends_with("server \\x1b[31m is used")
+            !named.render(Style::Plain).contains('\x1b')
+                && named.log_line().ends_with("server \\x1b[31m is used")
         );
-        let invalid = diagnostic(b"a\xe9b perfer", 4..10).render(false);
+        let invalid = diagnostic(b"a\xe9b perfer", 4..10).render(Style::Plain);
         assert!(invalid.contains("a\\xe9b perfer"), "{invalid}");
     }
 }

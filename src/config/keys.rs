@@ -282,6 +282,7 @@ pub fn parse_drift_record(file: &Path, text: &[u8]) -> Result<(Ppm, u32), Box<Di
 
 #[cfg(test)]
 mod tests {
+    use super::super::Style;
     use super::*;
 
     #[test]
@@ -293,7 +294,7 @@ mod tests {
         assert_eq!(seen, vec![(2, Digest::Sha1, 20), (1, Digest::Md5, 5)]);
         let lines: Vec<u32> = findings.iter().map(|f| f.line).collect();
         assert_eq!(lines, vec![5, 6, 7, 8, 9]);
-        assert!(findings.iter().all(|f| !f.render(false).contains("ghij")));
+        assert!(findings.iter().all(|f| !f.render(Style::Plain).contains("ghij")));
     }
 
     #[test]
@@ -331,7 +332,7 @@ mod tests {
             assert!(keys[0].hosts.is_empty() && findings.len() == 1, "{line}");
             assert_eq!(findings[0].severity, Severity::Warning);
             assert!(findings[0].log_line().contains("the key is used"), "{}", findings[0].log_line());
-            assert!(!findings[0].render(false).contains("secret") && findings[0].column >= 12);
+            assert!(!findings[0].render(Style::Plain).contains("secret") && findings[0].column >= 12);
         }
         for line in [
             "3 M secret 10.0.0.1,",

@@ -54,6 +54,13 @@ pub(super) struct Lexer<'a> {
     ended: bool,
 }
 
+/// The characters of a token, and whether they stood in quotes, if only in part.
+#[derive(Default)]
+struct Cut {
+    text: Vec<u8>,
+    quoted: bool,
+}
+
 const SPECIALS: &[u8] = b"{}(),;|=";
 
 const fn is_blank(b: u8) -> bool {
@@ -61,8 +68,9 @@ const fn is_blank(b: u8) -> bool {
 }
 
 /// The unquoted beginning of a word.
-fn plain(input: &[u8], specials: bool) -> IResult<&[u8], &[u8]> {
-    take_till(|b: u8| is_blank(b) || b == b'#' || b == b'"' || (specials && SPECIALS.contains(&b)))(input)
+fn plain(input: &[u8], mode: Follow) -> IResult<&[u8], &[u8]> {
+    let special = |b: u8| mode == Follow::Normal && SPECIALS.contains(&b);
+    take_till(|b: u8| is_blank(b) || b == b'#' || b == b'"' || special(b))(input)
 }
 
 /// A quoted rest of a word, up to the next quote or the end of the line.
@@ -96,24 +104,23 @@ impl<'a> Lexer<'a> {
             if first == b'#' {
                 return None;
             }
-            let strings = self.mode != Follow::Normal;
-            if SPECIALS.contains(&first) && !strings {
+            if SPECIALS.contains(&first) && self.mode == Follow::Normal {
                 return Some(self.special(first));
             }
             let start = self.at;
-            let (text, was_quoted) = self.cut(rest, !strings);
-            if text.is_empty() {
+            let mut cut = self.cut(rest);
+            if cut.text.is_empty() {
                 // An empty word is as if not there; the next one counts as quoted.
                 after_empty_quotes = true;
                 continue;
             }
-            let quoted = was_quoted || after_empty_quotes;
-            if quoted && text.iter().all(|b| is_blank(*b)) {
+            cut.quoted |= after_empty_quotes;
+            if cut.quoted && cut.text.iter().all(|b| is_blank(*b)) {
                 self.ended = true;
                 return None;
             }
-            let kind = self.classify(&text, strings, quoted);
-            return Some(Token { kind, text, span: start..self.at });
+            let kind = self.classify(&cut);
+            return Some(Token { kind, text: cut.text, span: start..self.at });
         }
         None
     }
@@ -126,8 +133,8 @@ impl<'a> Lexer<'a> {
         Token { kind: TokenKind::Special(first), text: vec![first], span: self.at - 1..self.at }
     }
 
-    fn cut(&mut self, input: &[u8], specials: bool) -> (Vec<u8>, bool) {
-        let Ok((rest, head)) = plain(input, specials) else { return (Vec::new(), false) };
+    fn cut(&mut self, input: &[u8]) -> Cut {
+        let Ok((rest, head)) = plain(input, self.mode) else { return Cut::default() };
         let (rest, tail) = match quoted(rest) {
             Ok((rest, tail)) => (rest, Some(tail)),
             Err(_) => (rest, None),
@@ -137,16 +144,17 @@ impl<'a> Lexer<'a> {
         if let Some(nul) = text.iter().position(|b| *b == 0) {
             text.truncate(nul);
         }
-        (text, tail.is_some())
+        Cut { text, quoted: tail.is_some() }
     }
 
-    fn classify(&mut self, text: &[u8], strings: bool, was_quoted: bool) -> TokenKind {
+    fn classify(&mut self, cut: &Cut) -> TokenKind {
+        let (text, strings) = (cut.text.as_slice(), self.mode != Follow::Normal);
         if text.len() > WORD_MAX {
             self.mode = Follow::Normal;
             return TokenKind::TooLong;
         }
         // A string that begins like the option is the option, in quotes, too.
-        if let Some(family) = family(text).filter(|_| strings || was_quoted) {
+        if let Some(family) = family(text).filter(|_| strings || cut.quoted) {
             return TokenKind::Family(family);
         }
         if strings {
@@ -155,7 +163,7 @@ impl<'a> Lexer<'a> {
             }
             return TokenKind::Text;
         }
-        if was_quoted {
+        if cut.quoted {
             return TokenKind::Text;
         }
         if let b"-4" | b"-6" = text {

@@ -236,7 +236,8 @@ impl Lint<'_> {
     }
 
     /// The flags for servers that no other line is about, and the line that they come from.
-    fn default(&self, v4: bool) -> (AccessFlags, Option<Origin>) {
+    fn default(&self, family: Family) -> (AccessFlags, Option<Origin>) {
+        let v4 = family == Family::V4;
         let of_port = |ntpport| self.list.iter().filter(move |e| e.v4 == v4 && e.key == (0, 0, ntpport));
         // Servers respond from port 123.
         let all: Vec<&Entry> =

@@ -28,14 +28,14 @@ mod servers;
 mod settings;
 mod statistics;
 
-pub use diagnostic::{Diagnostic, Notice, Severity};
+pub use diagnostic::{Diagnostic, Notice, Severity, Style};
 pub use draft::Known;
 pub use keys::{parse_drift, parse_drift_record, parse_keys};
 #[cfg(test)]
 pub(crate) use leapfile::leapfile_check;
 pub use leapfile::parse_leapfile;
 pub use lint::{Outlook, usable};
-pub use parser::{Read, parse, parse_at_run_time, parse_onto};
+pub use parser::{Read, Unreadable, parse, parse_at_run_time, parse_onto};
 pub use print::print;
 
 /// A configuration and all that was found wrong with its text.

@@ -12,6 +12,7 @@ use super::line::{Advice, Line, Place};
 use super::lint;
 use super::model::Config;
 use super::reader;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -25,7 +26,47 @@ const INCLUDED_MAX: usize = 4 << 20;
 const INCLUDES_MAX: usize = 1000;
 
 /// Gives the octets of an includefile, or why it cannot be read.
-pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, String>;
+pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, Unreadable>;
+
+/// Why a file cannot be read, in the words of whoever tried.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unreadable(pub String);
+
+impl From<&str> for Unreadable {
+    fn from(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why an includefile is skipped.
+enum Skipped {
+    TooDeep,
+    TooMuch,
+    Unreadable(PathBuf, Unreadable),
+}
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooDeep => write!(f, "includefiles are nested more than {INCLUDE_DEPTH} deep"),
+            Self::TooMuch => f.write_str("too much has been included already; do files include each other?"),
+            Self::Unreadable(path, why) => write!(f, "cannot open {}: {why}", path.display()),
+        }
+    }
+}
+
+/// Whether the block behind `simulate` has an end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Block {
+    Whole,
+    Broken,
+}
 
 struct Parser<'r> {
     draft: Draft<'r>,
@@ -54,7 +95,7 @@ pub fn parse_onto(base: Config, file: &Path, text: &[u8], read: Read<'_>) -> Par
 /// Reads what ntpq's `:config` sends, on top of the configuration in force: the same language as the
 /// file's, without the commands that name files. `known` are the associations that `unpeer` may name.
 pub fn parse_at_run_time(running: Config, text: &[u8], known: &[Known]) -> Parsed {
-    let mut no_files = |_: &Path| Err("not at run time".to_owned());
+    let mut no_files = |_: &Path| Err("not at run time".into());
     let mut parser = Parser::new(running, &mut no_files);
     parser.draft.running = Some(known);
     parser.file(Path::new("config"), text);
@@ -102,7 +143,8 @@ impl<'r> Parser<'r> {
                 let skipped = if endless { None } else { behind_block(lines.clone(), bytes) };
                 endless |= skipped.is_none();
                 let place = (line, number, start);
-                self.tell_simulate(file, bytes, place, &simulate, skipped.is_some());
+                let block = if skipped.is_some() { Block::Whole } else { Block::Broken };
+                self.tell_simulate(file, bytes, place, &simulate, block);
                 lines = skipped.unwrap_or(lines);
             }
         }
@@ -146,12 +188,12 @@ impl<'r> Parser<'r> {
         bytes: &[u8],
         (number, text, start): (u32, usize, usize),
         (row, first): &(&'static Row, Token),
-        skipped: bool,
+        block: Block,
     ) {
         let (keywords, stack) = (Rc::clone(&self.keywords), Rc::clone(&self.stack));
         let place = Place { file, number, stack: &stack, keywords: &keywords, text, start };
         let mut line = Line::new(bytes, place, &mut self.findings);
-        if skipped {
+        if block == Block::Whole {
             reader::tell(&mut line, row, &reader::Value::Nothing, first);
         } else {
             let message = "simulate without a whole block { … }".to_owned();
@@ -201,9 +243,9 @@ impl<'r> Parser<'r> {
         self.findings = findings;
         for (path, span) in includes {
             let problem = self.include_file(file, number, &path);
-            if let Err(message) = problem {
+            if let Err(why) = problem {
                 let mut line = Line::new(bytes, place, &mut self.findings);
-                line.say(Severity::Warning, span, message, Advice::default(), "it is skipped");
+                line.say(Severity::Warning, span, why.to_string(), Advice::default(), "it is skipped");
             }
         }
         block
@@ -227,14 +269,14 @@ impl<'r> Parser<'r> {
         Some((path, span))
     }
 
-    fn include_file(&mut self, file: &Path, line: u32, path: &Path) -> Result<(), String> {
+    fn include_file(&mut self, file: &Path, line: u32, path: &Path) -> Result<(), Skipped> {
         if self.stack.len() >= INCLUDE_DEPTH {
-            return Err(format!("includefiles are nested more than {INCLUDE_DEPTH} deep"));
+            return Err(Skipped::TooDeep);
         }
         if self.included >= INCLUDED_MAX || self.texts.len() > INCLUDES_MAX {
-            return Err("too much has been included already; do files include each other?".to_owned());
+            return Err(Skipped::TooMuch);
         }
-        let text = (self.read)(path).map_err(|why| format!("cannot open {}: {why}", path.display()))?;
+        let text = (self.read)(path).map_err(|why| Skipped::Unreadable(path.to_owned(), why))?;
         self.included += text.len();
         let outer = Rc::clone(&self.stack);
         let mut stack = outer.to_vec();

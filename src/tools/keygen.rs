@@ -178,6 +178,7 @@ fn hex(octets: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Style;
     use crate::config::model::Digest;
     use std::collections::BTreeSet;
 
@@ -185,7 +186,7 @@ mod tests {
     fn the_daemon_reads_thirty_different_keys() {
         let text = keys().unwrap();
         let (keys, findings) = crate::config::parse_keys(Path::new("keys"), text.as_bytes());
-        assert!(findings.is_empty(), "{}", findings[0].render(false));
+        assert!(findings.is_empty(), "{}", findings[0].render(Style::Plain));
         assert_eq!(keys.len(), 30);
         let secrets: BTreeSet<&[u8]> = keys.iter().map(|key| key.secret.as_slice()).collect();
         assert_eq!(secrets.len(), 30);

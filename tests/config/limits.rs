@@ -3,7 +3,7 @@
 
 use allocation_counter::measure;
 use nix::time::{ClockId, clock_gettime};
-use rsntpd::config::{Parsed, parse};
+use rsntpd::config::{Parsed, Style, parse};
 use rsntpd::engine::server::access::AccessList;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -58,7 +58,8 @@ fn one_line_of_a_megabyte() {
     ] {
         let text = unit.repeat((1 << 20) / unit.len());
         let parsed = bounded(&format!("a line of a megabyte, {name}"), text.as_bytes());
-        let longest = parsed.diagnostics.iter().map(|found| found.render(false).len()).max().unwrap_or(0);
+        let longest =
+            parsed.diagnostics.iter().map(|found| found.render(Style::Plain).len()).max().unwrap_or(0);
         assert!(longest < 4000, "{name}: a finding of {longest} octets");
     }
 }

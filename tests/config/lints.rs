@@ -67,7 +67,7 @@ fn c13_a_file_that_is_no_text_is_one_finding() {
         wide(u16::to_le_bytes, ""),
         wide(u16::to_be_bytes, ""),
     ] {
-        let parsed = parse(Path::new("ntp.conf"), &bytes, &mut |_| Err(String::new()));
+        let parsed = parse(Path::new("ntp.conf"), &bytes, &mut |_| Err("".into()));
         let [found] = &parsed.diagnostics[..] else { panic!("{:?}", parsed.diagnostics) };
         assert!(found.severity == Severity::Error && found.log_line().contains("UTF-16"), "{found:?}");
         assert!(found.effect.contains("nothing in it takes effect"), "{}", found.effect);

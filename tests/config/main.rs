@@ -21,7 +21,7 @@ use rsntpd::config::language::{self, Context};
 use rsntpd::config::model::{
     AccessFlags, Config, Family, InterfaceAction, InterfaceMatch, Kind, RestrictTarget, Target,
 };
-use rsntpd::config::{Diagnostic, Parsed, Severity, parse};
+use rsntpd::config::{Diagnostic, Parsed, Severity, Style, parse};
 use rsntpd::engine::server::access::AccessList;
 use rsntpd::units::KeyId;
 use std::path::Path;
@@ -31,7 +31,7 @@ fn read(text: &str) -> Parsed {
 }
 
 fn read_bytes(text: &[u8]) -> Parsed {
-    parse(Path::new("/etc/ntp.conf"), text, &mut |_| Err("No such file or directory".to_owned()))
+    parse(Path::new("/etc/ntp.conf"), text, &mut |_| Err("No such file or directory".into()))
 }
 
 fn clean(text: &str) -> Config {
@@ -218,7 +218,7 @@ fn includefiles_are_read_in_place_five_deep() {
     assert_eq!(names.len(), 7, "{names:?}");
     let deep = parsed.diagnostics.iter().find(|d| d.message.contains("nested")).unwrap();
     assert_eq!((deep.include_stack.len(), deep.line), (5, 2));
-    assert!(deep.render(false).contains("included from main line 1"));
+    assert!(deep.render(Style::Plain).contains("included from main line 1"));
 
     let missing = read("includefile /etc/ntp/crypto/pw\nserver foo");
     assert_eq!(servers(&missing.config), ["server foo"]);

@@ -26,7 +26,7 @@ fn resolve(name: &str) -> Vec<IpAddr> {
 
 /// The list that the daemon would have, once its names have been looked up.
 fn ours(text: &str) -> AccessList {
-    let config = parse(Path::new("/etc/ntp.conf"), text.as_bytes(), &mut |_| Err("none".to_owned())).config;
+    let config = parse(Path::new("/etc/ntp.conf"), text.as_bytes(), &mut |_| Err("none".into())).config;
     let mut list = AccessList::build(&config.restrict);
     for line in &config.restrict {
         if let RestrictTarget::Name(name, family) | RestrictTarget::Around { name, family, .. } = &line.target

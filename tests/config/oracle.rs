@@ -1,7 +1,7 @@
 //! What holds of every text, whoever wrote it: for the property tests, the replay and the fuzz target.
 
 use rsntpd::config::model::{Config, Origin};
-use rsntpd::config::{Diagnostic, Parsed, Severity, parse, print};
+use rsntpd::config::{Diagnostic, Parsed, Severity, Style, parse, print};
 use std::path::Path;
 
 /// What every includefile holds.
@@ -10,7 +10,7 @@ const INCLUDED: &[u8] = b"server included.example ibrust\nincludefile again\nres
 /// Reads a text that may include others.
 pub fn read(text: &[u8]) -> Parsed {
     parse(Path::new("/etc/ntp.conf"), text, &mut |path| {
-        if path.as_os_str().len() % 2 == 0 { Ok(INCLUDED.to_vec()) } else { Err("No such file".to_owned()) }
+        if path.as_os_str().len() % 2 == 0 { Ok(INCLUDED.to_vec()) } else { Err("No such file".into()) }
     })
 }
 
@@ -34,7 +34,7 @@ pub fn hold(text: &[u8]) {
         assert!(found.span.end <= found.source.len() && found.span.start <= found.span.end);
         assert!(found.line > 0 && found.column > 0 && !found.effect.is_empty(), "{found:?}");
         assert!(!found.log_line().contains('\n'), "{found:?}");
-        let shown = found.render(false);
+        let shown = found.render(Style::Plain);
         assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
     }
     let printed = print(&first.config);

@@ -1,7 +1,7 @@
 //! Typical mistakes and what is said about them, in `diagnostics.txt`, to be read by people: each should
 //! tell a tired administrator what to do. `UPDATE=1` writes it anew.
 
-use rsntpd::config::parse;
+use rsntpd::config::{Style, parse};
 use std::path::{Path, PathBuf};
 
 /// Lines of the configuration begin with this.
@@ -31,11 +31,11 @@ fn told(text: &[u8]) -> String {
         if path == Path::new("inner.conf") {
             Ok(INNER.to_vec())
         } else {
-            Err("No such file or directory".to_owned())
+            Err("No such file or directory".into())
         }
     });
     let findings = parsed.diagnostics.iter().chain(&parsed.lints);
-    let shown: Vec<String> = findings.map(|found| found.render(false).trim_end().to_owned()).collect();
+    let shown: Vec<String> = findings.map(|found| found.render(Style::Plain).trim_end().to_owned()).collect();
     if shown.is_empty() { "(nothing)".to_owned() } else { shown.join("\n\n") }
 }
 

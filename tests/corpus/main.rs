@@ -18,7 +18,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use older::older;
 use recorded::{Case, conf_files, file_cases, included, micro_cases, second_cases, stem};
 use rsntpd::config::model::Target;
-use rsntpd::config::{Diagnostic, Parsed, Severity, parse, print};
+use rsntpd::config::{Diagnostic, Parsed, Severity, Style, parse, print};
 use rsntpd::engine::server::access::AccessList;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -50,7 +50,7 @@ fn main() {
 }
 
 fn read(file: &Path, text: &[u8]) -> Parsed {
-    parse(file, text, &mut |_| Err("No such file or directory".to_owned()))
+    parse(file, text, &mut |_| Err("No such file or directory".into()))
 }
 
 fn seed(shared: &Path) -> Result<(), Failed> {
@@ -90,7 +90,7 @@ fn seed(shared: &Path) -> Result<(), Failed> {
 fn seed_diagnostics(shared: &Path) -> Result<(), Failed> {
     let parsed = read(Path::new("ntp.conf"), &fs::read(shared.join("seed/ntp.conf")).unwrap());
     let findings = parsed.diagnostics.iter().chain(&parsed.lints);
-    let shown: Vec<String> = findings.map(|d| d.render(false).trim_end().to_owned()).collect();
+    let shown: Vec<String> = findings.map(|d| d.render(Style::Plain).trim_end().to_owned()).collect();
     let made = shown.join("\n\n") + "\n";
     let snapshot = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/seed.txt");
     if std::env::var_os("UPDATE").is_some() {
@@ -107,7 +107,7 @@ fn every_file(shared: &Path) -> Result<(), Failed> {
     for file in conf_files(shared) {
         let parsed = read(&file, &fs::read(&file).unwrap());
         for d in &parsed.diagnostics {
-            assert!(!d.render(false).is_empty() && d.line > 0 && d.column > 0);
+            assert!(!d.render(Style::Plain).is_empty() && d.line > 0 && d.column > 0);
         }
         let log = shared.join("corpus/expected").join(stem(&file) + ".4.2.6p5.log");
         let log = fs::read(log).unwrap_or_default();

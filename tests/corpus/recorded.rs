@@ -1,5 +1,6 @@
 //! The recorded cases: a text, and what ntpd printed of it.
 
+use rsntpd::config::Unreadable;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,13 +29,13 @@ const INCLUDED: [(&str, &str); 6] = [
 pub const BEHEADED: &str = "~without-its-first-line";
 
 /// Reads an includefile of the recorded cases.
-pub fn included(shared: &Path, path: &Path) -> Result<Vec<u8>, String> {
+pub fn included(shared: &Path, path: &Path) -> Result<Vec<u8>, Unreadable> {
     let name = path.to_string_lossy();
     let whole = name.strip_suffix(BEHEADED).unwrap_or(&name);
     let there = fs::read(shared.join("corpus").join(whole));
     let known = INCLUDED.iter().find(|(known, _)| *known == whole).map(|(_, text)| text.as_bytes().to_vec());
     let text = there.ok().filter(|_| whole.starts_with("inc/")).or(known);
-    let mut text = text.ok_or_else(|| "No such file or directory".to_owned())?;
+    let mut text = text.ok_or_else(|| Unreadable("No such file or directory".to_owned()))?;
     if whole.len() < name.len() {
         let end = text.iter().position(|b| *b == b'\n').map_or(text.len(), |at| at + 1);
         text.drain(..end);

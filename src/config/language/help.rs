@@ -1,18 +1,32 @@
 //! `--help-config`: what the table says of a word, for people.
 
 use super::{Beyond, Context, LARGE, Row, Since, Standing, everywhere, options_of, rows, suggest, words};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
+
+/// ntp.conf has no such keyword.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UnknownKeyword {
+    word: String,
+    /// The keyword that was probably meant.
+    meant: Option<&'static str>,
+}
+
+impl fmt::Display for UnknownKeyword {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ntp.conf has no keyword `{}'", self.word)?;
+        self.meant.map_or(Ok(()), |meant| write!(f, "; did you mean {meant}?"))
+    }
+}
 
 /// What the table says of `word`, wherever it may stand. An address or a name of nothing is an error.
 ///
 /// # Errors
 /// There is no such word; with the one that was probably meant.
-pub fn help(word: &str) -> Result<String, String> {
+pub fn help(word: &str) -> Result<String, UnknownKeyword> {
     let found: Vec<String> = everywhere(word).map(|(context, row)| entry(context, row)).collect();
     if found.is_empty() {
         let meant = suggest(word.as_bytes(), words().map(|row| row.name));
-        let meant = meant.map_or_else(String::new, |word| format!("; did you mean {word}?"));
-        return Err(format!("ntp.conf has no keyword `{word}'{meant}"));
+        return Err(UnknownKeyword { word: word.to_owned(), meant });
     }
     Ok(found.join("\n"))
 }
@@ -124,7 +138,7 @@ mod tests {
         assert!(text.contains("an option of server") && text.contains("a flag of restrict"), "{text}");
         let text = help("tos").unwrap_or_default();
         assert!(text.contains("with      minclock maxclock"), "{text}");
-        let wrong = help("minpol").unwrap_err();
+        let wrong = help("minpol").unwrap_err().to_string();
         assert_eq!(wrong, "ntp.conf has no keyword `minpol'; did you mean minpoll?");
         assert!(
             help("makestep").unwrap_or_default().contains("refused: the clock is stepped above tinker step")

@@ -181,11 +181,11 @@ impl Lint<'_> {
         if let Some(source) = self.source() {
             return Block::of(source.flags, Some(source.origin.clone()), server);
         }
-        let families = [(true, Family::V6), (false, Family::V4)];
+        let families = [(Family::V4, Family::V6), (Family::V6, Family::V4)];
         let asked = families.into_iter().filter(|(_, other)| server.family != *other);
         let blocks: Option<Vec<Block>> = asked
-            .map(|(v4, _)| {
-                let (flags, origin) = self.default(v4);
+            .map(|(family, _)| {
+                let (flags, origin) = self.default(family);
                 Block::of(flags, origin, server)
             })
             .collect();
@@ -370,7 +370,7 @@ impl Lint<'_> {
     }
 
     pub(super) fn pool(&mut self) {
-        let nopeer = self.default(true).0.contains(AccessFlags::NOPEER);
+        let nopeer = self.default(Family::V4).0.contains(AccessFlags::NOPEER);
         let pool = self.file_servers().find(|(server, _)| server.kind == Kind::Pool).map(|(_, spot)| spot);
         let Some(spot) = pool.filter(|_| nopeer && self.source().is_none() && self.is_late()) else { return };
         let message = "a pool under restrict default nopeer".to_owned();

@@ -5,7 +5,7 @@ use super::setup::{self, Loaded};
 use crate::check::{self, Findings, Outcome, Place, Printed};
 use crate::config::language;
 use crate::config::model::Origin;
-use crate::config::{self, Notice, Severity};
+use crate::config::{self, Notice, Severity, Style, Unreadable};
 use crate::daemon::{files, log};
 use crate::sys::interfaces;
 use crate::sys::privileges::Account;
@@ -37,14 +37,14 @@ pub fn check(request: &CheckRequest) -> u8 {
         notices: &loaded.notices,
         usable: loaded.usable,
     };
-    let text = if request.json { findings.json() } else { findings.text(shows_color()) };
+    let text = if request.json { findings.json() } else { findings.text(style()) };
     print(text.as_bytes(), findings.outcome())
 }
 
-fn shows_color() -> bool {
+fn style() -> Style {
     let plain =
         std::env::var_os("NO_COLOR").is_some() || std::env::var_os("TERM").is_none_or(|t| t == "dumb");
-    io::stdout().is_terminal() && !plain
+    if io::stdout().is_terminal() && !plain { Style::Color } else { Style::Plain }
 }
 
 /// Why the daemon would not start under this command line.
@@ -122,7 +122,9 @@ pub fn save_config(file: &Path, to: &Path) -> u8 {
 fn printed(file: &Path) -> Result<Printed, u8> {
     let text = files::read_or_pipe(file)
         .map_err(|why| unreadable(&format!("{}: {}", file.display(), files::words(&why))))?;
-    let parsed = config::parse(file, &text, &mut |path| files::read(path).map_err(|why| files::words(&why)));
+    let parsed = config::parse(file, &text, &mut |path| {
+        files::read(path).map_err(|why| Unreadable(files::words(&why)))
+    });
     let printed = Printed::of(&parsed);
     let mut err = io::stderr().lock();
     let written = printed.errors.iter().try_for_each(|line| writeln!(err, "{line}"));

@@ -14,7 +14,7 @@ pub use self::runtime::{Configured, configure};
 use self::sources::{ReadError, Sources};
 use super::cli::Options;
 use crate::config::model::{Config, Key, LeapTable};
-use crate::config::{self, Diagnostic, Notice, Severity};
+use crate::config::{self, Diagnostic, Notice, Severity, Unreadable};
 use crate::daemon::{files, leapfile};
 use crate::engine::clock::{Drift, Record};
 use crate::engine::contract::Setup;
@@ -130,13 +130,30 @@ pub fn reload(options: &Options, memory: &Memory) -> Result<Loaded, Refused> {
     Err(Refused { lines })
 }
 
+/// Which time the files are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Pass {
+    Start,
+    Reload,
+}
+
+impl Pass {
+    /// Only the start may wait for a pipe.
+    fn reader(self) -> fn(&Path) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Start => files::read_or_pipe,
+            Self::Reload => files::read,
+        }
+    }
+}
+
 /// Reads everything: for the first time, or where there is a `memory`, again.
 fn read(options: &Options, memory: Option<Memory>) -> Loaded {
-    let first = memory.is_none();
+    let pass = if memory.is_none() { Pass::Start } else { Pass::Reload };
     let Memory { mut sources, keys: old_keys, leap_table: old_leap_table, .. } = memory.unwrap_or_default();
     let mut notices = Vec::new();
     let base = merge::base(options);
-    let (parsed, unreadable) = parse(options, base, first, &mut sources, &mut notices);
+    let (parsed, unreadable) = parse(options, base, pass, &mut sources, &mut notices);
     let lost = sources.take_lost();
     let mut lints = parsed.lints.clone();
     lints.extend(doubts::look(&parsed, options.user.as_deref(), &mut notices));
@@ -232,20 +249,21 @@ fn read_leapfile(
 fn parse(
     options: &Options,
     base: Config,
-    first: bool,
+    pass: Pass,
     sources: &mut Sources,
     notices: &mut Vec<Notice>,
 ) -> (config::Parsed, Option<String>) {
-    let main = sources.read_by(if first { files::read_or_pipe } else { files::read }, &options.configfile);
+    let main = sources.read_by(pass.reader(), &options.configfile);
     let unreadable = main.as_ref().err().map(|why| format!("{}: {why}", options.configfile.display()));
     let mut parsed = match main {
         Ok(text) => {
-            let mut include =
-                |path: &Path| sources.read(&options.directory.join(path)).map_err(|why| why.to_string());
+            let mut include = |path: &Path| {
+                sources.read(&options.directory.join(path)).map_err(|why| Unreadable(why.to_string()))
+            };
             config::parse_onto(base, &options.configfile, &text, &mut include)
         }
         Err(why) => {
-            notices.push(could_not_open(&options.configfile, &why, first));
+            notices.push(could_not_open(&options.configfile, &why, pass));
             config::Parsed {
                 config: base,
                 diagnostics: Vec::new(),
@@ -322,9 +340,12 @@ fn read_drift_record(loaded: &mut Loaded, path: &Path) -> Record {
     }
 }
 
-fn could_not_open(path: &Path, why: &ReadError, first: bool) -> Notice {
+fn could_not_open(path: &Path, why: &ReadError, pass: Pass) -> Notice {
     // What a reload does instead stands in a line of its own.
-    let instead = if first { "; running with the defaults" } else { "" };
+    let instead = match pass {
+        Pass::Start => "; running with the defaults",
+        Pass::Reload => "",
+    };
     let text = format!("getconfig: Couldn't open <{}>: {why}{instead}", path.display());
     Notice { severity: Severity::Error, text }
 }

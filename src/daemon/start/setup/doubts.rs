@@ -93,6 +93,7 @@ fn trouble(path: &Path, account: Option<&(&str, Account)>) -> Option<(String, St
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Style;
     use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
@@ -103,8 +104,7 @@ mod tests {
         fs::write(&keys, "1 M secret\n").unwrap();
         let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         let text = format!("keys {0}/keys # here\ndriftfile {0}/drift\n", dir.display());
-        let parsed =
-            crate::config::parse(Path::new("ntp.conf"), text.as_bytes(), &mut |_| Err(String::new()));
+        let parsed = crate::config::parse(Path::new("ntp.conf"), text.as_bytes(), &mut |_| Err("".into()));
         mode(&keys, 0o644);
         mode(&dir, 0o755);
         // A number that is nobody's.
@@ -112,7 +112,10 @@ mod tests {
         let mut look = |user| look(&parsed, user, &mut notices);
         let seen = look(Some("12345:12345"));
         assert_eq!(seen.iter().map(|found| found.line).collect::<Vec<_>>(), [1, 2]);
-        assert!(seen[0].render(false).contains("chmod 640") && seen[1].message.contains("may not write to"));
+        assert!(
+            seen[0].render(Style::Plain).contains("chmod 640")
+                && seen[1].message.contains("may not write to")
+        );
         mode(&keys, 0o640);
         mode(&dir, 0o777);
         assert!(look(Some("12345:12345")).is_empty());

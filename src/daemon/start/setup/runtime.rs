@@ -99,7 +99,7 @@ mod tests {
     }
 
     fn running(text: &str) -> Config {
-        config::parse(std::path::Path::new("ntp.conf"), text.as_bytes(), &mut |_| Err(String::new())).config
+        config::parse(std::path::Path::new("ntp.conf"), text.as_bytes(), &mut |_| Err("".into())).config
     }
 
     fn set(before: &Config, text: &str) -> (String, Config) {
