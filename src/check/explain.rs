@@ -1,4 +1,4 @@
-//! `--explain`: what one client may do, by which restrict lines, in words.
+//! `--explain`: what one client may do, by which restrict lines, as text.
 
 mod verdict;
 
@@ -154,7 +154,7 @@ fn hints(config: &Config, address: IpAddr, found: &Match<'_>) -> Vec<String> {
     }
     let is_our_server = numeric_servers(config).contains(&address);
     let deaf = AccessFlags::IGNORE.union(AccessFlags::NOSERVE);
-    if is_our_server && AccessFlags::WORDS.iter().any(|(_, f)| deaf.contains(*f) && found.flags.contains(*f))
+    if is_our_server && AccessFlags::NAMES.iter().any(|(_, f)| deaf.contains(*f) && found.flags.contains(*f))
     {
         hints.push(
             "This address is one of the servers of the file, and its responses are dropped, too: rsntpd is never \
@@ -229,7 +229,7 @@ fn flags(flags: AccessFlags) -> String {
     if flags.is_empty() {
         return "no restriction".to_owned();
     }
-    flags.words().collect::<Vec<_>>().join(" ")
+    flags.names().collect::<Vec<_>>().join(" ")
 }
 
 fn place(origin: &Origin) -> String {

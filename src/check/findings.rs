@@ -42,8 +42,8 @@ impl Findings<'_> {
             let _ = writeln!(out, "{}\n", found.render(style).trim_end());
         }
         for notice in self.notices {
-            let word = if notice.severity == Severity::Error { "error" } else { "warning" };
-            let _ = writeln!(out, "{word}: {}\n", notice.text);
+            let label = if notice.severity == Severity::Error { "error" } else { "warning" };
+            let _ = writeln!(out, "{label}: {}\n", notice.text);
         }
         let (errors, warnings) = (self.count(Severity::Error), self.count(Severity::Warning));
         let effect = self.in_effect();

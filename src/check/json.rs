@@ -38,7 +38,7 @@ fn finding(found: &Diagnostic, about: About) -> Value {
     let width = u32::try_from(found.span.len()).unwrap_or(u32::MAX);
     let stack = found.include_stack.iter().map(|(file, line)| json!({ "file": text(file), "line": line }));
     json!({
-        "severity": word(found.severity),
+        "severity": label(found.severity),
         "lint": about == About::Whole,
         "file": text(&found.file),
         "line": found.line,
@@ -54,10 +54,10 @@ fn finding(found: &Diagnostic, about: About) -> Value {
 }
 
 fn notice(notice: &Notice) -> Value {
-    json!({ "severity": word(notice.severity), "lint": false, "message": notice.text })
+    json!({ "severity": label(notice.severity), "lint": false, "message": notice.text })
 }
 
-const fn word(severity: Severity) -> &'static str {
+const fn label(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
         Severity::Warning => "warning",

@@ -1,4 +1,4 @@
-//! `--print-config`: the configuration in ntpd's own words.
+//! `--print-config`: the configuration in ntpd's syntax.
 
 use super::Outcome;
 use crate::config::{self, Parsed, Severity};

@@ -32,16 +32,16 @@ pub(super) fn on_link(text: &[u8]) -> Option<String> {
 }
 
 /// As [`address`], and what the C library takes for a number as well: `1`, `10.1`, `010.0.0.1` (octal),
-/// `0x7f.1`, unless IPv6 is asked for. Where that is not what it looks like, it is reported. `-4` and `-6`
+/// `0x7f.1`, unless `-6` stands before it. Where that is not what it looks like, it is reported. `-4` and `-6`
 /// count for names only.
-pub(super) fn told_address(
+pub(super) fn checked_address(
     line: &mut Line<'_>,
     text: &[u8],
     at: Range<usize>,
     family: Family,
 ) -> Option<IpAddr> {
     if let Some(found) = address(text) {
-        told_parts(line, text, &at);
+        report_parts(line, text, &at);
         if !family.admits(found) {
             let option = if family == Family::V4 { "-4" } else { "-6" };
             let message = format!("{option} has no effect before the address {found}");
@@ -58,7 +58,7 @@ pub(super) fn told_address(
 }
 
 /// Reports the parts of an IPv6 address that are not used.
-fn told_parts(line: &mut Line<'_>, text: &[u8], at: &Range<usize>) {
+fn report_parts(line: &mut Line<'_>, text: &[u8], at: &Range<usize>) {
     let (inner, behind) = match text.iter().position(|b| *b == b']') {
         Some(end) => (&text[..end], &text[end + 1..]),
         None => (text, &b""[..]),
@@ -104,7 +104,7 @@ pub(super) fn is_hopeless(text: &[u8]) -> bool {
     text.contains(&b':') || text.first() == Some(&b'[')
 }
 
-/// The family that `-4` or `-6` asks for.
+/// The family that `-4` or `-6` selects.
 pub(super) fn take_family(line: &mut Line<'_>) -> Family {
     match line.take_family() {
         Some(4) => Family::V4,

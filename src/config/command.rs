@@ -37,7 +37,7 @@ impl Command<'_, '_, '_> {
             }
             Effect::Keep(keep) => {
                 keep(self.line, row, &mut self.draft.config.idle)?;
-                reader::tell(self.line, row, &reader::Value::Nothing, self.first);
+                reader::report(self.line, row, &reader::Value::Nothing, self.first);
             }
             // Behind another includefile.
             Effect::Include => drop(one(self.line, row, self.first)?),

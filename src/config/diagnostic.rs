@@ -8,9 +8,9 @@ use std::path::PathBuf;
 /// How severe a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
-    /// Something was not understood and has no effect.
+    /// Something is invalid and has no effect.
     Error,
-    /// Understood, but changed, without effect, or not yet supported.
+    /// Valid, but changed, without effect, or not yet supported.
     Warning,
     /// Worth knowing.
     Note,
@@ -46,7 +46,7 @@ pub struct Diagnostic {
     pub expected: Option<String>,
     /// What takes effect instead.
     pub effect: String,
-    /// The word that was probably meant.
+    /// The token that was probably meant.
     pub suggestion: Option<String>,
     /// The includefile lines that led here, outermost first.
     pub include_stack: Vec<(PathBuf, u32)>,
@@ -61,11 +61,11 @@ pub struct Notice {
     pub text: String,
 }
 
-/// Of a line that is longer, this much is shown around the word.
+/// Of a line that is longer, this much is shown around the token.
 const SHOWN: usize = 240;
 
 impl Diagnostic {
-    /// Takes the line and the octets it is about; of a long line only what stands around them.
+    /// Takes the line and the bytes it is about; of a long line only what stands around them.
     pub(super) fn show(&mut self, line: &[u8], span: Range<usize>) {
         let span = span.start.min(line.len())..span.end.min(line.len());
         if line.len() <= SHOWN {
@@ -84,8 +84,8 @@ impl Diagnostic {
     /// What would be right, to stand behind the message.
     fn hint(&self) -> String {
         match (&self.suggestion, &self.expected) {
-            (Some(word), _) => format!("did you mean {word}?"),
-            // An instruction needs no word before it.
+            (Some(token), _) => format!("did you mean {token}?"),
+            // An instruction needs no "expected" before it.
             (None, Some(expected)) if expected.starts_with("add ") => expected.clone(),
             (None, Some(expected)) => format!("expected {expected}"),
             (None, None) => String::new(),
@@ -105,7 +105,7 @@ impl Diagnostic {
         safe(&out)
     }
 
-    /// Several lines for a person: the line with the word marked, what was expected, a suggestion,
+    /// Several lines for a person: the line with the token marked, what was expected, a suggestion,
     /// what takes effect. Bytes that are not UTF-8 and control characters are shown as `\xNN`.
     #[must_use]
     pub fn render(&self, style: Style) -> String {
@@ -192,7 +192,7 @@ fn mark(moved: &mut Range<Option<usize>>, span: &Range<usize>, at: usize, shown:
     }
 }
 
-/// A word for a message: in quotes, without control characters or bytes that are not UTF-8.
+/// A token for a message: in quotes, without control characters or bytes that are not UTF-8.
 pub(super) fn quote(text: &[u8]) -> String {
     let (shown, _) = printable(text, &(0..0));
     let mut cut: String = shown.chars().take(60).collect();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn log_line_names_place_word_and_effect() {
+    fn log_line_names_place_token_and_effect() {
         assert_eq!(
             diagnostic(b"server 192.0.2.1 perfer", 17..23).log_line(),
             "/etc/ntp.conf line 24 column 18: unknown keyword \"perfer\", did you mean prefer?; \
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caret_stands_under_the_word_behind_wide_and_invalid_octets() {
+    fn the_caret_stands_under_the_token_behind_wide_and_invalid_bytes() {
         let rendered = diagnostic(b"server 192.0.2.1 perfer", 17..23).render(Style::Plain);
         assert!(rendered.contains("/etc/ntp.conf:24:18"), "{rendered}");
         let lines: Vec<&str> = rendered.lines().collect();

@@ -7,7 +7,7 @@ use super::line::{Advice, Dropped, Line};
 use super::lint::Places;
 use super::model::{Config, Kind, Server, Target};
 use super::reader::Found;
-use super::servers::Whom;
+use super::servers::Named;
 use super::settings::{self, Turn};
 use super::{idle, servers, statistics};
 use crate::units::AssocId;
@@ -84,13 +84,13 @@ impl Draft<'_> {
         known: &[Known],
     ) -> Result<(), Dropped> {
         let span = line.next_span();
-        let target = match servers::whom(line, command)? {
-            Whom::Id(id) => known.iter().find(|k| k.id.0 == id).map(|k| k.target.clone()),
-            Whom::Target(Target::Address(address)) => {
+        let target = match servers::named(line, command)? {
+            Named::Id(id) => known.iter().find(|k| k.id.0 == id).map(|k| k.target.clone()),
+            Named::Target(Target::Address(address)) => {
                 let resolved = known.iter().find(|k| k.address == Some(address));
                 Some(resolved.map_or(Target::Address(address), |k| k.target.clone()))
             }
-            Whom::Target(target) => Some(target),
+            Named::Target(target) => Some(target),
         };
         let gone = |server: &Server| Some(&server.target) == target.as_ref();
         let before = self.config.servers.len();

@@ -1,6 +1,6 @@
 //! Files that are no text as ntpd reads it: one finding instead of one for each line.
 
-use super::lexer::WORD_MAX;
+use super::lexer::TOKEN_MAX;
 
 /// Bytes at the beginning that are looked at.
 const LOOKED_AT: usize = 512;
@@ -10,7 +10,7 @@ const LOOKED_AT: usize = 512;
 pub(super) struct Foreign {
     pub(super) what: &'static str,
     pub(super) remedy: &'static str,
-    /// Whether its lines can be told apart, so that they are read all the same.
+    /// Whether its lines can be separated, so that they are read all the same.
     pub(super) has_lines: bool,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn foreign(text: &[u8]) -> Option<Foreign> {
 /// A name as text, with U+FFFD for bytes that are not UTF-8, cut to what a token can hold when it is read again.
 pub(super) fn lossy(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(bytes).into_owned();
-    text.truncate(text.floor_char_boundary(WORD_MAX));
+    text.truncate(text.floor_char_boundary(TOKEN_MAX));
     text
 }
 

@@ -4,7 +4,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// So many findings are kept; nobody reads more, and a file of garbage has one a line.
+/// So many findings are kept; no administrator reads more, and a file of garbage has one a line.
 const KEPT: usize = 1000;
 
 /// A place in a text that was read.
@@ -16,7 +16,7 @@ pub(super) struct Spot {
     pub(super) line: u32,
     /// Where the line begins in the text.
     pub(super) start: usize,
-    /// The octets of the line that it is about.
+    /// The bytes of the line that it is about.
     pub(super) span: Range<usize>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Spot {
 #[derive(Debug)]
 pub(super) struct Text {
     pub(super) file: PathBuf,
-    pub(super) octets: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     pub(super) stack: Vec<(PathBuf, u32)>,
 }
 
@@ -51,18 +51,18 @@ impl Findings {
         self.worst = Some(self.worst.map_or(severity, |worst| worst.min(severity)));
     }
 
-    /// Whether something in this line was not understood.
+    /// Whether something in this line is invalid.
     pub(super) fn has_error(&self, file: &Path, line: u32) -> bool {
         let is_there = |found: &Diagnostic| found.line == line && found.file == file;
         self.kept.iter().any(|found| found.severity == Severity::Error && is_there(found))
     }
 
-    /// Whether what is pushed now is only counted, so that its words need not be found.
+    /// Whether what is pushed now is only counted, so that its tokens need not be found.
     pub(super) fn only_counts(&self) -> bool {
         self.more > 0
     }
 
-    /// All that was found; the last one tells how many are not listed.
+    /// All that was found; the last one counts those that are not listed.
     pub(super) fn into_list(mut self) -> Vec<Diagnostic> {
         if let (Some(mut last), Some(worst)) = (self.last, self.worst) {
             last.severity = worst;

@@ -1,15 +1,15 @@
-//! Commands with one value, and commands that are understood and change nothing: kept, so that nothing
+//! Commands with one value, and commands that are valid and change nothing: kept, so that nothing
 //! is lost when the configuration is printed.
 
 use super::language::{self, Context, Effect, Row, Takes};
 use super::lexer::{Token, TokenKind};
 use super::line::{Dropped, Line};
 use super::model::{Config, Idle};
-use super::reader::{self, Value, tell};
+use super::reader::{self, Value, report};
 use super::settings::{keep, one};
 use super::{print, servers};
 
-/// Brings what changes nothing into the order of the table, so that it does not tell how it was written.
+/// Brings what changes nothing into the order of the table, so that its print does not depend on how it was written.
 /// What stands there several times stays in its order.
 pub(super) fn sort(config: &mut Config) {
     let rank = |idle: &Idle| (language::rank(Context::Command, idle.command), idle.option);
@@ -27,7 +27,7 @@ pub(super) fn keep_command(
     idle: &mut Vec<Idle>,
 ) -> Result<(), Dropped> {
     match row.takes {
-        Takes::Integer | Takes::Number | Takes::Text(_) | Takes::Word(_) => {
+        Takes::Integer | Takes::Number | Takes::Text(_) | Takes::Token(_) => {
             if let Some(found) = one(line, row, first)? {
                 keep(idle, command(row, found.written()));
             }
@@ -36,7 +36,7 @@ pub(super) fn keep_command(
         Takes::Texts(_) => idle.push(command(row, texts(line, row)?)),
         _ => line.skip(),
     }
-    tell(line, row, &Value::Nothing, first);
+    report(line, row, &Value::Nothing, first);
     Ok(())
 }
 
@@ -68,7 +68,7 @@ pub(super) fn options(
     row: &'static Row,
     idle: &mut Vec<Idle>,
 ) -> Result<(), Dropped> {
-    for found in reader::words(line, context, row.name)? {
+    for found in reader::keywords(line, context, row.name)? {
         match found.row.effect {
             Effect::KeepAs(command) => {
                 keep(idle, Idle { command, option: "", value: found.written() });
@@ -79,18 +79,18 @@ pub(super) fn options(
     Ok(())
 }
 
-/// The words to the end of the line, at least one; `-4` and `-6` belong to the one behind them.
+/// The tokens to the end of the line, at least one; `-4` and `-6` belong to the one behind them.
 fn texts(line: &mut Line<'_>, row: &Row) -> Result<Vec<u8>, Dropped> {
-    let mut words = vec![text(line, row)?];
+    let mut tokens = vec![text(line, row)?];
     while line.peek().is_some() {
-        words.push(text(line, row)?);
+        tokens.push(text(line, row)?);
     }
-    Ok(words.join(&b' '))
+    Ok(tokens.join(&b' '))
 }
 
 fn text(line: &mut Line<'_>, row: &Row) -> Result<Vec<u8>, Dropped> {
     super::address::take_family(line);
-    Ok(print::word(&line.text(row.name, row.argument())?))
+    Ok(print::token(&line.text(row.name, row.argument())?))
 }
 
 /// The numbers of `ttl`, as far as there are any.
@@ -111,11 +111,11 @@ pub(super) fn hops(line: &mut Line<'_>, row: &'static Row, idle: &mut Vec<Idle>)
 
 /// `trap` with its address and options.
 pub(super) fn trap(line: &mut Line<'_>, row: &'static Row, idle: &mut Vec<Idle>) -> Result<(), Dropped> {
-    let mut words = vec![text(line, row)?];
+    let mut tokens = vec![text(line, row)?];
     for found in reader::list(line, &[Context::Trap], row.name, servers::REST_IS_LOST)? {
-        words.push(found.row.name.as_bytes().to_vec());
-        words.push(found.written());
+        tokens.push(found.row.name.as_bytes().to_vec());
+        tokens.push(found.written());
     }
-    idle.push(command(row, words.join(&b' ')));
+    idle.push(command(row, tokens.join(&b' ')));
     Ok(())
 }

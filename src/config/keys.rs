@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// Longest secret that is taken as it stands; a longer one is hexadecimal.
 const ASCII_MAX: usize = 20;
-/// Most octets of a hexadecimal secret (4.2.8).
+/// Most bytes of a hexadecimal secret (4.2.8).
 const HEX_MAX: usize = 32;
 /// Largest believable frequency, ppm.
 const DRIFT_MAX: f64 = 500.0;
@@ -47,7 +47,7 @@ impl Place<'_> {
 }
 
 /// Reads a keys file: `ID TYPE KEY [ADDRESS[/LENGTH],...]` a line, `#` begins a comment. A bad line
-/// is reported and skipped, the others count, as in 4.2.6 (4.2.8 drops the whole file). More words are reported and
+/// is reported and skipped, the others count, as in 4.2.6 (4.2.8 drops the whole file). More tokens are reported and
 /// ignored, unless the fourth is meant to be addresses. A key given twice counts as given last. The secret is
 /// shown in no message.
 #[must_use]
@@ -79,7 +79,7 @@ pub fn parse_keys(file: &Path, text: &[u8]) -> (Vec<Key>, Vec<Diagnostic>) {
     (keys, findings)
 }
 
-/// The word of a type and what it stands for, in the spellings of ntpd, NTPsec, OpenSSL and chrony.
+/// The token of a type and what it stands for, in the spellings of ntpd, NTPsec, OpenSSL and chrony.
 const TYPES: [(&str, Digest); 19] = [
     ("M", Digest::Md5),
     ("MD5", Digest::Md5),
@@ -103,23 +103,24 @@ const TYPES: [(&str, Digest); 19] = [
 ];
 /// What to write as a type.
 const TYPES_EXPECTED: &str = "M (MD5), SHA1, SHA256, SHA384, SHA512, RIPEMD160 or AES128CMAC";
-/// Octets of an AES-128 key.
+/// Bytes of an AES-128 key.
 const AES_KEY: usize = 16;
 
 fn digest_of(written: &[u8]) -> Option<Digest> {
-    let word = written.to_ascii_uppercase();
-    let known = TYPES.iter().find(|(name, _)| name.as_bytes() == word).map(|(_, digest)| *digest);
-    // Any other word with an M is MD5 to ntpd, but not what OpenSSL knows as another digest.
-    known
-        .or_else(|| (word.first() == Some(&b'M') && word != b"MD4" && word != b"MDC2").then_some(Digest::Md5))
+    let token = written.to_ascii_uppercase();
+    let known = TYPES.iter().find(|(name, _)| name.as_bytes() == token).map(|(_, digest)| *digest);
+    // Any other token with an M is MD5 to ntpd, but not what OpenSSL knows as another digest.
+    known.or_else(|| {
+        (token.first() == Some(&b'M') && token != b"MD4" && token != b"MDC2").then_some(Digest::Md5)
+    })
 }
 
 /// The key of a line, and in `more` what there is to say about it all the same.
 fn key_line(place: &Place<'_>, more: &mut Option<Box<Diagnostic>>) -> Result<Option<Key>, Box<Diagnostic>> {
     let comment = place.source.iter().position(|b| *b == b'#').unwrap_or(place.source.len());
     let code = place.source[..comment].strip_suffix(b"\r").unwrap_or(&place.source[..comment]);
-    let mut words = words(code);
-    let Some(id_span) = words.next() else { return Ok(None) };
+    let mut tokens = tokens(code);
+    let Some(id_span) = tokens.next() else { return Ok(None) };
     let bad = |span: Range<usize>, message: String, expected: &str| {
         Err(Box::new(place.finding(span, message, expected, "this line is skipped")))
     };
@@ -128,7 +129,7 @@ fn key_line(place: &Place<'_>, more: &mut Option<Box<Diagnostic>>) -> Result<Opt
     let Some(id) = id.filter(|id| (1..=65_535).contains(id)) else {
         return bad(id_span, "not a key number".to_owned(), "1 to 65535");
     };
-    let Some(type_span) = words.next() else {
+    let Some(type_span) = tokens.next() else {
         return bad(end, format!("key {id} has no type"), TYPES_EXPECTED);
     };
     let Some(digest) = digest_of(&code[type_span.clone()]) else {
@@ -139,7 +140,7 @@ fn key_line(place: &Place<'_>, more: &mut Option<Box<Diagnostic>>) -> Result<Opt
             TYPES_EXPECTED,
         );
     };
-    let Some(key_span) = words.next() else {
+    let Some(key_span) = tokens.next() else {
         return bad(end, format!("key {id} has no secret"), "up to 20 characters, or hexadecimal digits");
     };
     let written = &code[key_span.clone()];
@@ -150,40 +151,40 @@ fn key_line(place: &Place<'_>, more: &mut Option<Box<Diagnostic>>) -> Result<Opt
     };
     if digest == Digest::AesCmac && secret.len() != AES_KEY {
         // ntpd would fill it up with zeros or cut it; other programs do neither.
-        let message = format!("the secret of key {id} has {} octets, AES-128 takes {AES_KEY}", secret.len());
+        let message = format!("the secret of key {id} has {} bytes, AES-128 takes {AES_KEY}", secret.len());
         return bad(key_span, message, "32 hexadecimal digits, or 16 characters");
     }
-    let hosts = match words.next() {
+    let hosts = match tokens.next() {
         None => Vec::new(),
         Some(span) => match hosts(&code[span.clone()]) {
             Some(hosts) => hosts,
             None if !is_meant_as_hosts(&code[span.clone()]) => {
-                *more = Some(Box::new(too_many_words(place, span, id)));
+                *more = Some(Box::new(too_many_tokens(place, span, id)));
                 Vec::new()
             }
             None => {
                 // Whoever limits a key must not get one without limits.
-                let message = format!("the addresses that may use key {id} are not understood");
+                let message = format!("the addresses that may use key {id} are not valid");
                 return bad(span, message, "ADDRESS or ADDRESS/LENGTH, separated by commas without spaces");
             }
         },
     };
-    if let Some(span) = words.next().filter(|_| more.is_none()) {
-        *more = Some(Box::new(too_many_words(place, span, id)));
+    if let Some(span) = tokens.next().filter(|_| more.is_none()) {
+        *more = Some(Box::new(too_many_tokens(place, span, id)));
     }
     Ok(Some(Key { id: KeyId(id), digest, secret, hosts }))
 }
 
-fn too_many_words(place: &Place<'_>, span: Range<usize>, id: u32) -> Diagnostic {
-    let message = format!("too many words for key {id}");
-    let effect = "the key is used, and the words from here on are ignored, as in ntpd 4.2.6";
+fn too_many_tokens(place: &Place<'_>, span: Range<usize>, id: u32) -> Diagnostic {
+    let message = format!("too many tokens for key {id}");
+    let effect = "the key is used, and the tokens from here on are ignored, as in ntpd 4.2.6";
     let found = place.finding(span, message, "NUMBER TYPE SECRET [ADDRESS,...], # before a comment", effect);
     Diagnostic { severity: Severity::Warning, ..found }
 }
 
-/// Whether a word that is no list of addresses is meant to be one (4.2.8): whoever limits a key must not get one
+/// Whether a token that is no list of addresses is meant to be one (4.2.8): whoever limits a key must not get one
 /// without limits.
-fn is_meant_as_hosts(word: &[u8]) -> bool {
+fn is_meant_as_hosts(token: &[u8]) -> bool {
     let numeric = |item: &[u8]| {
         let host = item.split(|b| *b == b'/').next().unwrap_or_default();
         let digits = host.iter().all(|b| b.is_ascii_hexdigit() || b".:%[]".contains(b));
@@ -193,7 +194,7 @@ fn is_meant_as_hosts(word: &[u8]) -> bool {
         let length = item.iter().rposition(|b| *b == b'/').map(|at| &item[at + 1..]);
         length.is_some_and(|length| !length.is_empty() && length.iter().all(u8::is_ascii_digit))
     };
-    word.contains(&b',') || numeric(word) || prefix(word)
+    token.contains(&b',') || numeric(token) || prefix(token)
 }
 
 /// Addresses with their prefix lengths; an address alone stands for itself.
@@ -208,8 +209,8 @@ fn hosts(written: &[u8]) -> Option<Vec<(IpAddr, u8)>> {
     std::str::from_utf8(written).ok()?.split(',').map(one).collect()
 }
 
-/// Where the words of a line stand.
-pub(super) fn words(code: &[u8]) -> impl Iterator<Item = Range<usize>> {
+/// Where the tokens of a line stand.
+pub(super) fn tokens(code: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let start = at + code[at..].iter().position(|b| !b.is_ascii_whitespace())?;
@@ -233,7 +234,7 @@ fn hex(written: &[u8]) -> Option<Vec<u8>> {
 pub fn parse_drift(file: &Path, text: &[u8]) -> Result<Ppm, Box<Diagnostic>> {
     let source = text.split(|b| *b == b'\n').next().unwrap_or_default();
     let place = Place { file, line: 1, source };
-    let span = words(source).next().unwrap_or(0..0);
+    let span = tokens(source).next().unwrap_or(0..0);
     let number = std::str::from_utf8(&source[span.clone()]).ok().and_then(|t| t.parse::<f64>().ok());
     let expected = "one number in ppm from -500 to 500";
     let effect = "the frequency is measured again";
@@ -262,13 +263,13 @@ pub fn parse_drift(file: &Path, text: &[u8]) -> Result<Ppm, Box<Diagnostic>> {
 pub fn parse_drift_record(file: &Path, text: &[u8]) -> Result<(Ppm, u32), Box<Diagnostic>> {
     let source = text.split(|b| *b == b'\n').next().unwrap_or_default();
     let place = Place { file, line: 1, source };
-    let mut spans = words(source);
+    let mut spans = tokens(source);
     let first = spans.next().unwrap_or(0..0);
     let second = spans.next().unwrap_or_else(|| first.clone());
-    let word = |span: &Range<usize>| std::str::from_utf8(&source[span.clone()]).ok();
+    let token = |span: &Range<usize>| std::str::from_utf8(&source[span.clone()]).ok();
     let rms =
-        word(&first).and_then(|t| t.parse::<f64>().ok()).filter(|ppm| (0.0..=2.0 * DRIFT_MAX).contains(ppm));
-    let starts = word(&second).and_then(|t| t.parse::<u32>().ok());
+        token(&first).and_then(|t| t.parse::<f64>().ok()).filter(|ppm| (0.0..=2.0 * DRIFT_MAX).contains(ppm));
+    let starts = token(&second).and_then(|t| t.parse::<u32>().ok());
     let (Some(rms), Some(starts)) = (rms, starts) else {
         return Err(Box::new(place.finding(
             if rms.is_none() { first } else { second },
@@ -286,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_lines_count_and_bad_ones_are_told_without_the_secret() {
+    fn good_lines_count_and_bad_ones_are_reported_without_the_secret() {
         let text = b"# keys\n1 M secret#word\n2 SHA1 0123456789abcdef0123456789abcdef01234567\r\n\n\
                      x M a\n70000 M a\n3 DES a\n4 M\n5 M 0123456789abcdefghij0\n1 MD5 newer";
         let (keys, findings) = parse_keys(Path::new("/etc/ntp/keys"), text);
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn b14_three_words_count_and_what_is_meant_as_addresses_is_not_lost() {
+    fn b14_three_tokens_count_and_what_is_meant_as_addresses_is_not_lost() {
         let read = |line: &str| parse_keys(Path::new("/etc/ntp/keys"), line.as_bytes());
         for line in
             ["3 M secret extra words", "3 M secret extra", "3 M secret 10", "3 M secret (old) 10.0.0.1"]

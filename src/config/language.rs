@@ -1,7 +1,7 @@
-//! The words of ntp.conf, one row each: what a word takes, where it may stand, what becomes of it.
+//! The keywords of ntp.conf, one row each: what a keyword takes, where it may stand, what becomes of it.
 //!
 //! The scanner, the parser, the diagnostics, `--help-config` and the manual page rsntp.conf(5) all
-//! read these rows: what is not here is not understood, and what is here is documented.
+//! read these rows: what is not here is unknown, and what is here is documented.
 
 mod commands;
 mod effect;
@@ -12,7 +12,7 @@ mod settings;
 
 pub(super) use self::effect::{Effect, Note};
 
-/// What a word takes.
+/// What a keyword takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Takes {
     /// Nothing: it is a flag.
@@ -23,19 +23,19 @@ pub enum Takes {
     Number,
     /// `0`, `1` or `true`.
     Boolean,
-    /// One word, of any characters; the label says what it stands for.
+    /// One token, of any characters; the label says what it stands for.
     Text(&'static str),
-    /// One word that is no word of the language, unless in quotes.
-    Word(&'static str),
-    /// Words of any characters, to the end of the line.
+    /// One token that is no keyword, unless in quotes.
+    Token(&'static str),
+    /// Tokens of any characters, to the end of the line.
     Texts(&'static str),
-    /// What the label shows, in the words of the language.
-    Words(&'static str),
-    /// What the label shows; its first word is of any characters.
-    TextAndWords(&'static str),
+    /// What the label shows, in keywords.
+    Keywords(&'static str),
+    /// What the label shows; its first token is of any characters.
+    TextAndKeywords(&'static str),
 }
 
-/// How the words behind a keyword are read.
+/// How the tokens behind a keyword are read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Follow {
     /// As what they are.
@@ -46,14 +46,14 @@ pub(super) enum Follow {
     AllStrings,
 }
 
-/// What becomes of a word that is understood.
+/// What becomes of a known keyword.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
     /// It does what it says.
     Honoured,
     /// It is accepted and changes nothing, which is harmless; why.
     Idle(&'static str),
-    /// It is accepted and what it asks for is not there; why.
+    /// It is accepted and what it switches on is not there; why.
     Missing(&'static str),
     /// It is refused; why, and what to do instead.
     Refused(&'static str),
@@ -61,7 +61,7 @@ pub enum Standing {
     AsItsCommand,
 }
 
-/// Which program knows a word first.
+/// Which program knows a keyword first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Since {
     /// ntpd 4.2.6.
@@ -72,7 +72,7 @@ pub enum Since {
     V428P(u8),
     /// NTPsec's ntpd.
     NtpSec,
-    /// Another program, or an ntpd of old: never a word of this language.
+    /// Another program, or an ntpd of old: never a keyword here.
     Foreign(&'static str),
 }
 
@@ -81,11 +81,11 @@ pub enum Since {
 pub enum Beyond {
     /// The nearest value in range is used.
     Held,
-    /// The word is ignored.
+    /// The keyword is ignored.
     Ignored,
 }
 
-/// Where a word may stand.
+/// Where a keyword may stand.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Context {
     /// At the beginning of a line.
@@ -137,7 +137,7 @@ pub enum Context {
 }
 
 impl Context {
-    /// Where such a word stands, in words.
+    /// Where such a keyword stands, as text.
     #[must_use]
     pub const fn place(self) -> &'static str {
         match self {
@@ -168,10 +168,10 @@ impl Context {
     }
 }
 
-/// A word of the language.
+/// A keyword.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
-    /// The word.
+    /// The keyword.
     pub name: &'static str,
     /// What it takes.
     pub takes: Takes,
@@ -274,10 +274,10 @@ impl Row {
         self
     }
 
-    /// How the next word is read.
+    /// How the next token is read.
     pub(super) const fn follow(&self) -> Follow {
         match self.takes {
-            Takes::Text(_) | Takes::TextAndWords(_) => Follow::OneString,
+            Takes::Text(_) | Takes::TextAndKeywords(_) => Follow::OneString,
             Takes::Texts(_) => Follow::AllStrings,
             _ => Follow::Normal,
         }
@@ -292,14 +292,14 @@ impl Row {
             Takes::Number => "NUMBER",
             Takes::Boolean => "0 | 1",
             Takes::Text(label)
-            | Takes::Word(label)
+            | Takes::Token(label)
             | Takes::Texts(label)
-            | Takes::Words(label)
-            | Takes::TextAndWords(label) => label,
+            | Takes::Keywords(label)
+            | Takes::TextAndKeywords(label) => label,
         }
     }
 
-    /// What would be right behind it, in words.
+    /// What would be right behind it, as text.
     #[must_use]
     pub fn expects(&self) -> String {
         let mut text = match self.takes {
@@ -322,13 +322,13 @@ impl Row {
     }
 }
 
-/// A limit that is there only because numbers end somewhere; it is not worth telling.
+/// A limit that is there only because numbers end somewhere; it is not worth reporting.
 const LARGE: f64 = 1e9;
 
-/// Letters of what may be meant to be a word of the language.
+/// Letters of what may be meant to be a keyword.
 const LONGEST: usize = 40;
 
-/// Every context with its words, in the order in which a manual tells them.
+/// Every context with its keywords, in the order of the manual.
 pub const TABLE: [(Context, &[Row]); 23] = [
     (Context::Command, commands::COMMANDS),
     (Context::Association, options::ASSOCIATION),
@@ -355,18 +355,18 @@ pub const TABLE: [(Context, &[Row]); 23] = [
     (Context::Foreign, foreign::FOREIGN),
 ];
 
-/// The words that may stand there.
+/// The keywords that may stand there.
 #[must_use]
 pub fn rows(context: Context) -> &'static [Row] {
     TABLE.iter().find(|(c, _)| *c == context).map_or(&[], |(_, rows)| rows)
 }
 
-/// The names of the words that may stand there.
+/// The names of the keywords that may stand there.
 pub(super) fn names(context: Context) -> Vec<&'static str> {
     rows(context).iter().map(|row| row.name).collect()
 }
 
-/// The word of that name that may stand there.
+/// The keyword of that name that may stand there.
 #[must_use]
 pub fn find(context: Context, name: &str) -> Option<&'static Row> {
     rows(context).iter().find(|row| row.name == name)
@@ -377,7 +377,7 @@ pub(super) fn name_of(context: Context, has: impl Fn(Effect) -> bool) -> &'stati
     rows(context).iter().find(|row| has(row.effect)).map_or("", |row| row.name)
 }
 
-/// Which one of the words that may stand there it is; those that may not come last.
+/// Which one of the keywords that may stand there it is; those that may not come last.
 pub(super) fn rank(context: Context, name: &str) -> usize {
     let rows = rows(context);
     rows.iter().position(|row| row.name == name).unwrap_or(rows.len())
@@ -397,28 +397,29 @@ pub fn options_of(command: &str) -> &'static [Context] {
 }
 
 /// All rows.
-pub fn words() -> impl Iterator<Item = &'static Row> {
+pub fn keywords() -> impl Iterator<Item = &'static Row> {
     TABLE.iter().flat_map(|(_, rows)| rows.iter())
 }
 
-/// Rows that are words of the language, whoever knows them first.
+/// Rows that are keywords, whoever knows them first.
 fn spoken() -> impl Iterator<Item = &'static Row> {
-    words().filter(|row| !matches!(row.since, Since::Foreign(_)))
+    keywords().filter(|row| !matches!(row.since, Since::Foreign(_)))
 }
 
-/// The words of the language, to be found fast.
+/// The keywords, to be found fast.
 #[derive(Debug)]
 pub(super) struct Keywords(Vec<(&'static str, Follow)>);
 
 impl Keywords {
     pub(super) fn new() -> Self {
-        let mut words: Vec<(&'static str, Follow)> = spoken().map(|row| (row.name, row.follow())).collect();
-        words.sort_unstable_by_key(|(name, _)| *name);
-        words.dedup_by_key(|(name, _)| *name);
-        Self(words)
+        let mut keywords: Vec<(&'static str, Follow)> =
+            spoken().map(|row| (row.name, row.follow())).collect();
+        keywords.sort_unstable_by_key(|(name, _)| *name);
+        keywords.dedup_by_key(|(name, _)| *name);
+        Self(keywords)
     }
 
-    /// The keyword that is spelt exactly so, and how the words behind it are read.
+    /// The keyword that is spelt exactly so, and how the tokens behind it are read.
     pub(super) fn find(&self, text: &[u8]) -> Option<(&'static str, Follow)> {
         self.0.binary_search_by_key(&text, |(name, _)| name.as_bytes()).ok().map(|i| self.0[i])
     }
@@ -429,10 +430,10 @@ pub(super) fn is_late(name: &str) -> bool {
     spoken().filter(|row| row.name == name).all(|row| row.since != Since::V426)
 }
 
-/// The word of `candidates` that was probably meant, if one is near: at most a third of its
+/// The keyword of `candidates` that was probably meant, if one is near: at most a third of its
 /// letters wrong, swapped or missing.
 pub(super) fn suggest<'a>(text: &[u8], candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Nobody mistypes that much, and comparing takes time.
+    // No typing error is that long, and comparing takes time.
     let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= LONGEST)?.to_ascii_lowercase();
     candidates
         .map(|c| (strsim::osa_distance(&text, c), c))
@@ -482,7 +483,7 @@ mod tests {
     fn flags_have_the_names_that_they_are_printed_by() {
         for row in rows(Context::Restrict) {
             if let Effect::Flag(flag) = row.effect {
-                assert!(flag.words().eq([row.name]), "{}", row.name);
+                assert!(flag.names().eq([row.name]), "{}", row.name);
             }
         }
     }
@@ -515,7 +516,7 @@ mod tests {
         );
     }
 
-    /// Every word but the commands stands behind some command.
+    /// Every keyword but the commands stands behind some command.
     #[test]
     fn each_context_belongs_to_a_command() {
         for (context, _) in TABLE {
@@ -525,9 +526,9 @@ mod tests {
         }
     }
 
-    /// The scanner knows a word before the parser knows where it stands.
+    /// The scanner knows a keyword before the parser knows where it stands.
     #[test]
-    fn a_word_is_followed_alike_wherever_it_stands() {
+    fn a_keyword_is_followed_alike_wherever_it_stands() {
         for row in spoken() {
             for other in spoken().filter(|other| other.name == row.name) {
                 assert_eq!(row.follow(), other.follow(), "{}", row.name);
@@ -536,20 +537,20 @@ mod tests {
     }
 
     #[test]
-    fn the_words_of_4_2_6_and_their_followers_are_those_of_its_scanner() {
+    fn the_keywords_of_4_2_6_and_their_followers_are_those_of_its_scanner() {
         let strings = "broadcast driftfile fudge includefile leapfile logfile manycastclient peer pidfile pool \
                        server setvar statsdir trap unconfig unpeer keys keysdir ntpsigndsocket saveconfigdir \
                        host ident pw randfile sign digest file refid abbrev";
         let keywords = Keywords::new();
-        for word in strings.split_whitespace() {
-            assert_eq!(keywords.find(word.as_bytes()), Some((word, Follow::OneString)));
+        for keyword in strings.split_whitespace() {
+            assert_eq!(keywords.find(keyword.as_bytes()), Some((keyword, Follow::OneString)));
         }
-        for word in ["logconfig", "manycastserver", "multicastclient", "phone"] {
-            assert_eq!(keywords.find(word.as_bytes()), Some((word, Follow::AllStrings)));
+        for keyword in ["logconfig", "manycastserver", "multicastclient", "phone"] {
+            assert_eq!(keywords.find(keyword.as_bytes()), Some((keyword, Follow::AllStrings)));
         }
         let others = spoken().filter(|r| r.since == Since::V426 && r.follow() == Follow::OneString);
         for row in others {
-            assert!(strings.split_whitespace().any(|word| word == row.name), "{}", row.name);
+            assert!(strings.split_whitespace().any(|keyword| keyword == row.name), "{}", row.name);
         }
         assert!(is_late("source") && is_late("nts") && !is_late("ttl") && !is_late("ident"));
         assert_eq!(keywords.find(b"Server"), None);

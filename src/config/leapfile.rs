@@ -2,7 +2,7 @@
 //! database carries too.
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::keys::{Place, words};
+use super::keys::{Place, tokens};
 use super::model::LeapTable;
 use crate::units::UNIX_EPOCH;
 use sha1::{Digest as _, Sha1};
@@ -23,10 +23,10 @@ struct Reading {
 /// Reads a leap second file: lines of `NTP-SECOND TAI-OFFSET`, `#@` the expiry, `#$` the last update,
 /// `#h` a SHA-1 check over all their digits; other comments are skipped.
 ///
-/// A file without a check is used and this is told, as 4.2.8 does.
+/// A file without a check is used and this is reported, as 4.2.8 does.
 ///
 /// # Errors
-/// The finding, where a line is not understood, the offsets do not change by one, or the check is
+/// The finding, where a line is invalid, the offsets do not change by one, or the check is
 /// wrong: a leap second file is used as a whole or not at all.
 pub fn parse_leapfile(file: &Path, text: &[u8]) -> Result<(LeapTable, Vec<Diagnostic>), Box<Diagnostic>> {
     let mut reading = Reading::default();
@@ -40,7 +40,7 @@ pub fn parse_leapfile(file: &Path, text: &[u8]) -> Result<(LeapTable, Vec<Diagno
     }
     let mut findings = Vec::new();
     match reading.hash {
-        Some(hash) if hash == sha1_words(&reading.covered) => {}
+        Some(hash) if hash == sha1_numbers(&reading.covered) => {}
         Some(_) => {
             let message = "the hash of the leap second file (#h) does not match its content".to_owned();
             return Err(Box::new(end.finding(0..0, message, "a file that is whole and unchanged", NOT_USED)));
@@ -64,7 +64,7 @@ impl Reading {
                 Ok(())
             }
             [b'#', b'h', rest @ ..] => {
-                self.hash = hash_words(rest);
+                self.hash = hash_numbers(rest);
                 if self.hash.is_some() {
                     return Ok(());
                 }
@@ -82,7 +82,7 @@ impl Reading {
 
     /// The number behind `#$` or `#@`, as Unix time.
     fn covered_number(&mut self, place: &Place<'_>, what: &str) -> Result<i64, Box<Diagnostic>> {
-        let span = words(&place.source[2..]).next().map_or(2..2, |w| w.start + 2..w.end + 2);
+        let span = tokens(&place.source[2..]).next().map_or(2..2, |w| w.start + 2..w.end + 2);
         let Some((digits, seconds)) = number(&place.source[span.clone()]) else {
             let message = format!("{what} is not a number");
             return Err(Box::new(place.finding(span, message, "seconds since 1900", NOT_USED)));
@@ -94,7 +94,7 @@ impl Reading {
     fn entry(&mut self, place: &Place<'_>) -> Result<(), Box<Diagnostic>> {
         let end = place.source.iter().position(|b| *b == b'#').unwrap_or(place.source.len());
         let code = &place.source[..end];
-        let mut spans = words(code);
+        let mut spans = tokens(code);
         let Some(first) = spans.next() else { return Ok(()) };
         let bad = |span, message: &str| {
             let expected = "seconds since 1900 and TAI-UTC, each line later than the one before and its offset \
@@ -120,22 +120,23 @@ impl Reading {
 }
 
 /// Digits and their value.
-fn number(word: &[u8]) -> Option<(&str, i64)> {
+fn number(number: &[u8]) -> Option<(&str, i64)> {
     // No more than any time of this file has: sums of such numbers cannot overflow.
-    let digits =
-        std::str::from_utf8(word).ok().filter(|w| w.len() <= 15 && w.bytes().all(|b| b.is_ascii_digit()))?;
+    let digits = std::str::from_utf8(number)
+        .ok()
+        .filter(|w| w.len() <= 15 && w.bytes().all(|b| b.is_ascii_digit()))?;
     Some((digits, digits.parse().ok()?))
 }
 
-/// The five words of `#h`, each possibly without leading zeros.
-fn hash_words(written: &[u8]) -> Option<[u32; 5]> {
+/// The five numbers of `#h`, each possibly without leading zeros.
+fn hash_numbers(written: &[u8]) -> Option<[u32; 5]> {
     let text = std::str::from_utf8(written).ok()?;
     let numbers: Option<Vec<u32>> =
         text.split_whitespace().map(|w| u32::from_str_radix(w, 16).ok()).collect();
     numbers?.try_into().ok()
 }
 
-fn sha1_words(covered: &str) -> [u32; 5] {
+fn sha1_numbers(covered: &str) -> [u32; 5] {
     let hash: [u8; 20] = Sha1::digest(covered).into();
     std::array::from_fn(|i| {
         u32::from_be_bytes([hash[4 * i], hash[4 * i + 1], hash[4 * i + 2], hash[4 * i + 3]])
@@ -145,8 +146,8 @@ fn sha1_words(covered: &str) -> [u32; 5] {
 /// The line `#h` that belongs to these digits.
 #[cfg(test)]
 pub(crate) fn leapfile_check(covered: &str) -> String {
-    let words = sha1_words(covered).map(|word| format!("{word:08x}"));
-    format!("#h\t{}", words.join("\t"))
+    let tokens = sha1_numbers(covered).map(|number| format!("{number:08x}"));
+    format!("#h\t{}", tokens.join("\t"))
 }
 
 #[cfg(test)]
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_told_by_line() {
+    fn faults_are_reported_by_line() {
         let line = |text: &str| read(text).map_or_else(|f| f.line, |_| 0);
         assert_eq!(line("#$ x\n"), 1);
         assert_eq!(line("#\n#@\n"), 2);

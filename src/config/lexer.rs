@@ -1,33 +1,33 @@
-//! Octets of a line to words, as ntpd's scanner cuts them. Files need not be UTF-8.
+//! Bytes of a line to tokens, as ntpd's scanner cuts them. Files need not be UTF-8.
 //!
-//! A word's meaning depends on the one before it ("string mode": after `server` the next word is a
-//! string, even if it reads `123` or `prefer`), so words are cut one at a time, by the grammar.
+//! A token's meaning depends on the one before it ("string mode": after `server` the next token is a
+//! string, even if it reads `123` or `prefer`), so tokens are cut one at a time, by the grammar.
 
 use super::language::{Follow, Keywords};
 use nom::bytes::complete::{take_till, take_while};
-use nom::character::complete::char as octet;
+use nom::character::complete::char as byte;
 use nom::combinator::opt;
 use nom::sequence::{preceded, terminated};
 use nom::{IResult, Parser};
 use std::ops::Range;
 
-/// Longest word, octets.
-pub(super) const WORD_MAX: usize = 1024;
+/// Longest token, bytes.
+pub(super) const TOKEN_MAX: usize = 1024;
 
-/// A word and where it stands.
+/// A token and where it stands.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Token {
     pub(super) kind: TokenKind,
-    /// The word's octets without quotes.
+    /// The token's bytes without quotes.
     pub(super) text: Vec<u8>,
     /// Where it stands in the line.
     pub(super) span: Range<usize>,
 }
 
-/// What a word is.
+/// What a token is.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) enum TokenKind {
-    /// A word of the configuration language.
+    /// A keyword.
     Keyword(&'static str),
     /// `-4` or `-6` where an address is expected.
     Family(u8),
@@ -39,18 +39,18 @@ pub(super) enum TokenKind {
     Text,
     /// One of `{ } ( ) , ; | =`.
     Special(u8),
-    /// More octets than ntpd takes.
+    /// More bytes than ntpd takes.
     TooLong,
 }
 
-/// Cuts a line into words.
+/// Cuts a line into tokens.
 #[derive(Clone, Debug)]
 pub(super) struct Lexer<'a> {
     line: &'a [u8],
     keywords: &'a Keywords,
     at: usize,
     mode: Follow,
-    /// A quoted word of blanks was met, which ends the command.
+    /// A quoted token of spaces was met, which ends the command.
     ended: bool,
 }
 
@@ -63,19 +63,19 @@ struct Cut {
 
 const SPECIALS: &[u8] = b"{}(),;|=";
 
-const fn is_blank(b: u8) -> bool {
+const fn is_space(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\r' | 0x0b | 0x0c)
 }
 
-/// The unquoted beginning of a word.
+/// The unquoted beginning of a token.
 fn plain(input: &[u8], mode: Follow) -> IResult<&[u8], &[u8]> {
     let special = |b: u8| mode == Follow::Normal && SPECIALS.contains(&b);
-    take_till(|b: u8| is_blank(b) || b == b'#' || b == b'"' || special(b))(input)
+    take_till(|b: u8| is_space(b) || b == b'#' || b == b'"' || special(b))(input)
 }
 
-/// A quoted rest of a word, up to the next quote or the end of the line.
+/// A quoted rest of a token, up to the next quote or the end of the line.
 fn quoted(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    preceded(octet('"'), terminated(take_till(|b: u8| b == b'"'), opt(octet('"')))).parse(input)
+    preceded(byte('"'), terminated(take_till(|b: u8| b == b'"'), opt(byte('"')))).parse(input)
 }
 
 impl<'a> Lexer<'a> {
@@ -83,22 +83,22 @@ impl<'a> Lexer<'a> {
         Self { line, keywords, at: 0, mode: Follow::Normal, ended: false }
     }
 
-    /// The next word is no longer a string because of the keyword before it.
+    /// The next token is no longer a string because of the keyword before it.
     pub(super) const fn expect_any(&mut self) {
         self.mode = Follow::Normal;
     }
 
-    /// Goes on to the next command of the line, behind a quoted word of blanks; false if there is none.
+    /// Goes on to the next command of the line, behind a quoted token of spaces; false if there is none.
     pub(super) fn next_command(&mut self) -> bool {
         self.mode = Follow::Normal;
         std::mem::take(&mut self.ended)
     }
 
-    /// The next word; `None` at the end of the command or before a comment.
+    /// The next token; `None` at the end of the command or before a comment.
     pub(super) fn next(&mut self) -> Option<Token> {
         let mut after_empty_quotes = false;
         while !self.ended {
-            let (rest, _) = blanks(&self.line[self.at..]);
+            let (rest, _) = spaces(&self.line[self.at..]);
             self.at = self.line.len() - rest.len();
             let first = *rest.first()?;
             if first == b'#' {
@@ -110,12 +110,12 @@ impl<'a> Lexer<'a> {
             let start = self.at;
             let mut cut = self.cut(rest);
             if cut.text.is_empty() {
-                // An empty word is as if not there; the next one counts as quoted.
+                // An empty token is as if not there; the next one counts as quoted.
                 after_empty_quotes = true;
                 continue;
             }
             cut.quoted |= after_empty_quotes;
-            if cut.quoted && cut.text.iter().all(|b| is_blank(*b)) {
+            if cut.quoted && cut.text.iter().all(|b| is_space(*b)) {
                 self.ended = true;
                 return None;
             }
@@ -149,7 +149,7 @@ impl<'a> Lexer<'a> {
 
     fn classify(&mut self, cut: &Cut) -> TokenKind {
         let (text, strings) = (cut.text.as_slice(), self.mode != Follow::Normal);
-        if text.len() > WORD_MAX {
+        if text.len() > TOKEN_MAX {
             self.mode = Follow::Normal;
             return TokenKind::TooLong;
         }
@@ -200,8 +200,8 @@ fn family(text: &[u8]) -> Option<u8> {
     }
 }
 
-fn blanks(input: &[u8]) -> (&[u8], &[u8]) {
-    let result: IResult<&[u8], &[u8]> = take_while(is_blank)(input);
+fn spaces(input: &[u8]) -> (&[u8], &[u8]) {
+    let result: IResult<&[u8], &[u8]> = take_while(is_space)(input);
     result.unwrap_or((input, &[]))
 }
 
@@ -209,10 +209,10 @@ fn blanks(input: &[u8]) -> (&[u8], &[u8]) {
 /// which may be without digits.
 fn number(text: &[u8]) -> Option<TokenKind> {
     let digits = |input| -> IResult<&[u8], &[u8]> { take_while(|b: u8| b.is_ascii_digit())(input) };
-    let sign = |input| -> IResult<&[u8], Option<char>> { opt(octet('-').or(octet('+'))).parse(input) };
-    let mark = octet('e').or(octet('E'));
+    let sign = |input| -> IResult<&[u8], Option<char>> { opt(byte('-').or(byte('+'))).parse(input) };
+    let mark = byte('e').or(byte('E'));
     let parsed: IResult<&[u8], _> =
-        (sign, digits, opt((octet('.'), digits)), opt((mark, sign, digits))).parse(text);
+        (sign, digits, opt((byte('.'), digits)), opt((mark, sign, digits))).parse(text);
     let (rest, (sign, whole, fraction, exponent)) = parsed.ok()?;
     let any_digit = !whole.is_empty() || fraction.is_some_and(|(_, f)| !f.is_empty());
     if !rest.is_empty() || !(any_digit || text == b"-") {
@@ -234,7 +234,7 @@ fn number(text: &[u8]) -> Option<TokenKind> {
 mod tests {
     use super::*;
 
-    fn words(line: &[u8]) -> Vec<String> {
+    fn tokens(line: &[u8]) -> Vec<String> {
         let keywords = Keywords::new();
         let mut lexer = Lexer::new(line, &keywords);
         let mut out = Vec::new();
@@ -291,14 +291,14 @@ mod tests {
             (b"logconfig =syncall +clockall", &["logconfig", "'=syncall'", "'+clockall'"]),
         ];
         for (line, expected) in table {
-            assert_eq!(words(line), expected, "{}", String::from_utf8_lossy(line));
+            assert_eq!(tokens(line), expected, "{}", String::from_utf8_lossy(line));
         }
     }
 
     #[test]
-    fn huge_numbers_and_words_are_held() {
-        assert_eq!(words(b"server a key 99999999999999999999")[3], format!("int:{}", 1i64 << 53));
+    fn huge_numbers_and_tokens_are_held() {
+        assert_eq!(tokens(b"server a key 99999999999999999999")[3], format!("int:{}", 1i64 << 53));
         let long = [b"server ".as_slice(), &[b'x'; 1025]].concat();
-        assert_eq!(words(&long), ["server", "too long"]);
+        assert_eq!(tokens(&long), ["server", "too long"]);
     }
 }

@@ -1,16 +1,16 @@
-//! One line while it is read: its words, and the means to complain about them.
+//! One line while it is read: its tokens, and the means to complain about them.
 
 use super::diagnostic::{Diagnostic, Severity, quote};
 use super::encoding::lossy;
 use super::findings::{Findings, Spot};
 use super::language::{self, Context, Keywords, Row, Takes};
-use super::lexer::{self, Lexer, Token, TokenKind, WORD_MAX};
+use super::lexer::{self, Lexer, TOKEN_MAX, Token, TokenKind};
 use super::model::Origin;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// So many words in a row that nobody knows are a remark.
-const REMARK: usize = 3;
+/// So many unknown tokens in a row are a comment.
+const COMMENT: usize = 3;
 
 /// Quotation marks that mean nothing here, in UTF-8.
 const CURLY: [&[u8]; 7] = [
@@ -23,9 +23,9 @@ const CURLY: [&[u8]; 7] = [
     "\u{bb}".as_bytes(),
 ];
 /// The same in the code page of Western Windows.
-const CURLY_OCTETS: [&[u8]; 5] = [b"\x93", b"\x94", b"\x84", b"\x91", b"\x92"];
+const CURLY_BYTES: [&[u8]; 5] = [b"\x93", b"\x94", b"\x84", b"\x91", b"\x92"];
 
-/// The command is lost; what is wrong has been said.
+/// The command is lost; what is wrong has been reported.
 #[derive(Debug)]
 pub(super) struct Dropped;
 
@@ -36,7 +36,7 @@ pub(super) struct Line<'a> {
     bytes: &'a [u8],
     place: Place<'a>,
     findings: &'a mut Findings,
-    /// What the line asks for is not supported, so that nothing depends on its values.
+    /// What the line configures is not supported, so that nothing depends on its values.
     pub(super) without_effect: bool,
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Place<'a> {
     pub(super) number: u32,
     /// The includefile lines that led here, outermost first.
     pub(super) stack: &'a [(PathBuf, u32)],
-    /// The words of the language.
+    /// The keywords.
     pub(super) keywords: &'a Keywords,
     /// The number of the text among those read, and where the line begins in it.
     pub(super) text: usize,
@@ -98,7 +98,7 @@ impl<'a> Line<'a> {
         Origin { file: self.place.file.to_owned(), line: self.place.number }
     }
 
-    /// The place of these octets, to come back to when the file has been read.
+    /// The place of these bytes, to come back to when the file has been read.
     pub(super) fn spot(&self, span: Range<usize>) -> Spot {
         Spot { text: self.place.text, line: self.place.number, start: self.place.start, span }
     }
@@ -117,21 +117,21 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Goes on to the next command, behind a quoted word of blanks; false if the line has no more.
+    /// Goes on to the next command, behind a quoted token of spaces; false if the line has no more.
     pub(super) fn next_command(&mut self) -> bool {
         while self.next().is_some() {}
         self.peeked = None;
         self.lexer.next_command()
     }
 
-    /// The next word is read as what it is, whatever the keyword before it asks for: it was none here.
+    /// The next token is read as what it is, whatever the keyword before it takes: it was none here.
     pub(super) fn expect_any(&mut self) {
         if self.peeked.is_none() {
             self.lexer.expect_any();
         }
     }
 
-    /// The next word if it is this keyword.
+    /// The next token if it is this keyword.
     pub(super) fn take_keyword(&mut self, wanted: &str) -> bool {
         let found =
             matches!(self.peek(), Some(Token { kind: TokenKind::Keyword(name), .. }) if *name == wanted);
@@ -141,7 +141,7 @@ impl<'a> Line<'a> {
         found
     }
 
-    /// The next word if it is `-4` or `-6`.
+    /// The next token if it is `-4` or `-6`.
     pub(super) fn take_family(&mut self) -> Option<u8> {
         if let Some(Token { kind: TokenKind::Family(family), .. }) = self.peek() {
             let family = *family;
@@ -168,17 +168,17 @@ impl<'a> Line<'a> {
         });
     }
 
-    /// From this word to the end of what is no remark.
+    /// From this token to the end of what is no comment.
     pub(super) fn whole(&self, first: &Token) -> Range<usize> {
         first.span.start..lexer::code(self.bytes).len().max(first.span.end)
     }
 
-    /// A note without words about this place of the line.
+    /// A note without text about this place of the line.
     pub(super) fn mark(&self, span: Range<usize>) -> Diagnostic {
         self.place.note(self.bytes, span)
     }
 
-    /// Where the next word stands.
+    /// Where the next token stands.
     pub(super) fn next_span(&mut self) -> Range<usize> {
         match self.peek() {
             Some(token) => token.span.clone(),
@@ -192,7 +192,7 @@ impl<'a> Line<'a> {
         end..end
     }
 
-    /// Says that a word does not belong where it stands. A remark is told as one, to its end.
+    /// Reports that a token does not belong where it stands. A comment is reported as one, to its end.
     pub(super) fn unexpected(&mut self, token: &Token, expected: &str, candidates: &[&str], effect: String) {
         if self.findings.only_counts() {
             self.say(Severity::Error, token.span.clone(), String::new(), Advice::default(), effect);
@@ -200,14 +200,14 @@ impl<'a> Line<'a> {
         }
         let suggestion = joined(&token.text, candidates)
             .or_else(|| language::suggest(&token.text, candidates.iter().copied()).map(str::to_owned));
-        let word = quote(&token.text);
+        let shown = quote(&token.text);
         let mut span = token.span.clone();
         let (message, advice) = if token.kind == TokenKind::TooLong {
-            (format!("a token of more than {WORD_MAX} characters"), Advice::expected(expected))
+            (format!("a token of more than {TOKEN_MAX} characters"), Advice::expected(expected))
         } else if suggestion.is_some() {
             let advice = Advice { expected: Some(expected.to_owned()), suggestion };
-            (format!("unknown keyword {word}"), advice)
-        } else if let Some(end) = self.remark(token, candidates) {
+            (format!("unknown keyword {shown}"), advice)
+        } else if let Some(end) = self.comment(token, candidates) {
             span.end = end;
             ("unexpected text, looks like a comment".to_owned(), Advice::expected("add # before a comment"))
         } else if let Some((context, row)) = elsewhere(token) {
@@ -223,18 +223,18 @@ impl<'a> Line<'a> {
                 _ if token.text.first().is_some_and(u8::is_ascii_alphabetic) => "unknown keyword",
                 _ => "unexpected token",
             };
-            (format!("{what} {word}"), Advice::expected(expected))
+            (format!("{what} {shown}"), Advice::expected(expected))
         };
         self.say(Severity::Error, span, message, advice, effect);
     }
 
-    /// Where a remark that begins with `first` ends; its words are then read over. A remark has letters
-    /// that no word of the language has, or several words that nobody knows.
-    fn remark(&mut self, first: &Token, candidates: &[&str]) -> Option<usize> {
-        // A word of the language that does not belong here does not end a remark, but begins none.
+    /// Where a comment that begins with `first` ends; its tokens are then read over. A comment has letters
+    /// that no keyword has, or several unknown tokens.
+    fn comment(&mut self, first: &Token, candidates: &[&str]) -> Option<usize> {
+        // A keyword that does not belong here does not end a comment, but begins none.
         let strange = |token: &Token| match token.kind {
             TokenKind::Text => language::suggest(&token.text, candidates.iter().copied()).is_none(),
-            TokenKind::Keyword(word) => !candidates.contains(&word),
+            TokenKind::Keyword(name) => !candidates.contains(&name),
             _ => false,
         };
         if first.kind != TokenKind::Text || !strange(first) {
@@ -242,24 +242,24 @@ impl<'a> Line<'a> {
         }
         let mut peeked = self.peek().cloned();
         let mut ahead = self.lexer.clone();
-        let (mut words, mut end) = (1, first.span.end);
+        let (mut tokens, mut end) = (1, first.span.end);
         let mut foreign = first.text.iter().any(|b| *b >= 0x80);
         while let Some(token) = peeked.filter(strange) {
-            words += 1;
+            tokens += 1;
             end = token.span.end;
             foreign |= token.text.iter().any(|b| *b >= 0x80);
             peeked = ahead.next();
         }
-        if !foreign && words < REMARK {
+        if !foreign && tokens < COMMENT {
             return None;
         }
-        for _ in 1..words {
+        for _ in 1..tokens {
             self.next();
         }
         Some(end)
     }
 
-    /// The argument of a word is missing or of the wrong kind: the whole command is lost.
+    /// The argument of a token is missing or of the wrong kind: the whole command is lost.
     pub(super) fn bad_argument(&mut self, of: &str, found: Option<&Token>, expected: &str) -> Dropped {
         let (span, message) = match found {
             Some(token) => (token.span.clone(), format!("{of} does not take {}", quote(&token.text))),
@@ -279,12 +279,12 @@ impl<'a> Line<'a> {
     pub(super) fn text(&mut self, of: &str, expected: &str) -> Result<Vec<u8>, Dropped> {
         match self.next() {
             Some(Token { kind: TokenKind::Text, text, span }) => {
-                self.tell_curly(&text, span.clone());
-                self.tell_equals(of, &text, span);
+                self.warn_curly(&text, span.clone());
+                self.warn_equals(of, &text, span);
                 Ok(text)
             }
             // To ntpd 4.2.6 it is a name like any other.
-            Some(Token { kind: TokenKind::Keyword(word), text, .. }) if language::is_late(word) => {
+            Some(Token { kind: TokenKind::Keyword(name), text, .. }) if language::is_late(name) => {
                 self.expect_any();
                 Ok(text)
             }
@@ -294,11 +294,11 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Tells that a name begins or ends with the quotation marks of a word processor, in UTF-8 or one octet.
-    fn tell_curly(&mut self, text: &[u8], span: Range<usize>) {
+    /// Warns that a name begins or ends with the quotation marks of a word processor, in UTF-8 or one byte.
+    fn warn_curly(&mut self, text: &[u8], span: Range<usize>) {
         let marked = |mark: &&[u8]| text.starts_with(mark) || text.ends_with(mark);
         if CURLY.iter().any(marked) && std::str::from_utf8(text).is_ok()
-            || CURLY_OCTETS.iter().any(marked) && std::str::from_utf8(text).is_err()
+            || CURLY_BYTES.iter().any(marked) && std::str::from_utf8(text).is_err()
         {
             let message = "the quotation marks of a word processor are part of the name".to_owned();
             let effect = "the name is taken as written, as ntpd does";
@@ -307,7 +307,7 @@ impl<'a> Line<'a> {
     }
 
     /// Warns of `keys=/etc/ntp/keys`, where the name begins with `=`. A host name cannot, which is reported elsewhere.
-    fn tell_equals(&mut self, of: &str, text: &[u8], span: Range<usize>) {
+    fn warn_equals(&mut self, of: &str, text: &[u8], span: Range<usize>) {
         let Some(name) = text.strip_prefix(b"=").filter(|name| !name.is_empty()) else { return };
         if language::options_of(of) == [Context::Association] || of == "restrict" {
             return;
@@ -319,7 +319,7 @@ impl<'a> Line<'a> {
     }
 
     /// As [`Line::text`], for what the program shows or looks up as text: bytes that are not UTF-8 become
-    /// U+FFFD, and this is told.
+    /// U+FFFD, and this is reported.
     pub(super) fn name(&mut self, of: &str, expected: &str) -> Result<String, Dropped> {
         let span = self.next_span();
         let text = self.text(of, expected)?;
@@ -355,7 +355,7 @@ impl<'a> Line<'a> {
         self.text(of, "a file name").map(to_path)
     }
 
-    /// Nothing may follow: what does is told and has no effect.
+    /// Nothing may follow: what does is reported and has no effect.
     pub(super) fn done(&mut self, what: &str) {
         if let Some(token) = self.next() {
             let effect = format!("{what} takes effect; this token and the rest of the line do not");
@@ -363,7 +363,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Skips the rest of the line without a word.
+    /// Skips the rest of the line silently.
     pub(super) fn skip(&mut self) {
         while self.next().is_some() {}
     }
@@ -383,13 +383,13 @@ fn joined(text: &[u8], candidates: &[&str]) -> Option<String> {
     longest.map(|(name, value)| format!("{name} {value}"))
 }
 
-/// Where else the word may stand.
+/// Where else the token may stand.
 fn elsewhere(token: &Token) -> Option<(Context, &'static Row)> {
-    let TokenKind::Keyword(word) = token.kind else { return None };
-    language::everywhere(word).next()
+    let TokenKind::Keyword(name) = token.kind else { return None };
+    language::everywhere(name).next()
 }
 
-/// The octets as a path.
+/// The bytes as a path.
 pub(super) fn to_path(text: Vec<u8>) -> PathBuf {
     use std::os::unix::ffi::OsStringExt as _;
     std::ffi::OsString::from_vec(text).into()

@@ -16,7 +16,7 @@ use crate::units::KeyId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-/// So many lines of a kind are looked at: nobody has more servers, and each is compared with each restrict line.
+/// So many lines of a kind are looked at: no site has more servers, and each is compared with each restrict line.
 const LOOKED_AT: usize = 50;
 
 /// Where lines stand that a lint may be about.
@@ -90,7 +90,7 @@ struct Lint<'a> {
 pub struct Outlook {
     /// Those that the clock can never be synchronized to.
     pub useless: BTreeSet<usize>,
-    /// Those with a key, and a note without words about their lines.
+    /// Those with a key, and a note without text about their lines.
     pub keyed: Vec<(usize, Diagnostic)>,
 }
 
@@ -164,10 +164,10 @@ impl Lint<'_> {
         }
     }
 
-    /// A note without words about this place.
+    /// A note without text about this place.
     fn mark(&self, spot: &Spot) -> Option<Diagnostic> {
         let text = self.texts.get(spot.text)?;
-        let rest = text.octets.get(spot.start..).unwrap_or_default();
+        let rest = text.bytes.get(spot.start..).unwrap_or_default();
         let line = rest.split(|b| *b == b'\n').next().unwrap_or_default();
         let mut mark = Diagnostic {
             severity: Severity::Note,
@@ -188,29 +188,29 @@ impl Lint<'_> {
 
     /// Whether the files use keywords that ntpd 4.2.6 does not know.
     fn is_late(&self) -> bool {
-        // So much of a file: nobody begins so late.
+        // So much of a file: no file begins so late.
         const ENOUGH: usize = 1 << 16;
         let ours = |name: &&str| language::find(Context::Foreign, name).is_none() && language::is_late(name);
         let late: BTreeSet<&[u8]> =
-            language::words().map(|row| row.name).filter(ours).map(str::as_bytes).collect();
+            language::keywords().map(|row| row.name).filter(ours).map(str::as_bytes).collect();
         self.texts.iter().any(|text| {
-            let lines = text.octets[..text.octets.len().min(ENOUGH)].split(|b| *b == b'\n');
+            let lines = text.bytes[..text.bytes.len().min(ENOUGH)].split(|b| *b == b'\n');
             lines
                 .flat_map(|line| lexer::code(line).split(u8::is_ascii_whitespace))
-                .any(|word| late.contains(word))
+                .any(|token| late.contains(token))
         })
     }
 
     /// The whole line that a restrict entry comes from.
     fn spot_of(&self, origin: &Origin) -> Option<Spot> {
         let text = self.texts.iter().position(|text| text.file == origin.file)?;
-        let octets = &self.texts[text].octets;
-        let mut ends = octets.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1);
+        let bytes = &self.texts[text].bytes;
+        let mut ends = bytes.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1);
         let start = match origin.line.checked_sub(2) {
             Some(before) => ends.nth(before as usize)?,
             None => 0,
         };
-        let line = octets[start..].split(|b| *b == b'\n').next().unwrap_or_default();
+        let line = bytes[start..].split(|b| *b == b'\n').next().unwrap_or_default();
         let first = line.len() - line.trim_ascii_start().len();
         let code = lexer::code(line).len();
         Some(Spot { text, line: origin.line, start, span: first..code.max(first) })

@@ -1,6 +1,6 @@
-//! ntp.conf, the keys file, the drift file and the leap second file: octets to checked values with diagnostics.
+//! ntp.conf, the keys file, the drift file and the leap second file: bytes to checked values with diagnostics.
 //!
-//! `language.rs` has a row for each word. `lexer.rs` cuts a line into words, `reader.rs` reads words with
+//! `language.rs` has a row for each token. `lexer.rs` cuts a line into tokens, `reader.rs` reads tokens with
 //! their arguments as their rows say, `parser.rs` reads the files, `command.rs` runs commands (`servers.rs`, `restrict.rs`,
 //! `settings.rs`, `statistics.rs`, `idle.rs`), `draft.rs` keeps their order of application; `lint.rs` looks at
 //! the whole, `print.rs` writes it down again. Nothing here opens a file: an include reader is passed in.
@@ -49,7 +49,7 @@ pub struct Parsed {
     pub lints: Vec<Diagnostic>,
     /// What is to be expected of the servers.
     pub outlook: Outlook,
-    /// Where lines stand that say where something is: the command, and a note without words.
+    /// Where lines stand that name a file: the command, and a note without tokens.
     pub marks: Vec<(&'static str, Diagnostic)>,
 }
 

@@ -43,7 +43,7 @@ pub struct Config {
     pub leapfile: Option<PathBuf>,
     /// `saveconfigdir`.
     pub saveconfigdir: Option<PathBuf>,
-    /// `logconfig` words, in order, as written (`=syncall`, `+sysevents`).
+    /// `logconfig` classes, in order, as written (`=syncall`, `+sysevents`).
     pub logconfig: Vec<String>,
     /// `statistics`, `statsdir`, `filegen`.
     pub statistics: Statistics,
@@ -53,12 +53,12 @@ pub struct Config {
     pub dscp: Option<u8>,
     /// `setvar NAME = VALUE [default]`: name, value, shown by default.
     pub setvar: Vec<(String, String, bool)>,
-    /// Commands that are understood and change nothing, so that nothing is lost when the configuration
+    /// Commands that are valid and change nothing, so that nothing is lost when the configuration
     /// is printed.
     pub idle: Vec<Idle>,
 }
 
-/// A command, or an option of one, that is understood and changes nothing.
+/// A command, or an option of one, that is valid and changes nothing.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Idle {
     /// The command.
@@ -69,7 +69,7 @@ pub struct Idle {
     pub value: Vec<u8>,
 }
 
-/// What kind of association a line asks for.
+/// What kind of association a line configures.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// `server`: client mode, or a reference clock at 127.127.T.U.
@@ -108,7 +108,7 @@ impl Family {
     }
 }
 
-/// Whom an association is with.
+/// The other end of an association.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Target {
     /// A numeric address.
@@ -134,7 +134,7 @@ pub enum Target {
 pub struct Server {
     /// The command.
     pub kind: Kind,
-    /// Whom it is with.
+    /// The other end.
     pub target: Target,
     /// Restriction of the name's addresses.
     pub family: Family,
@@ -162,7 +162,7 @@ pub struct Server {
     pub version: u8,
     /// `fudge` values, where the target is a clock.
     pub fudge: Fudge,
-    /// Options that are understood and change nothing.
+    /// Options that are valid and change nothing.
     pub idle: Vec<Idle>,
 }
 
@@ -255,11 +255,11 @@ impl Default for Enable {
 /// `tinker` values with ntpd 4.2.6's defaults.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Tinker {
-    /// Largest offset that is believed, seconds (1000; 0: any).
+    /// Largest offset that is accepted, seconds (1000; 0: any).
     pub panic: Seconds,
     /// Offset from which the clock is stepped, seconds (0.128; 0: never).
     pub step: Seconds,
-    /// How long a large offset must last before it is believed, seconds (900).
+    /// How long a large offset must last before it is accepted, seconds (900).
     pub stepout: Seconds,
     /// Growth of the dispersion, ppm (15).
     pub dispersion: Ppm,
@@ -360,7 +360,7 @@ pub struct Mru {
 }
 
 impl Mru {
-    /// What a remembered client costs, octets, at most.
+    /// What a remembered client costs, bytes, at most.
     pub const ENTRY: u32 = 100;
 
     /// The depth that fits into `maxmem` KiB.

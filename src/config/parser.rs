@@ -19,16 +19,16 @@ use std::rc::Rc;
 
 /// Levels of includefiles below the main file.
 const INCLUDE_DEPTH: usize = 5;
-/// Octets of all includefiles together. Without a limit, files that include each other several times
+/// Bytes of all includefiles together. Without a limit, files that include each other several times
 /// would be read for hours.
 const INCLUDED_MAX: usize = 4 << 20;
 /// And how many of them.
 const INCLUDES_MAX: usize = 1000;
 
-/// Gives the octets of an includefile, or why it cannot be read.
+/// Gives the bytes of an includefile, or why it cannot be read.
 pub type Read<'a> = &'a mut dyn FnMut(&Path) -> Result<Vec<u8>, Unreadable>;
 
-/// Why a file cannot be read, in the words of whoever tried.
+/// Why a file cannot be read, as the caller says.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Unreadable(pub String);
 
@@ -78,7 +78,7 @@ struct Parser<'r> {
     included: usize,
 }
 
-/// Reads a configuration. Nothing in it is ever an error to the caller: what was not understood
+/// Reads a configuration. Nothing in it is ever an error to the caller: what is invalid
 /// is a diagnostic. `read` opens includefiles, whose path it gets as written.
 pub fn parse(file: &Path, text: &[u8], read: Read<'_>) -> Parsed {
     parse_onto(Config::default(), file, text, read)
@@ -118,7 +118,7 @@ impl<'r> Parser<'r> {
     fn file(&mut self, file: &Path, text: &[u8]) {
         let number = self.texts.len();
         let stack = Rc::clone(&self.stack);
-        self.texts.push(Text { file: file.to_owned(), octets: text.to_vec(), stack: stack.to_vec() });
+        self.texts.push(Text { file: file.to_owned(), bytes: text.to_vec(), stack: stack.to_vec() });
         if !self.is_text(file, text, number) {
             return;
         }
@@ -132,9 +132,9 @@ impl<'r> Parser<'r> {
         let mut endless = false;
         while let Some((bytes, line, start)) = lines.next() {
             if self.draft.ended {
-                // A blank line or a comment is no loss.
+                // An empty line or a comment is no loss.
                 if bytes.trim_ascii().first().is_some_and(|b| *b != b'#') {
-                    return self.tell_ended(file, bytes, (line, number, start));
+                    return self.report_ended(file, bytes, (line, number, start));
                 }
                 continue;
             }
@@ -144,13 +144,13 @@ impl<'r> Parser<'r> {
                 endless |= skipped.is_none();
                 let place = (line, number, start);
                 let block = if skipped.is_some() { Block::Whole } else { Block::Broken };
-                self.tell_simulate(file, bytes, place, &simulate, block);
+                self.report_simulate(file, bytes, place, &simulate, block);
                 lines = skipped.unwrap_or(lines);
             }
         }
     }
 
-    /// Whether a file has lines to be read. Each of them would be unknown words only, so it is reported once.
+    /// Whether a file has lines to be read. Each of them would be unknown tokens only, so it is reported once.
     fn is_text(&mut self, file: &Path, text: &[u8], number: usize) -> bool {
         let Some(foreign) = encoding::foreign(text) else { return true };
         let (stack, keywords) = (Rc::clone(&self.stack), Rc::clone(&self.keywords));
@@ -172,7 +172,7 @@ impl<'r> Parser<'r> {
     }
 
     /// Reports once for each file what is not read behind `end`.
-    fn tell_ended(&mut self, file: &Path, bytes: &[u8], (number, text, start): (u32, usize, usize)) {
+    fn report_ended(&mut self, file: &Path, bytes: &[u8], (number, text, start): (u32, usize, usize)) {
         let (keywords, stack) = (Rc::clone(&self.keywords), Rc::clone(&self.stack));
         let place = Place { file, number, stack: &stack, keywords: &keywords, text, start };
         let mut line = Line::new(bytes, place, &mut self.findings);
@@ -182,7 +182,7 @@ impl<'r> Parser<'r> {
         line.say(Severity::Warning, span, message, advice, "it and all that follows is not read");
     }
 
-    fn tell_simulate(
+    fn report_simulate(
         &mut self,
         file: &Path,
         bytes: &[u8],
@@ -194,7 +194,7 @@ impl<'r> Parser<'r> {
         let place = Place { file, number, stack: &stack, keywords: &keywords, text, start };
         let mut line = Line::new(bytes, place, &mut self.findings);
         if block == Block::Whole {
-            reader::tell(&mut line, row, &reader::Value::Nothing, first);
+            reader::report(&mut line, row, &reader::Value::Nothing, first);
         } else {
             let message = "simulate without a whole block { … }".to_owned();
             let effect = "this line is ignored, and those behind it are read as what they are";
@@ -202,7 +202,7 @@ impl<'r> Parser<'r> {
         }
     }
 
-    /// Reads a line; gives the word if it opens a block to be skipped (`simulate`).
+    /// Reads a line; gives the keyword if it opens a block to be skipped (`simulate`).
     fn line(
         &mut self,
         file: &Path,
@@ -253,7 +253,7 @@ impl<'r> Parser<'r> {
 
     fn command(&mut self, line: &mut Line<'_>, first: &Token) {
         match command_of(first) {
-            // A command that is dropped has said why.
+            // The reason for a dropped command is reported already.
             Some(row) => drop(Command { draft: &mut self.draft, line, row, first }.run()),
             None => unknown_command(line, first),
         }
@@ -300,8 +300,8 @@ fn command_of(token: &Token) -> Option<&'static Row> {
 }
 
 fn unknown_command(line: &mut Line<'_>, first: &Token) {
-    let word = String::from_utf8_lossy(&first.text).into_owned();
-    let foreign = language::rows(Context::Foreign).iter().find(|row| word == row.name);
+    let name = String::from_utf8_lossy(&first.text).into_owned();
+    let foreign = language::rows(Context::Foreign).iter().find(|row| name == row.name);
     if let Some(Row {
         since: language::Since::Foreign(program), standing: Standing::Refused(instead), ..
     }) = foreign
@@ -325,7 +325,7 @@ where
     loop {
         let code = bytes.split(|b| *b == b'#').next().unwrap_or_default();
         let count = |c: u8| code.iter().filter(|b| **b == c).count();
-        // The block begins with the next word, whatever line that is on.
+        // The block begins with the next token, whatever line that is on.
         if !opened && !is_first && !matches!(code.trim_ascii().first(), None | Some(b'{')) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! A configuration in the words of ntp.conf, one setting a line, as `--print-config` shows it and ntpq's
+//! A configuration in the syntax of ntp.conf, one setting a line, as `--print-config` shows it and ntpq's
 //! `saveconfig` writes it. Read again, it gives the same configuration. Defaults are left out.
 
 use super::language::{self, Context, Effect, Since, name_of};
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-/// Octets that need no quotes.
+/// Bytes that need no quotes.
 const PLAIN: &[u8] = b"._:/-+@%[]~*?!&^'<>\\";
 
 /// The configuration as text. Names may hold bytes that are not UTF-8.
@@ -33,10 +33,10 @@ pub fn print(config: &Config) -> Vec<u8> {
     page.out
 }
 
-/// A word where any word may stand: in quotes if it would not be read as it is.
-pub(super) fn word(text: &[u8]) -> Vec<u8> {
+/// A token where any token may stand: in quotes if it would not be read as it is.
+pub(super) fn token(text: &[u8]) -> Vec<u8> {
     let plain = |b: &u8| b.is_ascii_alphanumeric() || PLAIN.contains(b);
-    // In quotes it would be the option; only words that need none can begin so.
+    // In quotes it would be the option; only tokens that need none can begin so.
     if text.starts_with(b"-4") || text.starts_with(b"-6") {
         return text.to_vec();
     }
@@ -48,11 +48,11 @@ pub(super) fn word(text: &[u8]) -> Vec<u8> {
     [b"\"", inner.as_slice(), b"\""].concat()
 }
 
-/// A word where words of the language and numbers may stand as well.
+/// A token where keywords and numbers may stand as well.
 pub(super) fn plain(text: &[u8]) -> Vec<u8> {
     let keyword = std::str::from_utf8(text).is_ok_and(|text| language::everywhere(text).next().is_some());
     let family = text.starts_with(b"-4") || text.starts_with(b"-6");
-    if keyword || (lexer::is_number(text) && !family) { [b"\"", text, b"\""].concat() } else { word(text) }
+    if keyword || (lexer::is_number(text) && !family) { [b"\"", text, b"\""].concat() } else { token(text) }
 }
 
 struct Page {
@@ -60,20 +60,20 @@ struct Page {
 }
 
 impl Page {
-    fn line(&mut self, words: &[&[u8]]) {
-        let words: Vec<&[u8]> = words.iter().copied().filter(|w| !w.is_empty()).collect();
-        self.out.extend(words.join(&b' '));
+    fn line(&mut self, tokens: &[&[u8]]) {
+        let tokens: Vec<&[u8]> = tokens.iter().copied().filter(|w| !w.is_empty()).collect();
+        self.out.extend(tokens.join(&b' '));
         self.out.push(b'\n');
     }
 
-    /// A line of words that need no quotes.
+    /// A line of tokens that need no quotes.
     fn say(&mut self, text: &str) {
         self.line(&[text.as_bytes()]);
     }
 
     fn path(&mut self, command: &str, path: Option<&Path>, rest: &str) {
         if let Some(path) = path {
-            self.line(&[command.as_bytes(), &word(path.as_os_str().as_bytes()), rest.as_bytes()]);
+            self.line(&[command.as_bytes(), &token(path.as_os_str().as_bytes()), rest.as_bytes()]);
         }
     }
 
@@ -93,12 +93,12 @@ impl Page {
         self.path("pidfile", config.pidfile.as_deref(), "");
         self.path("saveconfigdir", config.saveconfigdir.as_deref(), "");
         if !config.logconfig.is_empty() {
-            let words: Vec<Vec<u8>> = config.logconfig.iter().map(|w| log_word(w)).collect();
-            self.line(&[b"logconfig", &words.join(&b' ')]);
+            let tokens: Vec<Vec<u8>> = config.logconfig.iter().map(|w| log_class(w)).collect();
+            self.line(&[b"logconfig", &tokens.join(&b' ')]);
         }
         for (name, value, shown) in &config.setvar {
             let shown: &[u8] = if *shown { b"default" } else { b"" };
-            self.line(&[b"setvar", &word(name.as_bytes()), b"=", &word(value.as_bytes()), shown]);
+            self.line(&[b"setvar", &token(name.as_bytes()), b"=", &token(value.as_bytes()), shown]);
         }
         for rule in &config.interfaces {
             let action = name_of(
@@ -138,10 +138,10 @@ impl Page {
 
     /// The settings that differ from the default.
     fn pairs(&mut self, command: &str, pairs: &[(&str, Option<f64>)]) {
-        let words: Vec<String> =
+        let tokens: Vec<String> =
             pairs.iter().filter_map(|(name, value)| value.map(|v| format!("{name} {}", number(v)))).collect();
-        if !words.is_empty() {
-            self.say(&format!("{command} {}", words.join(" ")));
+        if !tokens.is_empty() {
+            self.say(&format!("{command} {}", tokens.join(" ")));
         }
     }
 
@@ -219,12 +219,12 @@ impl Page {
             let link = if *link { "link" } else { "nolink" };
             let enabled = if *enabled { "enable" } else { "disable" };
             let rest = format!("type {rotation} {link} {enabled}");
-            self.line(&[b"filegen", kind.as_bytes(), b"file", &word(file.as_bytes()), rest.as_bytes()]);
+            self.line(&[b"filegen", kind.as_bytes(), b"file", &token(file.as_bytes()), rest.as_bytes()]);
         }
     }
 
     fn restrict(&mut self, entry: &Restrict) {
-        let (family, whom, mask) = match &entry.target {
+        let (family, target, mask) = match &entry.target {
             RestrictTarget::Default(family) => (*family, b"default".to_vec(), String::new()),
             RestrictTarget::Source => (Family::Any, b"source".to_vec(), String::new()),
             RestrictTarget::Name(name, family) => (*family, plain(name.as_bytes()), String::new()),
@@ -250,7 +250,7 @@ impl Page {
             },
         };
         // Behind a flag that ntpd 4.2.6 does not know, ntpport would not count.
-        let (mut flags, late): (Vec<&str>, Vec<&str>) = entry.flags.words().partition(|flag| {
+        let (mut flags, late): (Vec<&str>, Vec<&str>) = entry.flags.names().partition(|flag| {
             language::find(Context::Restrict, flag).is_some_and(|row| row.since == Since::V426)
         });
         if entry.ntpport {
@@ -258,15 +258,15 @@ impl Page {
         }
         flags.extend(late);
         let flags = flags.join(" ");
-        self.line(&[b"restrict", option_of(family), &whom, mask.as_bytes(), flags.as_bytes()]);
+        self.line(&[b"restrict", option_of(family), &target, mask.as_bytes(), flags.as_bytes()]);
     }
 
     /// What changes nothing; options of one command on one line.
     fn idle(&mut self, config: &Config) {
         for same in config.idle.chunk_by(|a, b| a.command == b.command && !b.option.is_empty()) {
-            let mut words: Vec<&[u8]> = vec![same[0].command.as_bytes()];
-            words.extend(same.iter().flat_map(|idle| [idle.option.as_bytes(), &idle.value]));
-            self.line(&words);
+            let mut tokens: Vec<&[u8]> = vec![same[0].command.as_bytes()];
+            tokens.extend(same.iter().flat_map(|idle| [idle.option.as_bytes(), &idle.value]));
+            self.line(&tokens);
         }
     }
 
@@ -278,9 +278,9 @@ impl Page {
             Kind::Broadcast => "broadcast",
             Kind::ManycastClient => "manycastclient",
         };
-        let whom = match &server.target {
+        let target = match &server.target {
             Target::Address(address) => address.to_string().into_bytes(),
-            Target::Name(name) => word(name.as_bytes()),
+            Target::Name(name) => token(name.as_bytes()),
             Target::LocalClock { unit } => format!("127.127.1.{unit}").into_bytes(),
             Target::RefClock { kind, unit } => format!("127.127.{kind}.{unit}").into_bytes(),
         };
@@ -308,21 +308,21 @@ impl Page {
         number("key", server.key.map_or(0, |key| key.0), 0);
         number("version", server.version.into(), 4);
         for idle in &server.idle {
-            let words = [idle.option.as_bytes(), &idle.value];
-            options.push(words[..1 + usize::from(!idle.value.is_empty())].join(&b' '));
+            let tokens = [idle.option.as_bytes(), &idle.value];
+            options.push(tokens[..1 + usize::from(!idle.value.is_empty())].join(&b' '));
         }
         let factors = factors(&server.fudge);
         if let Some((driver, unit)) = driver_of(server) {
             // Its own options may stand nowhere else.
             let unit = format!("unit {unit}").into_bytes();
-            let words = [vec![unit], options, factors].concat().join(&b' ');
-            self.line(&[b"refclock", driver.as_bytes(), &words]);
+            let tokens = [vec![unit], options, factors].concat().join(&b' ');
+            self.line(&[b"refclock", driver.as_bytes(), &tokens]);
             return;
         }
         let options = options.join(&b' ');
-        self.line(&[command.as_bytes(), option_of(server.family), &whom, &options]);
+        self.line(&[command.as_bytes(), option_of(server.family), &target, &options]);
         if !factors.is_empty() {
-            self.line(&[b"fudge", &whom, &factors.join(&b' ')]);
+            self.line(&[b"fudge", &target, &factors.join(&b' ')]);
         }
     }
 }
@@ -350,10 +350,10 @@ fn factors(fudge: &Fudge) -> Vec<Vec<u8>> {
         factors.push(format!("stratum {}", stratum.get()).into_bytes());
     }
     if let Some(refid) = fudge.refid {
-        // Blanks alone would end the line; what is behind the fourth character does not count.
+        // Spaces alone would end the line; what is behind the fourth character does not count.
         let blank = refid.text().trim_ascii().is_empty();
         let text = if blank { [refid.text(), b"."].concat() } else { refid.text().to_vec() };
-        factors.push([b"refid ", word(&text).as_slice()].concat());
+        factors.push([b"refid ", token(&text).as_slice()].concat());
     }
     for (flag, number) in fudge.flags.iter().zip(1..) {
         if *flag {
@@ -393,12 +393,12 @@ fn option_of(family: Family) -> &'static [u8] {
     }
 }
 
-/// A word of `logconfig`, where `=` has no other meaning.
-fn log_word(text: &str) -> Vec<u8> {
+/// A token of `logconfig`, where `=` has no other meaning.
+fn log_class(text: &str) -> Vec<u8> {
     match text.strip_prefix('=') {
-        Some(rest) if word(rest.as_bytes()) == rest.as_bytes() => text.as_bytes().to_vec(),
+        Some(rest) if token(rest.as_bytes()) == rest.as_bytes() => text.as_bytes().to_vec(),
         _ if text.starts_with('-') && !text.starts_with("-4") && !text.starts_with("-6") => text.into(),
-        _ => word(text.as_bytes()),
+        _ => token(text.as_bytes()),
     }
 }
 

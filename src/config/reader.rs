@@ -1,4 +1,4 @@
-//! Words and their arguments, read as their rows say: kind, range, and what becomes of them.
+//! Keywords and their arguments, read as their rows say: kind, range, and what becomes of them.
 
 use super::diagnostic::Severity;
 use super::language::{self, Beyond, Context, Row, Standing, Takes};
@@ -7,7 +7,7 @@ use super::line::{Advice, Dropped, Line};
 use super::model::Idle;
 use super::print;
 
-/// What stood behind a word.
+/// What stood behind a keyword.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) enum Value {
     Nothing,
@@ -35,7 +35,7 @@ impl Value {
     }
 }
 
-/// A word with its argument.
+/// A keyword with its argument.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
     pub(super) row: &'static Row,
@@ -51,8 +51,8 @@ impl Found {
     /// The value as it is written in a configuration.
     pub(super) fn written(&self) -> Vec<u8> {
         match (&self.value, self.row.takes) {
-            (Value::Text(text), Takes::Word(_)) => print::plain(text),
-            (Value::Text(text), _) => print::word(text),
+            (Value::Text(text), Takes::Token(_)) => print::plain(text),
+            (Value::Text(text), _) => print::token(text),
             // Whole numbers are read without exponent only; they are within ±2^53.
             (Value::Number(value), Takes::Integer) => (*value as i64).to_string().into_bytes(),
             (Value::Number(value), _) => print::number(*value).into_bytes(),
@@ -62,14 +62,14 @@ impl Found {
     }
 }
 
-/// The words of `context` to the end of the line. A word that does not belong there ends the list, and
-/// this is told with `effect`; a missing or wrong argument loses the whole line.
-pub(super) fn words(line: &mut Line<'_>, context: Context, of: &str) -> Result<Vec<Found>, Dropped> {
+/// The keywords of `context` to the end of the line. A keyword that does not belong there ends the list, and
+/// this is reported with `effect`; a missing or wrong argument loses the whole line.
+pub(super) fn keywords(line: &mut Line<'_>, context: Context, of: &str) -> Result<Vec<Found>, Dropped> {
     list(line, &[context], of, super::servers::REST_IS_LOST)
 }
 
-/// As [`words`], with words of several contexts and another effect of a word that is not known;
-/// `{rest}` in it stands for this word and those behind it.
+/// As [`keywords`], with keywords of several contexts and another effect of a keyword that is not known;
+/// `{rest}` in it stands for this keyword and those behind it.
 pub(super) fn list(
     line: &mut Line<'_>,
     contexts: &[Context],
@@ -103,10 +103,10 @@ pub(super) fn list(
     Ok(found)
 }
 
-/// The row of a word where one of these contexts is.
+/// The row of a keyword where one of these contexts is.
 pub(super) fn row_of(token: &Token, contexts: &[Context]) -> Option<&'static Row> {
-    let TokenKind::Keyword(word) = token.kind else { return None };
-    contexts.iter().find_map(|context| language::find(*context, word))
+    let TokenKind::Keyword(keyword) = token.kind else { return None };
+    contexts.iter().find_map(|context| language::find(*context, keyword))
 }
 
 /// The first of them, for a message.
@@ -120,7 +120,7 @@ pub(super) fn choice(names: &[&str]) -> String {
     }
 }
 
-/// The argument of a word; nothing if it is out of range and does not count, or is refused.
+/// The argument of a keyword; nothing if it is out of range and does not count, or is refused.
 pub(super) fn argument(
     line: &mut Line<'_>,
     row: &'static Row,
@@ -131,12 +131,12 @@ pub(super) fn argument(
         Takes::Integer => Value::Number(line.integer(row)? as f64),
         Takes::Number => Value::Number(line.number(row)?),
         Takes::Boolean => Value::Boolean(boolean(line, row)?),
-        Takes::Text(label) | Takes::Word(label) => Value::Text(line.text(row.name, label)?),
+        Takes::Text(label) | Takes::Token(label) => Value::Text(line.text(row.name, label)?),
         _ => Value::Nothing,
     };
     let written = value.clone();
     let Some(value) = in_range(line, row, value, at) else { return Ok(None) };
-    tell(line, row, &written, token);
+    report(line, row, &written, token);
     let refused = matches!(row.standing, Standing::Refused(_));
     Ok((!refused).then_some(Found { row, value }))
 }
@@ -179,11 +179,11 @@ fn exponent(row: &Row, seconds: f64) -> Option<String> {
     (exact && (low..=high).contains(&exponent)).then(|| format!("{exponent}, which is {} s", exponent.exp2()))
 }
 
-/// Tells what becomes of a word that is not honoured.
-pub(super) fn tell(line: &mut Line<'_>, row: &Row, value: &Value, token: &Token) {
+/// Reports what becomes of a keyword that is not honoured.
+pub(super) fn report(line: &mut Line<'_>, row: &Row, value: &Value, token: &Token) {
     let (severity, why) = match row.standing {
         Standing::Honoured | Standing::AsItsCommand => return,
-        // What changes nothing anywhere need not be told.
+        // What changes nothing anywhere need not be reported.
         Standing::Idle(_) if is_default(row, value) => return,
         Standing::Idle(why) => (Severity::Note, why),
         Standing::Missing(_) if is_default(row, value) => return,

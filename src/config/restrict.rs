@@ -1,6 +1,6 @@
 //! `restrict` lines.
 
-use super::address::{address, is_hopeless, take_family, told_address};
+use super::address::{address, checked_address, is_hopeless, take_family};
 use super::diagnostic::{Severity, quote};
 use super::encoding::lossy;
 use super::hostname;
@@ -12,7 +12,7 @@ use super::reader;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-/// A `restrict` line. ntpd drops the flags behind an unknown word and so opens the server; here they are
+/// A `restrict` line. ntpd drops the flags behind an unknown keyword and so opens the server; here they are
 /// kept, as far as they restrict.
 pub(super) fn restrict(line: &mut Line<'_>) -> Result<Restrict, Dropped> {
     let family = take_family(line);
@@ -44,7 +44,7 @@ pub(super) fn restrict(line: &mut Line<'_>) -> Result<Restrict, Dropped> {
     while let Some(token) = line.next() {
         if !flag(line, &mut entry, &token)? {
             line.expect_any();
-            tell_unknown(line, &token, entry.flags);
+            report_unknown(line, &token, entry.flags);
             entry.lost = target != RestrictTarget::Source;
         }
     }
@@ -67,7 +67,7 @@ fn flag(line: &mut Line<'_>, entry: &mut Flags, token: &Token) -> Result<bool, D
     match row.effect {
         Effect::Flag(flag) => entry.flags = entry.flags.union(flag),
         Effect::NtpPort => {
-            tell_lost_port(line, token, entry);
+            report_lost_port(line, token, entry);
             entry.ntpport |= !entry.lost;
         }
         _ => {}
@@ -77,18 +77,18 @@ fn flag(line: &mut Line<'_>, entry: &mut Flags, token: &Token) -> Result<bool, D
 }
 
 /// `ntpport` takes clients out of an entry: where ntpd does not read it, it must not count.
-fn tell_lost_port(line: &mut Line<'_>, token: &Token, entry: &Flags) {
+fn report_lost_port(line: &mut Line<'_>, token: &Token, entry: &Flags) {
     if entry.lost && !entry.ntpport {
-        let message = "ntpport behind a word that ntpd 4.2.6 does not know".to_owned();
-        let advice = Advice::expected("ntpport before that word");
+        let message = "ntpport behind a keyword that ntpd 4.2.6 does not know".to_owned();
+        let advice = Advice::expected("ntpport before that keyword");
         let effect = "it is ignored, as ntpd does: the line applies to packets from any port";
         line.say(Severity::Error, token.span.clone(), message, advice, effect);
     }
 }
 
-fn tell_unknown(line: &mut Line<'_>, token: &Token, before: AccessFlags) {
+fn report_unknown(line: &mut Line<'_>, token: &Token, before: AccessFlags) {
     let names = language::names(Context::Restrict);
-    let flags: Vec<&str> = before.words().collect();
+    let flags: Vec<&str> = before.names().collect();
     let so_far = if flags.is_empty() { "none".to_owned() } else { flags.join(" ") };
     let (expected, effect) = if address(&token.text).is_some() {
         let expected = "mask before a mask; another address needs a restrict line of its own";
@@ -119,7 +119,7 @@ fn target(line: &mut Line<'_>, family: Family) -> Result<RestrictTarget, Dropped
         return Err(line.bad_argument("restrict", found.as_ref(), "an address of four numbers"));
     }
     let text = line.text("restrict", "an address, a host name, default or source")?;
-    if let Some(address) = told_address(line, &text, at.clone(), family) {
+    if let Some(address) = checked_address(line, &text, at.clone(), family) {
         return Ok(RestrictTarget::Net { address, mask: full_mask(address) });
     }
     if let Some((address, mask)) = prefix(&text) {
@@ -142,7 +142,7 @@ fn masked(
     let at = line.next_span();
     let token = line.next();
     let mask = token.as_ref().filter(|t| t.kind == TokenKind::Text);
-    let mask = mask.and_then(|t| told_address(line, &t.text, at.clone(), Family::Any));
+    let mask = mask.and_then(|t| checked_address(line, &t.text, at.clone(), Family::Any));
     let Some(mask) = mask else {
         let wrong = "a mask of the same family, such as 255.255.255.0";
         return Err(line.bad_argument("mask", token.as_ref(), wrong));

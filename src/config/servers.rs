@@ -1,7 +1,7 @@
 //! Associations: `server`, `pool`, `peer`, `broadcast`, `manycastclient`, NTPsec's `refclock`; and
 //! `fudge`, `unpeer`.
 
-use super::address::{address, is_hopeless, on_link, take_family, told_address};
+use super::address::{address, checked_address, is_hopeless, on_link, take_family};
 use super::diagnostic::{Severity, quote};
 use super::encoding::lossy;
 use super::findings::Spot;
@@ -38,10 +38,10 @@ pub(super) fn driver(kind: u8) -> Option<&'static str> {
     DRIVERS.iter().find(|(_, number)| *number == kind).map(|(name, _)| *name)
 }
 
-/// What is said of a word that ends a list of options.
+/// The effect of a keyword that ends a list of options.
 pub(super) const REST_IS_LOST: &str = "what comes before it takes effect, it and the rest of the line do not";
 
-/// An association line; `command` is its command. Nothing if it was understood and cannot be used.
+/// An association line; `command` is its command. Nothing if it is valid and cannot be used.
 pub(super) fn association(
     line: &mut Line<'_>,
     command: &'static str,
@@ -217,7 +217,7 @@ fn target(line: &mut Line<'_>, text: &[u8], at: Range<usize>, family: Family) ->
     if let Some(name) = on_link(text) {
         return Target::Name(name);
     }
-    match told_address(line, text, at, family) {
+    match checked_address(line, text, at, family) {
         Some(IpAddr::V4(v4)) if clock(v4).is_some() => match clock(v4) {
             Some((kind, unit)) if kind != 1 => Target::RefClock { kind, unit },
             _ => Target::LocalClock { unit: v4.octets()[3] },
@@ -235,7 +235,7 @@ pub(super) fn fudge(line: &mut Line<'_>) -> Result<((u8, u8), Vec<Found>), Dropp
     let text = line.text("fudge", "the address of a clock, 127.127.TYPE.UNIT")?;
     line.without_effect =
         !matches!(address(&text), Some(IpAddr::V4(v4)) if clock(v4).is_some_and(|(kind, _)| kind == 1));
-    let factors = reader::words(line, Context::Fudge, "fudge")?;
+    let factors = reader::keywords(line, Context::Fudge, "fudge")?;
     let clock = match target(line, &text, at.clone(), Family::Any) {
         Target::LocalClock { unit } => Some((1, unit)),
         Target::RefClock { kind, unit } => Some((kind, unit)),
@@ -272,33 +272,33 @@ pub(super) fn apply(factor: &Found, fudge: &mut Fudge) {
     }
 }
 
-/// Whom `unpeer` names.
-pub(super) enum Whom {
+/// What `unpeer` names.
+pub(super) enum Named {
     /// An association's identifier.
     Id(u16),
-    /// Whom its line is about.
+    /// The target of its line.
     Target(Target),
 }
 
 /// The argument of `unpeer`: all digits are an identifier, if they fit one. The address or name is what
 /// counts, whatever family stands before it.
-pub(super) fn whom(line: &mut Line<'_>, command: &str) -> Result<Whom, Dropped> {
+pub(super) fn named(line: &mut Line<'_>, command: &str) -> Result<Named, Dropped> {
     let family = take_family(line);
     let at = line.next_span();
     let text = line.text(command, "an address, a host name or an association's identifier")?;
     let id = text.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(&text).ok()?.parse().ok());
     Ok(match id.flatten() {
-        Some(id) => Whom::Id(id),
-        None => Whom::Target(target(line, &text, at, family)),
+        Some(id) => Named::Id(id),
+        None => Named::Target(target(line, &text, at, family)),
     })
 }
 
-/// Whom an `unpeer` line of a file is about; nothing for an identifier, as there are no associations yet.
+/// The target of an `unpeer` line of a file; nothing for an identifier, as there are no associations yet.
 pub(super) fn unpeer(line: &mut Line<'_>, command: &str) -> Result<Option<Target>, Dropped> {
     let at = line.next_span();
-    let target = match whom(line, command)? {
-        Whom::Target(target) => Some(target),
-        Whom::Id(_) => {
+    let target = match named(line, command)? {
+        Named::Target(target) => Some(target),
+        Named::Id(_) => {
             let message = "there are no associations with numbers yet".to_owned();
             let advice = Advice::expected("the address of a server line");
             line.say(Severity::Note, at, message, advice, "it is ignored");

@@ -20,7 +20,7 @@ pub(super) fn settings(
     config: &mut Config,
 ) -> Result<(), Dropped> {
     let at = line.next_span();
-    for found in reader::words(line, context, command)? {
+    for found in reader::keywords(line, context, command)? {
         let value = found.value.number();
         match found.row.effect {
             Effect::Set(apply) => apply(config, value),
@@ -74,11 +74,11 @@ pub(super) fn switches(
             break;
         };
         if turn != Turn::default_of(row) {
-            reader::tell(line, row, &Value::Nothing, &token);
+            reader::report(line, row, &Value::Nothing, &token);
         }
         found.push(row);
     }
-    if any { Ok(found) } else { Err(line.bad_argument(command, None, "a word such as monitor or ntp")) }
+    if any { Ok(found) } else { Err(line.bad_argument(command, None, "a switch such as monitor or ntp")) }
 }
 
 /// Sets a switch.

@@ -25,7 +25,7 @@ fn filegen_of<'c>(all: &'c mut Vec<Filegen>, name: &str, kind: StatKind) -> &'c 
 }
 
 pub(super) fn statistics(line: &mut Line<'_>, into: &mut Statistics) -> Result<(), Dropped> {
-    for found in reader::words(line, Context::Statistics, "statistics")? {
+    for found in reader::keywords(line, Context::Statistics, "statistics")? {
         if let Effect::Statistics(kind) = found.row.effect {
             filegen_of(&mut into.filegens, found.row.name, kind).enabled = true;
         }
@@ -65,16 +65,16 @@ pub(super) fn filegen(line: &mut Line<'_>) -> Result<FilegenLine, Dropped> {
         line.unexpected(&token, &choice(&names), &names, "the whole line is ignored".to_owned());
         return Err(Dropped);
     };
-    reader::tell(line, row, &Value::Nothing, token);
+    reader::report(line, row, &Value::Nothing, token);
     let mut new = FilegenLine { name: row.name, kind, file: None, rotation: None, link: None, enabled: true };
     while let Some(token) = line.next() {
         match reader::row_of(&token, &[Context::Filegen]).map(|row| row.effect) {
             Some(Effect::Filegen(read)) => read(&mut new, line)?,
             _ => {
-                let words = language::names(Context::Filegen);
+                let classes = language::names(Context::Filegen);
                 let effect =
                     "what comes before it takes effect, it and the rest of the line do not".to_owned();
-                line.unexpected(&token, &choice(&words), &words, effect);
+                line.unexpected(&token, &choice(&classes), &classes, effect);
                 break;
             }
         }
@@ -111,7 +111,7 @@ pub(super) fn interface(line: &mut Line<'_>, config: &mut Config, command: &str)
         _ => {
             let at = line.next_span();
             let text = line.name(command, wanted)?;
-            tell_length(line, &text, at.clone());
+            report_length(line, &text, at.clone());
             let found = interface_name(&text);
             if matches!(found, InterfaceMatch::Name(_)) && !may_be_interface(&text) {
                 let message = format!("{} cannot be the name of an interface", quote(text.as_bytes()));
@@ -135,7 +135,7 @@ fn may_be_interface(text: &str) -> bool {
 }
 
 /// Reports what is no prefix length.
-fn tell_length(line: &mut Line<'_>, text: &str, at: Range<usize>) {
+fn report_length(line: &mut Line<'_>, text: &str, at: Range<usize>) {
     let Some((net, length)) = text.rsplit_once('/') else { return };
     let Some(address) = address(net.as_bytes()) else { return };
     let whole: u8 = if address.is_ipv4() { 32 } else { 128 };
@@ -162,15 +162,15 @@ fn interface_name(text: &str) -> InterfaceMatch {
 const CLASSES: [&str; 5] = ["", "clock", "peer", "sync", "sys"];
 const MESSAGES: [&str; 5] = ["all", "info", "events", "status", "statistics"];
 
-/// Whether ntpd knows this class of messages; `word` has no prefix.
-fn is_class(word: &str) -> bool {
-    let all = word.strip_prefix("all").is_some_and(|w| MESSAGES.contains(&w) || CLASSES[1..].contains(&w));
-    all || CLASSES.iter().any(|class| word.strip_prefix(class).is_some_and(|t| MESSAGES.contains(&t)))
+/// Whether ntpd knows this class of messages; `text` has no sign.
+fn is_class(text: &str) -> bool {
+    let all = text.strip_prefix("all").is_some_and(|w| MESSAGES.contains(&w) || CLASSES[1..].contains(&w));
+    all || CLASSES.iter().any(|class| text.strip_prefix(class).is_some_and(|t| MESSAGES.contains(&t)))
 }
 
-/// `logconfig` words: kept as written; unknown ones told.
+/// `logconfig` classes: kept as written; unknown ones are reported.
 pub(super) fn logconfig(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dropped> {
-    let mut words = Vec::new();
+    let mut classes = Vec::new();
     let mut any = false;
     let example = "=syncall +sysevents and the like";
     while let Some(token) = line.next() {
@@ -184,11 +184,11 @@ pub(super) fn logconfig(line: &mut Line<'_>, config: &mut Config) -> Result<(), 
         }
         any = true;
         let text = String::from_utf8_lossy(&token.text).into_owned();
-        let word = text.strip_prefix(['=', '+', '-']).unwrap_or(&text);
-        if is_class(word) || word.is_empty() {
+        let class = text.strip_prefix(['=', '+', '-']).unwrap_or(&text);
+        if is_class(class) || class.is_empty() {
             // 4.2.8: without a sign it is =.
             let sign = if text.starts_with(['=', '+', '-']) { "" } else { "=" };
-            words.push(format!("{sign}{text}"));
+            classes.push(format!("{sign}{text}"));
             continue;
         }
         let message = format!("unknown message class {}", quote(&token.text));
@@ -198,10 +198,10 @@ pub(super) fn logconfig(line: &mut Line<'_>, config: &mut Config) -> Result<(), 
         let effect = if text.starts_with('=') { "nothing is logged, as ntpd does" } else { "it is ignored" };
         if text.starts_with('=') {
             // An unknown class still empties the mask.
-            words.push("=".to_owned());
+            classes.push("=".to_owned());
         }
         line.say(Severity::Error, token.span.clone(), message, advice, effect);
     }
-    config.logconfig.extend(words);
+    config.logconfig.extend(classes);
     if any { Ok(()) } else { Err(line.bad_argument("logconfig", None, example)) }
 }

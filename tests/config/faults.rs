@@ -16,7 +16,7 @@ fn denied(text: &str, client: &str, named: &[&str]) -> Vec<&'static str> {
             list.insert_resolved(&config.restrict, line, &named);
         }
     }
-    list.lookup(client.parse().unwrap()).words().collect()
+    list.lookup(client.parse().unwrap()).names().collect()
 }
 
 /// What is said about a text, one line a finding.
@@ -66,7 +66,7 @@ fn b3_flags_behind_an_unknown_token_only_restrict() {
         "restrict default nomodify 255.255.0.0 ntpport",
     ] {
         assert!(denied(line, "192.0.2.1:5", &[]).contains(&"nomodify"), "{line}");
-        let ignored = said(line).iter().any(|found| found.contains("ntpport behind a word"));
+        let ignored = said(line).iter().any(|found| found.contains("ntpport behind a keyword"));
         assert!(ignored, "{line}: {:?}", said(line));
     }
     // Before it, it counts; and keywords that ask for a string do not swallow the flag behind them.

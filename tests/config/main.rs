@@ -93,7 +93,7 @@ fn restricts(config: &Config) -> Vec<String> {
                 RestrictTarget::Around { name, mask, .. } => format!("{name} {mask}"),
                 RestrictTarget::Source => "source".to_owned(),
             };
-            let words: Vec<&str> = r.flags.words().collect();
+            let words: Vec<&str> = r.flags.names().collect();
             format!("{who}: {}", words.join(" "))
         })
         .collect()
@@ -242,7 +242,7 @@ fn a_misspelt_word_is_shown_with_what_was_meant() {
     let remark = read("restrict default ignore \u{8bbe}\u{7f6e}");
     assert!(remark.diagnostics[0].log_line().contains("looks like a comment"));
     assert_eq!(restricts(&remark.config), ["default: ignore"]);
-    assert!(AccessFlags::IGNORE.words().eq(["ignore"]));
+    assert!(AccessFlags::IGNORE.names().eq(["ignore"]));
     assert_eq!(Kind::Server, parsed.config.servers[0].kind);
 }
 
@@ -301,7 +301,7 @@ fn words_of(command: &'static str) -> impl Strategy<Value = &'static str> {
     let own: Vec<&'static str> =
         language::options_of(command).iter().flat_map(|c| language::rows(*c)).map(|row| row.name).collect();
     let own = if own.is_empty() { VALUES.to_vec() } else { own };
-    let all: Vec<&'static str> = language::words().map(|row| row.name).collect();
+    let all: Vec<&'static str> = language::keywords().map(|row| row.name).collect();
     prop_oneof![6 => sample::select(own), 6 => sample::select(VALUES.to_vec()), 1 => sample::select(all)]
 }
 

@@ -69,7 +69,7 @@ fn opened(text: &str) -> Vec<String> {
         for port in [123, 40_000] {
             let allowed = list.lookup((address, port).into());
             for flag in theirs.of_client(address, port) {
-                let (_, wanted) = AccessFlags::WORDS.iter().find(|(word, _)| *word == flag).unwrap();
+                let (_, wanted) = AccessFlags::NAMES.iter().find(|(word, _)| *word == flag).unwrap();
                 if !allowed.contains(*wanted) {
                     opened.push(format!("{client} port {port}: {flag}"));
                 }

@@ -194,7 +194,7 @@ fn restricts(lines: &[Restrict]) -> Facts {
         };
         let port = if line.ntpport { " ntpport" } else { "" };
         for target in targets {
-            entries.entry(format!("{target}{port}")).or_default().extend(line.flags.words());
+            entries.entry(format!("{target}{port}")).or_default().extend(line.flags.names());
         }
     }
     let fact = |(name, mut flags): (String, Vec<&str>)| {

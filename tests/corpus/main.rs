@@ -73,7 +73,7 @@ fn seed(shared: &Path) -> Result<(), Failed> {
     assert!(typo.log_line().contains("did you mean prefer?"));
 
     let access = AccessList::build(&config.restrict);
-    let words = |from: &str| -> Vec<&str> { access.lookup(from.parse().unwrap()).words().collect() };
+    let words = |from: &str| -> Vec<&str> { access.lookup(from.parse().unwrap()).names().collect() };
     let default = ["ignore", "kod", "nomodify", "nopeer", "noquery", "notrap"];
     assert_eq!(words("192.0.2.1:4000"), default);
     assert_eq!(words("[2001:db8::1]:4000"), default);

@@ -45,15 +45,15 @@ impl Verdict {
     }
 
     fn control(&mut self, flags: AccessFlags) {
-        const ASK: &str = "query the state with ntpq";
+        const QUERY: &str = "query the state with ntpq";
         const MODIFY: &str = "change settings with ntpq";
         let silent = first(flags, &[AccessFlags::IGNORE, AccessFlags::NOQUERY]);
         match silent {
-            Some(because) => self.may_not.push((ASK, because)),
+            Some(because) => self.may_not.push((QUERY, because)),
             None if flags.contains(AccessFlags::NOMRULIST) => {
-                self.may.push(format!("{ASK}, but not for the list of clients (nomrulist)"));
+                self.may.push(format!("{QUERY}, but not for the list of clients (nomrulist)"));
             }
-            None => self.may.push(format!("{ASK} (peers, variables)")),
+            None => self.may.push(format!("{QUERY} (peers, variables)")),
         }
         let fixed = silent.or_else(|| first(flags, &[AccessFlags::NOMODIFY]));
         self.may_not.push((MODIFY, fixed.unwrap_or("rsntpd takes no changes by ntpq; no flag forbids it")));
@@ -88,7 +88,7 @@ impl Verdict {
     }
 }
 
-/// How often it may ask.
+/// How often it may poll.
 fn rate(flags: AccessFlags, config: &Config) -> String {
     if !flags.contains(AccessFlags::LIMITED) {
         return "poll as often as it likes: there is no rate limit (limited is not set)".to_owned();
@@ -104,9 +104,9 @@ fn rate(flags: AccessFlags, config: &Config) -> String {
     format!("poll every {average} s on average and not twice within {minimum} s; {excess}")
 }
 
-/// The word of the first of `these` that is set.
+/// The keyword of the first of `these` that is set.
 fn first(flags: AccessFlags, these: &[AccessFlags]) -> Option<&'static str> {
-    these.iter().find(|flag| flags.contains(**flag)).and_then(|flag| flag.words().next())
+    these.iter().find(|flag| flags.contains(**flag)).and_then(|flag| flag.names().next())
 }
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_told_in_seconds() {
+    fn limits_are_reported_in_seconds() {
         let with_kiss =
             by(&[AccessFlags::LIMITED, AccessFlags::KOD, AccessFlags::VERSION, AccessFlags::NOTRUST]);
         assert!(with_kiss.may[0].contains("version 4") && with_kiss.may[0].contains("trusted key"));

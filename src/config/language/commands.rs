@@ -1,4 +1,4 @@
-//! The commands: words at the beginning of a line.
+//! The commands: keywords at the beginning of a line.
 
 use super::{Context, Row, Since, Takes, row};
 use crate::config::idle;
@@ -14,21 +14,25 @@ const MODEM: &str = "telephone modems are not supported";
 
 /// In the order of rsntp.conf(5).
 pub(super) const COMMANDS: &[Row] = &[
-    row("server", Takes::TextAndWords("[-4 | -6] ADDRESS [OPTION ...]"), "poll this server")
+    row("server", Takes::TextAndKeywords("[-4 | -6] ADDRESS [OPTION ...]"), "poll this server")
         .with(&[Context::Association])
         .runs(|command| command.server(Kind::Server)),
-    row("pool", Takes::TextAndWords("[-4 | -6] NAME [OPTION ...]"), "poll several servers of this name")
+    row("pool", Takes::TextAndKeywords("[-4 | -6] NAME [OPTION ...]"), "poll several servers of this name")
         .with(&[Context::Association])
         .runs(|command| command.server(Kind::Pool)),
-    row("peer", Takes::TextAndWords("[-4 | -6] ADDRESS [OPTION ...]"), "symmetric association with an equal")
-        .missing("symmetric peers are not yet supported by rsntpd")
-        .with(&[Context::Association])
-        .runs(|command| command.server(Kind::Peer)),
-    row("broadcast", Takes::TextAndWords("ADDRESS [OPTION ...]"), "broadcast the time to a network")
+    row(
+        "peer",
+        Takes::TextAndKeywords("[-4 | -6] ADDRESS [OPTION ...]"),
+        "symmetric association with an equal",
+    )
+    .missing("symmetric peers are not yet supported by rsntpd")
+    .with(&[Context::Association])
+    .runs(|command| command.server(Kind::Peer)),
+    row("broadcast", Takes::TextAndKeywords("ADDRESS [OPTION ...]"), "broadcast the time to a network")
         .missing(BROADCAST)
         .with(&[Context::Association])
         .runs(|command| command.server(Kind::Broadcast)),
-    row("manycastclient", Takes::TextAndWords("ADDRESS [OPTION ...]"), "find servers by manycast")
+    row("manycastclient", Takes::TextAndKeywords("ADDRESS [OPTION ...]"), "find servers by manycast")
         .missing(MANYCAST)
         .with(&[Context::Association])
         .runs(|command| command.server(Kind::ManycastClient)),
@@ -36,7 +40,7 @@ pub(super) const COMMANDS: &[Row] = &[
         .since(Since::NtpSec)
         .with(&[Context::Refclock, Context::Fudge, Context::Association])
         .runs(|command| command.refclock()),
-    row("fudge", Takes::TextAndWords("127.127.TYPE.UNIT FACTOR ..."), "set up the clock of a server line")
+    row("fudge", Takes::TextAndKeywords("127.127.TYPE.UNIT FACTOR ..."), "set up the clock of a server line")
         .with(&[Context::Fudge])
         .runs(|command| command.fudge()),
     row("unpeer", Takes::Text("[-4 | -6] ADDRESS"), "remove the association with this address")
@@ -50,7 +54,7 @@ pub(super) const COMMANDS: &[Row] = &[
         .default("0: measured")
         .unit("seconds")
         .idle(BROADCAST),
-    row("ttl", Takes::Words("INTEGER ..."), "hop limits of the search for manycast servers")
+    row("ttl", Takes::Keywords("INTEGER ..."), "hop limits of the search for manycast servers")
         .unit("hops")
         .idle(MANYCAST)
         .keeps(idle::hops),
@@ -59,15 +63,15 @@ pub(super) const COMMANDS: &[Row] = &[
         .idle("rsntpd does not announce itself by mDNS"),
     row(
         "restrict",
-        Takes::Words("[-4 | -6] WHOM [mask MASK] [FLAG ...]"),
+        Takes::Keywords("[-4 | -6] ADDRESS [mask MASK] [FLAG ...]"),
         "access restrictions of clients and servers",
     )
     .with(&[Context::RestrictTarget, Context::Restrict])
     .runs(|command| command.restrict()),
-    row("discard", Takes::Words("SETTING ..."), "rate limits of clients under limited")
+    row("discard", Takes::Keywords("SETTING ..."), "rate limits of clients under limited")
         .with(&[Context::Discard])
         .runs(|command| command.settings(Context::Discard)),
-    row("mru", Takes::Words("SETTING ..."), "size of the list of clients")
+    row("mru", Takes::Keywords("SETTING ..."), "size of the list of clients")
         .since(Since::V428)
         .with(&[Context::Mru])
         .runs(|command| command.settings(Context::Mru)),
@@ -75,7 +79,7 @@ pub(super) const COMMANDS: &[Row] = &[
         .marked()
         .at_start_only()
         .path(|config| &mut config.auth.keys),
-    row("trustedkey", Takes::Words("KEY | ( FIRST ... LAST ) ..."), "trusted keys; the last line is used")
+    row("trustedkey", Takes::Keywords("KEY | ( FIRST ... LAST ) ..."), "trusted keys; the last line is used")
         .default("none")
         .with(&[Context::KeyRange])
         .runs(|command| command.trusted_keys()),
@@ -88,7 +92,7 @@ pub(super) const COMMANDS: &[Row] = &[
         .only(1.0, 65_535.0)
         .idle("ntpdc's requests (mode 7) are not served: they were an amplifier")
         .sets(|config, key| config.auth.request = Some(KeyId(key as u32))),
-    row("crypto", Takes::Words("[OPTION ...]"), "authenticate by Autokey")
+    row("crypto", Takes::Keywords("[OPTION ...]"), "authenticate by Autokey")
         .missing(AUTOKEY)
         .with(&[Context::Crypto])
         .at_start_only()
@@ -100,23 +104,31 @@ pub(super) const COMMANDS: &[Row] = &[
     row("ntpsigndsocket", Takes::Text("DIR"), "where Samba signs responses for Windows domains")
         .missing("responses are not signed for Windows domains")
         .at_start_only(),
-    row("tos", Takes::Words("SETTING ..."), "how sources are selected")
+    row("tos", Takes::Keywords("SETTING ..."), "how sources are selected")
         .with(&[Context::Tos])
         .runs(|command| command.tos()),
-    row("tinker", Takes::Words("SETTING ..."), "how the clock is disciplined")
+    row("tinker", Takes::Keywords("SETTING ..."), "how the clock is disciplined")
         .with(&[Context::Tinker])
         .runs(|command| command.settings(Context::Tinker)),
-    row("enable", Takes::Words("SWITCH ..."), "switch on; all disable lines come after all enable lines")
+    row("enable", Takes::Keywords("SWITCH ..."), "switch on; all disable lines come after all enable lines")
         .with(&[Context::Switch])
         .runs(|command| command.switches(Turn::On)),
-    row("disable", Takes::Words("SWITCH ..."), "switch off; all disable lines come after all enable lines")
-        .with(&[Context::Switch])
-        .runs(|command| command.switches(Turn::Off)),
-    row("driftfile", Takes::TextAndWords("[FILE [THRESHOLD]]"), "the file in which the frequency is saved")
-        .default("none")
-        .marked()
-        .at_start_only()
-        .runs(|command| command.driftfile()),
+    row(
+        "disable",
+        Takes::Keywords("SWITCH ..."),
+        "switch off; all disable lines come after all enable lines",
+    )
+    .with(&[Context::Switch])
+    .runs(|command| command.switches(Turn::Off)),
+    row(
+        "driftfile",
+        Takes::TextAndKeywords("[FILE [THRESHOLD]]"),
+        "the file in which the frequency is saved",
+    )
+    .default("none")
+    .marked()
+    .at_start_only()
+    .runs(|command| command.driftfile()),
     row(
         "nonvolatile",
         Takes::Number,
@@ -146,25 +158,25 @@ pub(super) const COMMANDS: &[Row] = &[
         .marked()
         .at_start_only()
         .path(|config| &mut config.statistics.dir),
-    row("statistics", Takes::Words("KIND ..."), "which statistics are written")
+    row("statistics", Takes::Keywords("KIND ..."), "which statistics are written")
         .with(&[Context::Statistics])
         .runs(|command| command.statistics()),
-    row("filegen", Takes::Words("KIND [OPTION ...]"), "into which file a kind of statistics is written")
+    row("filegen", Takes::Keywords("KIND [OPTION ...]"), "into which file a kind of statistics is written")
         .with(&[Context::Statistics, Context::Filegen, Context::FilegenType])
         .marked()
         .at_start_only()
         .runs(|command| command.filegen()),
     row(
         "interface",
-        Takes::Words("ACTION WHICH"),
+        Takes::Keywords("ACTION WHICH"),
         "addresses to listen on; the last rule that matches counts",
     )
     .with(&[Context::InterfaceAction, Context::InterfaceMatch])
     .runs(|command| command.interface()),
-    row("nic", Takes::Words("ACTION WHICH"), "the same as interface")
+    row("nic", Takes::Keywords("ACTION WHICH"), "the same as interface")
         .with(&[Context::InterfaceAction, Context::InterfaceMatch])
         .runs(|command| command.interface()),
-    row("setvar", Takes::TextAndWords("NAME = VALUE [default]"), "a variable that ntpq can read")
+    row("setvar", Takes::TextAndKeywords("NAME = VALUE [default]"), "a variable that ntpq can read")
         .with(&[Context::Setvar])
         .runs(|command| command.setvar()),
     row("saveconfigdir", Takes::Text("DIR"), "where ntpq may save the configuration")
@@ -180,7 +192,7 @@ pub(super) const COMMANDS: &[Row] = &[
         .at_start_only()
         .includes(),
     row("end", Takes::Nothing, "stop reading the configuration here").runs(|command| command.end()),
-    row("trap", Takes::TextAndWords("ADDRESS [OPTION ...]"), "send traps of events to this address")
+    row("trap", Takes::TextAndKeywords("ADDRESS [OPTION ...]"), "send traps of events to this address")
         .missing("traps are not supported")
         .with(&[Context::Trap])
         .keeps(idle::trap),
@@ -189,9 +201,9 @@ pub(super) const COMMANDS: &[Row] = &[
     row("tick", Takes::Number, "the length of a tick of the clock")
         .unit("seconds")
         .idle("the kernel knows its own tick"),
-    row("qos", Takes::Word("CLASS"), "the service class in the packets sent")
+    row("qos", Takes::Token("CLASS"), "the service class in the packets sent")
         .idle("it never worked in ntpd 4.2.6; use dscp"),
-    row("rlimit", Takes::Words("SETTING ..."), "limits of memory and files")
+    row("rlimit", Takes::Keywords("SETTING ..."), "limits of memory and files")
         .since(Since::V428)
         .idle("rsntpd needs little memory and few files")
         .with(&[Context::Rlimit])
@@ -200,16 +212,16 @@ pub(super) const COMMANDS: &[Row] = &[
         .unit("seconds")
         .since(Since::V428P(3))
         .missing("leap seconds are not smeared: they are announced as they are"),
-    row("reset", Takes::Words("COUNTERS ..."), "set counters to zero")
+    row("reset", Takes::Keywords("COUNTERS ..."), "set counters to zero")
         .since(Since::V428)
         .idle("at the start all counters are zero")
         .with(&[Context::Reset])
         .keeps(|line, row, idle| idle::options(line, Context::Reset, row, idle)),
-    row("simulate", Takes::Words("{ ... }"), "a simulation")
+    row("simulate", Takes::Keywords("{ ... }"), "a simulation")
         .idle("it is for ntpdsim; the block is skipped")
         .at_start_only()
         .block(),
-    row("nts", Takes::Words("..."), "Network Time Security")
+    row("nts", Takes::Keywords("..."), "Network Time Security")
         .since(Since::NtpSec)
         .missing("Network Time Security is not supported: servers are used without it"),
 ];

@@ -1,37 +1,37 @@
-//! `--help-config`: what the table says of a word, for people.
+//! `--help-config`: what the table says of a keyword, for people.
 
-use super::{Beyond, Context, LARGE, Row, Since, Standing, everywhere, options_of, rows, suggest, words};
+use super::{Beyond, Context, LARGE, Row, Since, Standing, everywhere, keywords, options_of, rows, suggest};
 use std::fmt::{self, Write as _};
 
 /// ntp.conf has no such keyword.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UnknownKeyword {
-    word: String,
+    keyword: String,
     /// The keyword that was probably meant.
     meant: Option<&'static str>,
 }
 
 impl fmt::Display for UnknownKeyword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ntp.conf has no keyword `{}'", self.word)?;
+        write!(f, "ntp.conf has no keyword `{}'", self.keyword)?;
         self.meant.map_or(Ok(()), |meant| write!(f, "; did you mean {meant}?"))
     }
 }
 
-/// What the table says of `word`, wherever it may stand. An address or a name of nothing is an error.
+/// What the table says of `keyword`, wherever it may stand. An address or a name of nothing is an error.
 ///
 /// # Errors
-/// There is no such word; with the one that was probably meant.
-pub fn help(word: &str) -> Result<String, UnknownKeyword> {
-    let found: Vec<String> = everywhere(word).map(|(context, row)| entry(context, row)).collect();
+/// There is no such keyword; with the one that was probably meant.
+pub fn help(keyword: &str) -> Result<String, UnknownKeyword> {
+    let found: Vec<String> = everywhere(keyword).map(|(context, row)| entry(context, row)).collect();
     if found.is_empty() {
-        let meant = suggest(word.as_bytes(), words().map(|row| row.name));
-        return Err(UnknownKeyword { word: word.to_owned(), meant });
+        let meant = suggest(keyword.as_bytes(), keywords().map(|row| row.name));
+        return Err(UnknownKeyword { keyword: keyword.to_owned(), meant });
     }
     Ok(found.join("\n"))
 }
 
-/// All words, by where they may stand.
+/// All keywords, by where they may stand.
 #[must_use]
 pub fn list() -> String {
     let mut out = String::new();
@@ -45,7 +45,7 @@ pub fn list() -> String {
     out + "rsntpd --help-config WORD explains one keyword, rsntp.conf(5) has all of them.\n"
 }
 
-/// The words of a context, as a heading: `Flags of restrict`.
+/// The keywords of a context, as a heading: `Flags of restrict`.
 #[must_use]
 pub fn heading(context: Context) -> String {
     let place = context.place();
@@ -96,7 +96,7 @@ pub fn range(row: &Row) -> String {
     format!("{span}{unit}; {beyond}")
 }
 
-/// Which programs know the word.
+/// Which programs know the keyword.
 #[must_use]
 pub fn since(since: Since) -> String {
     match since {
@@ -108,7 +108,7 @@ pub fn since(since: Since) -> String {
     }
 }
 
-/// What becomes of the word here.
+/// What becomes of the keyword here.
 #[must_use]
 pub fn standing(standing: Standing) -> String {
     match standing {
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_explained_wherever_it_stands() {
+    fn a_token_is_explained_wherever_it_stands() {
         let text = help("minpoll").unwrap_or_default();
         assert_eq!(
             text,
@@ -146,9 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_every_word() {
+    fn the_list_has_every_keyword() {
         let text = list();
-        for row in words() {
+        for row in keywords() {
             assert!(
                 text.lines().any(|line| line.split_whitespace().next() == Some(row.name)),
                 "{}",

@@ -1,4 +1,4 @@
-//! The words of commands that are about an address: associations, clocks, access, interfaces.
+//! The keywords of commands that are about an address: associations, clocks, access, interfaces.
 
 use super::{Row, Since, Takes, row};
 use crate::config::model::{AccessFlags, InterfaceAction, InterfaceMatch};
@@ -67,13 +67,13 @@ pub(super) const ASSOCIATION: &[Row] = &[
         .idle("requests never contain the time of this machine"),
     row("nts", Takes::Nothing, "authenticate by Network Time Security").since(Since::NtpSec).refused(NTS),
     row("noval", Takes::Nothing, "do not check the server's certificate").since(Since::NtpSec).idle(NTS_ONLY),
-    row("ask", Takes::Word("HOST"), "the NTP server to ask the key server for")
+    row("ask", Takes::Token("HOST"), "the NTP server to request from the key server")
         .since(Since::NtpSec)
         .idle(NTS_ONLY),
-    row("require", Takes::Word("HOST"), "the NTP server to insist on").since(Since::NtpSec).idle(NTS_ONLY),
-    row("aead", Takes::Word("NAME"), "the algorithm to ask for").since(Since::NtpSec).idle(NTS_ONLY),
-    row("ca", Takes::Word("FILE"), "the certificates to trust").since(Since::NtpSec).idle(NTS_ONLY),
-    row("cert", Takes::Word("FILE"), "the certificate to show").since(Since::NtpSec).idle(NTS_ONLY),
+    row("require", Takes::Token("HOST"), "the NTP server to insist on").since(Since::NtpSec).idle(NTS_ONLY),
+    row("aead", Takes::Token("NAME"), "the algorithm to request").since(Since::NtpSec).idle(NTS_ONLY),
+    row("ca", Takes::Token("FILE"), "the certificates to trust").since(Since::NtpSec).idle(NTS_ONLY),
+    row("cert", Takes::Token("FILE"), "the certificate to show").since(Since::NtpSec).idle(NTS_ONLY),
 ];
 
 /// Beside those of `server` and `fudge`.
@@ -84,8 +84,8 @@ pub(super) const REFCLOCK: &[Row] = &[
         .since(Since::NtpSec)
         .clock_unit(),
     row("subtype", Takes::Integer, "variant of the driver").since(Since::NtpSec).idle(CLOCKS),
-    row("path", Takes::Word("FILE"), "the device").since(Since::NtpSec).idle(CLOCKS),
-    row("ppspath", Takes::Word("FILE"), "the device of its pulse").since(Since::NtpSec).idle(CLOCKS),
+    row("path", Takes::Token("FILE"), "the device").since(Since::NtpSec).idle(CLOCKS),
+    row("ppspath", Takes::Token("FILE"), "the device of its pulse").since(Since::NtpSec).idle(CLOCKS),
     row("baud", Takes::Integer, "speed of the line").since(Since::NtpSec).idle(CLOCKS),
 ];
 
@@ -125,7 +125,7 @@ pub(super) const FUDGE: &[Row] = &[
         .fudge(|fudge, value| fudge.flags[3] = value.number() != 0.0),
     row("abbrev", Takes::Text("NAME"), "a short name")
         .since(Since::V428)
-        .idle("ntpd 4.2.8 stops at this word")
+        .idle("ntpd 4.2.8 stops at this keyword")
         .fudge(|_, _| ()),
     row("minjitter", Takes::Number, "smallest jitter of the clock")
         .unit("seconds")
@@ -142,7 +142,7 @@ pub(super) const RESTRICT_TARGET: &[Row] = &[
     ),
     row("source", Takes::Nothing, "the configured servers, as their addresses become known")
         .since(Since::V428),
-    row("mask", Takes::Word("MASK"), "the network around the address").default("that one host"),
+    row("mask", Takes::Token("MASK"), "the network around the address").default("that one host"),
 ];
 
 pub(super) const RESTRICT: &[Row] = &[
@@ -178,15 +178,15 @@ pub(super) const RESTRICT: &[Row] = &[
         .default("-1: any")
         .since(Since::V428P(11))
         .idle("there are no unconfigured peers"),
-    row("serverresponse", Takes::Word("fuzz"), "blur the timestamps of responses")
+    row("serverresponse", Takes::Token("fuzz"), "blur the timestamps of responses")
         .since(Since::V428P(11))
         .idle("the last bits of timestamps are random anyway"),
 ];
 
 pub(super) const INTERFACE_ACTION: &[Row] = &[
-    row("listen", Takes::Words("WHICH"), "open it").interface_action(InterfaceAction::Listen),
-    row("ignore", Takes::Words("WHICH"), "do not open it").interface_action(InterfaceAction::Ignore),
-    row("drop", Takes::Words("WHICH"), "open it and drop what arrives")
+    row("listen", Takes::Keywords("WHICH"), "open it").interface_action(InterfaceAction::Listen),
+    row("ignore", Takes::Keywords("WHICH"), "do not open it").interface_action(InterfaceAction::Ignore),
+    row("drop", Takes::Keywords("WHICH"), "open it and drop what arrives")
         .interface_action(InterfaceAction::Drop),
 ];
 
@@ -210,7 +210,7 @@ pub(super) const CRYPTO: &[Row] = &[
 
 pub(super) const TRAP: &[Row] = &[
     row("port", Takes::Integer, "the port").default("18447").as_its_command(),
-    row("interface", Takes::Word("ADDRESS"), "the address to send from").as_its_command(),
+    row("interface", Takes::Token("ADDRESS"), "the address to send from").as_its_command(),
 ];
 
 pub(super) const RESET: &[Row] = &[

@@ -1,4 +1,4 @@
-//! The words of commands that set values and switches.
+//! The keywords of commands that set values and switches.
 
 use super::effect::Note;
 use super::{Row, Since, Takes, row};
@@ -145,7 +145,7 @@ pub(super) const TOS: &[Row] = &[
         .default("0")
         .since(Since::V428P(5))
         .idle("broadcast is not yet supported"),
-    row("basedate", Takes::Words("DATE | DAYS"), "the earliest date of the NTP era")
+    row("basedate", Takes::Keywords("DATE | DAYS"), "the earliest date of the NTP era")
         .since(Since::V428P(11))
         .idle("the era is chosen by the nearest date to the clock"),
 ];
@@ -220,7 +220,7 @@ pub(super) const SWITCHES: &[Row] = &[
         .switch(|enable| &mut enable.monitor),
     row("ntp", Takes::Nothing, "discipline the clock").default("on").switch(|enable| &mut enable.ntp),
     row("stats", Takes::Nothing, "write statistics").default("on").switch(|enable| &mut enable.stats),
-    row("mode7", Takes::Nothing, "answer ntpdc")
+    row("mode7", Takes::Nothing, "respond to ntpdc")
         .default("off")
         .since(Since::V428)
         .missing("mode 7 (ntpdc) is not served: it was an amplifier; use ntpq"),
@@ -269,7 +269,7 @@ pub(super) const FILEGEN: &[Row] = &[
             Ok(())
         },
     ),
-    row("type", Takes::Words("TYPE"), "when a new file begins").default("day").filegen(|filegen, line| {
+    row("type", Takes::Keywords("TYPE"), "when a new file begins").default("day").filegen(|filegen, line| {
         filegen.rotation = Some(rotation(line)?);
         Ok(())
     }),

@@ -1,4 +1,4 @@
-//! Restrict and interface lines that are not about whom they seem to be about.
+//! Restrict and interface lines that are not about the addresses they seem to be about.
 
 use super::{Entry, LOOKED_AT, Lint, bits};
 use crate::config::diagnostic::Severity;
@@ -113,7 +113,7 @@ impl Lint<'_> {
         else {
             return;
         };
-        let flags = open.words().collect::<Vec<_>>().join(" ");
+        let flags = open.names().collect::<Vec<_>>().join(" ");
         let message = "with ntpport, the line is about packets from port 123 only".to_owned();
         let effect =
             format!("{flags} does not apply to other clients, which use other ports: remove ntpport");
@@ -199,7 +199,7 @@ fn is_network(address: IpAddr) -> bool {
 fn usual_mask(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(v4) => {
-            let zeros = v4.octets().iter().rev().take_while(|octet| **octet == 0).count().min(3);
+            let zeros = v4.octets().iter().rev().take_while(|byte| **byte == 0).count().min(3);
             Ipv4Addr::from_bits(u32::MAX << (8 * zeros)).into()
         }
         IpAddr::V6(_) => Ipv6Addr::from_bits(!u128::from(u64::MAX)).into(),

@@ -26,7 +26,7 @@ enum Why {
     Deaf,
     /// `notrust`, and the server has no key.
     NoKey,
-    /// `version`, and the server line asks for an older one.
+    /// `version`, and the server line sets an older one.
     Version,
 }
 
@@ -70,7 +70,7 @@ impl Group {
     }
 
     /// "this server", or how many.
-    fn words(&self) -> String {
+    fn names(&self) -> String {
         if self.servers.len() == 1 {
             "this server".to_owned()
         } else {
@@ -182,8 +182,8 @@ impl Lint<'_> {
             return Block::of(source.flags, Some(source.origin.clone()), server);
         }
         let families = [(Family::V4, Family::V6), (Family::V6, Family::V4)];
-        let asked = families.into_iter().filter(|(_, other)| server.family != *other);
-        let blocks: Option<Vec<Block>> = asked
+        let families = families.into_iter().filter(|(_, other)| server.family != *other);
+        let blocks: Option<Vec<Block>> = families
             .map(|(family, _)| {
                 let (flags, origin) = self.default(family);
                 Block::of(flags, origin, server)
@@ -199,7 +199,7 @@ impl Lint<'_> {
     }
 
     fn say_blocked(&mut self, block: &Block, group: &Group) {
-        let who = group.words();
+        let who = group.names();
         let of_line = if block.line == 0 { String::new() } else { format!(" of line {}", block.line) };
         let message = match block.why {
             Why::Deaf => format!("the responses of {who} are dropped by restrict{of_line}"),
@@ -248,7 +248,7 @@ impl Lint<'_> {
         if block.why == Why::NoKey { format!("use key, or {add}") } else { add }
     }
 
-    /// What is wrong with the key of a server as far as ntp.conf tells; the keys file is looked at elsewhere.
+    /// What is wrong with the key of a server as far as ntp.conf shows; the keys file is looked at elsewhere.
     fn key_fault(&self, server: &Server) -> Option<KeyFault> {
         let key = server.key?;
         if self.config.auth.keys.is_none() {
@@ -265,7 +265,7 @@ impl Lint<'_> {
     }
 
     fn say_key(&mut self, key: u32, fault: KeyFault, group: &Group) {
-        let who = group.words();
+        let who = group.names();
         let (message, remedy) = match fault {
             KeyFault::NoFile => (
                 format!("key {key} of {who} is in no file: there is no keys line"),
@@ -357,7 +357,7 @@ impl Lint<'_> {
         self.outlook.useless.extend(network.map(|(index, _)| index));
     }
 
-    /// One server cannot be checked by another, and of two nobody knows which one is right.
+    /// One server cannot be checked by another, and of two it is unknown which one is right.
     fn few(&mut self, count: usize, last: Option<usize>) {
         let spot = last.and_then(|index| self.places.servers.get(index.checked_sub(self.places.skip)?));
         let Some(spot) = spot.filter(|_| count <= 2) else { return };

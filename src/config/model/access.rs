@@ -29,7 +29,7 @@ impl AccessFlags {
     pub const LOWPRIOTRAP: Self = Self(1 << 7);
     /// `limited`: rate limit.
     pub const LIMITED: Self = Self(1 << 8);
-    /// `kod`: tell the limited with a kiss.
+    /// `kod`: send limited clients a kiss of death.
     pub const KOD: Self = Self(1 << 9);
     /// `version`: only version 4.
     pub const VERSION: Self = Self(1 << 10);
@@ -42,8 +42,8 @@ impl AccessFlags {
     /// `noepeer`.
     pub const NOEPEER: Self = Self(1 << 14);
 
-    /// The words of restrict lines, in the order in which ntpd's dump lists them.
-    pub const WORDS: [(&'static str, Self); 15] = [
+    /// The keywords of restrict lines, in the order in which ntpd's dump lists them.
+    pub const NAMES: [(&'static str, Self); 15] = [
         ("flake", Self::FLAKE),
         ("ignore", Self::IGNORE),
         ("kod", Self::KOD),
@@ -85,13 +85,13 @@ impl AccessFlags {
         self.0 == 0
     }
 
-    /// The words of this set, in the order of [`AccessFlags::WORDS`].
-    pub fn words(self) -> impl Iterator<Item = &'static str> {
-        Self::WORDS.into_iter().filter(move |(_, flag)| self.contains(*flag)).map(|(word, _)| word)
+    /// The keywords of this set, in the order of [`AccessFlags::NAMES`].
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        Self::NAMES.into_iter().filter(move |(_, flag)| self.contains(*flag)).map(|(name, _)| name)
     }
 }
 
-/// Whom a `restrict` line is about.
+/// What a `restrict` line is about.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum RestrictTarget {
     /// `default`: 0/0 of the families it applies to.
@@ -129,7 +129,7 @@ pub enum RestrictTarget {
 /// One `restrict` line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Restrict {
-    /// Whom it is about.
+    /// What it is about.
     pub target: RestrictTarget,
     /// What they may not do.
     pub flags: AccessFlags,

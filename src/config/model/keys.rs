@@ -12,12 +12,12 @@ pub struct Key {
     pub digest: Digest,
     /// The secret.
     pub secret: Vec<u8>,
-    /// Who may use it, as address and prefix length (4.2.8's fourth field); empty: everybody.
+    /// Who may use it, as address and prefix length (4.2.8's fourth field); empty: every address.
     pub hosts: Vec<(IpAddr, u8)>,
 }
 
 impl Key {
-    /// A key that everybody may use who knows it.
+    /// A key that every client that knows it may use.
     #[must_use]
     pub const fn new(id: KeyId, digest: Digest, secret: Vec<u8>) -> Self {
         Self { id, digest, secret, hosts: Vec::new() }
@@ -37,24 +37,24 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// Message digests of the keys file. What is longer than 20 octets is cut to 20 in our packets, as
-/// ntpd does since 4.2.8p11 and chrony does in version 4, so that nobody takes it for an extension
-/// field. Who asks with an uncut digest is answered with one.
+/// Message digests of the keys file. What is longer than 20 bytes is cut to 20 in our packets, as
+/// ntpd does since 4.2.8p11 and chrony does in version 4, so that no program takes it for an extension
+/// field. A request with an uncut digest gets a reply with one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Digest {
-    /// MD5, 16 octets.
+    /// MD5, 16 bytes.
     Md5,
-    /// SHA-1, 20 octets.
+    /// SHA-1, 20 bytes.
     Sha1,
-    /// RIPEMD-160, 20 octets.
+    /// RIPEMD-160, 20 bytes.
     Ripemd160,
-    /// SHA-256, cut to 20 octets.
+    /// SHA-256, cut to 20 bytes.
     Sha256,
-    /// SHA-384, cut to 20 octets.
+    /// SHA-384, cut to 20 bytes.
     Sha384,
-    /// SHA-512, cut to 20 octets.
+    /// SHA-512, cut to 20 bytes.
     Sha512,
-    /// AES-128 CMAC (RFC 8573), 16 octets.
+    /// AES-128 CMAC (RFC 8573), 16 bytes.
     AesCmac,
 }
 

@@ -56,7 +56,7 @@ impl Engine {
 fn restriction(index: usize, entry: &Listed) -> [String; 4] {
     let own = if entry.own { Some("interface") } else { None };
     let words: Vec<_> =
-        own.into_iter().chain(entry.ntpport.then_some("ntpport")).chain(entry.flags.words()).collect();
+        own.into_iter().chain(entry.ntpport.then_some("ntpport")).chain(entry.flags.names()).collect();
     [
         format!("addr.{index}={}", entry.address),
         format!("mask.{index}={}", entry.mask),

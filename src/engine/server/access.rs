@@ -576,7 +576,7 @@ mod tests {
         let line = (few_addresses(v6), few_masks(v6), any::<bool>(), 0usize..15);
         let line = line.prop_map(|(address, mask, ntpport, flag)| Restrict {
             target: RestrictTarget::Net { address, mask },
-            flags: AccessFlags::WORDS[flag].1,
+            flags: AccessFlags::NAMES[flag].1,
             ntpport,
             origin: Origin::default(),
         });
