@@ -5,7 +5,7 @@ use super::language::{Context, Effect, Row};
 use super::lexer::Token;
 use super::line::{Dropped, Line, to_path};
 use super::model::Kind;
-use super::settings::{self, Turn, one};
+use super::settings::{self, Switched, Turn, one};
 use super::{idle, reader, restrict, servers, statistics};
 
 /// A command and what it works on.
@@ -64,8 +64,7 @@ impl Command<'_, '_, '_> {
 
     pub(super) fn fudge(&mut self) -> Result<(), Dropped> {
         let spot = self.line.spot(self.line.whole(self.first));
-        let (clock, factors) = servers::fudge(self.line)?;
-        self.draft.fudges.push((clock, factors, spot));
+        self.draft.fudges.push(servers::fudge(self.line, spot)?);
         Ok(())
     }
 
@@ -97,7 +96,7 @@ impl Command<'_, '_, '_> {
         let spot = self.line.spot(self.first.span.clone());
         let found = settings::switches(self.line, self.row.name, turn)?;
         self.draft.places.monitor_off(&found, turn, spot);
-        self.draft.switches.extend(found.into_iter().map(|switch| (switch, turn)));
+        self.draft.switches.extend(found.into_iter().map(|row| Switched { row, turn }));
         Ok(())
     }
 

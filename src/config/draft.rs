@@ -1,14 +1,11 @@
 //! A configuration while it is read: what lines say, and what applies at the end whatever their order.
 
 use super::diagnostic::{Diagnostic, Severity};
-use super::findings::Spot;
-use super::language::Row;
 use super::line::{Advice, Dropped, Line};
 use super::lint::Places;
 use super::model::{Config, Kind, Server, Target};
-use super::reader::Found;
-use super::servers::Named;
-use super::settings::{self, Turn};
+use super::servers::{FudgeLine, Named, Placed};
+use super::settings::{self, Switched, Turn};
 use super::{idle, servers, statistics};
 use crate::units::AssocId;
 use std::collections::BTreeSet;
@@ -28,8 +25,8 @@ pub struct Known {
 /// What the lines read so far say.
 pub(super) struct Draft<'r> {
     pub(super) config: Config,
-    pub(super) switches: Vec<(&'static Row, Turn)>,
-    pub(super) fudges: Vec<((u8, u8), Vec<Found>, Spot)>,
+    pub(super) switches: Vec<Switched>,
+    pub(super) fudges: Vec<FudgeLine>,
     pub(super) filegens: Vec<statistics::FilegenLine>,
     /// The last such line.
     pub(super) trusted: Option<Vec<settings::KeyRange>>,
@@ -63,8 +60,8 @@ impl Draft<'_> {
     }
 
     /// A second line for the same address and kind is dropped, as ntpd does.
-    pub(super) fn add_server(&mut self, line: &mut Line<'_>, found: Option<(Server, Spot)>) {
-        let Some((server, spot)) = found else { return };
+    pub(super) fn add_server(&mut self, line: &mut Line<'_>, found: Option<Placed>) {
+        let Some(Placed { server, spot }) = found else { return };
         if let Some(identity) = identity(&server)
             && !self.known.insert(identity)
         {
@@ -118,8 +115,8 @@ impl Draft<'_> {
     /// `unpeer` after the servers, fudge factors to their clocks.
     pub(super) fn finish(mut self) -> (Config, Places, Vec<(&'static str, Diagnostic)>) {
         for wanted in [Turn::On, Turn::Off] {
-            for (switch, _) in self.switches.iter().filter(|(_, turn)| *turn == wanted) {
-                settings::switch(switch, wanted, &mut self.config.enable);
+            for switched in self.switches.iter().filter(|switched| switched.turn == wanted) {
+                settings::switch(switched.row, wanted, &mut self.config.enable);
             }
         }
         for filegen in std::mem::take(&mut self.filegens) {
@@ -136,21 +133,16 @@ impl Draft<'_> {
 
     /// Gives the factors of `fudge` lines to their clocks.
     fn fudge(&mut self) {
-        for ((kind, unit), factors, spot) in std::mem::take(&mut self.fudges) {
+        for FudgeLine { clock, factors, spot } in std::mem::take(&mut self.fudges) {
             let mut any = false;
             for server in &mut self.config.servers {
-                let clock = match server.target {
-                    Target::LocalClock { unit } => Some((1, unit)),
-                    Target::RefClock { kind, unit } => Some((kind, unit)),
-                    Target::Address(_) | Target::Name(_) => None,
-                };
-                if clock == Some((kind, unit)) {
+                if server.target.clock() == Some(clock) {
                     any = true;
                     factors.iter().for_each(|factor| servers::apply(factor, &mut server.fudge));
                 }
             }
             if !any {
-                self.places.no_clock((kind, unit), spot);
+                self.places.no_clock(clock, spot);
             }
         }
     }

@@ -255,12 +255,21 @@ pub fn parse_drift(file: &Path, text: &[u8]) -> Result<Ppm, Box<Diagnostic>> {
     }
 }
 
+/// How far the drift file was off at earlier starts.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct DriftRecord {
+    /// Root mean square of the errors, ppm.
+    pub rms: Ppm,
+    /// How many starts those were.
+    pub starts: u32,
+}
+
 /// Reads the file beside the drift file: how far it was off at earlier starts (root mean square, ppm), and how many
 /// those were.
 ///
 /// # Errors
 /// The finding, where there are no such numbers.
-pub fn parse_drift_record(file: &Path, text: &[u8]) -> Result<(Ppm, u32), Box<Diagnostic>> {
+pub fn parse_drift_record(file: &Path, text: &[u8]) -> Result<DriftRecord, Box<Diagnostic>> {
     let source = text.split(|b| *b == b'\n').next().unwrap_or_default();
     let place = Place { file, line: 1, source };
     let mut spans = tokens(source);
@@ -278,7 +287,7 @@ pub fn parse_drift_record(file: &Path, text: &[u8]) -> Result<(Ppm, u32), Box<Di
             "the drift file is taken to be right to 2 ppm, and to age as a crystal does",
         )));
     };
-    Ok((Ppm::new(rms), starts))
+    Ok(DriftRecord { rms: Ppm::new(rms), starts })
 }
 
 #[cfg(test)]
@@ -354,7 +363,7 @@ mod tests {
     #[test]
     fn the_record_of_a_drift_file_is_two_numbers() {
         let read = |text: &[u8]| parse_drift_record(Path::new("/var/lib/ntp/drift.error"), text);
-        assert_eq!(read(b"0.250 7\n").ok(), Some((Ppm::new(0.25), 7)));
+        assert_eq!(read(b"0.250 7\n").ok(), Some(DriftRecord { rms: Ppm::new(0.25), starts: 7 }));
         for bad in [
             &b""[..],
             b"\n",
@@ -376,7 +385,7 @@ mod tests {
     fn drift_is_a_number_within_500_ppm() {
         let read = |text: &[u8]| parse_drift(Path::new("/var/lib/ntp/drift"), text).ok().map(Ppm::get);
         assert_eq!(read(b"-12.345\n"), Some(-12.345));
-        assert_eq!(read(b" 7 some remark"), Some(7.0));
+        assert_eq!(read(b" 7 some comment"), Some(7.0));
         for bad in [&b""[..], b"garbage", b"500.1", b"nan", b"inf", b"\xff\xfe"] {
             assert_eq!(read(bad), None);
         }

@@ -10,7 +10,7 @@ use super::diagnostic::{Diagnostic, Severity};
 use super::findings::{Findings, Spot, Text};
 use super::language::{self, Context, Row};
 use super::lexer;
-use super::model::{AccessFlags, Config, Family, Origin, Restrict, RestrictTarget, Tos};
+use super::model::{AccessFlags, ClockAddress, Config, Family, Origin, Restrict, RestrictTarget, Tos};
 use super::settings::Turn;
 use crate::units::KeyId;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ pub(super) struct Places {
     /// Which line a setting of `tos` comes from.
     tos: BTreeMap<&'static str, Spot>,
     /// `fudge` lines whose clock no server line has.
-    no_clock: Vec<((u8, u8), Spot)>,
+    no_clock: Vec<(ClockAddress, Spot)>,
 }
 
 impl Places {
@@ -44,7 +44,7 @@ impl Places {
     }
 
     /// Remembers a `fudge` line for a clock that is not there.
-    pub(super) fn no_clock(&mut self, clock: (u8, u8), spot: Spot) {
+    pub(super) fn no_clock(&mut self, clock: ClockAddress, spot: Spot) {
         if self.no_clock.len() < LOOKED_AT {
             self.no_clock.push((clock, spot));
         }
@@ -148,13 +148,21 @@ fn entries(line: &Restrict) -> Vec<Entry> {
     }
 }
 
-/// These flags with those of more entries, and the first line that they come from.
-fn sum<'e>(
-    start: (AccessFlags, Option<Origin>),
-    entries: impl Iterator<Item = &'e Entry>,
-) -> (AccessFlags, Option<Origin>) {
-    entries
-        .fold(start, |(flags, origin), e| (flags.union(e.flags), origin.or_else(|| Some(e.origin.clone()))))
+/// The flags that apply, and the first line that they come from.
+#[derive(Default)]
+struct Effective {
+    flags: AccessFlags,
+    origin: Option<Origin>,
+}
+
+impl Effective {
+    /// With the flags of more entries.
+    fn with<'e>(self, entries: impl Iterator<Item = &'e Entry>) -> Self {
+        entries.fold(self, |Self { flags, origin }, e| Self {
+            flags: flags.union(e.flags),
+            origin: origin.or_else(|| Some(e.origin.clone())),
+        })
+    }
 }
 
 impl Lint<'_> {
@@ -217,18 +225,16 @@ impl Lint<'_> {
     }
 
     /// The flags for packets of a server at this address, and the line that they come from.
-    fn flags(&self, address: IpAddr) -> (AccessFlags, Option<Origin>) {
+    fn flags(&self, address: IpAddr) -> Effective {
         let wanted = bits(address);
         let fits = |e: &&Entry| e.v4 == address.is_ipv4() && wanted & e.key.1 == e.key.0;
         let best = self.list.iter().filter(fits).map(|e| e.key).max();
         let host = if address.is_ipv4() { u32::MAX.into() } else { u128::MAX };
         let start = match self.source().filter(|_| best.is_none_or(|key| key.1 != host)) {
-            Some(source) => (source.flags, Some(source.origin.clone())),
-            None => {
-                sum((AccessFlags::NONE, None), self.list.iter().filter(fits).filter(|e| Some(e.key) == best))
-            }
+            Some(source) => Effective { flags: source.flags, origin: Some(source.origin.clone()) },
+            None => Effective::default().with(self.list.iter().filter(fits).filter(|e| Some(e.key) == best)),
         };
-        sum(start, self.added.iter().filter(fits))
+        start.with(self.added.iter().filter(fits))
     }
 
     fn source(&self) -> Option<&Restrict> {
@@ -236,14 +242,11 @@ impl Lint<'_> {
     }
 
     /// The flags for servers that no other line is about, and the line that they come from.
-    fn default(&self, family: Family) -> (AccessFlags, Option<Origin>) {
+    fn default(&self, family: Family) -> Effective {
         let v4 = family == Family::V4;
         let of_port = |ntpport| self.list.iter().filter(move |e| e.v4 == v4 && e.key == (0, 0, ntpport));
         // Servers respond from port 123.
-        let all: Vec<&Entry> =
-            if of_port(true).next().is_some() { of_port(true) } else { of_port(false) }.collect();
-        let flags = all.iter().fold(AccessFlags::NONE, |flags, e| flags.union(e.flags));
-        (flags, all.first().map(|e| e.origin.clone()))
+        Effective::default().with(if of_port(true).next().is_some() { of_port(true) } else { of_port(false) })
     }
 
     fn kod(&mut self) {

@@ -30,7 +30,7 @@ mod statistics;
 
 pub use diagnostic::{Diagnostic, Notice, Severity, Style};
 pub use draft::Known;
-pub use keys::{parse_drift, parse_drift_record, parse_keys};
+pub use keys::{DriftRecord, parse_drift, parse_drift_record, parse_keys};
 #[cfg(test)]
 pub(crate) use leapfile::leapfile_check;
 pub use leapfile::parse_leapfile;

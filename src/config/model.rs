@@ -129,6 +129,27 @@ pub enum Target {
     },
 }
 
+/// A reference clock: 127.127.`kind`.`unit`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClockAddress {
+    /// The type of its driver; 1 is LOCAL.
+    pub kind: u8,
+    /// Which one of its kind.
+    pub unit: u8,
+}
+
+impl Target {
+    /// The clock, if it is one.
+    #[must_use]
+    pub const fn clock(&self) -> Option<ClockAddress> {
+        match *self {
+            Self::LocalClock { unit } => Some(ClockAddress { kind: 1, unit }),
+            Self::RefClock { kind, unit } => Some(ClockAddress { kind, unit }),
+            Self::Address(_) | Self::Name(_) => None,
+        }
+    }
+}
+
 /// One association to make.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Server {

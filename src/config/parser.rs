@@ -68,6 +68,17 @@ enum Block {
     Broken,
 }
 
+/// Where a line stands.
+#[derive(Clone, Copy)]
+struct At {
+    /// From 1.
+    number: u32,
+    /// The number of its text.
+    text: usize,
+    /// Where it begins in the text.
+    start: usize,
+}
+
 struct Parser<'r> {
     draft: Draft<'r>,
     findings: Findings,
@@ -131,20 +142,20 @@ impl<'r> Parser<'r> {
         });
         let mut endless = false;
         while let Some((bytes, line, start)) = lines.next() {
+            let at = At { number: line, text: number, start };
             if self.draft.ended {
                 // An empty line or a comment is no loss.
                 if bytes.trim_ascii().first().is_some_and(|b| *b != b'#') {
-                    return self.report_ended(file, bytes, (line, number, start));
+                    return self.report_ended(file, bytes, at);
                 }
                 continue;
             }
-            if let Some(simulate) = self.line(file, bytes, line, (number, start)) {
+            if let Some(simulate) = self.line(file, bytes, at) {
                 // Of blocks without an end one search is enough.
                 let skipped = if endless { None } else { behind_block(lines.clone(), bytes) };
                 endless |= skipped.is_none();
-                let place = (line, number, start);
                 let block = if skipped.is_some() { Block::Whole } else { Block::Broken };
-                self.report_simulate(file, bytes, place, &simulate, block);
+                self.report_simulate(file, bytes, at, &simulate, block);
                 lines = skipped.unwrap_or(lines);
             }
         }
@@ -172,7 +183,7 @@ impl<'r> Parser<'r> {
     }
 
     /// Reports once for each file what is not read behind `end`.
-    fn report_ended(&mut self, file: &Path, bytes: &[u8], (number, text, start): (u32, usize, usize)) {
+    fn report_ended(&mut self, file: &Path, bytes: &[u8], At { number, text, start }: At) {
         let (keywords, stack) = (Rc::clone(&self.keywords), Rc::clone(&self.stack));
         let place = Place { file, number, stack: &stack, keywords: &keywords, text, start };
         let mut line = Line::new(bytes, place, &mut self.findings);
@@ -186,7 +197,7 @@ impl<'r> Parser<'r> {
         &mut self,
         file: &Path,
         bytes: &[u8],
-        (number, text, start): (u32, usize, usize),
+        At { number, text, start }: At,
         (row, first): &(&'static Row, Token),
         block: Block,
     ) {
@@ -207,8 +218,7 @@ impl<'r> Parser<'r> {
         &mut self,
         file: &Path,
         bytes: &[u8],
-        number: u32,
-        (text, start): (usize, usize),
+        At { number, text, start }: At,
     ) -> Option<(&'static Row, Token)> {
         let mut findings = std::mem::take(&mut self.findings);
         let keywords = Rc::clone(&self.keywords);

@@ -8,7 +8,7 @@ use super::findings::Spot;
 use super::hostname;
 use super::language::{self, Context, Effect};
 use super::line::{Advice, Dropped, Line};
-use super::model::{Family, Fudge, Idle, Kind, Server, Target};
+use super::model::{ClockAddress, Family, Fudge, Idle, Kind, Server, Target};
 use super::reader::{self, Found};
 use crate::units::PollExponent;
 use std::net::{IpAddr, Ipv4Addr};
@@ -46,7 +46,7 @@ pub(super) fn association(
     line: &mut Line<'_>,
     command: &'static str,
     kind: Kind,
-) -> Result<Option<(Server, Spot)>, Dropped> {
+) -> Result<Option<Placed>, Dropped> {
     let family = take_family(line);
     let at = line.next_span();
     let text = line.text(command, "an address or a host name")?;
@@ -60,11 +60,11 @@ pub(super) fn association(
     let found = reader::list(line, &[Context::Association], command, &effect)?;
     options(line, command, &mut server, &found, &at);
     let usable = check_target(line, at.clone(), &server, &name, &text);
-    Ok(usable.then(|| (server, line.spot(at))))
+    Ok(usable.then(|| Placed { server, spot: line.spot(at) }))
 }
 
 /// NTPsec's `refclock DRIVER [OPTION …]`, which is a `server` line and a `fudge` line in one.
-pub(super) fn refclock(line: &mut Line<'_>) -> Result<Option<(Server, Spot)>, Dropped> {
+pub(super) fn refclock(line: &mut Line<'_>) -> Result<Option<Placed>, Dropped> {
     let at = line.next_span();
     let text = line.text("refclock", "the name of a driver, such as shm")?;
     let Some((driver, kind)) = DRIVERS.iter().find(|(name, _)| name.as_bytes() == text) else {
@@ -93,7 +93,7 @@ pub(super) fn refclock(line: &mut Line<'_>) -> Result<Option<(Server, Spot)>, Dr
     options(line, "server", &mut server, &others, &at);
     let name = format!("refclock {driver}");
     let usable = check_target(line, at.clone(), &server, &name, &text);
-    Ok(usable.then(|| (server, line.spot(at))))
+    Ok(usable.then(|| Placed { server, spot: line.spot(at) }))
 }
 
 /// A server while its options are read.
@@ -208,9 +208,9 @@ pub(super) const fn unsupported(server: &Server) -> Option<&'static str> {
     }
 }
 
-fn clock(address: Ipv4Addr) -> Option<(u8, u8)> {
+fn clock(address: Ipv4Addr) -> Option<ClockAddress> {
     let [a, b, kind, unit] = address.octets();
-    (a == 127 && b == 127).then_some((kind, unit))
+    (a == 127 && b == 127).then_some(ClockAddress { kind, unit })
 }
 
 fn target(line: &mut Line<'_>, text: &[u8], at: Range<usize>, family: Family) -> Target {
@@ -219,7 +219,7 @@ fn target(line: &mut Line<'_>, text: &[u8], at: Range<usize>, family: Family) ->
     }
     match checked_address(line, text, at, family) {
         Some(IpAddr::V4(v4)) if clock(v4).is_some() => match clock(v4) {
-            Some((kind, unit)) if kind != 1 => Target::RefClock { kind, unit },
+            Some(ClockAddress { kind, unit }) if kind != 1 => Target::RefClock { kind, unit },
             _ => Target::LocalClock { unit: v4.octets()[3] },
         },
         Some(address) => Target::Address(address),
@@ -227,21 +227,30 @@ fn target(line: &mut Line<'_>, text: &[u8], at: Range<usize>, family: Family) ->
     }
 }
 
-/// A `fudge` line: the clock's type and unit, and its factors.
-pub(super) fn fudge(line: &mut Line<'_>) -> Result<((u8, u8), Vec<Found>), Dropped> {
+/// A server and where its address stands.
+pub(super) struct Placed {
+    pub(super) server: Server,
+    pub(super) spot: Spot,
+}
+
+/// A `fudge` line.
+pub(super) struct FudgeLine {
+    pub(super) clock: ClockAddress,
+    pub(super) factors: Vec<Found>,
+    /// The line.
+    pub(super) spot: Spot,
+}
+
+/// Reads a `fudge` line, which is at `spot`.
+pub(super) fn fudge(line: &mut Line<'_>, spot: Spot) -> Result<FudgeLine, Dropped> {
     // Before a numeric address it counts for nothing.
     take_family(line);
     let at = line.next_span();
     let text = line.text("fudge", "the address of a clock, 127.127.TYPE.UNIT")?;
     line.without_effect =
-        !matches!(address(&text), Some(IpAddr::V4(v4)) if clock(v4).is_some_and(|(kind, _)| kind == 1));
+        !matches!(address(&text), Some(IpAddr::V4(v4)) if clock(v4).is_some_and(|clock| clock.kind == 1));
     let factors = reader::keywords(line, Context::Fudge, "fudge")?;
-    let clock = match target(line, &text, at.clone(), Family::Any) {
-        Target::LocalClock { unit } => Some((1, unit)),
-        Target::RefClock { kind, unit } => Some((kind, unit)),
-        Target::Address(_) | Target::Name(_) => None,
-    };
-    let Some(clock) = clock else {
+    let Some(clock) = target(line, &text, at.clone(), Family::Any).clock() else {
         let message = format!("{} is not a reference clock", quote(&text));
         let mut advice = Advice::expected("127.127.TYPE.UNIT, as on the server line");
         if is_this_machine(&text) || text.starts_with(b"127.") {
@@ -250,7 +259,7 @@ pub(super) fn fudge(line: &mut Line<'_>) -> Result<((u8, u8), Vec<Found>), Dropp
         line.say(Severity::Error, at, message, advice, "the line is ignored");
         return Err(Dropped);
     };
-    Ok((clock, factors))
+    Ok(FudgeLine { clock, factors, spot })
 }
 
 /// Whether the address or name stands for the machine that reads it.

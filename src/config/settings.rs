@@ -50,6 +50,12 @@ pub(super) enum Turn {
     Off,
 }
 
+/// A switch that a line turns.
+pub(super) struct Switched {
+    pub(super) row: &'static Row,
+    pub(super) turn: Turn,
+}
+
 impl Turn {
     /// What it is by default.
     fn default_of(row: &Row) -> Self {

@@ -1,10 +1,10 @@
 //! Servers that cannot work: nothing would be wrong with their lines alone.
 
-use super::{Entry, LOOKED_AT, Lint, bits};
+use super::{Effective, Entry, LOOKED_AT, Lint, bits};
 use crate::config::diagnostic::Severity;
 use crate::config::findings::Spot;
 use crate::config::hostname;
-use crate::config::model::{AccessFlags, Config, Family, Kind, Origin, RestrictTarget, Server, Target};
+use crate::config::model::{AccessFlags, ClockAddress, Config, Family, Kind, RestrictTarget, Server, Target};
 use crate::config::servers::{is_this_machine, unsupported};
 use crate::units::Host;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,8 +41,8 @@ struct Block {
 }
 
 impl Block {
-    fn of(flags: AccessFlags, origin: Option<Origin>, server: &Server) -> Option<Self> {
-        let has = |flag| flags.contains(flag);
+    fn of(effective: Effective, server: &Server) -> Option<Self> {
+        let has = |flag| effective.flags.contains(flag);
         let why = if has(AccessFlags::IGNORE) || has(AccessFlags::NOSERVE) {
             Why::Deaf
         } else if has(AccessFlags::NOTRUST) && server.key.is_none() {
@@ -52,7 +52,7 @@ impl Block {
         } else {
             return None;
         };
-        let origin = origin.unwrap_or_default();
+        let origin = effective.origin.unwrap_or_default();
         Some(Self { why, line: origin.line, file: origin.file, sure: true })
     }
 }
@@ -162,10 +162,7 @@ impl Lint<'_> {
     /// What drops the responses of a server.
     fn block(&self, server: &Server) -> Option<Block> {
         match &server.target {
-            Target::Address(address) => {
-                let (flags, origin) = self.flags(*address);
-                Block::of(flags, origin, server)
-            }
+            Target::Address(address) => Block::of(self.flags(*address), server),
             Target::Name(name) => self.block_of_name(server, name),
             Target::LocalClock { .. } | Target::RefClock { .. } => None,
         }
@@ -179,16 +176,13 @@ impl Lint<'_> {
             return None;
         }
         if let Some(source) = self.source() {
-            return Block::of(source.flags, Some(source.origin.clone()), server);
+            let origin = Some(source.origin.clone());
+            return Block::of(Effective { flags: source.flags, origin }, server);
         }
         let families = [(Family::V4, Family::V6), (Family::V6, Family::V4)];
         let families = families.into_iter().filter(|(_, other)| server.family != *other);
-        let blocks: Option<Vec<Block>> = families
-            .map(|(family, _)| {
-                let (flags, origin) = self.default(family);
-                Block::of(flags, origin, server)
-            })
-            .collect();
+        let blocks: Option<Vec<Block>> =
+            families.map(|(family, _)| Block::of(self.default(family), server)).collect();
         let block = blocks?.into_iter().next()?;
         let loopback = |e: &Entry| if e.v4 { e.key.0 >> 24 == 127 } else { e.key.0 == 1 };
         // Servers on the Internet are in no private network; a local name may be.
@@ -370,7 +364,7 @@ impl Lint<'_> {
     }
 
     pub(super) fn pool(&mut self) {
-        let nopeer = self.default(Family::V4).0.contains(AccessFlags::NOPEER);
+        let nopeer = self.default(Family::V4).flags.contains(AccessFlags::NOPEER);
         let pool = self.file_servers().find(|(server, _)| server.kind == Kind::Pool).map(|(_, spot)| spot);
         let Some(spot) = pool.filter(|_| nopeer && self.source().is_none() && self.is_late()) else { return };
         let message = "a pool under restrict default nopeer".to_owned();
@@ -401,14 +395,14 @@ impl Lint<'_> {
 
     /// Factors of clocks that no server line has.
     pub(super) fn clocks(&mut self) {
-        let units: Vec<(u8, u8)> =
-            self.config.servers.iter().filter_map(|server| clock(&server.target)).collect();
-        for ((kind, unit), spot) in &self.places.no_clock {
+        let clocks: Vec<ClockAddress> =
+            self.config.servers.iter().filter_map(|server| server.target.clock()).collect();
+        for (ClockAddress { kind, unit }, spot) in &self.places.no_clock {
             let message = format!("there is no line server 127.127.{kind}.{unit}");
-            let other = units.iter().find(|(other, _)| other == kind);
+            let other = clocks.iter().find(|other| other.kind == *kind);
             let effect = match other {
-                Some((kind, other)) => {
-                    format!("the factors have no effect: the server line has 127.127.{kind}.{other}")
+                Some(ClockAddress { kind, unit }) => {
+                    format!("the factors have no effect: the server line has 127.127.{kind}.{unit}")
                 }
                 None => "the factors have no effect: add the server line, or remove this one".to_owned(),
             };
@@ -422,14 +416,6 @@ impl Lint<'_> {
 enum KeyFault {
     NoFile,
     NotTrusted,
-}
-
-const fn clock(target: &Target) -> Option<(u8, u8)> {
-    match target {
-        Target::LocalClock { unit } => Some((1, *unit)),
-        Target::RefClock { kind, unit } => Some((*kind, *unit)),
-        Target::Address(_) | Target::Name(_) => None,
-    }
 }
 
 /// Whether it is a name of the public pool.

@@ -332,7 +332,7 @@ fn read_drift_record(loaded: &mut Loaded, path: &Path) -> Record {
         }
     };
     match config::parse_drift_record(&file, &text) {
-        Ok((rms, starts)) => Record { rms, starts },
+        Ok(config::DriftRecord { rms, starts }) => Record { rms, starts },
         Err(found) => {
             loaded.diagnostics.push(*found);
             Record::default()

@@ -25,10 +25,10 @@ pub(super) fn look(parsed: &Parsed, user: Option<&str>, notices: &mut Vec<Notice
     for (command, path, lost) in written(config) {
         // The log file is opened before root is given up.
         let account = account.as_ref().filter(|_| command != "logfile");
-        let Some((message, remedy)) = trouble(&path, account) else { continue };
+        let Some(Trouble { message, effect: remedy }) = trouble(&path, account) else { continue };
         let effect = format!("{lost}{remedy}");
         match parsed.mark(command) {
-            Some(mark) => found.push(filled(mark, (message, effect))),
+            Some(mark) => found.push(filled(mark, Trouble { message, effect })),
             None => notices.push(super::warning(format!("{command}: {message}; {effect}"))),
         }
     }
@@ -53,41 +53,49 @@ fn written(config: &Config) -> Vec<(&'static str, PathBuf, &'static str)> {
     files
 }
 
-fn filled(mark: &Diagnostic, (message, effect): (String, String)) -> Diagnostic {
+/// What is wrong, and what comes of it or what to do.
+struct Trouble {
+    message: String,
+    effect: String,
+}
+
+fn filled(mark: &Diagnostic, Trouble { message, effect }: Trouble) -> Diagnostic {
     Diagnostic { severity: Severity::Warning, message, effect, ..mark.clone() }
 }
 
-fn readable_keys(path: &Path) -> Option<(String, String)> {
+fn readable_keys(path: &Path) -> Option<Trouble> {
     let mode = fs::metadata(path).ok()?.mode();
     (mode & READABLE_BY_ALL != 0).then(|| {
         let path = path.display();
         let message = format!("all users of this machine can read the keys in {path}");
-        (message, format!("any of them can forge authenticated packets: chmod 640 {path}"))
+        let effect = format!("any of them can forge authenticated packets: chmod 640 {path}");
+        Trouble { message, effect }
     })
 }
 
 /// Why no file can be made or replaced beside `path`, and what to do. Files are replaced as a whole, for which
 /// their directory must be open to the user.
-fn trouble(path: &Path, account: Option<&(&str, Account)>) -> Option<(String, String)> {
+fn trouble(path: &Path, account: Option<&(&str, Account)>) -> Option<Trouble> {
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty())?;
     let shown = directory.display();
+    let trouble = |message: String, effect: String| Some(Trouble { message, effect });
     if path.exists() && !path.is_file() {
         return None; // a device, such as /dev/null
     }
     let Ok(owner) = fs::metadata(directory) else {
-        return Some((format!("there is no directory {shown}"), format!(": mkdir {shown}")));
+        return trouble(format!("there is no directory {shown}"), format!(": mkdir {shown}"));
     };
     if !owner.is_dir() {
-        return Some((format!("{shown} is not a directory"), String::new()));
+        return trouble(format!("{shown} is not a directory"), String::new());
     }
     if access(directory, AccessFlags::W_OK) == Err(Errno::EROFS) {
-        return Some((format!("{shown} is on a file system that is read-only"), String::new()));
+        return trouble(format!("{shown} is on a file system that is read-only"), String::new());
     }
     let (user, account) = account?;
     if account.may_change(owner.uid(), owner.gid(), owner.mode()) {
         return None;
     }
-    Some((format!("user {user} may not write to {shown}"), format!(": chown {user} {shown}")))
+    trouble(format!("user {user} may not write to {shown}"), format!(": chown {user} {shown}"))
 }
 
 #[cfg(test)]
