@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rsntpd::config::model::{Config, Digest, Key, Kind, Server, Target};
+use rsntpd::config::model::{Config, Digest, Key, Kind, Server, Target, Variable};
 use rsntpd::config::parse_at_run_time;
 use rsntpd::engine::Engine;
 use rsntpd::engine::auth::Keys;
@@ -29,7 +29,7 @@ fn engine() -> Engine {
             Server::new(Kind::Server, Target::LocalClock { unit: 0 }),
             Server::new(Kind::Server, Target::Address(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)))),
         ],
-        setvar: vec![("site".to_owned(), "roof".to_owned(), true)],
+        setvar: vec![Variable { name: "site".to_owned(), value: "roof".to_owned(), shown: true }],
         ..Config::default()
     };
     config.auth.control = Some(CONTROL);

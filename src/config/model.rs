@@ -51,11 +51,22 @@ pub struct Config {
     pub interfaces: Vec<InterfaceRule>,
     /// `dscp` (4.2.8): differentiated services code point of what we send, 0..=63; the default is 46.
     pub dscp: Option<u8>,
-    /// `setvar NAME = VALUE [default]`: name, value, shown by default.
-    pub setvar: Vec<(String, String, bool)>,
+    /// `setvar NAME = VALUE [default]`.
+    pub setvar: Vec<Variable>,
     /// Commands that are valid and change nothing, so that nothing is lost when the configuration
     /// is printed.
     pub idle: Vec<Idle>,
+}
+
+/// A system variable that the configuration or the command line adds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its value, as ntpq shows it.
+    pub value: String,
+    /// Whether ntpq's plain `rv` lists it.
+    pub shown: bool,
 }
 
 /// A command, or an option of one, that is valid and changes nothing.

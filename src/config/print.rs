@@ -4,7 +4,7 @@
 use super::language::{self, Context, Effect, Since, name_of};
 use super::model::{
     Config, Enable, Family, Filegen, Fudge, InterfaceMatch, Kind, Mru, Restrict, RestrictTarget, Server,
-    Target, Tinker, Tos,
+    Target, Tinker, Tos, Variable,
 };
 use super::{lexer, servers};
 use crate::units::{KeyId, PollExponent, Ppm};
@@ -96,7 +96,7 @@ impl Page {
             let tokens: Vec<Vec<u8>> = config.logconfig.iter().map(|w| log_class(w)).collect();
             self.line(&[b"logconfig", &tokens.join(&b' ')]);
         }
-        for (name, value, shown) in &config.setvar {
+        for Variable { name, value, shown } in &config.setvar {
             let shown: &[u8] = if *shown { b"default" } else { b"" };
             self.line(&[b"setvar", &token(name.as_bytes()), b"=", &token(value.as_bytes()), shown]);
         }

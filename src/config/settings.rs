@@ -4,7 +4,7 @@ use super::diagnostic::Severity;
 use super::language::{Context, Effect, Note, Row};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line, to_path};
-use super::model::{Config, Enable, Idle};
+use super::model::{Config, Enable, Idle, Variable};
 use super::reader::{self, Found, Value, choice};
 use crate::units::{KeyId, Ppm};
 use std::ops::{Range, RangeInclusive};
@@ -211,7 +211,7 @@ pub(super) fn setvar(line: &mut Line<'_>, config: &mut Config) -> Result<(), Dro
         );
         return Err(Dropped);
     }
-    config.setvar.push((name, value, shown));
+    config.setvar.push(Variable { name, value, shown });
     line.done("setvar");
     Ok(())
 }

@@ -19,7 +19,7 @@ use proptest::prelude::*;
 use proptest::sample;
 use rsntpd::config::language::{self, Context};
 use rsntpd::config::model::{
-    AccessFlags, Config, Family, InterfaceAction, InterfaceMatch, Kind, RestrictTarget, Target,
+    AccessFlags, Config, Family, InterfaceAction, InterfaceMatch, Kind, RestrictTarget, Target, Variable,
 };
 use rsntpd::config::{Diagnostic, Parsed, Severity, Style, parse};
 use rsntpd::engine::server::access::AccessList;
@@ -169,7 +169,10 @@ fn settings_are_read_held_and_kept_in_their_order_of_application() {
     let config = clean("fudge 127.127.1.0 stratum 10 refid ABCDE\nserver 127.127.1.0");
     assert_eq!(config.servers[0].fudge.stratum.unwrap().get(), 10);
     assert_eq!(config.servers[0].fudge.refid.unwrap().text(), b"ABCD");
-    assert_eq!(clean("setvar foo = \"a b\" default").setvar, [("foo".to_owned(), "a b".to_owned(), true)]);
+    assert_eq!(
+        clean("setvar foo = \"a b\" default").setvar,
+        [Variable { name: "foo".to_owned(), value: "a b".to_owned(), shown: true }]
+    );
     assert_eq!(read("setvar foo=bar").config, Config::default());
     let config = clean("driftfile /a\nkeys /b\nkeys /c\nlogfile /d\npidfile /e\nleapfile /f");
     assert_eq!(config.driftfile.unwrap(), Path::new("/a"));

@@ -3,7 +3,7 @@
 use super::dump::{self, Facts, SETTINGS, number};
 use rsntpd::config::model::{
     Config, Family, FilegenType, InterfaceAction, InterfaceMatch, Kind, Mru, Restrict, RestrictTarget,
-    Server, StatKind, Target,
+    Server, StatKind, Target, Variable,
 };
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -54,7 +54,7 @@ pub fn facts(config: &Config) -> Facts {
         keys.sort();
         facts.push(format!("trustedkey {}", keys.join(" ")));
     }
-    for (name, value, shown) in &config.setvar {
+    for Variable { name, value, shown } in &config.setvar {
         facts.push(format!("setvar {name} = {value}{}", if *shown { " default" } else { "" }));
     }
     for (name, words) in [("interface", &interfaces(config)), ("logconfig", &config.logconfig)] {

@@ -1,7 +1,7 @@
 //! Settings that change no exchange of packets: the leap second file, `setvar`, the hourly report.
 
 use crate::bench::{Bench, START, local_clock, server, setup};
-use rsntpd::config::model::{Config, LeapTable};
+use rsntpd::config::model::{Config, LeapTable, Variable};
 use rsntpd::engine::contract::{ClockCommand, Input, Setup};
 use rsntpd::engine::report::event::{Event, Level};
 use rsntpd::engine::report::logconfig::LogFilter;
@@ -100,7 +100,7 @@ fn a5_the_last_day_of_a_leap_file_and_the_first_after_it_are_named_as_they_are()
 fn added_variables_are_shown_as_asked() {
     let mut setup = setup(vec![local_clock()]);
     setup.config.setvar = [("site", "old", true), ("site", "Basel", true), ("secret", "two words", false)]
-        .map(|(name, value, shown)| (name.to_owned(), value.to_owned(), shown))
+        .map(|(name, value, shown)| Variable { name: name.to_owned(), value: value.to_owned(), shown })
         .to_vec();
     let mut bench = Bench::new(setup);
     bench.advance(1.0);

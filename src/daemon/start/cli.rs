@@ -3,6 +3,7 @@
 mod arguments;
 
 use self::arguments::{BARE, command};
+use crate::config::model::Variable;
 use crate::units::{Companion, KeyId, Seconds};
 use clap::ArgMatches;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -117,8 +118,8 @@ pub struct Options {
     pub trusted_keys: Vec<KeyId>,
     /// `-d` and `-D`: how much to tell, 0 for the usual.
     pub debug: u32,
-    /// `--var NAME=VALUE` and `--dvar NAME=VALUE`: name, value, whether shown by default.
-    pub variables: Vec<(String, String, bool)>,
+    /// `--var NAME=VALUE` and `--dvar NAME=VALUE`.
+    pub variables: Vec<Variable>,
     /// `-a` or `-A`: whether unconfigured associations must be authenticated, where one is given.
     pub require_authentication: Option<bool>,
     /// `-b`: accept broadcasts.
@@ -370,13 +371,13 @@ fn trusted_keys(matches: &ArgMatches, complaints: &mut Vec<String>) -> Vec<KeyId
     keys
 }
 
-fn variables(matches: &ArgMatches, complaints: &mut Vec<String>) -> Vec<(String, String, bool)> {
+fn variables(matches: &ArgMatches, complaints: &mut Vec<String>) -> Vec<Variable> {
     let mut all = Vec::new();
     for (option, shown) in [("var", false), ("dvar", true)] {
         for word in many(matches, option) {
             match word.split_once('=') {
                 Some((name, value)) if !name.is_empty() => {
-                    all.push((name.to_owned(), value.to_owned(), shown));
+                    all.push(Variable { name: name.to_owned(), value: value.to_owned(), shown });
                 }
                 _ => complaints.push(format!("--{option} {word}: expected NAME=VALUE; it is ignored")),
             }

@@ -1,6 +1,7 @@
 //! The system variables, by the names, units and precision of ntpd 4.2.6p5; those it does not have by
 //! 4.2.8's.
 
+use crate::config::model::Variable;
 use crate::engine::control::counters;
 use crate::engine::control::table::{self, Extra, Row, Scene, SystemRow};
 use crate::engine::control::text;
@@ -130,10 +131,10 @@ pub(super) fn refid(refid: RefId, as_address: bool) -> String {
 
 /// `setvar`, `--var` and `--dvar`: as with ntpd a later one of the same name takes the place of an
 /// earlier one.
-pub(super) fn extras(added: &[(String, String, bool)]) -> Vec<Extra> {
-    let is_last = |index: usize| added[index + 1..].iter().all(|later| later.0 != added[index].0);
+pub(super) fn extras(added: &[Variable]) -> Vec<Extra> {
+    let is_last = |index: usize| added[index + 1..].iter().all(|later| later.name != added[index].name);
     let kept = added.iter().enumerate().filter(|(index, _)| is_last(*index)).map(|(_, added)| added);
-    kept.map(|(name, value, shown)| Extra {
+    kept.map(|Variable { name, value, shown }| Extra {
         name: text::word(name.as_bytes()),
         value: text::given(value),
         shown: *shown,

@@ -48,8 +48,8 @@ impl Engine {
                 return Err(ControlError::Permission);
             }
             let variable =
-                added.iter_mut().rev().find(|(other, ..)| *other == name).ok_or(ControlError::Variable)?;
-            variable.1 = value.ok_or(ControlError::Format)?;
+                added.iter_mut().rev().find(|added| added.name == name).ok_or(ControlError::Variable)?;
+            variable.value = value.ok_or(ControlError::Format)?;
         }
         self.setup.config.setvar = added;
         Ok(Answer::Reply(Reply::new(self.system.status(), Vec::new())))

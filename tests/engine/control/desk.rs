@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, from, ip, local_clock, server};
 use rsntpd::config;
-use rsntpd::config::model::{Config, Digest, Key};
+use rsntpd::config::model::{Config, Digest, Key, Variable};
 use rsntpd::engine::auth::Keys;
 use rsntpd::engine::contract::{Input, Output, Setup};
 use rsntpd::engine::control::errand::{Brought, Errand, Survey};
@@ -122,7 +122,7 @@ impl Desk {
             Config { servers: vec![local_clock(), server("10.199.255.99")], ..Config::default() };
         config.auth.control = Some(CONTROL_KEY);
         config.auth.trusted = vec![CONTROL_KEY, KeyId(8), KeyId(9)];
-        config.setvar = vec![("site".to_owned(), "roof".to_owned(), false)];
+        config.setvar = vec![Variable { name: "site".to_owned(), value: "roof".to_owned(), shown: false }];
         change(&mut config);
         let mut bench = Bench::new(Setup { config, keys: keys(), ..Setup::default() });
         bench.advance(1.0);

@@ -87,7 +87,10 @@ fn every_option_arrives() {
         lock_memory: true,
         trusted_keys: vec![KeyId(4), KeyId(8)],
         debug: 4,
-        variables: vec![("a".into(), "b".into(), false), ("c".into(), "d=e".into(), true)],
+        variables: vec![
+            Variable { name: "a".into(), value: "b".into(), shown: false },
+            Variable { name: "c".into(), value: "d=e".into(), shown: true },
+        ],
         require_authentication: Some(false),
         bcastsync: true,
         propagation_delay: Some(Seconds::new(0.004)),

@@ -58,7 +58,7 @@ fn what_the_command_line_adds() {
     assert_eq!(config.auth.trusted, [KeyId(4), KeyId(8)]);
     assert!(config.servers[0].iburst && !config.enable.kernel && config.enable.bclient);
     assert!(loaded.setup.quit_after_set && loaded.setup.allow_panic_once);
-    let values: Vec<_> = config.setvar.iter().map(|(_, value, _)| value.as_str()).collect();
+    let values: Vec<_> = config.setvar.iter().map(|variable| variable.value.as_str()).collect();
     assert_eq!(values, ["line", "file"]);
     assert!(told(&loaded).iter().any(|line| line.contains("trusted key 0 is invalid")));
 }
