@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn log_line_names_place_token_and_effect() {
+    fn log_line_names_place_word_and_effect() {
         assert_eq!(
             diagnostic(b"server 192.0.2.1 perfer", 17..23).log_line(),
             "/etc/ntp.conf line 24 column 18: unknown keyword \"perfer\", did you mean prefer?; \
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_caret_stands_under_the_token_behind_wide_and_invalid_bytes() {
+    fn the_caret_stands_under_the_word_behind_wide_and_invalid_octets() {
         let rendered = diagnostic(b"server 192.0.2.1 perfer", 17..23).render(Style::Plain);
         assert!(rendered.contains("/etc/ntp.conf:24:18"), "{rendered}");
         let lines: Vec<&str> = rendered.lines().collect();

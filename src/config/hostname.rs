@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn c5_what_cannot_be_a_name_is_reported_from_what_can() {
+    fn c5_what_cannot_be_a_name_is_told_from_what_can() {
         let long = format!("{}.example", "a".repeat(64));
         let longer = "abcdefgh.".repeat(30);
         for bad in [

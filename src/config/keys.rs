@@ -296,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_lines_count_and_bad_ones_are_reported_without_the_secret() {
+    fn good_lines_count_and_bad_ones_are_told_without_the_secret() {
         let text = b"# keys\n1 M secret#word\n2 SHA1 0123456789abcdef0123456789abcdef01234567\r\n\n\
                      x M a\n70000 M a\n3 DES a\n4 M\n5 M 0123456789abcdefghij0\n1 MD5 newer";
         let (keys, findings) = parse_keys(Path::new("/etc/ntp/keys"), text);
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn b14_three_tokens_count_and_what_is_meant_as_addresses_is_not_lost() {
+    fn b14_three_words_count_and_what_is_meant_as_addresses_is_not_lost() {
         let read = |line: &str| parse_keys(Path::new("/etc/ntp/keys"), line.as_bytes());
         for line in
             ["3 M secret extra words", "3 M secret extra", "3 M secret 10", "3 M secret (old) 10.0.0.1"]

@@ -528,7 +528,7 @@ mod tests {
 
     /// The scanner knows a keyword before the parser knows where it stands.
     #[test]
-    fn a_keyword_is_followed_alike_wherever_it_stands() {
+    fn a_word_is_followed_alike_wherever_it_stands() {
         for row in spoken() {
             for other in spoken().filter(|other| other.name == row.name) {
                 assert_eq!(row.follow(), other.follow(), "{}", row.name);
@@ -537,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keywords_of_4_2_6_and_their_followers_are_those_of_its_scanner() {
+    fn the_words_of_4_2_6_and_their_followers_are_those_of_its_scanner() {
         let strings = "broadcast driftfile fudge includefile leapfile logfile manycastclient peer pidfile pool \
                        server setvar statsdir trap unconfig unpeer keys keysdir ntpsigndsocket saveconfigdir \
                        host ident pw randfile sign digest file refid abbrev";

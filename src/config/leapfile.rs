@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_reported_by_line() {
+    fn faults_are_told_by_line() {
         let line = |text: &str| read(text).map_or_else(|f| f.line, |_| 0);
         assert_eq!(line("#$ x\n"), 1);
         assert_eq!(line("#\n#@\n"), 2);
@@ -198,7 +198,10 @@ mod tests {
         assert_eq!(line("2272060800 10\n#h 1 2 3\n"), 2);
         assert_eq!(line("# nothing\n"), 2);
         let (_, findings) = read("2272060800 10\n").unwrap();
-        assert!(findings.len() == 1 && findings[0].severity == Severity::Warning, "no check: used and told");
+        assert!(
+            findings.len() == 1 && findings[0].severity == Severity::Warning,
+            "no check: used and reported"
+        );
     }
 
     #[test]

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn huge_numbers_and_tokens_are_held() {
+    fn huge_numbers_and_words_are_held() {
         assert_eq!(tokens(b"server a key 99999999999999999999")[3], format!("int:{}", 1i64 << 53));
         let long = [b"server ".as_slice(), &[b'x'; 1025]].concat();
         assert_eq!(tokens(&long), ["server", "too long"]);

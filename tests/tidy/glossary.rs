@@ -38,6 +38,7 @@ pub const GLOSSARY: &[Entry] = &[
 /// those of words only shorter.
 pub const CLEAN: &[(&str, &[&str])] = &[
     ("src/check", &[]),
+    ("src/config", &[]),
     ("src/units", &[]),
     ("src/engine/report", &[]),
     // RFC 5905 and RFC 9327 count octets.

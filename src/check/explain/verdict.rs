@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_reported_in_seconds() {
+    fn limits_are_told_in_seconds() {
         let with_kiss =
             by(&[AccessFlags::LIMITED, AccessFlags::KOD, AccessFlags::VERSION, AccessFlags::NOTRUST]);
         assert!(with_kiss.may[0].contains("version 4") && with_kiss.may[0].contains("trusted key"));

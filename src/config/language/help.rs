@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_explained_wherever_it_stands() {
+    fn a_word_is_explained_wherever_it_stands() {
         let text = help("minpoll").unwrap_or_default();
         assert_eq!(
             text,
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_has_every_keyword() {
+    fn the_list_has_every_word() {
         let text = list();
         for row in keywords() {
             assert!(
