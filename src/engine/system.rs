@@ -2,7 +2,7 @@
 
 use crate::engine::clock::Discipline;
 use crate::engine::contract::Now;
-use crate::engine::sources::association::Association;
+use crate::engine::sources::Source;
 use crate::units::{AssocId, Leap, MAX_DISPERSION, MonoTime, NtpTimestamp, PHI, RefId, Seconds, Stratum};
 use crate::wire::event::SystemEvent;
 use md5::{Digest as _, Md5};
@@ -111,29 +111,29 @@ impl System {
     }
 
     /// The clock now follows `peer`: takes over its root variables (RFC 5905 section 11.2.3).
-    pub fn follow(&mut self, now: Now, peer: &Association, discipline: &Discipline) {
+    pub fn follow(&mut self, now: Now, peer: &Source, discipline: &Discipline) {
         let (now, wall) = (now.mono, now.wall);
-        let local = peer.is_local_clock();
-        self.peer = Some(peer.id);
-        self.source = if local { 5 } else { 6 };
-        self.stratum = peer.header.stratum.next();
+        self.peer = Some(peer.id());
+        self.source = peer.clock_source();
+        self.stratum = peer.header().stratum.next();
         self.refid = if self.stratum.get() == 1 {
-            peer.header.refid
+            peer.header().refid
         } else {
-            peer.address.map_or(RefId::INIT, |host| refid_of(host.ip))
+            peer.address().map_or(RefId::INIT, |host| refid_of(host.ip))
         };
         self.reftime = wall;
         self.updated = now;
-        let best = peer.filter.best();
-        self.root_delay = peer.header.root_delay.max(Seconds::ZERO) + best.map_or(Seconds::ZERO, |s| s.delay);
+        let best = peer.filter().best();
+        self.root_delay =
+            peer.header().root_delay.max(Seconds::ZERO) + best.map_or(Seconds::ZERO, |s| s.delay);
         let age = best.map_or(0.0, |s| now.since(s.at).get().max(0.0));
-        let (offset, error) = if local {
-            (Seconds::ZERO, Seconds::ZERO)
-        } else {
+        let (offset, error) = if peer.measures() {
             (discipline.offset(now).abs(), discipline.offset_error())
+        } else {
+            (Seconds::ZERO, Seconds::ZERO)
         };
-        self.root_dispersion = peer.header.root_dispersion
-            + peer.filter.dispersion_so_far()
+        self.root_dispersion = peer.header().root_dispersion
+            + peer.filter().dispersion_so_far()
             + Seconds::new(PHI * age)
             + self.jitter
             + error

@@ -1,490 +1,346 @@
-//! The clock discipline: what is done to the clock when the sources have been combined.
+//! The clock: what is done to it when the sources have been combined.
 //!
-//! States and thresholds are ntpd's; frequency and phase are steered from here, the kernel's own
-//! loop works off large phases only. `estimator.rs` says what the samples mean, `steering.rs` how the clock moves.
+//! | question | file |
+//! |---|---|
+//! | states, thresholds, frequency | `discipline.rs` |
+//! | how the phase is moved, and the ledger of all corrections | `steering.rs` |
+//! | leap seconds | `leap.rs` |
+//! | the drift file, and how far it is trusted | `drift.rs` |
+//! | what the kernel reports and is told; slews in time | here |
 
+mod discipline;
 mod drift;
 pub mod leap;
-pub(in crate::engine) mod outside;
 mod steering;
 
+pub use discipline::{Discipline, State, Verdict};
 pub use drift::{Drift, Record};
-pub use steering::{Push, Steering, Turns};
+pub use steering::{Push, Steering};
 
-use crate::config::model::Tinker;
-use crate::engine::contract::Now;
-use crate::engine::estimator::{Estimator, Sample};
-use crate::units::{MonoTime, PHI, PollExponent, Ppm, Seconds};
+use crate::config::model::{LeapTable, Tinker};
+use crate::engine::contract::{ClockCommand, Now, Output};
+use crate::engine::estimator::{Combined, Estimator, Sample};
+use crate::engine::outbox::Outbox;
+use crate::engine::timers::{Timer, Timers};
+use crate::units::{ClockStatus, DAY, ERA, Leap, MonoTime, PIVOT, PollExponent, Ppm, Seconds};
+use leap::{Change, LeapWatch};
+use steering::Wakeups;
 
-/// The state of the clock (RFC 5905 figure 24).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum State {
-    /// Never set, no drift file.
-    FrequencyNotSet,
-    /// Never set, the frequency is from the drift file.
-    FrequencySet,
-    /// A large offset is being watched.
-    Spike,
-    /// In step.
-    Synchronised,
+/// How often a changed frequency is saved, seconds.
+const DRIFT_INTERVAL: Seconds = Seconds::new(3600.0);
+/// A frequency that changed by less than this is not worth a write, ppm.
+const DRIFT_CHANGE: f64 = 0.01;
+/// How often what lasts is logged: an old leap second file, a clock beyond its range.
+const LOG_EVERY: Seconds = Seconds::new(DAY as f64);
+/// Less is no step of the clock, seconds: two clocks cannot be read at the same instant.
+const LEAST_STEP: f64 = 1e-3;
+/// A leap second moves the clock by one second, give or take what it takes to notice.
+const LEAP_SECOND: f64 = 0.1;
+/// Seconds before its expiry from which on a leap second file is reported as old: 28 days.
+const LEAP_FILE_SOON: i64 = 28 * DAY;
+
+/// The clock of this machine, as the daemon knows it and adjusts it.
+#[derive(Debug)]
+pub struct Clock {
+    discipline: Discipline,
+    leap: LeapWatch,
+    /// The leap second that is armed in the kernel.
+    kernel_leap: Leap,
+    wakeups: Wakeups,
+    drift: DriftFile,
+    /// How often it was stepped.
+    steps: u32,
+    /// By how many eras the wall clock is behind.
+    eras_off: i64,
+    logged: Logged,
 }
 
-/// What the survivors of the selection agree on.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Combined {
-    /// Sources minus free-running clock, now.
-    pub offset: f64,
-    /// The frequency correction the clock needs, s/s.
-    pub rate: f64,
-    /// Standard error of the offset, seconds.
-    pub offset_error: f64,
-    /// Standard error of the rate, s/s.
-    pub rate_error: f64,
-    /// Typical error of a single sample, seconds.
-    pub sample_error: f64,
-    /// Wander of the rate, s/s per √s.
-    pub wander: f64,
+/// The drift file.
+#[derive(Debug)]
+struct DriftFile {
+    saved: Option<Ppm>,
+    /// What the daemon started with, until it is known how right it was.
+    unjudged: Option<Drift>,
 }
 
-/// What came of an update.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Verdict {
-    /// The offset is small: it is being slewed away.
-    Slew,
-    /// The offset is large: step the clock by this now.
-    Step(Seconds),
-    /// The offset is large: watched for the stepout time. The flag says it began just now.
-    Spike(Seconds, bool),
-    /// The offset is past belief: stop.
-    Panic(Seconds),
+/// When what lasts was logged.
+#[derive(Debug, Default)]
+struct Logged {
+    /// That the leap second file is old.
+    leap_file: Option<MonoTime>,
+    /// That the clock is beyond the kernel's range of frequency.
+    range: Option<MonoTime>,
 }
 
-/// How much a crystal may be off when nothing is known, ppm.
-const UNKNOWN_SIGMA: Ppm = Ppm::new(50.0);
-/// A frequency less certain than this is not kept for the next start, ppm.
-const WORTH_SAVING: f64 = 5.0;
-/// A frequency more certain than this (ppm), or than this part of the difference, tells how wrong the drift file was.
-const KNOWN: (f64, f64) = (0.5, 5.0);
-/// The longest interval chosen for its own sake, 256 s: longer ones save four packets an hour
-/// and cost accuracy. `minpoll` may demand more, `maxpoll` less.
-const COMFORTABLE: u8 = 8;
-/// A source whose rate is so many standard errors and so much (s/s) off the clock's does not follow UTC, as the others
-/// do. A margin of 1 ppm is for what the errors do not know.
-const FOREIGN: (f64, f64) = (5.0, 1e-6);
-/// The clock's rate is off by no more than so many standard errors.
-const SURE: f64 = 3.0;
-/// The largest step threshold with which ntpd leaves the phase to the kernel, which takes no more, seconds.
-const KERNEL_STEP: f64 = 0.5;
-/// A correction takes back what another process did to the clock if it differs by no more than this part of it, or than this, seconds.
-const UNDONE: (f64, f64) = (0.01, 0.128);
-/// Weight of the newest value in the running averages for display (RFC 5905: CLOCK_AVG).
-const AVERAGE: f64 = 0.25;
-/// The same for the time between updates: among several sources it is never twice the same.
-const RHYTHM: f64 = 0.1;
-
-/// The discipline of one clock.
-#[derive(Clone, Debug)]
-pub struct Discipline {
-    state: State,
-    /// Whether the clock is ours to move.
-    steers: bool,
-    allow_panic: bool,
-    /// Whether the kernel's own loop works as Linux's does, as far as known.
-    loop_works: bool,
-    prior: (Ppm, Ppm),
-    steering: Steering,
-    target: Option<Combined>,
-    updated: MonoTime,
-    /// Running average of the time between updates, seconds.
-    rhythm: f64,
-    started: Option<MonoTime>,
-    /// When another process set the clock last, and by how much in all, seconds: until the sources have been heard.
-    set_outside: Option<(MonoTime, f64)>,
-    spike_since: MonoTime,
-    last_residual: Option<f64>,
-    jitter: f64,
-    wander: f64,
+/// Whether a message that lasts is due again.
+fn is_due(logged: Option<MonoTime>, now: MonoTime) -> bool {
+    logged.is_none_or(|at| now.since(at) >= LOG_EVERY)
 }
 
-impl Discipline {
-    /// A clock about which nothing is known but, perhaps, the frequency of the drift file.
+impl Clock {
+    /// A clock of which nothing is known but, perhaps, the frequency of the drift file. `adjusts`: whether it is ours to adjust.
     #[must_use]
-    pub fn new(now: Now, drift: Option<Drift>, steers: bool, allow_panic: bool) -> Self {
-        // A clock that is not ours runs as it runs: its frequency is no business of the ledger.
-        let known = drift.filter(|_| steers);
-        let (start, sigma) = known.map_or((Ppm::ZERO, UNKNOWN_SIGMA), |d| (d.frequency, d.error()));
+    pub fn new(now: Now, drift: Option<Drift>, adjusts: bool, allow_panic: bool) -> Self {
         Self {
-            state: if drift.is_some() { State::FrequencySet } else { State::FrequencyNotSet },
-            steers,
-            allow_panic,
-            loop_works: true,
-            prior: (start, sigma),
-            steering: Steering::new(now.mono, start),
-            target: None,
-            updated: now.mono,
-            rhythm: 0.0,
-            started: None,
-            set_outside: None,
-            spike_since: now.mono,
-            last_residual: None,
-            jitter: 0.0,
-            wander: 0.0,
+            discipline: Discipline::new(now, drift, adjusts, allow_panic),
+            leap: LeapWatch::default(),
+            kernel_leap: Leap::None,
+            wakeups: Wakeups::default(),
+            drift: DriftFile { saved: drift.map(|drift| drift.frequency), unjudged: drift },
+            steps: 0,
+            eras_off: 0,
+            logged: Logged::default(),
         }
+    }
+
+    /// Sets the timers that run from the start.
+    pub fn start(&self, now: Now, timers: &mut Timers, outbox: &mut Outbox) {
+        timers.set(Timer::Drift, now.mono + DRIFT_INTERVAL);
+        self.repeat_frequency(outbox);
+    }
+
+    /// What is known of it, and what is being done to it.
+    #[must_use]
+    pub const fn discipline(&self) -> &Discipline {
+        &self.discipline
+    }
+
+    /// Leap seconds.
+    #[must_use]
+    pub const fn leap(&self) -> &LeapWatch {
+        &self.leap
+    }
+
+    /// How often it was stepped: exchanges across a step measure nothing.
+    #[must_use]
+    pub const fn steps(&self) -> u32 {
+        self.steps
     }
 
     /// An estimator for a new source, with what is known of the clock so far.
     #[must_use]
     pub fn new_estimator(&self) -> Estimator {
-        match self.target {
-            Some(t) if self.state == State::Synchronised => {
-                Estimator::new(Ppm::from_rate(t.rate), Ppm::from_rate(t.rate_error.max(0.1e-6)))
-            }
-            // The file may be of another machine's crystal.
-            _ if self.prior.1 < UNKNOWN_SIGMA => {
-                Estimator::new(self.prior.0, self.prior.1).doubting(UNKNOWN_SIGMA)
-            }
-            _ => Estimator::new(self.prior.0, self.prior.1),
-        }
+        self.discipline.new_estimator()
     }
 
-    /// How far the clock stood ahead of its free-running self: to be added to measured offsets.
-    #[must_use]
-    pub fn correction(&self, at: MonoTime) -> Seconds {
-        Seconds::new(self.steering.correction(at))
-    }
-
-    /// A sample, as it would be if the clock had run free during the exchange, which took `elapsed` around it. Both ends
-    /// of it were read from a clock that was being slewed, perhaps: that makes a round trip look shorter or
-    /// longer, by 150 µs in 60 ms.
+    /// A sample, as it would be if the clock had run free during the exchange, which took `elapsed`.
     #[must_use]
     pub fn free_running(&self, sample: &Sample, elapsed: Seconds) -> Sample {
-        let half = Seconds::new(elapsed.get().max(0.0) / 2.0);
-        let before = self.steering.correction(sample.at + half * -1.0);
-        let after = self.steering.correction(sample.at + half);
-        // Of the 15 ppm that a clock may be off by, we know better by now.
-        let surplus = (PHI - self.rate_error()) * elapsed.get().max(0.0);
-        Sample {
-            offset: sample.offset + Seconds::new(f64::midpoint(before, after)),
-            delay: sample.delay - Seconds::new(after - before),
-            reading_error: Seconds::new((sample.reading_error.get() - surplus).max(0.0)),
-            ..*sample
-        }
+        self.discipline.free_running(sample, elapsed)
     }
 
-    /// How far the clock's own rate may be off, s/s.
-    fn rate_error(&self) -> f64 {
-        let known = self.target.filter(|_| self.state == State::Synchronised);
-        known.map_or(PHI, |t| (SURE * t.rate_error).min(PHI))
+    /// A source is heard again after a silence of all.
+    pub fn resumed(&mut self, now: MonoTime) {
+        self.discipline.resumed(now);
     }
 
-    /// The state.
-    #[must_use]
-    pub const fn state(&self) -> State {
-        self.state
-    }
-
-    /// Whether the clock is ours to move.
-    #[must_use]
-    pub const fn steers(&self) -> bool {
-        self.steers
-    }
-
-    /// The frequency in force.
-    #[must_use]
-    pub const fn frequency(&self) -> Ppm {
-        self.steering.frequency()
-    }
-
-    /// The remaining offset of the clock, sources minus clock, as estimated now.
-    #[must_use]
-    pub fn offset(&self, at: MonoTime) -> Seconds {
-        Seconds::new(self.target.map_or(0.0, |t| self.goal(&t, at) - self.steering.correction(at)))
-    }
-
-    /// Standard error of that offset; zero before any update.
-    #[must_use]
-    pub fn offset_error(&self) -> Seconds {
-        Seconds::new(self.target.map_or(0.0, |t| t.offset_error))
-    }
-
-    /// Running average of the offset's changes (`clk_jitter`), seconds.
-    #[must_use]
-    pub const fn jitter(&self) -> Seconds {
-        Seconds::new(self.jitter)
-    }
-
-    /// Running average of the frequency's changes (`clk_wander`).
-    #[must_use]
-    pub const fn wander(&self) -> Ppm {
-        Ppm::from_rate(self.wander)
-    }
-
-    /// Whether a source has our clock run at a rate that it certainly does not have.
-    #[must_use]
-    pub fn is_foreign_rate(&self, rate: f64, variance: f64) -> bool {
-        self.state == State::Synchronised
-            && self.target.is_some_and(|t| {
-                let error = (variance + t.rate_error * t.rate_error).sqrt();
-                (rate - t.rate).abs() > FOREIGN.0 * error + FOREIGN.1
-            })
-    }
-
-    /// The frequency to keep for the next start, once it is known well enough.
-    #[must_use]
-    pub fn frequency_to_save(&self) -> Option<Ppm> {
-        let known = self.target?.rate_error * 1e6 < WORTH_SAVING;
-        (self.steers && known && self.state == State::Synchronised).then(|| self.frequency())
-    }
-
-    /// What the drift file at the start had been off by, once the frequency is known well enough to say so: to half a
-    /// ppm, or to a fifth of it.
-    #[must_use]
-    pub fn error_of(&self, drift: &Drift) -> Option<Ppm> {
-        let target = self.target.filter(|_| self.steers)?;
-        let error = target.rate * 1e6 - drift.frequency.get();
-        (target.rate_error * 1e6 < KNOWN.0.max(error.abs() / KNOWN.1)).then_some(Ppm::new(error))
-    }
-
-    /// The clock turned out not to be ours to move: from now on only measured. Estimators begin anew.
-    pub fn stop_steering(&mut self, now: Now) {
-        self.steers = false;
-        self.prior = (Ppm::ZERO, UNKNOWN_SIGMA);
-        self.steering = Steering::new(now.mono, Ppm::ZERO);
-        self.target = None;
-    }
-
-    /// Whether no offset is too large: `-g` and not yet used, or no panic limit.
-    #[must_use]
-    pub fn admits_any_offset(&self, tinker: &Tinker) -> bool {
-        self.allow_panic || tinker.panic.get() <= 0.0
-    }
-
-    /// Takes in what the survivors agree on now.
+    /// Takes in what the survivors agree on.
     pub fn update(&mut self, now: Now, combined: Combined, tinker: &Tinker) -> Verdict {
-        let residual = combined.offset - self.steering.correction(now.mono);
-        let size = residual.abs();
-        let panic = tinker.panic.get();
-        if self.steers && panic > 0.0 && size > panic && !self.allow_panic && !self.is_undone_by(residual) {
-            return Verdict::Panic(Seconds::new(residual));
-        }
-        let step = tinker.step.get();
-        if self.steers && step > 0.0 && size > step {
-            match self.state {
-                // The kernel reported it: there is nothing to wait for.
-                _ if self.set_outside.is_some() => return Verdict::Step(Seconds::new(residual)),
-                State::Synchronised => {
-                    self.state = State::Spike;
-                    self.spike_since = now.mono;
-                    return Verdict::Spike(Seconds::new(residual), true);
-                }
-                State::Spike if now.mono.since(self.spike_since) < tinker.stepout => {
-                    return Verdict::Spike(Seconds::new(residual), false);
-                }
-                _ => return Verdict::Step(Seconds::new(residual)),
-            }
-        }
-        self.settle_on(now, combined, residual);
-        Verdict::Slew
+        self.discipline.update(now, combined, tinker)
     }
 
-    /// The clock was stepped by `by`, as [`Verdict::Step`] asked. A step is no correction: it makes another free-running
-    /// clock, and the estimators are told of it, too.
-    pub fn stepped(&mut self, now: Now, by: Seconds, combined: Combined) {
-        self.steering.stepped(now.mono);
-        self.last_residual = None;
-        let combined = Combined { offset: combined.offset - by.get(), ..combined };
-        let residual = combined.offset - self.steering.correction(now.mono);
-        self.settle_on(now, combined, residual);
+    /// Orders a step; gives the moment as the stepped clock shows it, and by how much it is moved in all.
+    pub fn step(&mut self, now: Now, by: Seconds, combined: Combined, outbox: &mut Outbox) -> (Now, Seconds) {
+        outbox.command(ClockCommand::Step(by));
+        self.discipline.stepped(now, by, combined);
+        self.steps = self.steps.wrapping_add(1);
+        let shown = now.wall.to_unix(PIVOT).0 - self.eras_off * ERA;
+        let moved = now.wall.offset(by).to_unix(PIVOT).0 - shown;
+        // The step ends in the right era: where that is further than 68 years, the difference of timestamps did not show it.
+        let eras = ((moved as f64 - by.get()) / ERA as f64).round();
+        self.eras_off = 0;
+        (Now { wall: now.wall.offset(by), ..now }, Seconds::new(by.get() + eras * ERA as f64))
     }
 
     /// A step that was ordered could not be done after all.
     pub fn step_failed(&mut self, by: Seconds) {
-        if let Some(target) = &mut self.target {
-            target.offset += by.get();
-        }
+        self.discipline.step_failed(by);
     }
 
-    /// Whether a correction takes back what another process did to the clock, and nothing else. Then it is not subject to the panic
-    /// limit: the sources agree with what they reported before.
-    fn is_undone_by(&self, residual: f64) -> bool {
-        self.set_outside
-            .is_some_and(|(_, by)| (residual + by).abs() < f64::max(UNDONE.0 * by.abs(), UNDONE.1))
+    /// The wall clock shows a time in another era.
+    pub const fn wrong_era(&mut self, eras: i64) {
+        self.eras_off = eras;
     }
 
-    /// Another process set the clock: what slews had left is gone. The frequency stays.
-    pub fn clock_set(&mut self, now: Now, by: Seconds) {
-        self.steering.stepped(now.mono);
-        self.last_residual = None;
-        let before = self.set_outside.map_or(0.0, |(_, by)| by);
-        self.set_outside = Some((now.mono, before + by.get()));
-        if let Some(target) = &mut self.target {
-            target.offset -= by.get();
-            target.offset_error = by.get().abs();
-        }
-    }
-
-    /// When another process set the clock, if the sources have not been heard since.
+    /// Whether the clock is in another era than it can be, and may not be moved that far: gives that span.
     #[must_use]
-    pub fn set_outside(&self) -> Option<MonoTime> {
-        self.set_outside.map(|(at, _)| at)
+    pub fn panics_at_era(&self, tinker: &Tinker) -> Option<Seconds> {
+        let admitted = self.discipline.admits_any_offset(tinker);
+        let panics = self.eras_off != 0 && self.discipline.steers() && !admitted;
+        panics.then(|| Seconds::new((self.eras_off * ERA) as f64))
     }
 
-    /// A source is heard again after a silence of all: polls are close together for a while, as at the start.
-    pub fn resumed(&mut self, now: MonoTime) {
-        if self.started.is_some() {
-            self.started = Some(now);
+    /// The clock is right but for whole eras: corrects that, and gives by how much.
+    pub fn leave_wrong_era(&mut self, outbox: &mut Outbox) -> Option<Seconds> {
+        let eras = std::mem::take(&mut self.eras_off);
+        if eras == 0 || !self.discipline.steers() {
+            return None;
         }
+        outbox.command(ClockCommand::Step(Seconds::ZERO));
+        Some(Seconds::new((eras * ERA) as f64))
     }
 
-    fn settle_on(&mut self, now: Now, combined: Combined, residual: f64) {
-        self.set_outside = None;
-        // The offset is believable now: the next one past the panic limit is not.
-        self.allow_panic = false;
-        self.state = State::Synchronised;
-        self.started.get_or_insert(now.mono);
-        if let Some(last) = self.last_residual {
-            let change = residual - last;
-            self.jitter = (self.jitter.powi(2) * (1.0 - AVERAGE) + change * change * AVERAGE).sqrt();
+    /// `-q` with a small offset: one slew for all of it, which the kernel ends without us. Gives the offset.
+    pub fn slew_all(&mut self, now: Now, outbox: &mut Outbox) -> Seconds {
+        let offset = self.discipline.offset(now.mono);
+        let micros = self.discipline.slew_all(now);
+        outbox.command(ClockCommand::Slew { micros });
+        offset
+    }
+
+    /// Frequency and, where something is left to correct, the first slew. Gives a frequency that the kernel does not grant, once
+    /// a day.
+    pub fn correct(&mut self, now: Now, timers: &mut Timers, outbox: &mut Outbox) -> Option<Ppm> {
+        if let Some(frequency) = self.discipline.new_frequency(now) {
+            outbox.command(ClockCommand::Frequency(frequency));
         }
-        let change = combined.rate - self.steering.frequency().rate();
-        if self.target.is_some() && self.steers {
-            self.wander = (self.wander.powi(2) * (1.0 - AVERAGE) + change * change * AVERAGE).sqrt();
+        if timers.get(Timer::Slew).is_none() {
+            timers.set(Timer::Slew, Steering::first_tick(now));
         }
-        self.last_residual = Some(residual);
-        self.rhythm += RHYTHM * (now.mono.since(self.updated).get() - self.rhythm);
-        self.updated = now.mono;
-        self.target = Some(combined);
+        let excess = self.discipline.beyond_range().filter(|_| is_due(self.logged.range, now.mono))?;
+        self.logged.range = Some(now.mono);
+        Some(excess)
     }
 
-    /// The frequency correction that the clock needs, where it is more than the kernel grants beyond doubt.
-    #[must_use]
-    pub fn beyond_range(&self) -> Option<Ppm> {
-        let target = self.target.filter(|_| self.steers)?;
-        let excess = target.rate.abs() - Ppm::MAX.rate();
-        (excess > SURE * target.rate_error).then(|| Ppm::from_rate(target.rate))
+    /// The next slew, if it is time.
+    pub fn slew_if_due(
+        &mut self,
+        now: Now,
+        kernel_pll: bool,
+        tinker: &Tinker,
+        timers: &mut Timers,
+        outbox: &mut Outbox,
+    ) {
+        if !timers.is_due(Timer::Slew, now.mono) {
+            return;
+        }
+        // Linux forgets that it is about to insert a leap second when its PLL is switched off.
+        let kernel_pll = kernel_pll && self.leap.for_kernel(now.wall, PIVOT) == Leap::None;
+        let Some(push) = self.discipline.push(now, kernel_pll, tinker) else {
+            timers.clear(Timer::Slew);
+            return;
+        };
+        if let Some((micros, left)) = push.glide {
+            outbox.command(ClockCommand::Glide { micros, left });
+        }
+        if let Some(micros) = push.slew {
+            outbox.command(ClockCommand::Slew { micros });
+        }
+        self.wakeups.begin(now, timers);
+        timers.set(Timer::Slew, Steering::next_tick(now));
     }
 
-    /// The frequency to tell the kernel after an update; `None` if it stays.
-    pub fn new_frequency(&mut self, now: Now) -> Option<Ppm> {
-        let target = self.target.filter(|_| self.steers)?;
-        let error = SURE * target.rate_error;
-        let fine = self.steering.fine(now.mono, self.goal(&target, now.mono), error, self.rhythm);
-        self.steering.set_frequency(now.mono, Ppm::from_rate(target.rate + fine))
+    /// The kernel was woken for the slews under way, if that was due.
+    pub fn woke(&mut self, now: Now, timers: &mut Timers) {
+        self.wakeups.pass(now, timers);
     }
 
-    /// What the kernel is to be told for the next second; `None` while there is nothing to correct.
-    /// With `disable kernel` (not `kernel`), and with a step threshold of 0 or above 0.5 s, ntpd leaves the kernel's
-    /// own loop alone, and so do we.
-    pub fn push(&mut self, now: Now, kernel: bool, tinker: &Tinker) -> Option<Push> {
-        let step = tinker.step.get();
-        let may_glide = kernel && step > 0.0 && step <= KERNEL_STEP && self.loop_works;
-        let ready = self.steers && self.state == State::Synchronised && self.set_outside.is_none();
-        let target = self.target.filter(|_| ready)?;
-        let goal = self.goal(&target, now.mono);
-        self.steering.push(now, goal, target.offset_error, may_glide)
-    }
-
-    /// The kernel's own loop turned out not to work as Linux's does: slews must do.
+    /// The kernel PLL turned out not to work as Linux's does: slews must do.
     pub fn glide_failed(&mut self) {
-        self.loop_works = false;
-        self.steering.glide_failed();
+        self.discipline.glide_failed();
     }
 
-    /// The whole remaining offset as one slew, for `-q`, in microseconds.
-    pub fn slew_all(&mut self, now: Now) -> i32 {
-        let micros = (self.offset(now.mono).get() * 1e6).round() as i32;
-        self.steering.record(now, f64::from(micros) * 1e-6);
-        micros
+    /// The clock turned out not to be ours to adjust: from now on it is only measured.
+    pub fn stop_adjusting(&mut self, now: Now, timers: &mut Timers) {
+        self.discipline.stop_steering(now);
+        timers.clear(Timer::Slew);
     }
 
-    /// Where the correction should be at `at`.
-    fn goal(&self, target: &Combined, at: MonoTime) -> f64 {
-        target.offset + target.rate * at.since(self.updated).get()
+    /// Reports to the kernel how good the clock is, where it is ours to adjust.
+    pub fn report_status(&mut self, status: ClockStatus, outbox: &mut Outbox) {
+        if self.discipline.steers() {
+            self.kernel_leap = status.leap;
+            outbox.command(ClockCommand::Status(status));
+        }
     }
 
-    /// The poll interval that the information asks for: where the wander during an interval
-    /// equals the error of a sample; at first no longer than a quarter of the time that the clock
-    /// has been followed, so that the frequency is found soon.
+    /// The poll exponent that the information asks for.
     #[must_use]
     pub fn poll(&self, now: MonoTime) -> PollExponent {
-        let (Some(target), Some(started)) = (self.target, self.started) else {
-            return PollExponent::MIN;
+        self.discipline.poll(now)
+    }
+
+    /// Another process set the clock by `by`: what slews had left is gone. False if it was nothing, or the leap second that is
+    /// armed in the kernel.
+    pub fn set_outside(&mut self, now: Now, by: Seconds) -> bool {
+        if by.get().abs() < LEAST_STEP || self.is_leap_second(by) {
+            return false;
+        }
+        // Requests under way carry timestamps of the clock before.
+        self.steps = self.steps.wrapping_add(1);
+        self.discipline.clock_set(now, by);
+        true
+    }
+
+    /// Sets the frequency in force once more: the process that set the clock may have set its frequency, too.
+    pub fn repeat_frequency(&self, outbox: &mut Outbox) {
+        if self.discipline.steers() {
+            outbox.command(ClockCommand::Frequency(self.discipline.frequency()));
+        }
+    }
+
+    /// Whether that was the leap second that is armed in the kernel.
+    fn is_leap_second(&mut self, by: Seconds) -> bool {
+        let expected = match self.kernel_leap {
+            Leap::Insert => -1.0,
+            Leap::Delete => 1.0,
+            Leap::None | Leap::Unsynchronised => return false,
         };
-        if self.state != State::Synchronised {
-            return PollExponent::MIN;
+        let leapt = (by.get() - expected).abs() < LEAP_SECOND;
+        if leapt {
+            self.kernel_leap = Leap::None;
         }
-        let balance = (3f64.sqrt() * target.sample_error / target.wander).powf(2.0 / 3.0).log2();
-        let age = (now.since(started).get() / 4.0).max(1.0).log2();
-        PollExponent::new(balance.round().min(age).clamp(0.0, f64::from(COMFORTABLE)) as u8)
+        leapt
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::units::NtpTimestamp;
+    /// Takes in what the leap second file and the survivors announce.
+    pub fn watch_leap(&mut self, now: Now, table: Option<&LeapTable>, votes: &[Leap]) -> Option<Change> {
+        self.leap.update(now.wall, PIVOT, table, votes)
+    }
 
-    fn at(seconds: f64) -> Now {
-        Now {
-            mono: MonoTime::ZERO + Seconds::new(seconds),
-            wall: NtpTimestamp::from_unix(1_700_000_000, 0).offset(Seconds::new(seconds)),
+    /// A leap second file came into use: how old it is may be logged again.
+    pub const fn leap_file_read(&mut self) {
+        self.logged.leap_file = None;
+    }
+
+    /// How many seconds a leap second file has left, once a day if it is old or will be soon.
+    pub fn old_leap_file(&mut self, now: Now, table: Option<&LeapTable>) -> Option<i64> {
+        let expires = table?.expires.filter(|_| is_due(self.logged.leap_file, now.mono))?;
+        let left = expires - now.wall.to_unix(PIVOT).0;
+        if left >= LEAP_FILE_SOON {
+            return None;
         }
+        self.logged.leap_file = Some(now.mono);
+        Some(left)
     }
 
-    fn combined(offset: f64) -> Combined {
-        Combined { offset, rate: 0.0, offset_error: 1e-4, rate_error: 1e-6, sample_error: 1e-4, wander: 1e-9 }
-    }
-
-    #[test]
-    fn the_first_large_offset_is_stepped_at_once_and_later_ones_after_the_stepout() {
-        let tinker = Tinker::default();
-        let mut d = Discipline::new(at(0.0), None, true, false);
-        assert_eq!(d.update(at(1.0), combined(2.0), &tinker), Verdict::Step(Seconds::new(2.0)));
-        d.stepped(at(1.0), Seconds::new(2.0), combined(2.0));
-        assert_eq!(d.update(at(64.0), combined(0.01), &tinker), Verdict::Slew);
-        let spike = |first| Verdict::Spike(Seconds::new(0.5), first);
-        let jump = |d: &mut Discipline, t: f64| d.update(at(t), combined(0.5), &tinker);
-        let first = jump(&mut d, 128.0);
-        assert!(matches!(first, Verdict::Spike(_, true)), "{first:?}, not {:?}", spike(true));
-        assert!(matches!(jump(&mut d, 1027.0), Verdict::Spike(_, false)));
-        assert!(matches!(jump(&mut d, 1028.5), Verdict::Step(_)));
-    }
-
-    #[test]
-    fn panic_limit_is_waived_once() {
-        let tinker = Tinker::default();
-        let mut strict = Discipline::new(at(0.0), None, true, false);
-        assert!(matches!(strict.update(at(1.0), combined(1e6), &tinker), Verdict::Panic(_)));
-        let mut lenient = Discipline::new(at(0.0), None, true, true);
-        assert!(matches!(lenient.update(at(1.0), combined(1e6), &tinker), Verdict::Step(_)));
-        lenient.stepped(at(1.0), Seconds::new(1e6), combined(1e6));
-        assert!(matches!(lenient.update(at(2.0), combined(1e6), &tinker), Verdict::Panic(_)));
-    }
-
-    #[test]
-    fn with_x_four_tenths_are_slewed() {
-        let tinker = Tinker { step: Seconds::new(600.0), ..Tinker::default() };
-        let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::ZERO)), true, false);
-        assert_eq!(d.update(at(1.0), combined(0.4), &tinker), Verdict::Slew);
-        assert_eq!(d.push(at(1.0), true, &tinker), Some(Push { slew: Some(500), glide: None }));
-    }
-
-    #[test]
-    fn b15_the_kernel_takes_the_phase_up_to_a_step_threshold_of_half_a_second() {
-        for (step, glides) in [(0.128, true), (0.3, true), (0.5, true), (0.501, false), (0.0, false)] {
-            let tinker = Tinker { step: Seconds::new(step), ..Tinker::default() };
-            let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::ZERO)), true, false);
-            assert_eq!(d.update(at(1.0), combined(0.1), &tinker), Verdict::Slew);
-            let push = d.push(at(1.0), true, &tinker).unwrap();
-            assert_eq!(push.glide.is_some(), glides, "{step}");
+    /// Saves the frequency, if that is due; `threshold` is that of the `driftfile` line, ppm.
+    pub fn save_drift_if_due(
+        &mut self,
+        now: Now,
+        threshold: Option<Ppm>,
+        timers: &mut Timers,
+        outbox: &mut Outbox,
+    ) {
+        if timers.is_due(Timer::Drift, now.mono) {
+            timers.set(Timer::Drift, now.mono + DRIFT_INTERVAL);
+            self.save_drift(threshold.map_or(DRIFT_CHANGE, Ppm::get), outbox);
         }
     }
 
-    #[test]
-    fn a_clock_that_is_not_ours_is_not_moved() {
-        let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::new(40.0))), false, false);
-        assert_eq!(d.update(at(1.0), combined(5e3), &Tinker::default()), Verdict::Slew);
-        assert_eq!((d.push(at(2.0), true, &Tinker::default()), d.new_frequency(at(2.0))), (None, None));
-        assert_eq!(d.offset(at(2.0).mono), Seconds::new(5e3));
+    /// Saves the frequency if it changed by at least so many ppm.
+    pub fn save_drift(&mut self, at_least: f64, outbox: &mut Outbox) {
+        let Some(frequency) = self.discipline.frequency_to_save() else { return };
+        let saved = self.drift.saved;
+        if saved.is_none_or(|saved| (saved.get() - frequency.get()).abs() >= at_least) {
+            self.drift.saved = Some(frequency);
+            outbox.push(Output::SaveDrift(frequency));
+        }
+        if let Some((drift, error)) =
+            self.drift.unjudged.and_then(|d| Some((d, self.discipline.error_of(&d)?)))
+        {
+            self.drift.unjudged = None;
+            outbox.push(Output::SaveDriftRecord(drift.record.and(error)));
+        }
     }
 }

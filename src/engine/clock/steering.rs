@@ -6,6 +6,7 @@
 //! phase that it was meant to reach, and the clock is at its true frequency.
 
 use crate::engine::contract::Now;
+use crate::engine::timers::{Timer, Timers};
 use crate::units::{MonoTime, Ppm, Seconds};
 use std::collections::VecDeque;
 
@@ -88,28 +89,24 @@ pub struct Push {
 /// regular tick it notices them only when anything happens: the old pace goes on until then, which may
 /// be for seconds. So we see to it that something happens, a tick after each second in which a push begins or ends.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Turns {
-    next: Option<MonoTime>,
+pub(super) struct Wakeups {
+    /// After the next one there is one more.
     more: bool,
 }
 
-impl Turns {
-    /// The next one.
-    #[must_use]
-    pub const fn next(&self) -> Option<MonoTime> {
-        self.next
-    }
-
+impl Wakeups {
     /// A push begins with the next second and ends with the one after.
-    pub fn begin(&mut self, now: Now) {
-        *self = Self { next: Some(next_second(now) + Seconds::new(TICK)), more: true };
+    pub(super) fn begin(&mut self, now: Now, timers: &mut Timers) {
+        timers.set(Timer::SlewEnds, next_second(now) + Seconds::new(TICK));
+        self.more = true;
     }
 
-    /// Forgets those that are over.
-    pub fn pass(&mut self, now: Now) {
-        if self.next.is_some_and(|next| next <= now.mono) {
+    /// Forgets the one that is over.
+    pub(super) fn pass(&mut self, now: Now, timers: &mut Timers) {
+        if timers.is_due(Timer::SlewEnds, now.mono) {
             let after = next_second(now) + Seconds::new(TICK);
-            *self = Self { next: self.more.then_some(after), more: false };
+            timers.put(Timer::SlewEnds, self.more.then_some(after));
+            self.more = false;
         }
     }
 }

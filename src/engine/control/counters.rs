@@ -179,7 +179,7 @@ pub(super) const TRAFFIC: [SystemRow; 12] = [
 pub(super) const TIMER: [SystemRow; 3] = [
     Row::new("timerstats_reset", uptime),
     Row::new("timer_overruns", zero),
-    Row::new("timer_xmts", |s| Some(s.engine.next_token.to_string())),
+    Row::new("timer_xmts", |s| Some(s.engine.sources.requests().to_string())),
 ];
 
 macro_rules! zeros {

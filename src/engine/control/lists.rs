@@ -34,7 +34,7 @@ impl Engine {
         let wildcard = endpoint.address.is_unspecified();
         let loopback = endpoint.address.is_loopback();
         let flags = UP | if loopback { LOOPBACK } else { 0 } | if wildcard { WILDCARD } else { 0 };
-        let peers = self.associations.iter().filter(|a| a.local == Some(endpoint.address)).count();
+        let peers = self.sources.iter().filter(|s| s.local_address() == Some(endpoint.address)).count();
         [
             format!("addr.{index}={}", SocketAddr::new(endpoint.address, NTP_PORT)),
             // Broadcasts are not listened to.

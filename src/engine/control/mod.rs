@@ -242,7 +242,7 @@ impl Engine {
             }
             let tx =
                 Tx { data, to: asker.from, socket: Some(asker.socket), from: Some(asker.to), token: None };
-            self.outputs.push_back(Output::Send(tx));
+            self.outbox.push(Output::Send(tx));
         }
     }
 
@@ -253,6 +253,6 @@ impl Engine {
         self.desk.errands += 1;
         let id = ErrandId(self.desk.errands);
         self.desk.parked.push_back(Parked { id, asker, packet: packet.to_vec() });
-        self.outputs.push_back(Output::Errand { id, errand });
+        self.outbox.push(Output::Errand { id, errand });
     }
 }

@@ -6,21 +6,19 @@ use crate::engine::contract::Now;
 use crate::engine::control::system::refid;
 use crate::engine::control::table::{self, Row};
 use crate::engine::control::text;
-use crate::engine::sources::association::Association;
+use crate::engine::sources::Source;
 use crate::engine::sources::filter::Stage;
-use crate::units::{MAX_DISPERSION, MonoTime, NTP_PORT, PHI, Seconds};
-use crate::wire::event::flash;
+use crate::units::{MAX_DISPERSION, MonoTime, PHI, Seconds};
+use crate::wire::Mode;
 use std::net::{IpAddr, Ipv4Addr};
-
-/// Association modes as ntpq numbers them.
-const MODE_CLIENT: u8 = 3;
-const MODE_SERVER: u8 = 4;
 
 /// What an association's variables are read from.
 #[derive(Clone, Copy)]
 pub(super) struct PeerScene<'a> {
-    pub(super) a: &'a Association,
+    pub(super) a: &'a Source,
     pub(super) now: Now,
+    /// When it is polled next.
+    pub(super) next_poll: Option<MonoTime>,
     /// Our own precision: ntpd shows it until it has heard the peer's.
     pub(super) precision: i8,
 }
@@ -67,56 +65,61 @@ pub(super) const TABLES: [&[PeerRow]; 2] = [&IDENTITY, &MEASURED];
 
 const IDENTITY: [PeerRow; 20] = [
     Row::new("config", |_| Some("1".to_owned())),
-    Row::new("authenable", |s| Some(u8::from(s.a.config.key.is_some()).to_string())),
-    Row::new("authentic", |s| Some(u8::from(s.a.config.key.is_some() && s.a.reach != 0).to_string())),
+    Row::new("authenable", |s| Some(u8::from(s.a.config().key.is_some()).to_string())),
+    Row::new("authentic", |s| {
+        Some(u8::from(s.a.config().key.is_some() && s.a.reach().is_reachable()).to_string())
+    }),
     Row::new("srcadr", |s| Some(s.a.shown_address().to_string())),
-    Row::new("srcport", |_| Some(NTP_PORT.to_string())),
-    Row::new("dstadr", |s| Some(s.a.local.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_string())),
-    Row::new("dstport", |_| Some(NTP_PORT.to_string())),
-    Row::new("leap", |s| Some(s.a.header.leap.to_bits().to_string())),
-    Row::new("hmode", |_| Some(MODE_CLIENT.to_string())),
-    Row::new("stratum", |s| Some(s.a.header.stratum.get().to_string())),
+    Row::new("srcport", |s| Some(s.a.port().to_string())),
+    Row::new("dstadr", |s| {
+        Some(s.a.local_address().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_string())
+    }),
+    Row::new("dstport", |s| Some(s.a.port().to_string())),
+    Row::new("leap", |s| Some(s.a.header().leap.to_bits().to_string())),
+    Row::new("hmode", |s| Some(s.a.own_mode().to_bits().to_string())),
+    Row::new("stratum", |s| Some(s.a.header().stratum.get().to_string())),
     Row::new("ppoll", |s| {
-        Some(if unheard(s) { s.a.config.maxpoll.get() } else { peer_poll(s.a) }.to_string())
+        Some(if unheard(s) { s.a.config().maxpoll.get() } else { peer_poll(s.a) }.to_string())
     }),
-    Row::new("hpoll", |s| Some(s.a.poll.get().to_string())),
-    Row::new("precision", |s| Some(if unheard(s) { s.precision } else { s.a.header.precision }.to_string())),
-    Row::new("rootdelay", |s| Some(text::millis(s.a.header.root_delay))),
-    Row::new("rootdisp", |s| Some(text::millis(s.a.header.root_dispersion))),
+    Row::new("hpoll", |s| Some(s.a.poll().get().to_string())),
+    Row::new("precision", |s| {
+        Some(if unheard(s) { s.precision } else { s.a.header().precision }.to_string())
+    }),
+    Row::new("rootdelay", |s| Some(text::millis(s.a.header().root_delay))),
+    Row::new("rootdisp", |s| Some(text::millis(s.a.header().root_dispersion))),
     Row::new("refid", |s| {
-        let stratum = s.a.header.stratum.get();
-        Some(refid(s.a.header.refid, stratum > 1 && stratum < 16 && !s.a.is_local_clock()))
+        let stratum = s.a.header().stratum.get();
+        Some(refid(s.a.header().refid, stratum > 1 && stratum < 16 && s.a.measures()))
     }),
-    Row::new("reftime", |s| Some(text::stamp(s.a.header.reftime))),
+    Row::new("reftime", |s| Some(text::stamp(s.a.header().reftime))),
     // What we sent was a random number, not a time.
-    Row::new("org", |s| Some(text::stamp(s.a.last_transmit))),
-    Row::new("rec", |s| Some(text::stamp(s.a.received))),
-    Row::new("xleave", |s| Some(s.a.tally.output_delay).filter(|d| *d > Seconds::ZERO).map(text::millis)),
+    Row::new("org", |s| Some(text::stamp(s.a.last_transmit()))),
+    Row::new("rec", |s| Some(text::stamp(s.a.reach().received()))),
+    Row::new("xleave", |s| Some(s.a.tally().output_delay).filter(|d| *d > Seconds::ZERO).map(text::millis)),
 ];
 
 const MEASURED: [PeerRow; 31] = [
-    Row::new("reach", |s| Some(text::hex(u64::from(s.a.reach)))),
-    Row::new("unreach", |s| Some(s.a.unreach.to_string())),
-    Row::new("timer", |s| Some((s.a.next_poll.since(s.now.mono).get().max(0.0) as u64).to_string())),
-    Row::new("delay", |s| Some(text::millis(s.a.filter.best().map_or(Seconds::ZERO, |b| b.delay)))),
-    Row::new("offset", |s| Some(text::millis(s.a.filter.best().map_or(Seconds::ZERO, |b| b.offset)))),
-    Row::new("jitter", |s| Some(text::millis(s.a.filter.jitter()))),
-    Row::new("dispersion", |s| Some(text::millis(s.a.filter.dispersion()))),
-    Row::new("keyid", |s| Some(s.a.config.key.map_or(0, |k| k.0).to_string())),
+    Row::new("reach", |s| Some(text::hex(u64::from(s.a.reach().register())))),
+    Row::new("unreach", |s| Some(s.a.reach().unreach().to_string())),
+    Row::new("timer", |s| {
+        Some((s.next_poll.map_or(0.0, |at| at.since(s.now.mono).get().max(0.0)) as u64).to_string())
+    }),
+    Row::new("delay", |s| Some(text::millis(s.a.filter().best().map_or(Seconds::ZERO, |b| b.delay)))),
+    Row::new("offset", |s| Some(text::millis(s.a.filter().best().map_or(Seconds::ZERO, |b| b.offset)))),
+    Row::new("jitter", |s| Some(text::millis(s.a.filter().jitter()))),
+    Row::new("dispersion", |s| Some(text::millis(s.a.filter().dispersion()))),
+    Row::new("keyid", |s| Some(s.a.config().key.map_or(0, |k| k.0).to_string())),
     Row::new("filtdelay", |s| Some(stages(s, |stage, _| stage.delay.get(), 0.0))),
     Row::new("filtoffset", |s| Some(stages(s, |stage, _| stage.offset.get(), 0.0))),
-    Row::new("pmode", |s| Some(if unheard(s) { 0 } else { MODE_SERVER }.to_string())),
-    Row::new("received", |s| Some(s.a.tally.received.to_string())),
-    Row::new("sent", |s| Some(s.a.tally.sent.to_string())),
+    Row::new("pmode", |s| Some(s.a.peer_mode().map_or(0, Mode::to_bits).to_string())),
+    Row::new("received", |s| Some(s.a.tally().received.to_string())),
+    Row::new("sent", |s| Some(s.a.tally().sent.to_string())),
     Row::new("filtdisp", |s| {
         let aged =
             |stage: &Stage, now: MonoTime| stage.dispersion.get() + PHI * now.since(stage.at).get().max(0.0);
         Some(stages(s, aged, MAX_DISPERSION))
     }),
-    Row::new("flash", |s| {
-        let hidden = if s.a.is_local_clock() { flash::PEER_DISTANCE } else { 0 };
-        Some(text::hex(u64::from(s.a.flash & !hidden)))
-    }),
+    Row::new("flash", |s| Some(text::hex(u64::from(s.a.shown_flash())))),
     // Multicast hops and the bias of 4.2.6's options: shown where set, which they never are.
     Row::new("ttl", |_| None),
     Row::new("peer_var_list", |_| {
@@ -124,22 +127,22 @@ const MEASURED: [PeerRow; 31] = [
     }),
     Row::new("in", |_| None),
     Row::new("out", |_| None),
-    Row::new("headway", |s| Some((s.a.tally.headway(s.now.mono) as u64).to_string())),
+    Row::new("headway", |s| Some((s.a.tally().headway(s.now.mono) as u64).to_string())),
     Row::new("bias", |_| None),
-    Row::new("srchost", |s| match &s.a.config.target {
+    Row::new("srchost", |s| match &s.a.config().target {
         Target::Name(name) => Some(text::quoted(name)),
         Target::Address(_) | Target::LocalClock { .. } | Target::RefClock { .. } => None,
     }),
-    Row::new("timerec", |s| Some(seconds_since(s, s.a.last_answer))),
-    Row::new("timereach", |s| Some(seconds_since(s, s.a.tally.reached))),
-    Row::new("badauth", |s| Some(s.a.tally.bad_auth.to_string())),
-    Row::new("bogusorg", |s| Some(s.a.tally.bogus.to_string())),
-    Row::new("oldpkt", |s| Some(s.a.tally.duplicates.to_string())),
-    Row::new("seldisp", |s| Some(s.a.tally.too_far.to_string())),
-    Row::new("selbroken", |s| Some(s.a.tally.broken.to_string())),
+    Row::new("timerec", |s| Some(seconds_since(s, s.a.reach().last_response()))),
+    Row::new("timereach", |s| Some(seconds_since(s, s.a.reach().since()))),
+    Row::new("badauth", |s| Some(s.a.tally().bad_auth.to_string())),
+    Row::new("bogusorg", |s| Some(s.a.tally().bogus.to_string())),
+    Row::new("oldpkt", |s| Some(s.a.tally().duplicates.to_string())),
+    Row::new("seldisp", |s| Some(s.a.tally().too_far.to_string())),
+    Row::new("selbroken", |s| Some(s.a.tally().broken.to_string())),
     // NTPsec's ntpq asks for it.
     Row::new("ntscookies", |_| Some("0".to_owned())),
-    Row::new("candidate", |s| Some((s.a.selection as u16).to_string())),
+    Row::new("candidate", |s| Some((s.a.selection() as u16).to_string())),
 ];
 
 /// What is shown of the local clock.
@@ -161,18 +164,18 @@ pub(super) const CLOCK_SHOWN: [&str; 11] = [
 pub(super) const CLOCK: [PeerRow; 13] = [
     Row::new("type", |_| Some("1".to_owned())),
     Row::new("timecode", |_| Some(String::new())),
-    Row::new("poll", |s| Some(s.a.tally.sent.to_string())),
+    Row::new("poll", |s| Some(s.a.tally().sent.to_string())),
     Row::new("noreply", |_| Some("0".to_owned())),
     Row::new("badformat", |_| Some("0".to_owned())),
     Row::new("baddata", |_| Some("0".to_owned())),
-    Row::new("fudgetime1", |s| Some(text::millis(s.a.config.fudge.time1))),
+    Row::new("fudgetime1", |s| Some(text::millis(s.a.config().fudge.time1))),
     Row::new("fudgetime2", |s| {
-        Some(s.a.config.fudge.time2).filter(|time| *time != Seconds::ZERO).map(text::millis)
+        Some(s.a.config().fudge.time2).filter(|time| *time != Seconds::ZERO).map(text::millis)
     }),
-    Row::new("stratum", |s| Some(s.a.header.stratum.get().to_string())),
-    Row::new("refid", |s| Some(refid(s.a.header.refid, true))),
+    Row::new("stratum", |s| Some(s.a.header().stratum.get().to_string())),
+    Row::new("refid", |s| Some(refid(s.a.header().refid, true))),
     Row::new("flags", |s| {
-        let flags = s.a.config.fudge.flags.iter().enumerate();
+        let flags = s.a.config().fudge.flags.iter().enumerate();
         Some(flags.fold(0, |sum, (bit, set)| sum | u8::from(*set) << bit).to_string())
     }),
     Row::new("device", |_| Some(text::quoted("Undisciplined local clock"))),
@@ -180,20 +183,20 @@ pub(super) const CLOCK: [PeerRow; 13] = [
 ];
 
 fn unheard(s: &PeerScene<'_>) -> bool {
-    s.a.last_answer.is_none()
+    s.a.reach().last_response().is_none()
 }
 
 /// The poll exponent the peer said, never below ours: ntpq shows the smaller of both as `poll`.
-fn peer_poll(a: &Association) -> u8 {
-    (a.header.poll.clamp(0, 17) as u8).max(a.config.minpoll.get())
+fn peer_poll(a: &Source) -> u8 {
+    (a.header().poll.clamp(0, 17) as u8).max(a.config().minpoll.get())
 }
 
 fn stages(s: &PeerScene<'_>, value: fn(&Stage, MonoTime) -> f64, empty: f64) -> String {
-    text::stages(s.a.filter.stages().map(|stage| stage.map_or(empty, |stage| value(&stage, s.now.mono))))
+    text::stages(s.a.filter().stages().map(|stage| stage.map_or(empty, |stage| value(&stage, s.now.mono))))
 }
 
 /// Whole seconds since then; since ever where it never was, as ntpd counts from its start.
 fn seconds_since(s: &PeerScene<'_>, then: Option<MonoTime>) -> String {
-    let age = s.now.mono.since(then.unwrap_or(s.a.tally.made)).get();
+    let age = s.now.mono.since(then.unwrap_or(s.a.tally().made)).get();
     (age.max(0.0) as u64).to_string()
 }

@@ -8,7 +8,8 @@ use crate::engine::control::system;
 use crate::engine::control::table::{Scene, choose};
 use crate::engine::control::text;
 use crate::engine::control::{Answer, Asker, Reply};
-use crate::engine::sources::association::Association;
+use crate::engine::sources::Source;
+use crate::engine::timers::Timer;
 use crate::units::AssocId;
 use crate::wire::control::{ControlError, DATA_MAX, Request, opcode};
 
@@ -18,8 +19,8 @@ impl Engine {
         if association == 0 { Ok(self.system.status()) } else { Ok(self.peer(association)?.status()) }
     }
 
-    fn peer(&self, id: u16) -> Result<&Association, ControlError> {
-        self.associations.iter().find(|a| a.id == AssocId(id)).ok_or(ControlError::Association)
+    fn peer(&self, id: u16) -> Result<&Source, ControlError> {
+        self.sources.get(AssocId(id)).ok_or(ControlError::Association)
     }
 
     pub(super) fn read(
@@ -31,7 +32,8 @@ impl Engine {
     ) -> Result<Answer, ControlError> {
         let id = request.association;
         if request.opcode == opcode::READ_CLOCK {
-            let clock = self.associations.iter().find(|a| a.is_local_clock() && (id == 0 || a.id.0 == id));
+            let mut clocks = self.sources.iter().filter(|s| s.local_unit().is_some());
+            let clock = clocks.find(|s| id == 0 || s.id() == AssocId(id));
             let clock = clock.ok_or(ControlError::Association)?;
             let pieces = self.peer_text(now, clock, &[&peer::CLOCK], &peer::CLOCK_SHOWN, request.data)?;
             // Clocks have status words of their own; this one never has anything to tell.
@@ -50,8 +52,8 @@ impl Engine {
         };
         // As with ntpd, somebody with a key who has looked has seen the events.
         if asker.key.is_some() && matches!(answer, Answer::Reply(_)) {
-            match self.associations.iter_mut().find(|a| a.id.0 == id) {
-                Some(association) => association.event_count = 0,
+            match self.sources.get_mut(AssocId(id)) {
+                Some(source) => source.events_seen(),
                 None if request.opcode == opcode::READ_VARIABLES => self.system.event_count = 0,
                 None => {}
             }
@@ -82,13 +84,14 @@ impl Engine {
     fn peer_text(
         &self,
         now: Now,
-        a: &Association,
+        a: &Source,
         tables: &[&[PeerRow]],
         shown: &[&str],
         data: &[u8],
     ) -> Result<Vec<Vec<u8>>, ControlError> {
         let chosen = choose(tables, shown, Vec::new(), data)?;
-        let scene = PeerScene { a, now, precision: self.system.precision };
+        let next_poll = self.timers.get(Timer::Poll(a.id()));
+        let scene = PeerScene { a, now, next_poll, precision: self.system.precision };
         let items =
             chosen.rows.iter().filter_map(|row| Some(format!("{}={}", row.name, (row.value)(&scene)?)));
         Ok(text::pack(&items.collect::<Vec<_>>()))
@@ -97,9 +100,9 @@ impl Engine {
     /// Association identifiers with their status words, four octets each.
     fn status_pairs(&self) -> Vec<Vec<u8>> {
         let octets: Vec<u8> = self
-            .associations
+            .sources
             .iter()
-            .flat_map(|a| a.id.0.to_be_bytes().into_iter().chain(a.status().to_be_bytes()))
+            .flat_map(|s| s.id().0.to_be_bytes().into_iter().chain(s.status().to_be_bytes()))
             .collect();
         octets.chunks(DATA_MAX).map(<[u8]>::to_vec).collect()
     }

@@ -5,7 +5,7 @@ use crate::config::model::Variable;
 use crate::engine::control::counters;
 use crate::engine::control::table::{self, Extra, Row, Scene, SystemRow};
 use crate::engine::control::text;
-use crate::engine::sources::association::Association;
+use crate::engine::sources::Source;
 use crate::units::{NTP_PORT, PIVOT, PollExponent, Ppm, RefId, Seconds, date_stamp};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -66,15 +66,15 @@ const SYSTEM: [SystemRow; 23] = [
     Row::new("reftime", |s| Some(text::stamp(s.engine.system.reftime))),
     Row::new("tc", |s| Some(s.engine.system_poll(s.now.mono).get().to_string())),
     Row::new("peer", |s| Some(s.engine.system.peer.map_or(0, |id| id.0).to_string())),
-    Row::new("offset", |s| Some(text::millis(s.engine.discipline.offset(s.now.mono)))),
-    Row::new("frequency", |s| Some(text::ppm(s.engine.discipline.frequency()))),
+    Row::new("offset", |s| Some(text::millis(s.engine.clock.discipline().offset(s.now.mono)))),
+    Row::new("frequency", |s| Some(text::ppm(s.engine.clock.discipline().frequency()))),
     Row::new("sys_jitter", |s| Some(text::millis(s.engine.system.jitter))),
-    Row::new("clk_jitter", |s| Some(text::millis(s.engine.discipline.jitter()))),
+    Row::new("clk_jitter", |s| Some(text::millis(s.engine.clock.discipline().jitter()))),
     Row::new("clock", |s| Some(text::stamp(s.now.wall))),
     Row::new("processor", |s| Some(text::quoted(&s.engine.machine.processor))),
     Row::new("system", |s| Some(text::quoted(&s.engine.machine.system))),
     Row::new("version", |_| Some(text::quoted(concat!("rsntpd ", env!("CARGO_PKG_VERSION"))))),
-    Row::new("clk_wander", |s| Some(text::ppm(s.engine.discipline.wander()))),
+    Row::new("clk_wander", |s| Some(text::ppm(s.engine.clock.discipline().wander()))),
     Row::new("sys_var_list", |_| {
         Some(table::names(TABLES.iter().flat_map(|table| table.iter()).map(|row| row.name)))
     }),
@@ -108,8 +108,8 @@ const LATER: [SystemRow; 5] = [
     Row::new("savedconfig", |s| s.engine.desk.saved.as_deref().map(text::given)),
 ];
 
-fn peer<'a>(s: &Scene<'a>) -> Option<&'a Association> {
-    s.engine.associations.iter().find(|a| Some(a.id) == s.engine.system.peer)
+fn peer<'a>(s: &Scene<'a>) -> Option<&'a Source> {
+    s.engine.system.peer.and_then(|id| s.engine.sources.get(id))
 }
 
 fn peer_address(s: &Scene<'_>) -> SocketAddr {
@@ -121,7 +121,7 @@ fn leap_second(s: &Scene<'_>) -> Option<i64> {
     let unix = s.now.wall.to_unix(PIVOT).0;
     let table = s.engine.setup.leap_table.as_ref();
     let in_file = table.and_then(|t| t.next(unix).or(t.entries.last().copied())).map(|(at, _)| at);
-    s.engine.leap.armed_for().or(in_file)
+    s.engine.clock.leap().armed_for().or(in_file)
 }
 
 /// A reference identifier: an address, or text.

@@ -59,6 +59,32 @@ pub struct Estimate {
     pub wander: f64,
 }
 
+/// What the survivors of the selection agree on.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Combined {
+    /// Sources minus free-running clock, now.
+    pub offset: f64,
+    /// The frequency correction the clock needs, s/s.
+    pub rate: f64,
+    /// Standard error of the offset, seconds.
+    pub offset_error: f64,
+    /// Standard error of the rate, s/s.
+    pub rate_error: f64,
+    /// Typical error of a single sample, seconds.
+    pub sample_error: f64,
+    /// Wander of the rate, s/s per √s.
+    pub wander: f64,
+}
+
+/// The rate of a clock: the frequency correction that it needs.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct KnownRate {
+    /// In s/s.
+    pub rate: f64,
+    /// Its standard error.
+    pub error: f64,
+}
+
 /// Outliers that make a jump, no sample between them having spoken against it.
 const JUMP: usize = 2;
 /// So many samples that fit, though they say nothing for sure, are enough to forget an outlier.

@@ -4,4 +4,4 @@
 pub mod event;
 pub mod logconfig;
 pub mod rows;
-pub(in crate::engine) mod statistics;
+pub mod statistics;

@@ -4,13 +4,12 @@
 //! Every line begins with the Modified Julian Day and the second of the day in UTC.
 
 use crate::config::model::StatKind;
-use crate::engine::Engine;
-use crate::engine::contract::{Now, Output, StatLine};
+use crate::engine::clock::Discipline;
+use crate::engine::contract::StatLine;
 use crate::engine::reject::Counters;
-use crate::engine::report::event::Event;
-use crate::engine::report::rows::Row;
-use crate::engine::sources::association::Association;
-use crate::engine::sources::receive::Exchange;
+use crate::engine::sources::filter::Stage;
+use crate::engine::sources::{Exchange, Source};
+use crate::engine::timers::{Timer, Timers};
 use crate::units::{DAY, MonoTime, NtpTimestamp, PIVOT, Seconds, UNIX_EPOCH_MJD};
 use crate::wire::counter::Counter;
 use std::fmt::Write as _;
@@ -20,138 +19,94 @@ const DAY_MILLIS: i64 = DAY * 1000;
 /// How often a line of sysstats is written.
 const HOUR: Seconds = Seconds::new(3600.0);
 
-/// When the hourly lines are due, since when the counters count, what loopstats had last.
+/// Since when the counters count, and what loopstats had last.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::engine) struct Records {
-    due: MonoTime,
+pub struct Records {
     reset: MonoTime,
-    /// The newest answer that a line of loopstats was written for.
-    loop_logged: Option<MonoTime>,
+    /// The newest response that a line of loopstats was written for.
+    loop_recorded: Option<MonoTime>,
 }
 
 impl Records {
     /// From the start on.
-    pub(in crate::engine) fn new(now: MonoTime) -> Self {
-        Self { due: now + HOUR, reset: now, loop_logged: None }
-    }
-
-    /// When the next lines are due.
-    pub(in crate::engine) const fn due(&self) -> MonoTime {
-        self.due
+    #[must_use]
+    pub fn new(now: MonoTime, timers: &mut Timers) -> Self {
+        timers.set(Timer::Hourly, now + HOUR);
+        Self { reset: now, loop_recorded: None }
     }
 
     /// Whole seconds that the counters have counted (`ss_reset`).
-    pub(in crate::engine) fn since_reset(&self, now: MonoTime) -> i64 {
+    #[must_use]
+    pub fn since_reset(&self, now: MonoTime) -> i64 {
         now.since(self.reset).get() as i64
     }
-}
 
-impl Engine {
-    /// Whether such lines are written.
-    fn wants(&self, kind: StatKind) -> bool {
-        let config = &self.setup.config;
-        config.enable.stats && config.statistics.filegens.iter().any(|f| f.kind == kind && f.enabled)
+    /// The counters begin anew.
+    pub const fn reset(&mut self, now: MonoTime) {
+        self.reset = now;
     }
 
-    fn record(&mut self, at: NtpTimestamp, kind: StatKind, fields: &str) {
-        let (stamp, at) = day_and_second(at);
-        let text = format!("{stamp} {fields}");
-        self.outputs.push_back(Output::Stat(StatLine { kind, at, text }));
+    /// Whether the hour is over; then the next one begins.
+    pub fn hour_is_over(now: MonoTime, timers: &mut Timers) -> bool {
+        let over = timers.is_due(Timer::Hourly, now);
+        if over {
+            timers.set(Timer::Hourly, now + HOUR);
+        }
+        over
     }
 
-    /// loopstats: offset (s), frequency (ppm), jitter (s), wander (ppm), log2 of the time constant;
-    /// at every update of the clock that a new sample brought.
-    pub(in crate::engine) fn record_loop(&mut self, now: Now, offset: Seconds, poll: u8) {
-        // The local clock's polls bring news only while it is the system peer.
-        let counts = |a: &&Association| !a.is_local_clock() || Some(a.id) == self.system.peer;
-        let newest = self.associations.iter().filter(counts).filter_map(|a| a.last_answer).max();
-        if newest <= self.records.loop_logged {
-            return;
+    /// Whether `newest`, the newest response of all sources, has had no line of loopstats yet; then it has now.
+    pub fn is_new(&mut self, newest: Option<MonoTime>) -> bool {
+        let new = newest > self.loop_recorded;
+        if new {
+            self.loop_recorded = newest;
         }
-        self.records.loop_logged = newest;
-        if self.wants(StatKind::Loop) {
-            let discipline = &self.discipline;
-            let fields = format!(
-                "{:.9} {:.3} {:.9} {:.6} {poll}",
-                offset.get(),
-                discipline.frequency().get(),
-                discipline.jitter().get(),
-                discipline.wander().get(),
-            );
-            self.record(now.wall, StatKind::Loop, &fields);
-        }
-    }
-
-    /// peerstats: address, status word, offset, delay, dispersion, jitter (s); whenever the clock
-    /// filter has a new best sample.
-    pub(in crate::engine) fn record_peer(&mut self, now: Now, index: usize) {
-        let association = &mut self.associations[index];
-        let Some(best) = association.filter.best() else { return };
-        if association.best_logged.is_some_and(|logged| best.at <= logged) {
-            return;
-        }
-        association.best_logged = Some(best.at);
-        if self.wants(StatKind::Peer) {
-            let fields = peer_fields(&self.associations[index], best.offset, best.delay);
-            self.record(now.wall, StatKind::Peer, &fields);
-        }
-    }
-
-    /// rawstats: the server's address, ours, and the four timestamps in seconds since 1900; at every
-    /// valid answer. The first is when our request left, not the random number it carried.
-    pub(in crate::engine) fn record_raw(&mut self, now: Now, index: usize, exchange: &Exchange) {
-        if self.wants(StatKind::Raw) {
-            let association = &self.associations[index];
-            let local = association.local.map_or_else(|| "-".to_owned(), |ip| ip.to_string());
-            let mut fields = format!("{} {local}", association.shown_address());
-            for stamp in [exchange.sent, exchange.received_there, exchange.sent_there, exchange.received] {
-                let _ = write!(fields, " {}", seconds_since_1900(stamp));
-            }
-            self.record(now.wall, StatKind::Raw, &fields);
-        }
-    }
-
-    /// protostats: an event as ntpd's event log words it.
-    pub(in crate::engine) fn record_event(&mut self, now: Now, row: &Row<'_>) {
-        if self.wants(StatKind::Proto)
-            && let Some(fields) = row.protostats(self.system.status())
-        {
-            self.record(now.wall, StatKind::Proto, &fields);
-        }
-    }
-
-    /// What is due once an hour: the event with the state of the loop, and sysstats: the seconds
-    /// since the counters were reset and the counters, which begin anew.
-    pub(in crate::engine) fn record_hourly(&mut self, now: Now) {
-        if now.mono < self.records.due {
-            return;
-        }
-        self.records.due = now.mono + HOUR;
-        let hourly = Event::LoopState {
-            offset: self.discipline.offset(now.mono),
-            frequency: self.discipline.frequency(),
-            jitter: self.discipline.jitter(),
-            poll: self.system_poll(now.mono),
-        };
-        self.event(hourly);
-        if self.wants(StatKind::Sys) {
-            let fields = system_fields(self.records.since_reset(now.mono), &self.counters);
-            self.record(now.wall, StatKind::Sys, &fields);
-            self.counters = Counters::default();
-            self.records.reset = now.mono;
-        }
+        new
     }
 }
 
-fn peer_fields(a: &Association, offset: Seconds, delay: Seconds) -> String {
+/// A line.
+#[must_use]
+pub fn line(kind: StatKind, at: NtpTimestamp, fields: &str) -> StatLine {
+    let (stamp, at) = day_and_second(at);
+    StatLine { kind, at, text: format!("{stamp} {fields}") }
+}
+
+/// loopstats: offset (s), frequency (ppm), jitter (s), wander (ppm), log2 of the time constant.
+#[must_use]
+pub fn loop_fields(discipline: &Discipline, offset: Seconds, poll: u8) -> String {
+    format!(
+        "{:.9} {:.3} {:.9} {:.6} {poll}",
+        offset.get(),
+        discipline.frequency().get(),
+        discipline.jitter().get(),
+        discipline.wander().get(),
+    )
+}
+
+/// rawstats: the server's address, ours, and the four timestamps in seconds since 1900. The first is when our request
+/// left, not the random number it carried.
+#[must_use]
+pub fn raw_fields(source: &Source, exchange: &Exchange) -> String {
+    let local = source.local_address().map_or_else(|| "-".to_owned(), |ip| ip.to_string());
+    let mut fields = format!("{} {local}", source.shown_address());
+    for stamp in [exchange.sent, exchange.received_there, exchange.sent_there, exchange.received] {
+        let _ = write!(fields, " {}", seconds_since_1900(stamp));
+    }
+    fields
+}
+
+/// peerstats: address, status word, offset, delay, dispersion, jitter (s).
+#[must_use]
+pub fn peer_fields(source: &Source, best: &Stage) -> String {
     format!(
         "{} {:x} {:.9} {:.9} {:.9} {:.9}",
-        a.shown_address(),
-        a.status(),
-        offset.get(),
-        delay.get(),
-        a.filter.dispersion().get(),
-        a.filter.jitter().get(),
+        source.shown_address(),
+        source.status(),
+        best.offset.get(),
+        best.delay.get(),
+        source.filter().dispersion().get(),
+        source.filter().jitter().get(),
     )
 }
 
@@ -169,7 +124,9 @@ const SYSSTATS: [Counter; 10] = [
     Counter::KissSent,
 ];
 
-fn system_fields(since_reset: i64, counters: &Counters) -> String {
+/// sysstats: seconds since the reset, and the counters.
+#[must_use]
+pub fn system_fields(since_reset: i64, counters: &Counters) -> String {
     SYSSTATS
         .iter()
         .fold(since_reset.to_string(), |fields, counter| format!("{fields} {}", counters.get(*counter)))

@@ -1,4 +1,15 @@
-//! Which sources are believed (`select.rs`), and what they agree on (`update.rs`).
+//! Which sources are believed, and what they agree on.
+//!
+//! | question | file |
+//! |---|---|
+//! | which sources are fit, which have jumped or run away | `elect.rs` |
+//! | intersection and clustering | `intersection.rs` |
+//! | what the survivors agree on | `combine.rs` |
 
-pub mod select;
-mod update;
+mod combine;
+pub mod elect;
+pub mod intersection;
+
+pub use combine::combine;
+pub use elect::{OurView, elect, mark, system_peer};
+pub use intersection::{Candidate, Limits, Outcome, Selection, select};

@@ -2,16 +2,163 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | what an association is | `association.rs` |
-//! | how it is made and ended | `peers.rs`, `names.rs` |
-//! | when it is polled, and with what | `poll.rs` |
-//! | what its response amounts to | `datagram.rs`, `receive.rs` |
+//! | which sources there are | here |
+//! | what all kinds of sources share, and what ntpq shows of it | `source.rs`, `common.rs` |
+//! | a server or pool member that is polled | `client.rs`: `poll.rs` says when, `exchange.rs` what a response amounts to |
+//! | the undisciplined local clock | `local.rs` |
+//! | which packets which kind takes | `dispatch.rs` |
 //! | the clock filter | `filter.rs` |
+//! | names that wait for their addresses | `names.rs` |
 
-pub mod association;
-mod datagram;
+mod client;
+mod common;
+pub mod dispatch;
+mod exchange;
 pub mod filter;
+mod local;
 pub mod names;
-pub(in crate::engine) mod peers;
 mod poll;
-pub mod receive;
+mod source;
+
+pub use client::{Client, Mac, Received, Taken};
+pub use common::{Header, Reachability, Tally};
+pub use exchange::{Answer, Exchange, OwnClock};
+pub use local::Local;
+pub use poll::Polled;
+pub use source::{Kind, Source};
+
+use crate::config::model::Server;
+use crate::units::{AssocId, Host};
+use std::net::{IpAddr, SocketAddr};
+
+/// All sources, in the order in which they were made. They are named by their identifiers.
+#[derive(Debug)]
+pub struct Sources {
+    list: Vec<Source>,
+    last_id: u16,
+    /// Lines whose address another association has.
+    duplicates: Vec<Server>,
+    /// Requests sent, which names the next one.
+    requests: u64,
+}
+
+impl Sources {
+    /// No source. Identifiers follow `last_id`: they start anywhere, as ntpd's do, so that no stranger can guess them.
+    #[must_use]
+    pub const fn new(last_id: u16) -> Self {
+        Self { list: Vec::new(), last_id, duplicates: Vec::new(), requests: 0 }
+    }
+
+    /// An identifier that no source has.
+    pub fn free_id(&mut self) -> AssocId {
+        loop {
+            self.last_id = self.last_id.checked_add(1).unwrap_or(1);
+            let id = AssocId(self.last_id);
+            if self.get(id).is_none() {
+                return id;
+            }
+        }
+    }
+
+    /// One more source.
+    pub fn add(&mut self, source: Source) -> &mut Source {
+        debug_assert!(self.get(source.id()).is_none(), "identifiers are unique");
+        self.list.push_mut(source)
+    }
+
+    /// Takes a source out, if there is one.
+    pub fn remove(&mut self, id: AssocId) -> Option<Source> {
+        let index = self.list.iter().position(|s| s.id() == id)?;
+        Some(self.list.remove(index))
+    }
+
+    /// The source with this identifier.
+    #[must_use]
+    pub fn get(&self, id: AssocId) -> Option<&Source> {
+        self.list.iter().find(|s| s.id() == id)
+    }
+
+    /// The same, to change it.
+    pub fn get_mut(&mut self, id: AssocId) -> Option<&mut Source> {
+        self.list.iter_mut().find(|s| s.id() == id)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> + Clone {
+        self.list.iter()
+    }
+
+    /// All of them, to change them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Source> {
+        self.list.iter_mut()
+    }
+
+    /// Their identifiers.
+    #[must_use]
+    pub fn ids(&self) -> Vec<AssocId> {
+        self.list.iter().map(Source::id).collect()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The source whose packets come from this address and port.
+    #[must_use]
+    pub fn at_endpoint(&self, from: SocketAddr) -> Option<&Source> {
+        self.list.iter().find(|s| s.endpoint() == Some(from))
+    }
+
+    /// Whether a source, but not `but`, has this address.
+    #[must_use]
+    pub fn has_address(&self, address: Host, but: Option<AssocId>) -> bool {
+        self.list.iter().any(|s| s.address() == Some(address) && Some(s.id()) != but)
+    }
+
+    /// The servers that respond and whose time could count.
+    pub fn reachable(&self) -> impl Iterator<Item = &Source> + Clone {
+        self.list.iter().filter(|s| s.may_count() && s.reach().is_reachable())
+    }
+
+    /// The addresses of all servers.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.list.iter().filter_map(Source::endpoint).map(|e| e.ip()).collect()
+    }
+
+    /// Names the next request.
+    pub const fn next_request(&mut self) -> u64 {
+        self.requests += 1;
+        self.requests
+    }
+
+    /// Requests sent so far.
+    #[must_use]
+    pub const fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Remembers a line that got no association since another one has its address.
+    pub fn note_duplicate(&mut self, line: Server) {
+        self.duplicates.push(line);
+    }
+
+    /// Whether the line got no association since another one has its address.
+    #[must_use]
+    pub fn is_duplicate(&self, line: &Server) -> bool {
+        self.duplicates.contains(line)
+    }
+
+    /// Forgets the other lines that got no association.
+    pub fn keep_duplicates(&mut self, kept: impl Fn(&Server) -> bool) {
+        self.duplicates.retain(|line| kept(line));
+    }
+}

@@ -1,7 +1,8 @@
-//! Names that wait for their addresses: asked of the shell, retried for ever, never waited for.
+//! Names that wait for their addresses: the shell looks them up, again and again, and nothing waits for them.
 
 use crate::config::model::{Family, Restrict};
 use crate::engine::contract::{LookupId, Output};
+use crate::engine::timers::{Timer, Timers};
 use crate::units::{AssocId, MonoTime, Seconds};
 
 /// First pause after a failed lookup, seconds; it doubles up to [`LAST_RETRY`].
@@ -15,7 +16,7 @@ pub enum Purpose {
     /// The address of this association.
     Association(AssocId),
     /// The address of this restrict line.
-    Restrict(Restrict),
+    Restrict(Box<Restrict>),
 }
 
 /// A name without an address yet.
@@ -30,7 +31,6 @@ pub struct Lookup {
     /// What for.
     pub purpose: Purpose,
     failures: u32,
-    due: Option<MonoTime>,
 }
 
 /// All the names without addresses.
@@ -41,11 +41,19 @@ pub struct Names {
 }
 
 impl Names {
-    /// Adds a name, to be asked at the next [`Names::due`].
-    pub fn add(&mut self, now: MonoTime, name: String, family: Family, purpose: Purpose) {
+    /// Adds a name, whose lookup is due at once.
+    pub fn add(
+        &mut self,
+        now: MonoTime,
+        name: String,
+        family: Family,
+        purpose: Purpose,
+        timers: &mut Timers,
+    ) {
         self.next += 1;
         let id = LookupId(self.next);
-        self.waiting.push(Lookup { id, name, family, purpose, failures: 0, due: Some(now) });
+        self.waiting.push(Lookup { id, name, family, purpose, failures: 0 });
+        timers.set(Timer::Lookup(id), now);
     }
 
     /// Whether this association waits for an address.
@@ -60,9 +68,20 @@ impl Names {
         self.waiting.iter().find(|l| l.id == id)
     }
 
-    /// Drops the names that nobody wants any more.
-    pub fn retain(&mut self, wanted: impl Fn(&Purpose) -> bool) {
-        self.waiting.retain(|l| wanted(&l.purpose));
+    /// An association ended: its name waits no longer.
+    pub fn forget_association(&mut self, id: AssocId, timers: &mut Timers) {
+        self.retain(|purpose| !matches!(purpose, Purpose::Association(other) if *other == id), timers);
+    }
+
+    /// The restrict lines are read anew.
+    pub fn forget_restrict_lines(&mut self, timers: &mut Timers) {
+        self.retain(|purpose| matches!(purpose, Purpose::Association(_)), timers);
+    }
+
+    fn retain(&mut self, wanted: impl Fn(&Purpose) -> bool, timers: &mut Timers) {
+        for gone in self.waiting.extract_if(.., |l| !wanted(&l.purpose)) {
+            timers.clear(Timer::Lookup(gone.id));
+        }
     }
 
     /// Whether any name still waits for its address.
@@ -71,11 +90,14 @@ impl Names {
         !self.waiting.is_empty()
     }
 
-    /// The requests that are due.
-    pub fn due(&mut self, now: MonoTime) -> Vec<Output> {
+    /// The requests to the resolver that are due.
+    pub fn due(&self, now: MonoTime, timers: &mut Timers) -> Vec<Output> {
         let mut requests = Vec::new();
-        for lookup in self.waiting.iter_mut().filter(|l| l.due.is_some_and(|due| due <= now)) {
-            lookup.due = None;
+        for lookup in &self.waiting {
+            if !timers.is_due(Timer::Lookup(lookup.id), now) {
+                continue;
+            }
+            timers.clear(Timer::Lookup(lookup.id));
             requests.push(Output::Resolve {
                 id: lookup.id,
                 name: lookup.name.clone(),
@@ -85,12 +107,6 @@ impl Names {
         requests
     }
 
-    /// When the next request is due.
-    #[must_use]
-    pub fn next_deadline(&self) -> Option<MonoTime> {
-        self.waiting.iter().filter_map(|l| l.due).min()
-    }
-
     /// A name has its addresses: it waits no longer.
     pub fn resolved(&mut self, id: LookupId) -> Option<Lookup> {
         let index = self.waiting.iter().position(|l| l.id == id)?;
@@ -98,11 +114,11 @@ impl Names {
     }
 
     /// A lookup failed: gives the name and the pause before it is tried again.
-    pub fn failed(&mut self, now: MonoTime, id: LookupId) -> Option<(String, Seconds)> {
+    pub fn failed(&mut self, now: MonoTime, id: LookupId, timers: &mut Timers) -> Option<(String, Seconds)> {
         let lookup = self.waiting.iter_mut().find(|l| l.id == id)?;
         let pause = (FIRST_RETRY * 2f64.powi(lookup.failures.min(16) as i32)).min(LAST_RETRY);
         lookup.failures += 1;
-        lookup.due = Some(now + Seconds::new(pause));
+        timers.set(Timer::Lookup(id), now + Seconds::new(pause));
         Some((lookup.name.clone(), Seconds::new(pause)))
     }
 }
@@ -114,14 +130,18 @@ mod tests {
     #[test]
     fn a_name_is_asked_again_with_growing_pauses() {
         let mut names = Names::default();
+        let mut timers = Timers::default();
         let mut now = MonoTime::ZERO;
-        names.add(now, "ntp.example".to_owned(), Family::Any, Purpose::Association(AssocId(1)));
+        names.add(now, "ntp.example".to_owned(), Family::Any, Purpose::Association(AssocId(1)), &mut timers);
         for pause in [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 64.0] {
-            let asked = names.due(now);
+            let asked = names.due(now, &mut timers);
             let [Output::Resolve { id, .. }] = asked[..] else { panic!("{asked:?}") };
-            assert!(names.due(now).is_empty());
-            assert_eq!(names.failed(now, id), Some(("ntp.example".to_owned(), Seconds::new(pause))));
-            now = names.next_deadline().unwrap();
+            assert!(names.due(now, &mut timers).is_empty());
+            assert_eq!(
+                names.failed(now, id, &mut timers),
+                Some(("ntp.example".to_owned(), Seconds::new(pause)))
+            );
+            now = timers.next().unwrap();
         }
         assert!(names.resolved(LookupId(1)).is_some());
         assert!(!names.any_waiting());

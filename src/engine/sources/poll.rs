@@ -1,11 +1,8 @@
-//! When a server is asked, and with what.
+//! The poll process of a client association: when its server is polled (RFC 5905 section 13).
 
-use crate::config::model::Target;
-use crate::engine::contract::{Now, SendToken, Tx};
-use crate::engine::estimator::Estimator;
-use crate::engine::sources::association::{Association, Pending, UNREACH_BACKOFF};
-use crate::units::{Host, Leap, MonoTime, NtpShort, NtpTimestamp, PollExponent, RefId, Seconds};
-use crate::wire::{Header, Mode, Version};
+use super::common::Common;
+use crate::engine::timers::{Timer, Timers};
+use crate::units::{MonoTime, PollExponent, Seconds};
 
 /// Packets of an `iburst` or `burst` (NTP_BURST).
 const BURST: u8 = 8;
@@ -13,7 +10,7 @@ const BURST: u8 = 8;
 const START_BURST: u8 = 4;
 /// Spacing of a burst, seconds.
 const BURST_SPACING: Seconds = Seconds::new(2.0);
-/// What is waited before the last packet of a burst, the last but one and so on, once the server answers, seconds: with
+/// What is waited before the last packet of a burst, the last but one and so on, once the server responds, seconds: with
 /// the three before, a burst at start fills 64 s.
 const SPREAD_OUT: [f64; 4] = [30.0, 16.0, 8.0, 4.0];
 /// So many packets follow the first response after a silence: with it they make a start burst.
@@ -24,8 +21,6 @@ const LONG_UNREACH: u32 = 1000;
 /// A server that has no time to give, perhaps because it is starting as we are, is polled again after this, so often.
 const EARLY_POLL: Seconds = Seconds::new(16.0);
 const EARLY_POLLS: u8 = 16;
-/// Requests that may be open beside the last one.
-const EARLIER: usize = BURST as usize - 1;
 /// The shortest poll interval with which bursts are spread out: 64 s.
 const SPREAD_FROM: PollExponent = PollExponent::new(6);
 
@@ -33,33 +28,76 @@ const SPREAD_FROM: PollExponent = PollExponent::new(6);
 /// started together drifts apart. Never earlier: the interval is a promise to the server.
 const SPREAD: f64 = 0.1;
 
-/// Polls without an answer after which a server that did answer has its name looked up again.
-const LOST_POLLS: u32 = 8;
-/// Most doublings of the polls that an address gets.
-const MAX_ROUNDS: u8 = 5;
+/// Polls without a response after which a server is polled less often (NTP_UNREACH).
+const UNREACH_BACKOFF: u32 = 10;
+/// No kiss makes us poll less often than this, 1024 s, if `maxpoll` does not.
+const KISS_POLL_MAX: PollExponent = PollExponent::DEFAULT_MAX;
+/// How many poll intervals the next request waits after a RATE kiss.
+const KISS_PAUSE: f64 = 2.25;
 
 /// What the poll process did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Polled {
-    /// It had been reachable and no longer is.
+    /// The source had been reachable and no longer is.
     pub lost: bool,
-    /// The last packet of a burst leaves: who waited for the burst need not wait on.
+    /// The last packet of a burst leaves: what waited for the burst need not wait on.
     pub spent: bool,
-    /// A request is to be sent.
-    pub send: bool,
 }
 
-impl Association {
-    /// Runs the poll process if it is due; `jitter` (0..1) keeps polls of many clients apart.
-    pub fn poll_if_due(&mut self, now: MonoTime, wanted: PollExponent, jitter: f64) -> Polled {
-        if now < self.next_poll || self.denied || self.endpoint().is_none() {
-            return Polled::default();
-        }
-        let mut polled = Polled { send: true, ..Polled::default() };
+/// The state of the poll process.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PollState {
+    /// Our poll exponent.
+    exponent: PollExponent,
+    /// The shortest exponent that the server allows, once it has sent a RATE kiss.
+    rate_floor: Option<PollExponent>,
+    /// Packets still to send in the burst under way.
+    burst: u8,
+    /// Whether the burst at start has been spent.
+    started: bool,
+    /// The last poll.
+    last: Option<MonoTime>,
+    /// Polls that came early because the server had no time to give yet.
+    early: u8,
+}
+
+impl PollState {
+    pub(super) const fn new(minpoll: PollExponent) -> Self {
+        Self { exponent: minpoll, rate_floor: None, burst: 0, started: false, last: None, early: 0 }
+    }
+
+    pub(super) const fn exponent(&self) -> PollExponent {
+        self.exponent
+    }
+
+    pub(super) const fn last(&self) -> Option<MonoTime> {
+        self.last
+    }
+
+    /// Whether requests of a burst are still to be sent.
+    pub(super) const fn is_bursting(&self) -> bool {
+        self.burst > 0
+    }
+
+    /// Whether the first poll has been made.
+    pub(super) const fn has_started(&self) -> bool {
+        self.started
+    }
+
+    /// Runs the poll process, which is due; `jitter` (0..1) keeps polls of many clients apart.
+    pub(super) fn poll(
+        &mut self,
+        common: &mut Common,
+        now: MonoTime,
+        wanted: PollExponent,
+        jitter: f64,
+        timers: &mut Timers,
+    ) -> Polled {
+        let mut polled = Polled::default();
         let mut wait = None;
         if self.burst > 0 {
             self.burst -= 1;
-            if self.spreads_out() {
+            if self.spreads_out(common) {
                 // The last packet of the burst is the next poll.
                 let left = usize::from(self.burst);
                 wait = left.checked_sub(1).and_then(|last| SPREAD_OUT.get(last)).copied().map(Seconds::new);
@@ -67,162 +105,141 @@ impl Association {
             }
             polled.spent = self.burst == 0;
         } else {
-            polled.lost = self.begin_poll();
-            self.adapt_poll(if self.estimator.alarmed() { PollExponent::MIN } else { wanted });
-            if self.reach == 0 && self.unreach > UNREACH_BACKOFF {
-                let slower = (1 + self.unreach.saturating_sub(LONG_UNREACH)).min(17) as u8;
-                self.adapt_poll(PollExponent::new(self.config.minpoll.get().saturating_add(slower)));
+            polled.lost = self.begin(common);
+            self.adapt(common, if common.estimator.alarmed() { PollExponent::MIN } else { wanted });
+            let unreach = common.reach.unreach();
+            if !common.reach.is_reachable() && unreach > UNREACH_BACKOFF {
+                let slower = (1 + unreach.saturating_sub(LONG_UNREACH)).min(17) as u8;
+                self.adapt(common, PollExponent::new(common.config.minpoll.get().saturating_add(slower)));
             }
         }
-        self.last_poll = Some(now);
-        self.next_poll = if let Some(wait) = wait {
-            now + wait
-        } else if self.burst > 0 {
-            now + BURST_SPACING
-        } else {
-            let interval = self.poll.interval().get();
-            now + Seconds::new(interval * (1.0 + SPREAD * jitter))
-        };
+        self.last = Some(now);
+        let pause = wait.unwrap_or_else(|| {
+            if self.burst > 0 {
+                BURST_SPACING
+            } else {
+                Seconds::new(self.exponent.interval().get() * (1.0 + SPREAD * jitter))
+            }
+        });
+        debug_assert!(pause > Seconds::ZERO, "the next poll comes later");
+        timers.set(Timer::Poll(common.id), now + pause);
         polled
     }
 
-    /// Whether a name's next address is to be tried: this one never answered a first poll with its burst, or none of the
-    /// last polls; each time that all of them have been tried in vain, it takes twice as many.
-    #[must_use]
-    pub fn gives_up(&self, now: MonoTime) -> bool {
-        let polls = if self.last_answer.is_some() { LOST_POLLS } else { 1 << self.rounds.min(MAX_ROUNDS) };
-        self.reach == 0
-            && self.unreach >= polls
-            && self.burst == 0
-            && !self.denied
-            && now >= self.next_poll
-            && matches!(self.config.target, Target::Name(_))
-    }
-
-    /// Which of `free` to ask instead of the present address, if there is another one.
-    pub fn choose_next(&mut self, free: &[Host]) -> Option<Host> {
-        let present = self.address?;
-        self.tried.push(present);
-        let others = || free.iter().copied().filter(|host| *host != present);
-        let next = others().find(|host| !self.tried.contains(host));
-        if next.is_none() {
-            self.tried.clear();
-            self.rounds = self.rounds.saturating_add(1);
-        }
-        next.or_else(|| others().next())
-    }
-
-    /// Begins anew with another address of its name.
-    pub fn move_to(&mut self, address: Host, estimator: Estimator, first_poll: MonoTime) {
-        let fresh = Self::new(self.id, self.config.clone(), Some(address), estimator, first_poll);
-        *self = Self {
-            tried: std::mem::take(&mut self.tried),
-            rounds: self.rounds,
-            event_count: self.event_count,
-            last_event: self.last_event,
-            tally: self.tally,
-            ..fresh
-        };
-    }
-
-    /// A sample raised a doubt, its own or another source's: the next poll comes as soon as minpoll allows.
-    pub fn hasten(&mut self) {
-        let Some(last) = self.last_poll.filter(|_| self.burst == 0 && self.reach != 0) else { return };
-        self.adapt_poll(PollExponent::MIN);
-        self.next_poll = self.next_poll.min(last + self.poll.interval());
-    }
-
-    /// The clock was set by another process: measures it anew, at once. A source that has limited our rate (RATE) is polled when
-    /// it is due.
-    pub fn poll_anew(&mut self, now: MonoTime) {
-        if self.denied || self.endpoint().is_none() {
-            return;
-        }
-        if self.rate_floor.is_none() {
-            self.adapt_poll(PollExponent::MIN);
-            self.burst = START_BURST;
-            self.next_poll = now;
-        }
-    }
-
-    /// The first response after a silence came: polls again soon.
-    pub fn resume(&mut self, now: MonoTime) {
-        if self.burst == 0 && self.rate_floor.is_none() {
-            self.burst = RESUME_BURST;
-            self.next_poll = self.next_poll.min(now + BURST_SPACING);
-        }
-    }
-
-    /// The server responded that it is not synchronized. If it never was, it may be starting, as we are: polls it again soon.
-    pub fn is_not_synchronized(&mut self, now: MonoTime) {
-        if self.burst == 0 && self.filter.best().is_none() && self.early_polls < EARLY_POLLS {
-            self.early_polls += 1;
-            self.next_poll = self.next_poll.min(now + EARLY_POLL);
-        }
-    }
-
-    /// The first packets of a burst follow soon, until the server answers: the clock can be set by two answers. The rest
-    /// of them are worth more when they come later: over 14 s the frequency cannot be seen, over a minute it can. Where
-    /// polls are less than that apart anyway, there is nothing to gain.
-    fn spreads_out(&self) -> bool {
-        self.reach != 0 && !self.config.burst && self.poll >= SPREAD_FROM
-    }
-
-    /// Shifts the reach register and decides on a burst; true if the peer became unreachable.
-    fn begin_poll(&mut self) -> bool {
-        let was = self.reach;
-        self.reach <<= 1;
-        self.unreach = self.unreach.saturating_add(1);
+    /// Shifts the reach register and decides on a burst; true if the server became unreachable.
+    fn begin(&mut self, common: &mut Common) -> bool {
+        let was_reachable = common.reach.is_reachable();
+        let lost = common.reach.polled();
         if self.rate_floor.is_some() {
             // It has asked us to be slower: no more bursts.
             self.started = true;
-        } else if was == 0 {
-            if self.config.iburst && self.unreach <= UNREACH_BACKOFF {
+        } else if !was_reachable {
+            if common.config.iburst && common.reach.unreach() <= UNREACH_BACKOFF {
                 self.burst = BURST - 1;
             } else if !self.started {
                 self.burst = START_BURST - 1;
             }
             self.started = true;
-        } else if self.config.burst {
+        } else if common.config.burst {
             self.burst = BURST - 1;
         }
-        was != 0 && self.reach == 0
+        lost
     }
 
-    /// In packets of versions before 4, chronyd wants digests of more than 20 octets whole and ntpd wants them cut to 20;
-    /// neither responds to the other. While there is no response, one is tried after the other.
-    pub fn choose_mac(&mut self) {
-        if self.version < 4 && self.config.key.is_some() && self.reach == 0 && self.pending.is_some() {
-            self.whole_mac = !self.whole_mac;
+    /// The first packets of a burst follow soon, until the server responds: the clock can be set by two responses. The rest
+    /// of them are worth more when they come later: over 14 s the frequency cannot be seen, over a minute it can. Where
+    /// polls are less than that apart anyway, there is nothing to gain.
+    fn spreads_out(&self, common: &Common) -> bool {
+        common.reach.is_reachable() && !common.config.burst && self.exponent >= SPREAD_FROM
+    }
+
+    /// The poll exponent in force when the discipline wants `wanted`.
+    pub(super) fn adapt(&mut self, common: &Common, wanted: PollExponent) {
+        let low = self.rate_floor.map_or(common.config.minpoll, |floor| floor.max(common.config.minpoll));
+        self.exponent = wanted.max(low).min(common.config.maxpoll.max(low));
+    }
+
+    /// The line in ntp.conf has other limits now.
+    pub(super) fn limits_changed(&mut self, common: &Common) {
+        self.adapt(common, self.exponent);
+    }
+
+    /// Polls no later than at `at`.
+    fn no_later(common: &Common, at: MonoTime, timers: &mut Timers) {
+        let timer = Timer::Poll(common.id);
+        timers.set(timer, timers.get(timer).map_or(at, |due| due.min(at)));
+    }
+
+    /// The next poll comes as soon as minpoll allows.
+    pub(super) fn hasten(&mut self, common: &Common, timers: &mut Timers) {
+        let Some(last) = self.last.filter(|_| self.burst == 0 && common.reach.is_reachable()) else { return };
+        self.adapt(common, PollExponent::MIN);
+        Self::no_later(common, last + self.exponent.interval(), timers);
+    }
+
+    /// Begins a start burst, at once. A source that has limited our rate (RATE) is polled when it is due.
+    pub(super) fn restart(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
+        if self.rate_floor.is_none() {
+            self.adapt(common, PollExponent::MIN);
+            self.burst = START_BURST;
+            timers.set(Timer::Poll(common.id), now);
         }
     }
 
-    /// The request to send now. The transmit timestamp is a random cookie: nobody can forge an
-    /// answer without having seen it, and it tells nothing of our clock.
-    pub fn request(&mut self, now: Now, cookie: u64, token: u64, epoch: u32) -> Option<Tx> {
-        let to = self.endpoint()?;
-        let cookie = NtpTimestamp::from_bits(cookie.max(1));
-        if let Some(earlier) = self.pending.replace(Pending { cookie, sent: now.wall, token, epoch }) {
-            self.earlier.push(earlier);
-            self.earlier.drain(..self.earlier.len().saturating_sub(EARLIER));
+    /// The first response after a silence came: polls again soon.
+    pub(super) fn resume(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
+        if self.burst == 0 && self.rate_floor.is_none() {
+            self.burst = RESUME_BURST;
+            Self::no_later(common, now + BURST_SPACING, timers);
         }
-        let header = Header {
-            leap: Leap::None,
-            version: Version::new(self.version).unwrap_or(Version::V4),
-            mode: Mode::Client,
-            stratum: 0,
-            poll: self.poll.get() as i8,
-            // RFC 9109 and the data minimisation draft: a request tells nothing about its sender.
-            precision: 0x20,
-            root_delay: NtpShort::default(),
-            root_dispersion: NtpShort::default(),
-            reference_id: RefId::default(),
-            reference: NtpTimestamp::ZERO,
-            origin: NtpTimestamp::ZERO,
-            receive: NtpTimestamp::ZERO,
-            transmit: cookie,
+    }
+
+    /// A sample came: the next time that the server has none, it is polled early again.
+    pub(super) const fn measured(&mut self) {
+        self.early = 0;
+    }
+
+    /// The server responded that it is not synchronized. If it never was, it may be starting, as we are: polls it again soon.
+    pub(super) fn server_unsynchronized(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
+        if self.burst == 0 && common.filter.best().is_none() && self.early < EARLY_POLLS {
+            self.early += 1;
+            Self::no_later(common, now + EARLY_POLL, timers);
+        }
+    }
+
+    /// A kiss came: the burst ends. Gives whether there was one.
+    pub(super) const fn stop_burst(&mut self) -> bool {
+        let was = self.burst > 0;
+        self.burst = 0;
+        was
+    }
+
+    /// A RATE kiss: the poll interval is at least what the server asks for, past `maxpoll` if need be, or a step longer
+    /// than the one that was too short. It stays so, and there are no more bursts. True if that changes anything.
+    pub(super) fn slow_down(
+        &mut self,
+        common: &Common,
+        asked: i8,
+        was_bursting: bool,
+        timers: &mut Timers,
+    ) -> bool {
+        let asked = PollExponent::new(asked.clamp(0, 17) as u8);
+        let floor = if asked > self.exponent || was_bursting {
+            asked.max(self.exponent)
+        } else {
+            PollExponent::new(self.exponent.get() + 1)
         };
-        let data = header.to_bytes().to_vec();
-        Some(Tx { data, to, socket: None, from: None, token: Some(SendToken(token)) })
+        let most = KISS_POLL_MAX.max(common.config.maxpoll);
+        let floor = floor.min(most).max(self.rate_floor.unwrap_or(PollExponent::MIN));
+        let changed = self.rate_floor != Some(floor);
+        self.rate_floor = Some(floor);
+        self.adapt(common, floor);
+        if let Some(last) = self.last {
+            // ntpd's bucket is full to its brim and a packet more: two intervals make room for the next request.
+            let earliest = last + self.exponent.interval() * KISS_PAUSE;
+            let timer = Timer::Poll(common.id);
+            timers.set(timer, timers.get(timer).map_or(earliest, |due| due.max(earliest)));
+        }
+        changed
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::engine::contract::{Now, Setup};
 use crate::engine::report::event::Event;
 use crate::engine::server::access::AccessList;
-use crate::engine::sources::names::Purpose;
+use crate::engine::sources::Source;
 
 /// Whether two lines ask for the same association, perhaps with other options.
 fn same_association(a: &Server, b: &Server) -> bool {
@@ -13,36 +13,30 @@ fn same_association(a: &Server, b: &Server) -> bool {
 }
 
 impl Engine {
-    pub(super) fn reload(&mut self, now: Now, setup: Setup) {
+    pub(in crate::engine) fn reload(&mut self, now: Now, setup: Setup) {
         let wanted = setup.config.servers.clone();
         let gone: Vec<_> = self
-            .associations
+            .sources
             .iter()
-            .filter(|a| !wanted.iter().any(|w| same_association(w, &a.config)))
-            .map(|a| a.id)
+            .filter(|source| !wanted.iter().any(|w| same_association(w, source.config())))
+            .map(Source::id)
             .collect();
-        // While nothing goes, a line whose address another one has still has nothing to ask.
-        self.duplicates.retain(|d| gone.is_empty() && wanted.contains(d));
+        // While nothing goes, a line whose address another one has still has nothing to poll.
+        self.sources.keep_duplicates(|line| gone.is_empty() && wanted.contains(line));
         let added: Vec<Server> = wanted
             .iter()
-            .filter(|w| !self.associations.iter().any(|a| same_association(w, &a.config)))
-            .filter(|w| !self.duplicates.contains(w))
+            .filter(|w| !self.sources.iter().any(|source| same_association(w, source.config())))
+            .filter(|w| !self.sources.is_duplicate(w))
             .cloned()
             .collect();
-        for association in &mut self.associations {
-            if let Some(new) = wanted.iter().find(|w| same_association(w, &association.config))
-                && *new != association.config
+        for source in self.sources.iter_mut() {
+            if let Some(new) = wanted.iter().find(|w| same_association(w, source.config()))
+                && new != source.config()
             {
-                association.config = new.clone();
-                association.version = new.version;
-                let poll = association.poll;
-                association.adapt_poll(poll);
-                if association.is_local_clock() {
-                    association.fudge_local();
-                }
+                source.reconfigure(new.clone());
             }
         }
-        self.names.retain(|purpose| matches!(purpose, Purpose::Association(_)));
+        self.names.forget_restrict_lines(&mut self.timers);
         let mut access = AccessList::build(&setup.config.restrict);
         access.carry_names(&self.access, &setup.config.restrict);
         access.carry_hits(&self.access);

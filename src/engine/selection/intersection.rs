@@ -1,13 +1,13 @@
 //! Which sources to believe: intersection, cluster and combine weights (RFC 5905 section 11.2).
 //! Pure arithmetic over a list of candidates.
 
-use crate::units::Seconds;
+use crate::units::{AssocId, Seconds};
 
 /// What selection knows of a source.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Candidate {
-    /// Position in the caller's list.
-    pub index: usize,
+    /// Which source.
+    pub id: AssocId,
     /// Stratum, 0..=15.
     pub stratum: u8,
     /// Best offset, seconds.
@@ -60,12 +60,12 @@ pub struct Limits {
 /// Who may be believed: survivors with the best first.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Outcome {
-    /// Indices of the survivors, best first.
-    pub survivors: Vec<usize>,
-    /// Indices of the falsetickers.
-    pub falsetickers: Vec<usize>,
-    /// Indices cast out by the cluster algorithm.
-    pub outliers: Vec<usize>,
+    /// The survivors, best first.
+    pub survivors: Vec<AssocId>,
+    /// The falsetickers.
+    pub falsetickers: Vec<AssocId>,
+    /// Those cast out by the cluster algorithm.
+    pub outliers: Vec<AssocId>,
     /// Selection jitter: spread of the survivors' offsets, seconds.
     pub jitter: f64,
 }
@@ -78,7 +78,7 @@ pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
     let (candidates, denied) = by_truechimers(candidates, least);
     outcome.falsetickers = denied;
     let Some((low, high)) = intersection(&candidates, least) else {
-        outcome.falsetickers.extend(candidates.iter().filter(|c| !c.truechimer).map(|c| c.index));
+        outcome.falsetickers.extend(candidates.iter().filter(|c| !c.truechimer).map(|c| c.id));
         let kept: Vec<Candidate> = candidates.iter().filter(|c| c.truechimer).copied().collect();
         cluster(kept, limits, &mut outcome);
         return outcome;
@@ -87,7 +87,7 @@ pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
         let half = half_width(c, least);
         c.truechimer || (c.offset + half >= low && c.offset - half <= high)
     });
-    outcome.falsetickers.extend(bad.iter().map(|c| c.index));
+    outcome.falsetickers.extend(bad.iter().map(|c| c.id));
     cluster(good, limits, &mut outcome);
     if outcome.survivors.len() < limits.min_sane {
         outcome.survivors.clear();
@@ -96,15 +96,15 @@ pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
 }
 
 /// A source that is configured as right (`true`) shows which others are wrong: gives the candidates that agree with each such source,
-/// and the indices of the others. ntpd lets them outvote it, and then averages it with them.
-fn by_truechimers(candidates: &[Candidate], least: f64) -> (Vec<Candidate>, Vec<usize>) {
+/// and the others. ntpd lets them outvote it, and then averages it with them.
+fn by_truechimers(candidates: &[Candidate], least: f64) -> (Vec<Candidate>, Vec<AssocId>) {
     let agrees = |c: &Candidate, with: &Candidate| {
         (c.offset - with.offset).abs() <= half_width(c, least) + half_width(with, least)
     };
     let (kept, denied): (Vec<Candidate>, Vec<Candidate>) = candidates
         .iter()
         .partition(|c| c.truechimer || candidates.iter().filter(|t| t.truechimer).all(|t| agrees(c, t)));
-    (kept, denied.iter().map(|c| c.index).collect())
+    (kept, denied.iter().map(|c| c.id).collect())
 }
 
 /// So many median distances from the median: three standard deviations, were they Gaussian.
@@ -193,14 +193,14 @@ fn cluster(mut list: Vec<Candidate>, limits: &Limits, outcome: &mut Outcome) {
         if list.len() <= AGREE || within || candidate.prefer || candidate.truechimer {
             break;
         }
-        outcome.outliers.push(candidate.index);
+        outcome.outliers.push(candidate.id);
         list.remove(worst);
     }
     if let Some(preferred) = list.iter().position(|c| c.prefer) {
         let preferred = list.remove(preferred);
         list.insert(0, preferred);
     }
-    outcome.survivors = list.iter().map(|c| c.index).collect();
+    outcome.survivors = list.iter().map(|c| c.id).collect();
 }
 
 /// Whether a source is further from the middle of all than the distances of the others explain, each in units of its own asymmetry:
@@ -240,9 +240,13 @@ mod tests {
 
     const LIMITS: Limits = Limits { min_clock: 3, min_sane: 1, min_distance: Seconds::new(0.001) };
 
-    fn candidate(index: usize, offset: f64, distance: f64) -> Candidate {
+    fn ids(list: &[u16]) -> Vec<AssocId> {
+        list.iter().copied().map(AssocId).collect()
+    }
+
+    fn candidate(id: u16, offset: f64, distance: f64) -> Candidate {
         Candidate {
-            index,
+            id: AssocId(id),
             stratum: 2,
             offset,
             distance,
@@ -256,10 +260,13 @@ mod tests {
 
     #[test]
     fn one_liar_among_four_is_found() {
-        let list: Vec<_> =
-            [0.0, 0.001, -0.001, 0.2].iter().enumerate().map(|(i, &o)| candidate(i, o, 0.02)).collect();
+        let list: Vec<_> = [0.0, 0.001, -0.001, 0.2]
+            .iter()
+            .enumerate()
+            .map(|(i, &o)| candidate(i as u16, o, 0.02))
+            .collect();
         let outcome = select(&list, &LIMITS);
-        assert_eq!(outcome.falsetickers, vec![3]);
+        assert_eq!(outcome.falsetickers, ids(&[3]));
         assert_eq!(outcome.survivors.len(), 3);
     }
 
@@ -271,18 +278,18 @@ mod tests {
 
     #[test]
     fn a_preferred_source_comes_first_unless_it_lies() {
-        let mut list: Vec<_> = (0..5).map(|i| candidate(i, i as f64 * 1e-3, 0.02)).collect();
+        let mut list: Vec<_> = (0..5).map(|i| candidate(i, f64::from(i) * 1e-3, 0.02)).collect();
         list[4].prefer = true;
-        assert_eq!(select(&list, &LIMITS).survivors[0], 4);
+        assert_eq!(select(&list, &LIMITS).survivors[0], AssocId(4));
         list[4].offset = 3.0;
         let outcome = select(&list, &LIMITS);
-        assert_eq!(outcome.falsetickers, vec![4]);
-        assert_ne!(outcome.survivors[0], 4);
+        assert_eq!(outcome.falsetickers, ids(&[4]));
+        assert_ne!(outcome.survivors[0], AssocId(4));
     }
 
     #[test]
     fn a_single_source_is_believed_and_none_is_nobody() {
-        assert_eq!(select(&[candidate(7, 9.0, 0.5)], &LIMITS).survivors, vec![7]);
+        assert_eq!(select(&[candidate(7, 9.0, 0.5)], &LIMITS).survivors, ids(&[7]));
         assert_eq!(select(&[], &LIMITS), Outcome::default());
         let sane = Limits { min_sane: 2, ..LIMITS };
         assert!(select(&[candidate(7, 9.0, 0.5)], &sane).survivors.is_empty());
@@ -293,22 +300,22 @@ mod tests {
         let far = |index| Candidate { jitter: 1e-5, ..candidate(index, 5e-3, 0.02) };
         let near = Candidate { jitter: 1e-5, ..candidate(0, 0.0, 1e-4) };
         let list = [near, far(1), far(2), far(3)];
-        assert_eq!(select(&list, &LIMITS).survivors, vec![0, 1, 2, 3]);
+        assert_eq!(select(&list, &LIMITS).survivors, ids(&[0, 1, 2, 3]));
         let wrong = |index| candidate(index, 0.3, 1e-3);
         let list = [Candidate { truechimer: true, ..near }, wrong(1), wrong(2)];
         let outcome = select(&list, &LIMITS);
-        assert_eq!((outcome.survivors, outcome.falsetickers), (vec![0], vec![1, 2]));
-        assert_eq!(select(&[near, wrong(1), wrong(2)], &LIMITS).falsetickers, vec![0]);
+        assert_eq!((outcome.survivors, outcome.falsetickers), (ids(&[0]), ids(&[1, 2])));
+        assert_eq!(select(&[near, wrong(1), wrong(2)], &LIMITS).falsetickers, ids(&[0]));
     }
 
     #[test]
     fn of_three_a_blatant_outlier_is_cast_out_and_a_wide_interval_agrees_with_a_narrow_one() {
         let of = |index, offset| Candidate { asymmetry: 1e-4, ..candidate(index, offset, 0.01) };
         let outcome = select(&[of(0, 0.0), of(1, 1e-5), of(2, 5e-3)], &LIMITS);
-        assert_eq!((outcome.survivors, outcome.outliers), (vec![0, 1], vec![2]));
+        assert_eq!((outcome.survivors, outcome.outliers), (ids(&[0, 1]), ids(&[2])));
         assert_eq!(select(&[of(0, 0.0), of(1, 1e-5), of(2, 3e-5)], &LIMITS).survivors.len(), 3);
         let wide = candidate(1, 0.5, 0.5001);
-        assert_eq!(select(&[candidate(0, 0.0, 1e-4), wide], &LIMITS).survivors, vec![0, 1]);
+        assert_eq!(select(&[candidate(0, 0.0, 1e-4), wide], &LIMITS).survivors, ids(&[0, 1]));
     }
 
     #[test]
@@ -316,11 +323,11 @@ mod tests {
         let list: Vec<_> = [0.0, 1e-4, -1e-4, 0.015, 0.018]
             .iter()
             .enumerate()
-            .map(|(i, &o)| Candidate { jitter: 1e-5, ..candidate(i, o, 0.05) })
+            .map(|(i, &o)| Candidate { jitter: 1e-5, ..candidate(i as u16, o, 0.05) })
             .collect();
         let outcome = select(&list, &LIMITS);
         assert_eq!(outcome.survivors.len(), 3);
         assert_eq!(outcome.outliers.len(), 2);
-        assert!(outcome.outliers.contains(&4) && outcome.outliers.contains(&3));
+        assert!(outcome.outliers.contains(&AssocId(4)) && outcome.outliers.contains(&AssocId(3)));
     }
 }

@@ -1,0 +1,119 @@
+//! Making and ending associations.
+
+use crate::config::model::{Kind, Server, Target};
+use crate::engine::Engine;
+use crate::engine::contract::Now;
+use crate::engine::report::event::Event;
+use crate::engine::sources::Source;
+use crate::engine::sources::names::Purpose;
+use crate::engine::timers::Timer;
+use crate::units::{AssocId, Host, Seconds};
+use crate::wire::event::PeerEvent;
+use rand_chacha::rand_core::Rng;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Servers are polled for the first time within this span after the start, seconds.
+const FIRST_POLLS: f64 = 0.5;
+
+impl Engine {
+    /// Makes the association that a configuration line asks for.
+    pub(in crate::engine) fn mobilize(&mut self, now: Now, server: Server) {
+        match (&server.kind, &server.target) {
+            (Kind::Server, Target::LocalClock { unit }) => {
+                let unit = *unit;
+                let address = IpAddr::V4(Ipv4Addr::new(127, 127, 1, unit)).into();
+                if self.is_free(address, &server) {
+                    self.add_local_clock(now, server, unit);
+                }
+            }
+            (Kind::Server | Kind::Pool, Target::Address(address)) => {
+                let host = Host::from(*address);
+                if host.is_no_server() {
+                    self.event(Event::InvalidAddress(host));
+                } else if self.is_free(host, &server) {
+                    self.add_server(now, server, Some(host));
+                }
+            }
+            (Kind::Server | Kind::Pool, Target::Name(name)) => {
+                let (name, family) = (name.clone(), server.family);
+                let id = self.add_server(now, server, None);
+                self.names.add(now.mono, name, family, Purpose::Association(id), &mut self.timers);
+            }
+            _ => {
+                let what = format!("{:?} {}", server.kind, target_words(&server.target)).to_lowercase();
+                self.event(Event::NotSupported(what));
+            }
+        }
+    }
+
+    /// Whether no association has this address yet: ntpd makes one association of an address, whatever the lines say.
+    /// Logs it, and remembers the line for the next reload.
+    fn is_free(&mut self, address: Host, line: &Server) -> bool {
+        let free = !self.sources.has_address(address, None);
+        if !free {
+            self.event(Event::DuplicateAddress { name: target_words(&line.target), address });
+            self.sources.note_duplicate(line.clone());
+        }
+        free
+    }
+
+    /// Makes an association with a server or a pool member, whose address may be known later.
+    pub(super) fn add_server(&mut self, now: Now, mut line: Server, address: Option<Host>) -> AssocId {
+        if self.setup.quit_after_set {
+            line.iburst = true;
+        }
+        let id = self.sources.free_id();
+        let first_poll = now.mono + self.first_poll();
+        if address.is_some() {
+            self.timers.set(Timer::Poll(id), first_poll);
+        }
+        let source = Source::client(id, line, address, self.clock.new_estimator(), first_poll);
+        let peer = self.sources.add(source).note_event(PeerEvent::Mobilize);
+        self.event(Event::Mobilized(peer));
+        self.sources_changed();
+        id
+    }
+
+    fn add_local_clock(&mut self, now: Now, line: Server, unit: u8) {
+        let id = self.sources.free_id();
+        let estimator = self.clock.new_estimator();
+        let source = Source::local(id, line, unit, estimator, now.mono, self.system.precision);
+        let peer = self.sources.add(source).note_event(PeerEvent::Mobilize);
+        self.timers.set(Timer::Poll(id), now.mono);
+        self.event(Event::Mobilized(peer));
+    }
+
+    /// Ends an association; gives whether there was one.
+    pub(super) fn demobilize(&mut self, id: AssocId) -> bool {
+        let Some(mut gone) = self.sources.remove(id) else { return false };
+        self.timers.clear(Timer::Poll(id));
+        self.event(Event::Demobilized(gone.note_event(PeerEvent::Demobilize)));
+        self.names.forget_association(id, &mut self.timers);
+        self.sources_changed();
+        true
+    }
+
+    /// `restrict source` follows the set of our servers.
+    pub(super) fn sources_changed(&mut self) {
+        self.access.set_sources(&self.sources.addresses());
+    }
+
+    /// How long after it was made an association is polled for the first time.
+    pub(super) fn first_poll(&mut self) -> Seconds {
+        Seconds::new(self.chance() * FIRST_POLLS)
+    }
+
+    /// A random number in 0..1.
+    pub(super) fn chance(&mut self) -> f64 {
+        f64::from(self.rng.next_u32()) / 4_294_967_296.0
+    }
+}
+
+fn target_words(target: &Target) -> String {
+    match target {
+        Target::Address(address) => address.to_string(),
+        Target::Name(name) => name.clone(),
+        Target::LocalClock { unit } => format!("127.127.1.{unit}"),
+        Target::RefClock { kind, unit } => format!("127.127.{kind}.{unit}"),
+    }
+}

@@ -1,0 +1,128 @@
+//! Datagrams that are no client's request: responses of our servers, control requests, the rest.
+
+use crate::config::model::AccessFlags;
+use crate::engine::Engine;
+use crate::engine::auth::Authenticity;
+use crate::engine::contract::{Now, Rx};
+use crate::engine::estimator::Sample;
+use crate::engine::reject::Reject;
+use crate::engine::report::event::{Event, Kiss};
+use crate::engine::server::heard;
+use crate::engine::sources::dispatch::{Action, action};
+use crate::engine::sources::{Answer, Exchange, Mac, Source};
+use crate::units::{AssocId, KeyId};
+use crate::wire::counter::Counter;
+use crate::wire::event::PeerEvent;
+use crate::wire::{Header, Mode};
+
+impl Engine {
+    pub(in crate::engine) fn datagram(&mut self, now: Now, rx: &Rx<'_>) {
+        self.counters.count(Counter::Received);
+        let result = match rx.data.first().map(|first| Mode::from_bits(*first)) {
+            Some(Mode::Control) => self.control(now, rx),
+            Some(mode) => self.packet(now, rx, mode),
+            None => Err(Reject::Format),
+        };
+        if let Err(reason) = result {
+            self.counters.reject(reason);
+        }
+    }
+
+    /// A packet of a source, perhaps: finds it by address and port, then the table decides by its kind and the mode.
+    fn packet(&mut self, now: Now, rx: &Rx<'_>, mode: Mode) -> Result<(), Reject> {
+        let source = self.sources.at_endpoint(rx.from);
+        let id = source.map(Source::id);
+        match action(source.map(Source::kind), mode) {
+            Action::Response => self.response(now, rx, id),
+            Action::Discard(Reject::Unasked) => self.response(now, rx, None),
+            Action::Discard(reason) => Err(reason),
+        }
+    }
+
+    /// A response: of which source, if any, is known. The access list and the MAC come first, whose fault the counters name.
+    fn response(&mut self, now: Now, rx: &Rx<'_>, id: Option<AssocId>) -> Result<(), Reject> {
+        let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
+        let flags = self.admit(rx, header.version)?;
+        let authenticity = self.keys.check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
+        if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
+            return Err(Reject::Auth);
+        }
+        let clock = self.own_clock(now);
+        let Some(source) = id.and_then(|id| self.sources.get_mut(id)) else { return Err(Reject::Unasked) };
+        self.clients.observe(now, &heard(rx, flags));
+        let mac = judged(source.config().key, authenticity);
+        let failed_before = source.fails_authentication();
+        let received = match source.receive(clock, rx, &header, mac, &mut self.timers) {
+            Ok(received) => received,
+            Err(reason) => {
+                if reason == Reject::Auth && !failed_before {
+                    let peer = source.note_event(PeerEvent::BadAuth);
+                    self.event(Event::BadAuth(peer));
+                }
+                return Err(reason);
+            }
+        };
+        self.counters.count(Counter::Processed);
+        match received.answer {
+            Answer::Kissed(kiss) => {
+                let peer = source.note_event(kiss.code());
+                if kiss != Kiss::Rate || received.slower {
+                    let poll = source.poll();
+                    self.event(Event::KissObeyed(peer, kiss, poll));
+                }
+                self.update_clock(now);
+            }
+            Answer::Measured(sample, exchange) => {
+                let id = source.id();
+                self.measured(now, id, &sample, &exchange);
+            }
+        }
+        Ok(())
+    }
+
+    /// A response yielded a sample: the source takes it, and the clock is updated.
+    fn measured(&mut self, now: Now, id: AssocId, sample: &Sample, exchange: &Exchange) {
+        let others_heard = self.sources.reachable().next().is_some();
+        let free = self.clock.free_running(sample, exchange.elapsed());
+        let floor = self.system.floor();
+        let Some(source) = self.sources.get_mut(id) else { return };
+        let Some(taken) = source.take_sample(now.mono, sample, &free, floor, &mut self.timers) else {
+            return;
+        };
+        if taken.first {
+            let peer = source.note_event(PeerEvent::Reachable);
+            self.event(Event::Reachable(peer));
+        }
+        if taken.alarmed {
+            self.hasten(id, !taken.was_alarmed);
+        }
+        if taken.first && !others_heard {
+            self.clock.resumed(now.mono);
+        }
+        self.record_raw(now, id, exchange);
+        self.record_peer(now, id);
+        self.update_clock(now);
+        if taken.alarmed {
+            self.cover_doubt(now, sample);
+        }
+    }
+
+    /// A sample does not fit. Where at least half of the sources have such samples, it may be our clock: then the error bound is
+    /// no less than what the sample shows beyond its own uncertainty.
+    fn cover_doubt(&mut self, now: Now, sample: &Sample) {
+        let sources = self.sources.reachable();
+        let alarmed = sources.clone().filter(|s| s.estimator().alarmed()).count();
+        if 2 * alarmed >= sources.count() {
+            self.system.cover(now.mono, sample.offset.abs() - sample.delay * 0.5);
+        }
+    }
+}
+
+/// A wrong MAC is worse than none, also where none is asked for (RFC 5905 section 9.2).
+fn judged(wanted: Option<KeyId>, found: Authenticity) -> Mac {
+    let right = match (wanted, found) {
+        (Some(key), found) => found == Authenticity::Verified(key),
+        (None, found) => found != Authenticity::Failed,
+    };
+    if right { Mac::AsWanted } else { Mac::Wrong }
+}

@@ -1,0 +1,20 @@
+//! Routes: what needs more than one owner. Each file is one way through the engine, from an input to the outputs.
+//!
+//! | from | to | file |
+//! |---|---|---|
+//! | a line of ntp.conf, the addresses of a name | associations | `associations.rs`, `names.rs` |
+//! | a deadline | requests, corrections | `polls.rs`, `clock.rs` |
+//! | a datagram that is no client's request | a sample | `datagram.rs` |
+//! | a sample | a clock update | `update.rs` |
+//! | what the kernel reports of the clock | new measurements | `clock.rs` |
+//! | a new configuration | what differs | `reload.rs` |
+//! | an event | the log, statistics files | `reports.rs` |
+
+mod associations;
+mod clock;
+mod datagram;
+mod names;
+mod polls;
+mod reload;
+mod reports;
+mod update;

@@ -1,0 +1,114 @@
+//! Polls that are due, and the end of `-q` when no server will respond any more.
+
+use crate::engine::Engine;
+use crate::engine::contract::{ExitReason, Now, Output};
+use crate::engine::report::event::Event;
+use crate::engine::sources::{Client, OwnClock, Source};
+use crate::engine::timers::Timer;
+use crate::units::{AssocId, MonoTime, Seconds};
+use crate::wire::event::PeerEvent;
+use rand_chacha::rand_core::Rng;
+
+/// With `-q`, how long names may take to resolve, seconds.
+const QUIT_PATIENCE: Seconds = Seconds::new(60.0);
+/// With `-q`, how long the response to the last packet of a burst may take, seconds.
+const QUIT_RESPONSE: Seconds = Seconds::new(4.0);
+
+impl Engine {
+    /// Polls all sources that are due.
+    pub(in crate::engine) fn poll_all(&mut self, now: Now) {
+        let mut news = false;
+        for id in self.sources.ids() {
+            // No random number is drawn for those that are not due: what else happens moves no poll.
+            if self.timers.is_due(Timer::Poll(id), now.mono) {
+                news |= self.poll(now, id);
+            }
+        }
+        if news {
+            self.update_clock(now);
+        }
+    }
+
+    /// Polls a source; true if the clock is to be updated, since the source is lost or its burst is over.
+    fn poll(&mut self, now: Now, id: AssocId) -> bool {
+        let Some(source) = self.sources.get(id) else { return false };
+        if !source.measures() {
+            self.poll_local_clock(now, id);
+            return false;
+        }
+        if source.gives_up() {
+            self.look_again(now, id);
+        }
+        let (wanted, jitter, floor) = (self.clock.poll(now.mono), self.chance(), self.system.floor());
+        let Some(source) = self.sources.get_mut(id) else { return false };
+        let Some(polled) = source.poll_server(now.mono, wanted, jitter, &mut self.timers) else {
+            return false;
+        };
+        if polled.lost {
+            source.push_missing(now.mono, floor);
+            let peer = source.note_event(PeerEvent::Unreachable);
+            self.event(Event::Unreachable(peer));
+        }
+        self.send_request(now, id);
+        polled.lost || polled.spent
+    }
+
+    fn send_request(&mut self, now: Now, id: AssocId) {
+        let (random, token, clock) = (self.rng.next_u64(), self.sources.next_request(), self.own_clock(now));
+        let Some(source) = self.sources.get_mut(id) else { return };
+        let Some(mut tx) = source.request(clock, random, token) else { return };
+        if let Some(key) = source.config().key {
+            let whole = source.sends_whole_mac();
+            self.keys.sign_as(key, whole, &mut tx.data);
+        }
+        self.outbox.push(Output::Send(tx));
+    }
+
+    /// What our clock is, for an exchange of packets.
+    pub(super) const fn own_clock(&self, now: Now) -> OwnClock {
+        OwnClock { now, precision: self.system.precision, steps: self.clock.steps() }
+    }
+
+    fn poll_local_clock(&mut self, now: Now, id: AssocId) {
+        let floor = self.system.floor();
+        let Some(source) = self.sources.get_mut(id) else { return };
+        if source.poll_local(now, floor, &mut self.timers) {
+            let peer = source.note_event(PeerEvent::Reachable);
+            self.event(Event::Reachable(peer));
+        }
+        self.record_peer(now, id);
+        self.update_clock(now);
+    }
+
+    /// A sample did not fit: this source is polled again soon, and, when that is new, so are all the others, which
+    /// show whether the source changed or our clock.
+    pub(super) fn hasten(&mut self, id: AssocId, all: bool) {
+        for source in self.sources.iter_mut().filter(|s| all || s.id() == id) {
+            source.hasten(&mut self.timers);
+        }
+    }
+
+    /// With `-q`: when it is to be checked whether any server will still respond.
+    fn quit_deadline(&self) -> Option<MonoTime> {
+        if !self.setup.quit_after_set {
+            return None;
+        }
+        let clients = || self.sources.iter().filter_map(Source::as_client);
+        let last = clients().filter_map(Client::last_poll).max().unwrap_or(self.started);
+        let bursting = |s: &Source| s.is_polled() && s.as_client().is_some_and(Client::is_bursting);
+        let waiting = self.names.any_waiting() || self.sources.iter().any(bursting);
+        Some(if waiting { self.started + QUIT_PATIENCE } else { last + QUIT_RESPONSE })
+    }
+
+    /// With `-q`: ends the daemon if no server responded and none will.
+    pub(in crate::engine) fn quit_if_hopeless(&mut self, now: Now) {
+        let unpolled =
+            |s: &Source| s.is_polled() && s.as_client().is_some_and(|client| !client.has_started());
+        // While a first poll is still to come, that is what is waited for.
+        let deadline = self.quit_deadline().filter(|_| !self.sources.iter().any(unpolled));
+        self.timers.put(Timer::Quit, deadline);
+        if self.timers.is_due(Timer::Quit, now.mono) {
+            self.exit(ExitReason::NoServer);
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! A clock update: from the sources to the clock, and to what clients are told. One sample's way through the engine ends here.
+
+use crate::engine::Engine;
+use crate::engine::clock::Verdict;
+use crate::engine::clock::leap::Change;
+use crate::engine::contract::{ExitReason, Now};
+use crate::engine::estimator::Combined;
+use crate::engine::report::event::Event;
+use crate::engine::selection::{OurView, Selection, combine, elect, mark, system_peer};
+use crate::engine::sources::Source;
+use crate::units::{AssocId, ClockStatus, Leap, MonoTime, NtpTimestamp, PIVOT, PollExponent, Ppm, Seconds};
+use crate::wire::event::PeerEvent;
+
+/// How long after the start the servers' first bursts are waited for: two responses, with several packets lost.
+const START_PATIENCE: Seconds = Seconds::new(20.0);
+/// How long a majority of the sources is waited for after another process set the clock, seconds.
+const SET_PATIENCE: Seconds = Seconds::new(30.0);
+/// As near as this to where it should be, the clock is served, seconds: it is slewed in small pieces from there.
+const SETTLED: Seconds = Seconds::new(1e-3);
+/// An estimate is off by no more than so many standard errors.
+const SURE: f64 = 3.0;
+/// After so long it is served in any case.
+const SETTLING: Seconds = Seconds::new(60.0);
+
+impl Engine {
+    /// Selects the sources anew and acts on what they say.
+    pub(super) fn update_clock(&mut self, now: Now) {
+        let ours = OurView {
+            now: now.mono,
+            correction: self.clock.discipline().correction(now.mono),
+            rate: self.clock.discipline().known_rate(),
+            interfaces: &self.interfaces,
+        };
+        let outcome = elect(&mut self.sources, &ours, &self.setup.config.tos);
+        self.system.jitter = Seconds::new(outcome.jitter);
+        if outcome.survivors.is_empty() {
+            self.fall_back(now);
+            return;
+        }
+        if self.majority_awaited(now, &outcome.survivors) || self.all_awaited(now, outcome.survivors.len()) {
+            return;
+        }
+        let survivors: Vec<&Source> =
+            outcome.survivors.iter().filter_map(|id| self.sources.get(*id)).collect();
+        let Some(peer) = system_peer(&survivors, self.system.peer) else { return };
+        let combined = combine(now.mono, &survivors, peer);
+        let votes: Vec<Leap> = survivors.iter().map(|s| s.header().leap).collect();
+        let peer = peer.id();
+        for id in &outcome.survivors {
+            mark(&mut self.sources, *id, Selection::Candidate);
+        }
+        mark(&mut self.sources, peer, Selection::SystemPeer);
+        if let Some(combined) = combined
+            && let Some(now) = self.move_clock(now, combined)
+        {
+            self.watch_leap(now, &votes);
+            self.follow(now, peer);
+            let (left, poll) = (self.clock.discipline().offset(now.mono), self.system_poll(now.mono).get());
+            self.command_clock(now);
+            self.record_loop(now, left, poll);
+        }
+    }
+
+    /// Slews or steps the clock to where the survivors have it. Gives the moment as the clock shows it then; `None` if the offset is
+    /// not to be corrected now, or the daemon ends.
+    fn move_clock(&mut self, now: Now, combined: Combined) -> Option<Now> {
+        let tinker = self.setup.config.tinker;
+        if let Some(offset) = self.clock.panics_at_era(&tinker) {
+            self.event(Event::PanicStop(offset));
+            self.exit(ExitReason::Panic);
+            return None;
+        }
+        let quits = self.setup.quit_after_set;
+        match self.clock.update(now, combined, &tinker) {
+            Verdict::Slew => {
+                if let Some(by) = self.clock.leave_wrong_era(&mut self.outbox) {
+                    self.event(Event::TimeReset(by));
+                }
+                if quits {
+                    self.set_and_quit(now);
+                }
+                (!quits).then_some(now)
+            }
+            Verdict::Step(by) => {
+                let (now, by_in_all) = self.clock.step(now, by, combined, &mut self.outbox);
+                self.sources.iter_mut().for_each(|source| source.clock_stepped(by));
+                self.event(Event::TimeReset(by_in_all));
+                if quits {
+                    self.exit(ExitReason::ClockSet);
+                }
+                (!quits).then_some(now)
+            }
+            Verdict::Spike(offset, first) => {
+                if first {
+                    self.event(Event::SpikeDetected(offset));
+                }
+                self.system.cover(now.mono, offset);
+                self.report_status(now);
+                None
+            }
+            Verdict::Panic(offset) => {
+                self.event(Event::PanicStop(offset));
+                self.exit(ExitReason::Panic);
+                None
+            }
+        }
+    }
+
+    /// `-q` with a small offset: one slew for all of it.
+    fn set_and_quit(&mut self, now: Now) {
+        if !self.clock.discipline().steers() {
+            self.exit(ExitReason::NotSet);
+            return;
+        }
+        let offset = self.clock.slew_all(now, &mut self.outbox);
+        self.event(Event::TimeSlew(offset));
+        self.exit(ExitReason::ClockSet);
+    }
+
+    /// Whether, before the clock was ever set, as many servers are still in the burst they start with
+    /// as agree by now: the first to respond may be the one that is wrong.
+    fn majority_awaited(&self, now: Now, agreed: &[AssocId]) -> bool {
+        let unheard =
+            |s: &&Source| s.selection() == Selection::Reject && s.is_starting() && !agreed.contains(&s.id());
+        self.system.leap == Leap::Unsynchronised
+            && now.mono.since(self.started) < START_PATIENCE
+            && self.sources.iter().filter(unheard).count() >= agreed.len()
+    }
+
+    /// Whether another process set the clock, and no majority of the reachable servers agrees since then.
+    fn all_awaited(&self, now: Now, agreed: usize) -> bool {
+        let Some(set) = self.clock.discipline().set_outside() else { return false };
+        let reachable = self.sources.reachable().count();
+        now.mono.since(set) < SET_PATIENCE && 2 * agreed <= reachable
+    }
+
+    /// Whether servers are still in the burst with which they start: the local clock waits for them.
+    fn servers_starting(&self, now: MonoTime) -> bool {
+        now.since(self.started) < START_PATIENCE
+            && (self.sources.iter().any(Source::is_starting) || self.sources.reachable().next().is_some())
+    }
+
+    /// No source survived: the local clock takes over if there is one.
+    fn fall_back(&mut self, now: Now) {
+        let fallback = self.sources.iter().find(|s| s.is_fallback()).map(Source::id);
+        let present = self.system.peer.and_then(|id| self.sources.get(id));
+        match fallback {
+            Some(id) if !self.servers_starting(now.mono) => {
+                mark(&mut self.sources, id, Selection::SystemPeer);
+                self.watch_leap(now, &[]);
+                self.follow(now, id);
+                self.report_status(now);
+                let poll = self.system_poll(now.mono).get();
+                self.record_loop(now, Seconds::ZERO, poll);
+            }
+            _ if present.is_some_and(|source| !source.measures()) => {}
+            // A server is reachable, but its samples are too old, too uncertain or in contradiction to others': until that changes
+            // the clock runs on, and the root dispersion grows.
+            _ if self.sources.reachable().next().is_some() => {}
+            _ => {
+                if self.system.peer.take().is_some() {
+                    self.system.source = 0;
+                    self.event(Event::NoSystemPeer);
+                }
+            }
+        }
+    }
+
+    fn watch_leap(&mut self, now: Now, votes: &[Leap]) {
+        let table = self.setup.leap_table.as_ref();
+        // Not before the clock is set: until then it is not known what day it is.
+        if let Some(left) = self.clock.old_leap_file(now, table) {
+            self.event(Event::LeapFileOld(left));
+        }
+        match self.clock.watch_leap(now, self.setup.leap_table.as_ref(), votes) {
+            Some(Change::Armed(leap)) => self.event(Event::LeapArmed(leap)),
+            Some(Change::Disarmed) => self.event(Event::LeapDisarmed),
+            Some(Change::Occurred(leap)) => self.event(Event::LeapOccurred(leap)),
+            None => {}
+        }
+    }
+
+    /// TAI − UTC by the leap second file.
+    pub(in crate::engine) fn tai(&self, at: NtpTimestamp) -> Option<i32> {
+        self.setup.leap_table.as_ref()?.tai(at.to_unix(PIVOT).0)
+    }
+
+    /// Logs a leap second file that came into use.
+    pub(in crate::engine) fn leap_file_read(&mut self, now: Now) {
+        self.clock.leap_file_read();
+        let Some(table) = &self.setup.leap_table else { return };
+        let Some((last, _)) = table.entries.last().copied() else { return };
+        let event = Event::LeapFile { tai: self.tai(now.wall), last, expires: table.expires };
+        self.event(event);
+    }
+
+    /// Takes over the system variables from the system peer and logs what changed.
+    fn follow(&mut self, now: Now, id: AssocId) {
+        let was = (self.system.peer, self.system.leap);
+        let Some(peer) = self.sources.get(id) else { return };
+        self.system.follow(now, peer, self.clock.discipline());
+        let measures = peer.measures();
+        self.system.leap =
+            if measures && self.settles(now) { Leap::Unsynchronised } else { self.clock.leap().announced() };
+        if was.0 != self.system.peer
+            && let Some(peer) = self.sources.get_mut(id)
+        {
+            let became = peer.note_event(PeerEvent::SystemPeer);
+            let synchronized = Event::SynchronizedTo {
+                address: peer.shown_address(),
+                stratum: peer.header().stratum,
+                local_unit: peer.local_unit(),
+            };
+            self.event(Event::BecameSystemPeer(became));
+            self.event(synchronized);
+        }
+        if was.1 == Leap::Unsynchronised && self.system.leap != Leap::Unsynchronised {
+            self.system.settling = None;
+            self.event(Event::ClockSync);
+        }
+    }
+
+    /// Whether the clock is not served yet, since it is still on its way to where the sources say it should be: clients
+    /// would take the pace for that of their own crystals, and time from a clock that is known to be wrong. It is
+    /// served as soon as what is left could as well be an error of the estimate, and after a minute in any case: where only slews
+    /// are allowed, the way may take long, and the root dispersion holds what is left.
+    fn settles(&mut self, now: Now) -> bool {
+        let discipline = self.clock.discipline();
+        if self.system.leap != Leap::Unsynchronised || !discipline.steers() {
+            return false;
+        }
+        let since = *self.system.settling.get_or_insert(now.mono);
+        let left = discipline.offset(now.mono).abs();
+        let near = (discipline.offset_error() * SURE).max(SETTLED);
+        left > near && now.mono.since(since) < SETTLING
+    }
+
+    /// Looks, while the clock is on its way, whether it has arrived.
+    pub(super) fn watch_settling(&mut self, now: Now) {
+        let waiting = self.system.leap == Leap::Unsynchronised
+            && self.system.settling.is_some()
+            && self.clock.discipline().set_outside().is_none();
+        let peer = self.system.peer.filter(|id| waiting && self.sources.get(*id).is_some());
+        if let Some(id) = peer
+            && !self.settles(now)
+        {
+            self.follow(now, id);
+            self.report_status(now);
+        }
+    }
+
+    /// Frequency, status and, where something is left to correct, the first slew.
+    fn command_clock(&mut self, now: Now) {
+        if !self.clock.discipline().steers() {
+            return;
+        }
+        let excess = self.clock.correct(now, &mut self.timers, &mut self.outbox);
+        self.report_status(now);
+        if let Some(frequency) = excess {
+            self.event(Event::FrequencyExceeds(frequency));
+        }
+    }
+
+    /// Reports to the kernel how good the clock is.
+    pub(super) fn report_status(&mut self, now: Now) {
+        let discipline = self.clock.discipline();
+        let status = ClockStatus {
+            leap: match self.system.leap {
+                Leap::Unsynchronised => Leap::Unsynchronised,
+                _ => self.clock.leap().for_kernel(now.wall, PIVOT),
+            },
+            max_error: self.system.root_dispersion_at(now.mono) + self.system.root_delay * 0.5,
+            est_error: discipline.offset_error().max(discipline.jitter()),
+            time_constant: discipline.poll(now.mono),
+            tai: self.tai(now.wall),
+        };
+        self.clock.report_status(status, &mut self.outbox);
+    }
+
+    /// The poll exponent that is shown as the clock's: the system peer's.
+    pub(in crate::engine) fn system_poll(&self, now: MonoTime) -> PollExponent {
+        let peer = self.system.peer.and_then(|id| self.sources.get(id));
+        peer.map_or_else(|| self.clock.poll(now), Source::poll)
+    }
+
+    /// The frequency as the drift file and ntpq show it.
+    #[must_use]
+    pub fn frequency(&self) -> Ppm {
+        self.clock.discipline().frequency()
+    }
+}

@@ -1,0 +1,75 @@
+//! What the survivors agree on: the mean of their estimates, weighted by their certainty.
+
+use crate::engine::estimator::{Combined, Estimate};
+use crate::engine::sources::Source;
+use crate::units::MonoTime;
+
+/// A path is never known to be more even than this, seconds.
+const LEAST_SCALE: f64 = 1e-6;
+
+/// What the survivors agree on; a preferred system peer counts alone. `None` if none of them has an estimate.
+#[must_use]
+pub fn combine(now: MonoTime, survivors: &[&Source], system_peer: &Source) -> Option<Combined> {
+    let alone = [system_peer];
+    let used = if system_peer.config().prefer { &alone[..] } else { survivors };
+    let (mut estimates, mut bounds): (Vec<Estimate>, Vec<Bound>) = (Vec::new(), Vec::new());
+    for source in used {
+        if let Some(estimate) = source.estimator().estimate(now) {
+            estimates.push(estimate);
+            bounds.push(Bound { asymmetry: source.asymmetry().get(), error: source.error_bound(now).get() });
+        }
+    }
+    if estimates.is_empty() {
+        return None;
+    }
+    let offsets = estimates.iter().zip(&bounds);
+    let by_offset = weights(offsets.map(|(e, b)| (e.offset, e.offset_variance, b.asymmetry)).collect());
+    let by_rate = weights(estimates.iter().map(|e| (e.rate, e.rate_variance, 1.0)).collect());
+    let mean = |weights: &[f64], value: fn(&Estimate) -> f64| -> f64 {
+        estimates.iter().zip(weights).map(|(e, w)| w * value(e)).sum::<f64>() / weights.iter().sum::<f64>()
+    };
+    let within = estimates.iter().zip(&bounds).map(|(e, b)| (e.offset - b.error, e.offset + b.error));
+    Some(Combined {
+        offset: held_within(mean(&by_offset, |e| e.offset), within),
+        rate: mean(&by_rate, |e| e.rate),
+        offset_error: by_offset.iter().sum::<f64>().sqrt().recip(),
+        rate_error: by_rate.iter().sum::<f64>().sqrt().recip(),
+        sample_error: mean(&by_offset, |e| e.sample_error),
+        wander: mean(&by_offset, |e| e.wander.ln()).exp(),
+    })
+}
+
+/// How far a source's offset may be off, seconds.
+struct Bound {
+    asymmetry: f64,
+    error: f64,
+}
+
+/// The weights of several estimates of one value, each with its variance and the scale of what its variance does not know of:
+/// the reciprocals of the variances, to which as much is added as the estimates differ by more than the variances
+/// explain (the between-study variance of `DerSimonian` and Laird, 1986), in the proportion of the squared scales. Paths are longer one
+/// way than the other by amounts that no sample shows: without this the source that is surest of itself would have it
+/// all. But by no more than half of the round trip: that is the scale of an offset, so a near server is believed before a far one.
+fn weights(estimates: Vec<(f64, f64, f64)>) -> Vec<f64> {
+    let least = estimates.iter().map(|e| e.2).fold(f64::INFINITY, f64::min).max(LEAST_SCALE);
+    let own: Vec<(f64, f64, f64)> = estimates
+        .into_iter()
+        .map(|(value, variance, scale)| {
+            (value, variance.max(1e-24).recip(), (scale / least).max(1.0).powi(2))
+        })
+        .collect();
+    let sum: f64 = own.iter().map(|(_, w, _)| w).sum();
+    let mean = own.iter().map(|(v, w, _)| v * w).sum::<f64>() / sum;
+    let excess = own.iter().map(|(v, w, _)| w * (v - mean).powi(2)).sum::<f64>() - (own.len() as f64 - 1.0);
+    let room = own.iter().map(|(_, w, a)| w * a).sum::<f64>()
+        - own.iter().map(|(_, w, a)| w * w * a).sum::<f64>() / sum;
+    let between = if own.len() > 1 && room > 0.0 { (excess / room).max(0.0) } else { 0.0 };
+    own.iter().map(|(_, w, a)| (w.recip() + between * a).recip()).collect()
+}
+
+/// The nearest value that all sources hold for possible, where there is one.
+fn held_within(value: f64, bounds: impl Iterator<Item = (f64, f64)>) -> f64 {
+    let (low, high) =
+        bounds.fold((f64::NEG_INFINITY, f64::INFINITY), |(low, high), b| (b.0.max(low), b.1.min(high)));
+    if low <= high { value.clamp(low, high) } else { value }
+}

@@ -1,0 +1,130 @@
+//! The election: fit sources become candidates, those that jumped or run away are left out, the rest is selected.
+
+use super::intersection::{Candidate, Limits, Outcome, Selection, select};
+use crate::config::model::Tos;
+use crate::engine::contract::Interface;
+use crate::engine::estimator::{Estimate, KnownRate};
+use crate::engine::sources::{Source, Sources};
+use crate::engine::system::refid_of;
+use crate::units::{AssocId, MonoTime, Seconds};
+
+/// A source whose rate is so many standard errors and so much (s/s) off the clock's does not follow UTC, as the others
+/// do. A margin of 1 ppm is for what the errors do not know.
+const FOREIGN_SIGMAS: f64 = 5.0;
+const FOREIGN_RATE: f64 = 1e-6;
+
+/// What an election has to know of our own clock and machine.
+#[derive(Clone, Copy, Debug)]
+pub struct OurView<'a> {
+    /// Now.
+    pub now: MonoTime,
+    /// How far the clock stands ahead of its free-running self.
+    pub correction: Seconds,
+    /// Its rate, while it is synchronized.
+    pub rate: Option<KnownRate>,
+    /// The addresses of this machine.
+    pub interfaces: &'a [Interface],
+}
+
+impl OurView<'_> {
+    /// Whether a source has our clock run at a rate that it certainly does not have.
+    fn is_foreign(&self, e: &Estimate) -> bool {
+        self.rate.is_some_and(|known| {
+            let error = (e.rate_variance + known.error * known.error).sqrt();
+            (e.rate - known.rate).abs() > FOREIGN_SIGMAS * error + FOREIGN_RATE
+        })
+    }
+
+    /// TEST12: a server that has its time from us is no source.
+    fn is_followed_by(&self, source: &Source) -> bool {
+        let refid = source.header().refid;
+        source.header().stratum.get() > 1
+            && source.measures()
+            && self.interfaces.iter().any(|i| !i.address.is_loopback() && refid_of(i.address) == refid)
+    }
+}
+
+/// Runs selection over all sources, which remember what became of them.
+pub fn elect(sources: &mut Sources, ours: &OurView<'_>, tos: &Tos) -> Outcome {
+    let mut candidates: Vec<Candidate> =
+        sources.iter_mut().filter_map(|source| candidate(source, ours, tos)).collect();
+    let doubted = doubted(sources, ours, &candidates, tos.mindist);
+    candidates.retain(|c| !doubted.contains(&c.id));
+    let limits = Limits {
+        min_clock: tos.minclock as usize,
+        min_sane: tos.minsane as usize,
+        min_distance: tos.mindist,
+    };
+    let outcome = select(&candidates, &limits);
+    for id in doubted.iter().chain(&outcome.falsetickers) {
+        mark(sources, *id, Selection::Falsetick);
+    }
+    for id in &outcome.outliers {
+        mark(sources, *id, Selection::Outlier);
+    }
+    outcome
+}
+
+/// Selection made this of a source.
+pub fn mark(sources: &mut Sources, id: AssocId, selection: Selection) {
+    if let Some(source) = sources.get_mut(id) {
+        source.select(selection);
+    }
+}
+
+fn candidate(source: &mut Source, ours: &OurView<'_>, tos: &Tos) -> Option<Candidate> {
+    let loops = ours.is_followed_by(source);
+    source.select(Selection::Reject);
+    let fit = source.test_fitness(ours.now, tos, loops);
+    if !fit || !source.measures() {
+        return None;
+    }
+    let best = source.filter().best()?;
+    // Later corrections of the clock have made the measured offset stale: judge by the estimate.
+    let estimate = source.estimator().estimate(ours.now);
+    let offset = estimate.map_or(best.offset.get(), |e| e.offset - ours.correction.get());
+    Some(Candidate {
+        id: source.id(),
+        stratum: source.header().stratum.get(),
+        offset,
+        distance: source.error_bound(ours.now).get(),
+        asymmetry: source.asymmetry().get(),
+        error: estimate.map_or(0.0, |e| e.offset_variance.sqrt()),
+        jitter: source.filter().jitter().get(),
+        truechimer: source.config().truechimer,
+        prefer: source.config().prefer,
+    })
+}
+
+/// Candidates that have jumped away, or run away from our clock's known rate, while the others do not: it is they that
+/// changed. When most of them seem to, it was our clock. One that is still within `tos mindist` of the others has
+/// not jumped away, whatever alarmed it: on a busy machine packets do.
+fn doubted(
+    sources: &Sources,
+    ours: &OurView<'_>,
+    candidates: &[Candidate],
+    mindist: Seconds,
+) -> Vec<AssocId> {
+    let alarmed = |c: &Candidate| sources.get(c.id).is_some_and(|s| s.estimator().alarmed());
+    let calm: Vec<f64> = candidates.iter().filter(|c| !alarmed(c)).map(|c| c.offset).collect();
+    let near = mindist.get();
+    let jumped = |c: &Candidate| alarmed(c) && !calm.iter().any(|offset| (offset - c.offset).abs() < near);
+    let runs_away = |c: &Candidate| {
+        let estimate = sources.get(c.id).and_then(|s| s.estimator().estimate(ours.now));
+        estimate.is_some_and(|e| ours.is_foreign(&e))
+    };
+    let doubted: Vec<AssocId> =
+        candidates.iter().filter(|c| !c.truechimer && (jumped(c) || runs_away(c))).map(|c| c.id).collect();
+    if 2 * doubted.len() <= candidates.len() { doubted } else { Vec::new() }
+}
+
+/// The system peer: the first survivor, unless the present one survives at the same stratum
+/// (no hopping between equals) and none is preferred.
+#[must_use]
+pub fn system_peer<'a>(survivors: &[&'a Source], present: Option<AssocId>) -> Option<&'a Source> {
+    let best = *survivors.first()?;
+    let stays = survivors.iter().copied().find(|s| {
+        Some(s.id()) == present && s.header().stratum <= best.header().stratum && !best.config().prefer
+    });
+    Some(stays.unwrap_or(best))
+}

@@ -1,0 +1,365 @@
+//! A client association: a server or a pool member that is polled, and whose responses are measured.
+
+use super::common::{Common, flash_of};
+use super::exchange::{self, Answer, OwnClock, Requests};
+use super::poll::{PollState, Polled};
+use super::source::Source;
+use crate::config::model::{Server, Target};
+use crate::engine::contract::{Rx, SendToken, Tx};
+use crate::engine::estimator::{Estimator, Sample};
+use crate::engine::reject::Reject;
+use crate::engine::report::event::Kiss;
+use crate::engine::timers::{Timer, Timers};
+use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds};
+use crate::wire::event::flash;
+use crate::wire::{Header, Mode, Version};
+
+/// Polls without a response after which a server that did respond has its name looked up again.
+const LOST_POLLS: u32 = 8;
+/// Most doublings of the polls that an address gets.
+const MAX_ROUNDS: u8 = 5;
+
+/// What only a client association has.
+#[derive(Clone, Debug)]
+pub struct Client {
+    poll: PollState,
+    requests: Requests,
+    /// Addresses of its name that did not respond, before this one.
+    tried: Vec<Host>,
+    /// How often all of them did not.
+    rounds: u8,
+    /// A DENY or RSTR kiss was obeyed.
+    denied: bool,
+}
+
+/// The MAC of a response, by what the line in ntp.conf asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mac {
+    /// The key's digest, or none where no key is asked for.
+    AsWanted,
+    /// Another one, or a wrong one.
+    Wrong,
+}
+
+/// What a response that was taken in amounted to, and what changed by it.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Received {
+    /// A measurement, or a kiss that was obeyed.
+    pub answer: Answer,
+    /// Whether a RATE kiss changed the poll interval.
+    pub slower: bool,
+}
+
+/// What a sample changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// The source became reachable.
+    pub first: bool,
+    /// Whether samples before this one did not fit.
+    pub was_alarmed: bool,
+    /// Whether the last ones do not.
+    pub alarmed: bool,
+}
+
+impl Client {
+    pub(super) const fn new(config: &Server) -> Self {
+        Self {
+            poll: PollState::new(config.minpoll),
+            requests: Requests::new(config.version),
+            tried: Vec::new(),
+            rounds: 0,
+            denied: false,
+        }
+    }
+
+    pub(super) const fn port(&self) -> u16 {
+        NTP_PORT
+    }
+
+    pub(super) const fn own_mode(&self) -> Mode {
+        Mode::Client
+    }
+
+    pub(super) const fn peer_mode(&self) -> Mode {
+        Mode::Server
+    }
+
+    pub(super) const fn poll_exponent(&self) -> PollExponent {
+        self.poll.exponent()
+    }
+
+    pub(super) const fn last_transmit(&self) -> NtpTimestamp {
+        self.requests.last_transmit()
+    }
+
+    /// Whether a kiss ended the association.
+    #[must_use]
+    pub const fn is_denied(&self) -> bool {
+        self.denied
+    }
+
+    /// The last poll.
+    #[must_use]
+    pub const fn last_poll(&self) -> Option<MonoTime> {
+        self.poll.last()
+    }
+
+    /// Whether a burst is under way.
+    #[must_use]
+    pub const fn is_bursting(&self) -> bool {
+        self.poll.is_bursting()
+    }
+
+    /// Whether it has been polled at all.
+    #[must_use]
+    pub const fn has_started(&self) -> bool {
+        self.poll.has_started()
+    }
+
+    pub(super) const fn is_starting(&self) -> bool {
+        !self.poll.has_started() || self.poll.is_bursting()
+    }
+
+    pub(super) const fn is_polled(&self, common: &Common) -> bool {
+        !self.denied && common.address.is_some()
+    }
+
+    pub(super) fn reconfigure(&mut self, common: &Common) {
+        self.requests.set_version(common.config.version);
+        self.poll.limits_changed(common);
+    }
+
+    pub(super) fn hasten(&mut self, common: &Common, timers: &mut Timers) {
+        self.poll.hasten(common, timers);
+    }
+
+    pub(super) fn poll_anew(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
+        if !self.denied {
+            self.poll.restart(common, now, timers);
+        }
+    }
+
+    /// The request to send now.
+    fn request(&mut self, common: &Common, clock: OwnClock, random: u64, token: u64) -> Option<Tx> {
+        let to = common.address?.at_port(self.port());
+        self.requests.choose_mac(common);
+        let cookie = self.requests.open(clock.now.wall, random, token, clock.steps);
+        let version = Version::new(self.requests.version()).unwrap_or(Version::V4);
+        let header = Header {
+            poll: self.poll.exponent().get() as i8,
+            ..exchange::blank_request(self.own_mode(), version, cookie)
+        };
+        let data = header.to_bytes().to_vec();
+        Some(Tx { data, to, socket: None, from: None, token: Some(SendToken(token)) })
+    }
+
+    fn kiss(
+        &mut self,
+        common: &mut Common,
+        header: &Header,
+        timers: &mut Timers,
+    ) -> Result<Received, Reject> {
+        let Some(kiss) = Kiss::of(header) else {
+            // Another kiss code means a server that is not synchronized.
+            common.flash |= flash::UNSYNCHRONISED;
+            common.note_header(header);
+            return Err(Reject::Unsynchronised);
+        };
+        let was_bursting = self.poll.stop_burst();
+        let mut slower = false;
+        if kiss == Kiss::Rate {
+            slower = self.poll.slow_down(common, header.poll, was_bursting, timers);
+        } else {
+            common.flash |= flash::DENIED;
+            self.denied = true;
+            common.reach.lost();
+            timers.clear(Timer::Poll(common.id));
+        }
+        Ok(Received { answer: Answer::Kissed(kiss), slower })
+    }
+
+    /// Tests a response.
+    fn receive(
+        &mut self,
+        common: &mut Common,
+        clock: OwnClock,
+        rx: &Rx<'_>,
+        header: &Header,
+        mac: Mac,
+        timers: &mut Timers,
+    ) -> Result<Received, Reject> {
+        self.requests.test_origin(header).inspect_err(|reason| {
+            common.flash |= if *reason == Reject::Duplicate { flash::DUPLICATE } else { flash::BOGUS };
+        })?;
+        if mac == Mac::Wrong {
+            // The request stays open: a forger who saw it must not silence the true response.
+            common.flash |= flash::AUTH;
+            return Err(Reject::Auth);
+        }
+        let Some(pending) = self.requests.close(header) else {
+            return Err(Reject::Bogus);
+        };
+        common.flash &= !flash_of::PACKET;
+        if header.stratum == 0 {
+            return self.kiss(common, header, timers);
+        }
+        common.test_header(header, clock.precision)?;
+        common.local = Some(rx.to);
+        common.reach.responded(clock.now.mono, rx.received);
+        self.tried.clear();
+        self.rounds = 0;
+        common.note_header(header);
+        if pending.steps != clock.steps {
+            // An exchange across a step of the clock measures nothing.
+            return Err(Reject::Bogus);
+        }
+        let (sample, exchange) = exchange::measure(clock, rx, header, pending.sent);
+        Ok(Received { answer: Answer::Measured(sample, exchange), slower: false })
+    }
+}
+
+impl Source {
+    /// Polls a server or pool member, if that is due.
+    pub fn poll_server(
+        &mut self,
+        now: MonoTime,
+        wanted: PollExponent,
+        jitter: f64,
+        timers: &mut Timers,
+    ) -> Option<Polled> {
+        let (client, common) = self.as_client_mut()?;
+        if !client.is_polled(common) || !timers.is_due(Timer::Poll(common.id), now) {
+            return None;
+        }
+        Some(client.poll.poll(common, now, wanted, jitter, timers))
+    }
+
+    /// A poll got no response for so long that the source is lost: an empty stage goes into its filter.
+    pub fn push_missing(&mut self, now: MonoTime, floor: Seconds) {
+        self.common.filter.push_missing(now, floor);
+    }
+
+    /// The request to send now; `token` names it.
+    pub fn request(&mut self, clock: OwnClock, random: u64, token: u64) -> Option<Tx> {
+        let (client, common) = self.as_client_mut()?;
+        let tx = client.request(common, clock, random, token)?;
+        common.tally.sends(clock.now.mono, common.config.minpoll);
+        Some(tx)
+    }
+
+    /// Whether requests carry a digest longer than 20 bytes as it is.
+    #[must_use]
+    pub fn sends_whole_mac(&self) -> bool {
+        self.as_client().is_some_and(|client| client.requests.sends_whole_mac())
+    }
+
+    /// The request named `token` left at `at`; false if this is not its source.
+    pub fn sent(&mut self, token: u64, at: NtpTimestamp) -> bool {
+        let Some((client, common)) = self.as_client_mut() else { return false };
+        let Some(delay) = client.requests.sent(token, at) else { return false };
+        common.tally.output_delay = delay;
+        true
+    }
+
+    /// Takes a response in, and counts what comes of it.
+    ///
+    /// # Errors
+    /// Why it is not used; the flash bits say the same.
+    pub fn receive(
+        &mut self,
+        clock: OwnClock,
+        rx: &Rx<'_>,
+        header: &Header,
+        mac: Mac,
+        timers: &mut Timers,
+    ) -> Result<Received, Reject> {
+        let (client, common) = self.as_client_mut().ok_or(Reject::Unasked)?;
+        common.tally.received += 1;
+        let result = client.receive(common, clock, rx, header, mac, timers);
+        if let Err(reason) = result {
+            common.tally.rejects(reason);
+        }
+        if result == Err(Reject::Unsynchronised) {
+            client.poll.server_unsynchronized(common, clock.now.mono, timers);
+        }
+        result
+    }
+
+    /// Whether the last packets had no valid MAC.
+    #[must_use]
+    pub const fn fails_authentication(&self) -> bool {
+        self.common.flash & flash::AUTH != 0
+    }
+
+    /// Takes a sample: as measured into the clock filter, and as it would be if the clock ran free (`free`) into the estimator.
+    pub fn take_sample(
+        &mut self,
+        now: MonoTime,
+        sample: &Sample,
+        free: &Sample,
+        floor: Seconds,
+        timers: &mut Timers,
+    ) -> Option<Taken> {
+        let (client, common) = self.as_client_mut()?;
+        let first = common.reach.measured(now);
+        client.poll.measured();
+        let was_alarmed = common.estimator.alarmed();
+        common.filter_sample(sample, floor);
+        common.estimator.sample(free);
+        if first {
+            client.poll.resume(common, now, timers);
+        }
+        Some(Taken { first, was_alarmed, alarmed: common.estimator.alarmed() })
+    }
+
+    /// Whether a name's next address is to be tried: this one never responded to a first poll with its burst, or to none of the
+    /// last polls; each time that all of them have been tried in vain, it takes twice as many.
+    #[must_use]
+    pub fn gives_up(&self) -> bool {
+        let Some(client) = self.as_client() else { return false };
+        let responded = self.common.reach.last_response().is_some();
+        let polls = if responded { LOST_POLLS } else { 1 << client.rounds.min(MAX_ROUNDS) };
+        !self.common.reach.is_reachable()
+            && self.common.reach.unreach() >= polls
+            && !client.is_bursting()
+            && !client.denied
+            && matches!(self.common.config.target, Target::Name(_))
+    }
+
+    /// Moves to another one of the `free` addresses of its name, if there is one: one that was not tried in this round, if
+    /// possible. Begins anew there, with a first poll at `first_poll`.
+    pub fn move_on(
+        &mut self,
+        free: &[Host],
+        estimator: Estimator,
+        first_poll: MonoTime,
+        timers: &mut Timers,
+    ) -> Option<Host> {
+        let (client, common) = self.as_client_mut()?;
+        let address = client.choose_next(common.address?, free)?;
+        common.move_to(address, estimator);
+        let (tried, rounds) = (std::mem::take(&mut client.tried), client.rounds);
+        *client = Client { tried, rounds, ..Client::new(&common.config) };
+        timers.set(Timer::Poll(common.id), first_poll);
+        Some(address)
+    }
+
+    /// Its name has resolved.
+    pub fn resolved(&mut self, address: Host, first_poll: MonoTime, timers: &mut Timers) {
+        self.common.address = Some(address);
+        timers.set(Timer::Poll(self.common.id), first_poll);
+    }
+}
+
+impl Client {
+    fn choose_next(&mut self, present: Host, free: &[Host]) -> Option<Host> {
+        self.tried.push(present);
+        let others = || free.iter().copied().filter(|host| *host != present);
+        let next = others().find(|host| !self.tried.contains(host));
+        if next.is_none() {
+            self.tried.clear();
+            self.rounds = self.rounds.saturating_add(1);
+        }
+        next.or_else(|| others().next())
+    }
+}

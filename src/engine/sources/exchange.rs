@@ -1,0 +1,248 @@
+//! An exchange with a server: open requests, the packet tests of a response (RFC 5905 section 9), and the sample that it yields.
+
+use super::common::{Common, Header as Heard};
+use crate::engine::contract::{Now, Rx};
+use crate::engine::estimator::Sample;
+use crate::engine::reject::Reject;
+use crate::engine::report::event::Kiss;
+use crate::units::{Leap, MAX_DISPERSION, NtpShort, NtpTimestamp, PHI, RefId, Seconds, Stratum};
+use crate::wire::event::flash;
+use crate::wire::{Header, Mode, Version};
+
+/// Requests that may be open beside the last one: a burst less one.
+const EARLIER: usize = 7;
+
+/// What our clock is, when a packet leaves or arrives.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnClock {
+    /// What it shows.
+    pub now: Now,
+    /// Its precision, log2 seconds.
+    pub precision: i8,
+    /// How often it has been stepped: an exchange across a step measures nothing.
+    pub steps: u32,
+}
+
+/// What a response amounted to.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Answer {
+    /// A measurement; the offset is of the clock as it is, not free-running.
+    Measured(Sample, Exchange),
+    /// A kiss code that was obeyed.
+    Kissed(Kiss),
+}
+
+/// The four timestamps of an exchange.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Exchange {
+    /// When the request left, by our clock (T1).
+    pub sent: NtpTimestamp,
+    /// When it arrived, by the server's (T2).
+    pub received_there: NtpTimestamp,
+    /// When the response left, by the server's (T3).
+    pub sent_there: NtpTimestamp,
+    /// When it arrived, by ours (T4).
+    pub received: NtpTimestamp,
+}
+
+impl Exchange {
+    /// How long it took, by our clock.
+    #[must_use]
+    pub fn elapsed(&self) -> Seconds {
+        (self.received - self.sent).to_seconds()
+    }
+}
+
+/// A request that has no response yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    /// The random transmit timestamp that the response must give back.
+    cookie: NtpTimestamp,
+    /// When it left, by the wall clock; corrected when the shell reports it.
+    pub(super) sent: NtpTimestamp,
+    /// Its name for [`crate::engine::contract::Input::Sent`].
+    token: u64,
+    /// How often the clock had been stepped when it left.
+    pub(super) steps: u32,
+}
+
+/// The requests of an association, and how they are made.
+#[derive(Clone, Debug)]
+pub(super) struct Requests {
+    /// The last one, while it is open.
+    last: Option<Pending>,
+    /// Earlier ones whose response may still come, oldest first: a round trip may take longer than a burst's spacing.
+    earlier: Vec<Pending>,
+    /// Transmit timestamp of the last response, to know duplicates.
+    last_transmit: NtpTimestamp,
+    /// Whether requests carry a digest longer than 20 bytes as it is.
+    whole_mac: bool,
+    /// The version of requests.
+    version: u8,
+}
+
+impl Requests {
+    pub(super) const fn new(version: u8) -> Self {
+        Self { last: None, earlier: Vec::new(), last_transmit: NtpTimestamp::ZERO, whole_mac: false, version }
+    }
+
+    pub(super) const fn last_transmit(&self) -> NtpTimestamp {
+        self.last_transmit
+    }
+
+    pub(super) const fn sends_whole_mac(&self) -> bool {
+        self.whole_mac
+    }
+
+    pub(super) const fn version(&self) -> u8 {
+        self.version
+    }
+
+    pub(super) const fn set_version(&mut self, version: u8) {
+        self.version = version;
+    }
+
+    /// In packets of versions before 4, chronyd wants digests of more than 20 bytes whole and ntpd wants them cut to 20;
+    /// neither responds to the other. While there is no response, one is tried after the other.
+    pub(super) fn choose_mac(&mut self, common: &Common) {
+        let keyed = common.config.key.is_some();
+        if self.version < 4 && keyed && !common.reach.is_reachable() && self.last.is_some() {
+            self.whole_mac = !self.whole_mac;
+        }
+    }
+
+    /// A request is made; gives its transmit timestamp. That is a random number: no attacker can forge a response without having
+    /// seen it, and it says nothing of our clock.
+    pub(super) fn open(&mut self, sent: NtpTimestamp, random: u64, token: u64, steps: u32) -> NtpTimestamp {
+        let cookie = NtpTimestamp::from_bits(random.max(1));
+        if let Some(earlier) = self.last.replace(Pending { cookie, sent, token, steps }) {
+            self.earlier.push(earlier);
+            self.earlier.drain(..self.earlier.len().saturating_sub(EARLIER));
+        }
+        debug_assert!(self.earlier.len() <= EARLIER, "open requests are bounded");
+        cookie
+    }
+
+    /// The last request, if that is its name, left at `at`: gives how long it took to the wire.
+    pub(super) fn sent(&mut self, token: u64, at: NtpTimestamp) -> Option<Seconds> {
+        let pending = self.last.as_mut().filter(|p| p.token == token)?;
+        let delay = (at - pending.sent).to_seconds();
+        pending.sent = at;
+        Some(delay)
+    }
+
+    /// TEST1 to TEST3: a response gives back our cookie, once.
+    pub(super) fn test_origin(&self, header: &Header) -> Result<(), Reject> {
+        if !header.transmit.is_zero() && header.transmit == self.last_transmit {
+            return Err(Reject::Duplicate);
+        }
+        let mut open = self.earlier.iter().chain(&self.last);
+        if header.origin.is_zero() || open.all(|p| p.cookie != header.origin) {
+            return Err(Reject::Bogus);
+        }
+        Ok(())
+    }
+
+    /// Closes the request of a response, and those before it, whose responses would be older.
+    pub(super) fn close(&mut self, response: &Header) -> Option<Pending> {
+        let cookie = response.origin;
+        let pending = if self.last.is_some_and(|p| p.cookie == cookie) {
+            self.earlier.clear();
+            self.last.take()
+        } else {
+            let at = self.earlier.iter().position(|p| p.cookie == cookie)?;
+            self.earlier.drain(..=at).next_back()
+        };
+        self.last_transmit = response.transmit;
+        pending
+    }
+}
+
+impl Common {
+    /// TEST3, TEST6 and TEST7: timestamps are there, the server is synchronized, the values make sense.
+    /// The reference time is not tested, as in ntpd. `precision` is our own.
+    pub(super) fn test_header(&mut self, header: &Header, precision: i8) -> Result<(), Reject> {
+        self.flash &= !(flash::UNSYNCHRONISED | flash::HEADER);
+        if header.receive.is_zero() || header.transmit.is_zero() {
+            self.flash |= flash::INVALID;
+            return Err(Reject::Header);
+        }
+        if header.leap == Leap::Unsynchronised || header.stratum >= 16 {
+            self.flash |= flash::UNSYNCHRONISED;
+            self.note_header(header);
+            return Err(Reject::Unsynchronised);
+        }
+        let distance =
+            header.root_delay.to_signed_seconds().get() / 2.0 + header.root_dispersion.to_seconds().get();
+        let held = (header.transmit - header.receive).to_seconds().get();
+        if distance >= MAX_DISPERSION || held < -stamp_error(header.precision, precision) {
+            self.flash |= flash::HEADER;
+            return Err(Reject::Header);
+        }
+        Ok(())
+    }
+
+    pub(super) fn note_header(&mut self, header: &Header) {
+        self.header = Heard {
+            leap: header.leap,
+            stratum: Stratum::from_wire(header.stratum),
+            precision: header.precision.clamp(-32, 0),
+            root_delay: header.root_delay.to_signed_seconds(),
+            root_dispersion: header.root_dispersion.to_seconds(),
+            refid: header.reference_id,
+            reftime: header.reference,
+            poll: header.poll,
+        };
+    }
+}
+
+/// A request without a poll exponent. It says nothing of its sender (RFC 9109 and the data minimisation draft).
+pub(super) fn blank_request(mode: Mode, version: Version, transmit: NtpTimestamp) -> Header {
+    Header {
+        leap: Leap::None,
+        version,
+        mode,
+        stratum: 0,
+        poll: 0,
+        precision: 0x20,
+        root_delay: NtpShort::default(),
+        root_dispersion: NtpShort::default(),
+        reference_id: RefId::default(),
+        reference: NtpTimestamp::ZERO,
+        origin: NtpTimestamp::ZERO,
+        receive: NtpTimestamp::ZERO,
+        transmit,
+    }
+}
+
+/// How much earlier than its receive timestamp a server's transmit timestamp may be: servers fill the bits below
+/// their precision at random, or cut them off. A precision better than 1 µs is not believed for this.
+fn stamp_error(theirs: i8, ours: i8) -> f64 {
+    [theirs, ours].into_iter().map(|precision| 2f64.powi(i32::from(precision.clamp(-32, 0))).max(1e-6)).sum()
+}
+
+/// Offset and delay from the four timestamps (RFC 5905 figure 15); the request left at `sent`.
+pub(super) fn measure(
+    clock: OwnClock,
+    rx: &Rx<'_>,
+    header: &Header,
+    sent: NtpTimestamp,
+) -> (Sample, Exchange) {
+    let OwnClock { now, precision, .. } = clock;
+    let there = (header.receive - sent).to_seconds();
+    let back = (header.transmit - rx.received).to_seconds();
+    let elapsed = (rx.received - sent).to_seconds().get().max(0.0);
+    let held = (header.transmit - header.receive).to_seconds().get();
+    let reading = 2f64.powi(i32::from(precision)) + 2f64.powi(i32::from(header.precision.clamp(-32, 0)));
+    // The kernel's stamp is of the wall clock: find its moment on the monotonic one.
+    let waited = (now.wall - rx.received).to_seconds().get().clamp(0.0, 1.0);
+    let sample = Sample {
+        at: now.mono + Seconds::new(-waited - elapsed / 2.0),
+        offset: (there + back) * 0.5,
+        delay: Seconds::new((elapsed - held).max(2f64.powi(i32::from(precision)))),
+        reading_error: Seconds::new(reading + PHI * elapsed),
+    };
+    let exchange =
+        Exchange { sent, received_there: header.receive, sent_there: header.transmit, received: rx.received };
+    (sample, exchange)
+}
