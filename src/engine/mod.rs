@@ -32,39 +32,26 @@ pub mod sources;
 pub mod system;
 pub mod timers;
 
-pub use server::Reply;
+pub use server::{Reply, Served};
 
 use crate::config::model::{Config, Target};
-use crate::engine::auth::Keys;
 use crate::engine::clock::Clock;
 use crate::engine::contract::ExitReason;
-use crate::engine::contract::{Input, Interface, Machine, Now, Output, Setup};
-use crate::engine::control::Desk;
+use crate::engine::contract::{Input, Machine, Now, Output, Rx, Setup};
+use crate::engine::control::Control;
 use crate::engine::outbox::Outbox;
-use crate::engine::reject::Counters;
 use crate::engine::report::event::Event;
 use crate::engine::report::statistics::Records;
-use crate::engine::server::access::AccessList;
-use crate::engine::server::clients::ClientTable;
+use crate::engine::server::sharing::{COUNTED, PUBLISHED};
+use crate::engine::server::{ReplyBuffer, Server, Serving};
 use crate::engine::sources::Sources;
 use crate::engine::sources::names::Names;
 use crate::engine::system::System;
 use crate::engine::timers::Timers;
-use crate::units::{AssocId, MonoTime};
+use crate::units::{AssocId, MonoTime, NtpTimestamp};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::net::IpAddr;
-
-/// What became of a datagram: of [`Engine::answer`], or, with the answer's length, [`Engine::serve`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Served<R = usize> {
-    /// Answer with what is in the buffer, from the socket it came to.
-    Reply(R),
-    /// Dropped, and counted.
-    Dropped,
-    /// Not a client's request: give it to [`Engine::handle`].
-    NotARequest,
-}
 
 /// The daemon without its shell.
 #[derive(Debug)]
@@ -72,18 +59,13 @@ pub struct Engine {
     outbox: Outbox,
     timers: Timers,
     setup: Setup,
-    machine: Machine,
     rng: ChaCha12Rng,
     sources: Sources,
     names: Names,
-    access: AccessList,
-    clients: ClientTable,
-    keys: Keys,
-    interfaces: Vec<Interface>,
     system: System,
     clock: Clock,
-    counters: Counters,
-    desk: Desk,
+    server: Server,
+    control: Control,
     records: Records,
     /// The moment of the input that is being taken in.
     moment: Now,
@@ -92,8 +74,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Longest answer [`Engine::serve`] writes, octets.
-    pub const REPLY_MAX: usize = 128;
+    /// Longest response of [`Engine::serve`], bytes.
+    pub const REPLY_MAX: usize = server::REPLY_MAX;
 
     /// A daemon that starts now. Its first outputs are waiting.
     #[must_use]
@@ -108,36 +90,31 @@ impl Engine {
         let mut timers = Timers::default();
         let mut engine = Self {
             outbox: Outbox::default(),
-            access: AccessList::build(&setup.config.restrict),
-            clients: ClientTable::new(&setup.config, hash_key),
-            keys: Keys::new(&setup.keys, &setup.config.auth.trusted),
+            server: Server::new(&setup, hash_key),
             clock: Clock::new(now, machine.drift, adjusts, setup.allow_panic_once),
             sources: Sources::new((rng.next_u32() % 60_000) as u16 + 1),
             system: System::new(machine.precision, now.mono),
-            machine: machine.clone(),
             setup,
             rng,
             names: Names::default(),
-            interfaces: Vec::new(),
-            counters: Counters::default(),
-            desk: Desk::new(now.mono, &mut other),
+            control: Control::new(now.mono, machine, &mut other),
             records: Records::new(now.mono, &mut timers),
             timers,
             moment: now,
             started: now.mono,
             exiting: false,
         };
-        engine.start(now);
+        engine.start(now, machine);
         engine
     }
 
-    fn start(&mut self, now: Now) {
+    fn start(&mut self, now: Now, machine: &Machine) {
         self.event(Event::Restart);
-        if !self.machine.can_steer && self.setup.config.enable.ntp {
+        if !machine.can_steer && self.setup.config.enable.ntp {
             self.event(Event::CannotSteer);
         }
         if self.clock.discipline().steers() {
-            match self.machine.drift {
+            match machine.drift {
                 Some(drift) => self.event(Event::FrequencyInitialized(drift.frequency)),
                 None => self.event(Event::FrequencyNotSet),
             }
@@ -168,7 +145,7 @@ impl Engine {
             Input::ClockDone(report) => self.clock_done(now, report),
             Input::WrongEra(eras) => self.clock.wrong_era(eras),
             Input::ClockSet(by) => self.clock_set(now, by),
-            Input::Interfaces(interfaces) => self.set_interfaces(interfaces),
+            Input::Interfaces(interfaces) => self.server.set_interfaces(interfaces),
             Input::Reload(setup) => self.reload(now, *setup),
             Input::LeapSeconds(table) => {
                 self.setup.leap_table = Some(table);
@@ -228,10 +205,65 @@ impl Engine {
         self.clock.save_drift(0.0, &mut self.outbox);
         self.exit(ExitReason::Shutdown);
     }
+}
 
-    fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
-        let own: Vec<_> = interfaces.iter().map(|i| i.address).collect();
-        self.access.set_own_addresses(&own);
-        self.interfaces = interfaces;
+/// Client requests: the hot path, past the output queue.
+impl Engine {
+    /// Answers a time request (modes 3, 1 and version 1's 0): the first 48 bytes, without the transmit timestamp.
+    /// [`Engine::seal`] completes them.
+    pub fn answer(&mut self, now: Now, rx: &Rx<'_>, reply: &mut ReplyBuffer) -> Served<Reply> {
+        let ours = Serving { now, system: &self.system };
+        self.server.answer(ours, &mut self.rng, rx, reply)
+    }
+
+    /// Completes an answer that leaves at `leaves`; gives its length in bytes.
+    pub fn seal(&mut self, answer: &Reply, leaves: NtpTimestamp, reply: &mut ReplyBuffer) -> usize {
+        self.server.seal(answer, leaves, reply)
+    }
+
+    /// The kernel reports when a sealed answer left.
+    pub fn left(&mut self, answer: &Reply, at: NtpTimestamp) {
+        self.server.left(answer, at);
+    }
+
+    /// [`Engine::answer`] and [`Engine::seal`] in one; `clock` reads the wall clock in between.
+    pub fn serve(
+        &mut self,
+        now: Now,
+        rx: &Rx<'_>,
+        clock: &mut dyn FnMut() -> NtpTimestamp,
+        reply: &mut ReplyBuffer,
+    ) -> Served {
+        match self.answer(now, rx, reply) {
+            Served::Reply(answer) => Served::Reply(self.seal(&answer, clock(), reply)),
+            Served::Dropped => Served::Dropped,
+            Served::NotARequest => Served::NotARequest,
+        }
+    }
+}
+
+/// Several processes that answer as one (`server/sharing.rs`).
+impl Engine {
+    /// What our answers are made of, for engines in other processes.
+    #[must_use]
+    pub fn published(&self) -> [u64; PUBLISHED] {
+        self.system.to_words()
+    }
+
+    /// Answers from now on with what another engine has [published](Engine::published). Zeros, which
+    /// say that it has not yet, change nothing.
+    pub fn adopt(&mut self, words: &[u64; PUBLISHED]) {
+        self.system.take_words(words);
+    }
+
+    /// What was counted here since the start, for [`Engine::count_elsewhere`].
+    #[must_use]
+    pub fn counted(&self) -> [u64; COUNTED] {
+        self.server.counters().words()
+    }
+
+    /// Adds what was counted in another process since the last time.
+    pub fn count_elsewhere(&mut self, more: &[u64; COUNTED]) {
+        self.server.counters_mut().add(more);
     }
 }

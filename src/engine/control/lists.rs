@@ -22,9 +22,13 @@ impl Engine {
                 let endpoints = survey.endpoints.iter().enumerate();
                 endpoints.flat_map(|(index, endpoint)| self.endpoint(index, endpoint)).collect::<Vec<_>>()
             }
-            b"addr_restrictions" => {
-                self.access.list().enumerate().flat_map(|(index, entry)| restriction(index, &entry)).collect()
-            }
+            b"addr_restrictions" => self
+                .server
+                .access()
+                .list()
+                .enumerate()
+                .flat_map(|(index, entry)| restriction(index, &entry))
+                .collect(),
             _ => return Err(ControlError::Variable),
         };
         Ok(Answer::Reply(Reply::new(0, text::pack(&items))))

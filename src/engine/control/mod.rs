@@ -29,10 +29,9 @@ use self::bound::Bound;
 use self::nonce::Nonces;
 use crate::config::model::AccessFlags;
 use crate::engine::Engine;
-use crate::engine::contract::{Now, Output, Rx, SocketId, Tx};
+use crate::engine::contract::{Machine, Now, Output, Rx, SocketId, Tx};
 use crate::engine::control::errand::{Brought, Errand, ErrandId, Survey};
 use crate::engine::reject::Reject;
-use crate::engine::server::heard;
 use crate::units::{KeyId, MonoTime};
 use crate::wire::control::{self, ControlError, Request, opcode};
 use crate::wire::counter::Counter;
@@ -45,20 +44,23 @@ const PARKED_MAX: usize = 16;
 
 /// What mode 6 remembers.
 #[derive(Clone, Debug)]
-pub(in crate::engine) struct Desk {
+pub(in crate::engine) struct Control {
     nonces: Nonces,
     bound: Bound,
     parked: VecDeque<Parked>,
     errands: u64,
     /// Requests so far (`ss_numctlreq`).
-    pub(super) requests: u64,
+    requests: u64,
     /// The file that `saveconfig` wrote last (`savedconfig`).
-    pub(super) saved: Option<String>,
+    saved: Option<String>,
+    /// `uname` machine and system (`processor`, `system`).
+    processor: String,
+    machine_system: String,
 }
 
-impl Desk {
+impl Control {
     /// Nothing asked yet.
-    pub(super) fn new(now: MonoTime, rng: &mut impl Rng) -> Self {
+    pub(in crate::engine) fn new(now: MonoTime, machine: &Machine, rng: &mut impl Rng) -> Self {
         let mut secret = [0; 16];
         rng.fill_bytes(&mut secret);
         Self {
@@ -68,6 +70,8 @@ impl Desk {
             errands: 0,
             requests: 0,
             saved: None,
+            processor: machine.processor.clone(),
+            machine_system: machine.system.clone(),
         }
     }
 }
@@ -117,12 +121,12 @@ enum Answer {
 impl Engine {
     /// A mode-6 request; `noquery` drops it without a word.
     pub(super) fn control(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
-        let flags = self.access.admit(rx.from);
+        let flags = self.server.access_mut().admit(rx.from);
         if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOQUERY) {
             return Err(Reject::Restricted);
         }
-        self.clients.observe(now, &heard(rx, flags));
-        self.desk.requests += 1;
+        self.server.observe(now, rx, flags);
+        self.control.requests += 1;
         let (request, problem) = match Request::parse(rx.data) {
             Ok(Some(request)) => (request, None),
             Ok(None) => return Err(Reject::Format),
@@ -130,7 +134,7 @@ impl Engine {
         };
         let key = self.signer(&request, rx);
         let proven = key.is_some() || rx.from.ip().is_loopback() || self.has_nonce(now, &request, rx.from);
-        if !proven && !self.desk.bound.is_open(now.mono) {
+        if !proven && !self.control.bound.is_open(now.mono) {
             return Err(Reject::Limited);
         }
         let asker = Asker { from: rx.from, to: rx.to, socket: rx.socket, flags, key, proven };
@@ -146,14 +150,16 @@ impl Engine {
     fn signer(&mut self, request: &Request<'_>, rx: &Rx<'_>) -> Option<KeyId> {
         request
             .codes(rx.data)
-            .find(|code| self.keys.verify(code.covered, KeyId(code.key), code.digest, rx.from.ip()))
+            .find(|code| {
+                self.server.keys_mut().verify(code.covered, KeyId(code.key), code.digest, rx.from.ip())
+            })
             .map(|code| KeyId(code.key))
     }
 
     /// What the shell brought for a parked request.
     pub(super) fn errand_done(&mut self, now: Now, id: ErrandId, brought: Brought) {
-        let Some(index) = self.desk.parked.iter().position(|p| p.id == id) else { return };
-        let Some(Parked { asker, packet, .. }) = self.desk.parked.remove(index) else { return };
+        let Some(index) = self.control.parked.iter().position(|p| p.id == id) else { return };
+        let Some(Parked { asker, packet, .. }) = self.control.parked.remove(index) else { return };
         let Ok(Some(request)) = Request::parse(&packet) else { return };
         let result = match brought {
             Brought::Survey(survey) => self.perform(now, &request, &asker, Some(&survey)),
@@ -164,7 +170,7 @@ impl Engine {
                 Ok(self.text_reply(&reply))
             }
             Brought::Saved { reply, file } => {
-                self.desk.saved = file.or(self.desk.saved.take());
+                self.control.saved = file.or(self.control.saved.take());
                 Ok(self.text_reply(&reply))
             }
         };
@@ -190,11 +196,11 @@ impl Engine {
                 self.read(now, request, asker, survey)
             }
             opcode::REQUEST_NONCE => {
-                let nonce = format!("nonce={}", self.desk.nonces.make(now.mono, asker.from));
+                let nonce = format!("nonce={}", self.control.nonces.make(now.mono, asker.from));
                 Ok(Answer::Reply(Reply::new(0, text::pack(&[nonce]))))
             }
             opcode::READ_MRU if asker.flags.contains(AccessFlags::NOMRULIST) => {
-                self.counters.count(Counter::Restricted);
+                self.server.counters_mut().count(Counter::Restricted);
                 Err(ControlError::Prohibited)
             }
             opcode::READ_MRU => self.mru_list(now, asker, request),
@@ -233,12 +239,12 @@ impl Engine {
             Ok(Answer::Silence) => return,
         };
         if !asker.proven {
-            self.desk.bound.take(datagrams.len());
+            self.control.bound.take(datagrams.len());
         }
         for mut data in datagrams {
-            if let Some(key) = asker.key.filter(|key| self.keys.contains(*key)) {
+            if let Some(key) = asker.key.filter(|key| self.server.keys().contains(*key)) {
                 control::pad_for_code(&mut data);
-                self.keys.sign(key, &mut data);
+                self.server.keys_mut().sign(key, &mut data);
             }
             let tx =
                 Tx { data, to: asker.from, socket: Some(asker.socket), from: Some(asker.to), token: None };
@@ -247,12 +253,12 @@ impl Engine {
     }
 
     fn park(&mut self, errand: Errand, asker: Asker, packet: &[u8]) {
-        if self.desk.parked.len() >= PARKED_MAX {
-            self.desk.parked.pop_front();
+        if self.control.parked.len() >= PARKED_MAX {
+            self.control.parked.pop_front();
         }
-        self.desk.errands += 1;
-        let id = ErrandId(self.desk.errands);
-        self.desk.parked.push_back(Parked { id, asker, packet: packet.to_vec() });
+        self.control.errands += 1;
+        let id = ErrandId(self.control.errands);
+        self.control.parked.push_back(Parked { id, asker, packet: packet.to_vec() });
         self.outbox.push(Output::Errand { id, errand });
     }
 }

@@ -129,7 +129,7 @@ impl Engine {
     pub(super) fn has_nonce(&self, now: Now, request: &Request<'_>, from: SocketAddr) -> bool {
         let nonce = |data| text::items(data).ok()?.into_iter().find(|(name, _)| name == "nonce")?.1;
         request.opcode == opcode::READ_MRU
-            && nonce(request.data).is_some_and(|nonce| self.desk.nonces.admits(now.mono, from, &nonce))
+            && nonce(request.data).is_some_and(|nonce| self.control.nonces.admits(now.mono, from, &nonce))
     }
 
     /// Answers `READ_MRU`. Nothing is said without a nonce.
@@ -145,23 +145,25 @@ impl Engine {
         let wanted = Wanted::read(request.data)?;
         let (fragments, most) = wanted.limits()?;
         let mut packer = Packer::default();
-        packer.push(&format!("nonce={}", self.desk.nonces.make(now.mono, asker.from)));
+        packer.push(&format!("nonce={}", self.control.nonces.make(now.mono, asker.from)));
         let mut priors = wanted.priors().peekable();
         let clients: Box<dyn Iterator<Item = &Client>> = if priors.peek().is_some() {
-            let found = priors.find(|(address, last)| self.clients.newer_than(*address, *last).is_some());
+            let found =
+                priors.find(|(address, last)| self.server.clients().newer_than(*address, *last).is_some());
             // ntpq then goes back to older entries, or begins anew.
             let (address, last) = found.ok_or(ControlError::Variable)?;
-            let prior = self.clients.find(address).ok_or(ControlError::Variable)?;
+            let prior = self.server.clients().find(address).ok_or(ControlError::Variable)?;
             packer.push(&format!("last.older={last}"));
             packer.push(&format!("addr.older={}", prior.endpoint()));
-            let newer = self.clients.newer_than(address, last).ok_or(ControlError::Variable)?;
+            let newer = self.server.clients().newer_than(address, last).ok_or(ControlError::Variable)?;
             // One entry asks for that one itself.
             if most == 1 { Box::new(std::iter::once(prior)) } else { Box::new(newer) }
         } else {
-            let skipped = wanted.recent.map_or(0, |recent| self.clients.len().saturating_sub(recent));
-            Box::new(self.clients.oldest_first().skip(skipped))
+            let skipped =
+                wanted.recent.map_or(0, |recent| self.server.clients().len().saturating_sub(recent));
+            Box::new(self.server.clients().oldest_first().skip(skipped))
         };
-        let clients = clients.filter(|client| wanted.admits(now, &self.clients, client));
+        let clients = clients.filter(|client| wanted.admits(now, self.server.clients(), client));
         Ok(batch(now, packer, clients, fragments, most))
     }
 }

@@ -71,8 +71,8 @@ const SYSTEM: [SystemRow; 23] = [
     Row::new("sys_jitter", |s| Some(text::millis(s.engine.system.jitter))),
     Row::new("clk_jitter", |s| Some(text::millis(s.engine.clock.discipline().jitter()))),
     Row::new("clock", |s| Some(text::stamp(s.now.wall))),
-    Row::new("processor", |s| Some(text::quoted(&s.engine.machine.processor))),
-    Row::new("system", |s| Some(text::quoted(&s.engine.machine.system))),
+    Row::new("processor", |s| Some(text::quoted(&s.engine.control.processor))),
+    Row::new("system", |s| Some(text::quoted(&s.engine.control.machine_system))),
     Row::new("version", |_| Some(text::quoted(concat!("rsntpd ", env!("CARGO_PKG_VERSION"))))),
     Row::new("clk_wander", |s| Some(text::ppm(s.engine.clock.discipline().wander()))),
     Row::new("sys_var_list", |_| {
@@ -105,7 +105,7 @@ const LATER: [SystemRow; 5] = [
     // Without smearing there is nothing to show, as with ntpd.
     Row::new("leapsmearinterval", |_| None),
     Row::new("leapsmearoffset", |_| None),
-    Row::new("savedconfig", |s| s.engine.desk.saved.as_deref().map(text::given)),
+    Row::new("savedconfig", |s| s.engine.control.saved.as_deref().map(text::given)),
 ];
 
 fn peer<'a>(s: &Scene<'a>) -> Option<&'a Source> {

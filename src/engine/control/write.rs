@@ -14,7 +14,7 @@ use crate::wire::counter::Counter;
 impl Engine {
     pub(super) fn write(&mut self, request: &Request<'_>, asker: &Asker) -> Result<Answer, ControlError> {
         if asker.flags.contains(AccessFlags::NOMODIFY) {
-            self.counters.count(Counter::Restricted);
+            self.server.counters_mut().count(Counter::Restricted);
             return Err(ControlError::Prohibited);
         }
         let from = asker.from.ip();

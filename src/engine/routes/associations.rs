@@ -95,7 +95,7 @@ impl Engine {
 
     /// `restrict source` follows the set of our servers.
     pub(super) fn sources_changed(&mut self) {
-        self.access.set_sources(&self.sources.addresses());
+        self.server.access_mut().set_sources(&self.sources.addresses());
     }
 
     /// How long after it was made an association is polled for the first time.

@@ -7,7 +7,6 @@ use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Sample;
 use crate::engine::reject::Reject;
 use crate::engine::report::event::{Event, Kiss};
-use crate::engine::server::heard;
 use crate::engine::sources::dispatch::{Action, action};
 use crate::engine::sources::{Answer, Exchange, Mac, Source};
 use crate::units::{AssocId, KeyId};
@@ -17,14 +16,14 @@ use crate::wire::{Header, Mode};
 
 impl Engine {
     pub(in crate::engine) fn datagram(&mut self, now: Now, rx: &Rx<'_>) {
-        self.counters.count(Counter::Received);
+        self.server.counters_mut().count(Counter::Received);
         let result = match rx.data.first().map(|first| Mode::from_bits(*first)) {
             Some(Mode::Control) => self.control(now, rx),
             Some(mode) => self.packet(now, rx, mode),
             None => Err(Reject::Format),
         };
         if let Err(reason) = result {
-            self.counters.reject(reason);
+            self.server.counters_mut().reject(reason);
         }
     }
 
@@ -42,14 +41,14 @@ impl Engine {
     /// A response: of which source, if any, is known. The access list and the MAC come first, whose fault the counters name.
     fn response(&mut self, now: Now, rx: &Rx<'_>, id: Option<AssocId>) -> Result<(), Reject> {
         let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
-        let flags = self.admit(rx, header.version)?;
-        let authenticity = self.keys.check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
+        let flags = self.server.admit(&mut self.rng, rx, header.version)?;
+        let authenticity = self.server.keys_mut().check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
         if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
             return Err(Reject::Auth);
         }
         let clock = self.own_clock(now);
         let Some(source) = id.and_then(|id| self.sources.get_mut(id)) else { return Err(Reject::Unasked) };
-        self.clients.observe(now, &heard(rx, flags));
+        self.server.observe(now, rx, flags);
         let mac = judged(source.config().key, authenticity);
         let failed_before = source.fails_authentication();
         let received = match source.receive(clock, rx, &header, mac, &mut self.timers) {
@@ -62,7 +61,7 @@ impl Engine {
                 return Err(reason);
             }
         };
-        self.counters.count(Counter::Processed);
+        self.server.counters_mut().count(Counter::Processed);
         match received.answer {
             Answer::Kissed(kiss) => {
                 let peer = source.note_event(kiss.code());

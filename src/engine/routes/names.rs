@@ -79,7 +79,7 @@ impl Engine {
         match lookup.purpose {
             Purpose::Restrict(line) => {
                 let addresses: Vec<IpAddr> = hosts.iter().map(|host| host.ip).collect();
-                self.access.insert_resolved(&self.setup.config.restrict, &line, &addresses);
+                self.server.access_mut().insert_resolved(&self.setup.config.restrict, &line, &addresses);
             }
             Purpose::Association(id) => self.give_address(now, id, &lookup.name, &hosts),
         }

@@ -59,7 +59,7 @@ impl Engine {
         let Some(mut tx) = source.request(clock, random, token) else { return };
         if let Some(key) = source.config().key {
             let whole = source.sends_whole_mac();
-            self.keys.sign_as(key, whole, &mut tx.data);
+            self.server.keys_mut().sign_as(key, whole, &mut tx.data);
         }
         self.outbox.push(Output::Send(tx));
     }

@@ -4,7 +4,6 @@ use crate::config::model::Server;
 use crate::engine::Engine;
 use crate::engine::contract::{Now, Setup};
 use crate::engine::report::event::Event;
-use crate::engine::server::access::AccessList;
 use crate::engine::sources::Source;
 
 /// Whether two lines ask for the same association, perhaps with other options.
@@ -37,12 +36,7 @@ impl Engine {
             }
         }
         self.names.forget_restrict_lines(&mut self.timers);
-        let mut access = AccessList::build(&setup.config.restrict);
-        access.carry_names(&self.access, &setup.config.restrict);
-        access.carry_hits(&self.access);
-        self.access = access;
-        self.keys.replace(&setup.keys, &setup.config.auth.trusted);
-        self.clients.configure(&setup.config);
+        self.server.reconfigure(&setup);
         let new_leap_table = self.setup.leap_table != setup.leap_table;
         self.setup = Setup {
             allow_panic_once: self.setup.allow_panic_once,
@@ -55,7 +49,6 @@ impl Engine {
             self.mobilize(now, server);
         }
         self.add_restrict_names(now);
-        self.set_interfaces(self.interfaces.clone());
         self.sources_changed();
         if new_leap_table {
             self.leap_file_read(now);

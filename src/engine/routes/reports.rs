@@ -89,9 +89,10 @@ impl Engine {
         };
         self.event(hourly);
         if self.wants(StatKind::Sys) {
-            let fields = statistics::system_fields(self.records.since_reset(now.mono), &self.counters);
+            let fields =
+                statistics::system_fields(self.records.since_reset(now.mono), self.server.counters());
             self.record(now.wall, StatKind::Sys, &fields);
-            self.counters = Counters::default();
+            *self.server.counters_mut() = Counters::default();
             self.records.reset(now.mono);
         }
     }

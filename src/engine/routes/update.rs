@@ -29,7 +29,7 @@ impl Engine {
             now: now.mono,
             correction: self.clock.discipline().correction(now.mono),
             rate: self.clock.discipline().known_rate(),
-            interfaces: &self.interfaces,
+            interfaces: self.server.interfaces(),
         };
         let outcome = elect(&mut self.sources, &ours, &self.setup.config.tos);
         self.system.jitter = Seconds::new(outcome.jitter);

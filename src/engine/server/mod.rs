@@ -5,19 +5,31 @@ pub mod clients;
 pub mod sharing;
 
 use crate::config::model::AccessFlags;
-use crate::engine::auth::Authenticity;
-use crate::engine::contract::{Now, Rx};
-use crate::engine::reject::Reject;
-use crate::engine::server::clients::{ClientId, Heard, Verdict};
-use crate::engine::{Engine, Served};
+use crate::engine::auth::{Authenticity, Keys};
+use crate::engine::contract::{Interface, Now, Rx, Setup};
+use crate::engine::reject::{Counters, Reject};
+use crate::engine::system::System;
 use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId};
 use crate::wire::counter::Counter;
 use crate::wire::header::{HEADER_LEN, TRANSMIT_OFFSET};
 use crate::wire::{Header, Mode, Version, trailer};
+use access::AccessList;
+use clients::{ClientId, ClientTable, Heard, Verdict};
 use rand_chacha::rand_core::Rng;
 
 /// Lowest source port from which ntpd 4.2.6 takes packets.
 const LOWEST_PORT: u16 = 123;
+
+/// What became of a datagram: with the response, or its length in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Served<R = usize> {
+    /// Respond with what is in the buffer, from the socket it came to.
+    Reply(R),
+    /// Dropped, and counted.
+    Dropped,
+    /// Not a client's request: give it to [`crate::engine::Engine::handle`].
+    NotARequest,
+}
 
 /// An answer that lacks what is known last: its transmit timestamp and its code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,15 +63,127 @@ enum Tail {
     CryptoNak,
 }
 
-impl Engine {
-    /// Answers a time request (modes 3, 1 and version 1's 0) past the output queue: the first 48
-    /// octets, without the transmit timestamp. [`Engine::seal`] completes them.
-    pub fn answer(&mut self, now: Now, rx: &Rx<'_>, reply: &mut [u8; Self::REPLY_MAX]) -> Served<Reply> {
+/// What serves clients: the access list, the client table, the keys, and what is counted of packets.
+#[derive(Debug)]
+pub struct Server {
+    access: AccessList,
+    clients: ClientTable,
+    keys: Keys,
+    counters: Counters,
+    interfaces: Vec<Interface>,
+}
+
+/// The bytes of a response: room for the longest.
+pub type ReplyBuffer = [u8; REPLY_MAX];
+
+/// Longest response, bytes.
+pub const REPLY_MAX: usize = 128;
+
+/// What a response is made of beside the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Serving<'a> {
+    /// Now.
+    pub now: Now,
+    /// The system variables.
+    pub system: &'a System,
+}
+
+impl Server {
+    /// A server with the lines and keys of `setup`; the client table is hashed with `hash_key`, which must be random.
+    #[must_use]
+    pub fn new(setup: &Setup, hash_key: [u8; 16]) -> Self {
+        Self {
+            access: AccessList::build(&setup.config.restrict),
+            clients: ClientTable::new(&setup.config, hash_key),
+            keys: Keys::new(&setup.keys, &setup.config.auth.trusted),
+            counters: Counters::default(),
+            interfaces: Vec::new(),
+        }
+    }
+
+    /// Other lines and keys are in force now; what was counted and resolved for the same lines stays.
+    pub fn reconfigure(&mut self, setup: &Setup) {
+        let mut access = AccessList::build(&setup.config.restrict);
+        access.carry_names(&self.access, &setup.config.restrict);
+        access.carry_hits(&self.access);
+        let own: Vec<_> = self.interfaces.iter().map(|i| i.address).collect();
+        access.set_own_addresses(&own);
+        self.access = access;
+        self.keys.replace(&setup.keys, &setup.config.auth.trusted);
+        self.clients.configure(&setup.config);
+    }
+
+    /// The machine's addresses are now these.
+    pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
+        let own: Vec<_> = interfaces.iter().map(|i| i.address).collect();
+        self.access.set_own_addresses(&own);
+        self.interfaces = interfaces;
+    }
+
+    /// The machine's addresses.
+    #[must_use]
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
+    }
+
+    /// The access list.
+    #[must_use]
+    pub const fn access(&self) -> &AccessList {
+        &self.access
+    }
+
+    /// The same, to count hits and to follow names and sources.
+    pub const fn access_mut(&mut self) -> &mut AccessList {
+        &mut self.access
+    }
+
+    /// The client table.
+    #[must_use]
+    pub const fn clients(&self) -> &ClientTable {
+        &self.clients
+    }
+
+    /// The keys.
+    #[must_use]
+    pub const fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// The same: what they are used for is counted.
+    pub const fn keys_mut(&mut self) -> &mut Keys {
+        &mut self.keys
+    }
+
+    /// What was counted of packets.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The same, to count more.
+    pub const fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    /// A packet that is no client's request goes into the client table.
+    pub fn observe(&mut self, now: Now, rx: &Rx<'_>, flags: AccessFlags) {
+        self.clients.observe(now, &heard(rx, flags));
+    }
+
+    /// Answers a time request (modes 3, 1 and version 1's 0): the first 48 bytes, without the transmit timestamp.
+    /// [`Server::seal`] completes them.
+    pub fn answer(
+        &mut self,
+        ours: Serving<'_>,
+        rng: &mut impl Rng,
+        rx: &Rx<'_>,
+        reply: &mut ReplyBuffer,
+    ) -> Served<Reply> {
         if !is_request(rx.data) {
             return Served::NotARequest;
         }
         self.counters.count(Counter::Received);
-        match self.try_answer(now, rx, reply) {
+        match self.try_answer(ours, rng, rx, reply) {
             Ok(answer) => {
                 self.counters.count(Counter::Processed);
                 Served::Reply(answer)
@@ -72,7 +196,7 @@ impl Engine {
     }
 
     /// Completes an answer that leaves at `leaves`; gives its length in octets.
-    pub fn seal(&mut self, answer: &Reply, leaves: NtpTimestamp, reply: &mut [u8; Self::REPLY_MAX]) -> usize {
+    pub fn seal(&mut self, answer: &Reply, leaves: NtpTimestamp, reply: &mut ReplyBuffer) -> usize {
         if !answer.stamped {
             reply[TRANSMIT_OFFSET..HEADER_LEN].copy_from_slice(&leaves.to_bits().to_be_bytes());
         }
@@ -90,41 +214,27 @@ impl Engine {
         }
     }
 
-    /// The kernel says when a sealed answer left: better known than foretold.
+    /// The kernel reports when a sealed answer left: better known than predicted.
     pub fn left(&mut self, answer: &Reply, at: NtpTimestamp) {
         if let Some((client, received)) = answer.remember {
             self.clients.answer_left(client, received, at);
         }
     }
 
-    /// [`Engine::answer`] and [`Engine::seal`] in one; `clock` reads the wall clock in between.
-    pub fn serve(
-        &mut self,
-        now: Now,
-        rx: &Rx<'_>,
-        clock: &mut dyn FnMut() -> NtpTimestamp,
-        reply: &mut [u8; Self::REPLY_MAX],
-    ) -> Served {
-        match self.answer(now, rx, reply) {
-            Served::Reply(answer) => Served::Reply(self.seal(&answer, clock(), reply)),
-            Served::Dropped => Served::Dropped,
-            Served::NotARequest => Served::NotARequest,
-        }
-    }
-
     fn try_answer(
         &mut self,
-        now: Now,
+        ours: Serving<'_>,
+        rng: &mut impl Rng,
         rx: &Rx<'_>,
-        reply: &mut [u8; Self::REPLY_MAX],
+        reply: &mut ReplyBuffer,
     ) -> Result<Reply, Reject> {
         let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
-        let flags = self.admit(rx, header.version)?;
+        let flags = self.admit(rng, rx, header.version)?;
         let authenticity = self.keys.check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
         if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
             return Err(Reject::Auth);
         }
-        let (verdict, client) = self.clients.judge(now, &heard(rx, flags));
+        let (verdict, client) = self.clients.judge(ours.now, &heard(rx, flags));
         let mut earlier = None;
         let answer = match verdict {
             Verdict::Drop => return Err(Reject::Limited),
@@ -138,7 +248,7 @@ impl Engine {
                     .filter(|_| may_interleave(&header))
                     .and_then(|client| self.clients.interleaved(client, header.origin));
                 let origin = if earlier.is_some() { header.receive } else { header.transmit };
-                self.reply_to(now, rx, &header, origin, earlier.unwrap_or(NtpTimestamp::ZERO))
+                self.reply_to(ours, rx, &header, origin, earlier.unwrap_or(NtpTimestamp::ZERO))
             }
         };
         reply[..HEADER_LEN].copy_from_slice(&answer.to_bytes());
@@ -155,7 +265,12 @@ impl Engine {
     }
 
     /// The source and the access list, in the order of ntpd's receive path.
-    pub(in crate::engine) fn admit(&mut self, rx: &Rx<'_>, version: Version) -> Result<AccessFlags, Reject> {
+    pub fn admit(
+        &mut self,
+        rng: &mut impl Rng,
+        rx: &Rx<'_>,
+        version: Version,
+    ) -> Result<AccessFlags, Reject> {
         if version == Version::V4 {
             self.counters.count(Counter::ThisVersion);
         } else {
@@ -171,7 +286,7 @@ impl Engine {
         if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOSERVE) {
             return Err(Reject::Restricted);
         }
-        if flags.contains(AccessFlags::FLAKE) && self.rng.next_u32() < u32::MAX / 10 {
+        if flags.contains(AccessFlags::FLAKE) && rng.next_u32() < u32::MAX / 10 {
             return Err(Reject::Restricted);
         }
         if flags.contains(AccessFlags::VERSION) && version != Version::V4 {
@@ -187,14 +302,14 @@ impl Engine {
 
     fn reply_to(
         &self,
-        now: Now,
+        ours: Serving<'_>,
         rx: &Rx<'_>,
         request: &Header,
         origin: NtpTimestamp,
         transmit: NtpTimestamp,
     ) -> Header {
-        let system = &self.system;
-        let dispersion = system.root_dispersion_at(now.mono);
+        let system = ours.system;
+        let dispersion = system.root_dispersion_at(ours.now.mono);
         Header {
             leap: system.leap,
             version: request.version,
@@ -214,7 +329,7 @@ impl Engine {
 }
 
 /// What the client table is to know of a packet.
-pub(in crate::engine) fn heard(rx: &Rx<'_>, flags: AccessFlags) -> Heard {
+fn heard(rx: &Rx<'_>, flags: AccessFlags) -> Heard {
     let first_octet = rx.data.first().copied().unwrap_or_default();
     Heard { from: rx.from, to: rx.to, received: rx.received, first_octet, flags }
 }

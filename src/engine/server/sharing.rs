@@ -2,21 +2,22 @@
 //! of; the others take it over, and report their counters. Both are arrays of integers, since the shell
 //! puts them into memory that the processes share.
 
-use crate::engine::Engine;
 use crate::engine::system::System;
 use crate::units::{Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
 use crate::wire::counter::Counter;
 
-/// Integers of [`Engine::published`].
+/// Integers of [`System::to_words`].
 pub const PUBLISHED: usize = 6;
-/// Integers of [`Engine::counted`].
+/// Integers of the counters.
 pub const COUNTED: usize = Counter::COUNT;
 
 /// Set in the first word of what was ever published.
 const MARK: u64 = 1 << 63;
 
 impl System {
-    fn to_words(&self) -> [u64; PUBLISHED] {
+    /// What responses are made of, for engines in other processes.
+    #[must_use]
+    pub fn to_words(&self) -> [u64; PUBLISHED] {
         let face =
             u32::from_be_bytes([0, self.leap.to_bits(), self.stratum.get(), self.precision.cast_unsigned()]);
         [
@@ -29,7 +30,8 @@ impl System {
         ]
     }
 
-    fn take_words(&mut self, words: &[u64; PUBLISHED]) {
+    /// Takes over what another engine has published. Zeros, which say that it has not yet, change nothing.
+    pub fn take_words(&mut self, words: &[u64; PUBLISHED]) {
         let [face, root_delay, root_dispersion, refid, reftime, updated] = *words;
         if face & MARK == 0 {
             return;
@@ -43,31 +45,6 @@ impl System {
         self.refid = RefId::from_bytes((refid as u32).to_be_bytes());
         self.reftime = NtpTimestamp::from_bits(reftime);
         self.updated = MonoTime::from_nanos(updated);
-    }
-}
-
-impl Engine {
-    /// What replies are made of, for engines in other processes.
-    #[must_use]
-    pub fn published(&self) -> [u64; PUBLISHED] {
-        self.system.to_words()
-    }
-
-    /// Replies from now on with what another engine has [published](Engine::published). Zeros, which
-    /// say that it has not yet, change nothing.
-    pub fn adopt(&mut self, words: &[u64; PUBLISHED]) {
-        self.system.take_words(words);
-    }
-
-    /// What was counted here since the start, for [`Engine::count_elsewhere`].
-    #[must_use]
-    pub fn counted(&self) -> [u64; COUNTED] {
-        self.counters.words()
-    }
-
-    /// Adds what was counted in another process since the last time.
-    pub fn count_elsewhere(&mut self, more: &[u64; COUNTED]) {
-        self.counters.add(more);
     }
 }
 
