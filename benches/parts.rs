@@ -10,10 +10,10 @@ use rsntpd::engine::Engine;
 use rsntpd::engine::auth::Keys;
 use rsntpd::engine::contract::{Machine, Now, Rx, Setup, SocketId};
 use rsntpd::engine::estimator::{Estimator, Sample};
-use rsntpd::engine::selection::select::{Candidate, Limits, select};
+use rsntpd::engine::selection::{Candidate, Limits, select};
 use rsntpd::engine::server::access::AccessList;
 use rsntpd::engine::server::clients::{ClientTable, Heard};
-use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Ppm, Seconds};
+use rsntpd::units::{AssocId, KeyId, MonoTime, NtpTimestamp, Ppm, Seconds};
 use sim::chance::Dice;
 use sim::scenario::Scenario;
 use std::cell::RefCell;
@@ -196,7 +196,7 @@ fn candidates(count: usize) -> Vec<Candidate> {
     let lies = |index: usize| if index * 10 >= count * 9 { 0.5 } else { 0.0 };
     (0..count)
         .map(|index| Candidate {
-            index,
+            id: AssocId(index as u16),
             stratum: 2 + (index % 3) as u8,
             offset: lies(index) + 1e-3 * dice.normal(),
             distance: 0.01 + 0.02 * dice.uniform(),

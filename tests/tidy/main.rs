@@ -14,6 +14,7 @@ mod house;
 mod layers;
 mod map;
 mod paths;
+mod rooms;
 mod size;
 mod source;
 mod words;
@@ -83,6 +84,18 @@ fn every_event_is_raised() {
     let sources = sources();
     assert!(events::variants(&sources).len() > 20, "the events were not found");
     judge(events::never_raised(&sources));
+}
+
+#[test]
+fn the_rooms_of_the_engine_know_what_they_may() {
+    let (sources, crates) = (sources(), crates());
+    let engine: Vec<&Source> = sources.iter().filter(|s| rooms::room_of(&s.file).is_some()).collect();
+    assert!(engine.len() > 40, "only {} files of the engine were read", engine.len());
+    judge(engine.iter().flat_map(|s| rooms::check(s, &crates)));
+    judge(engine.iter().flat_map(|s| rooms::wide(s)));
+    let names: BTreeSet<&str> = engine.iter().filter_map(|s| rooms::room_of(&s.file)).collect();
+    let gone = rooms::ROOMS.iter().filter(|room| !names.contains(room.name));
+    judge(gone.map(|room| format!("ROOMS in tests/tidy/rooms.rs: there is no {}", room.name)));
 }
 
 #[test]

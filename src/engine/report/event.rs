@@ -2,7 +2,8 @@
 //! class, level, texts) is its row in `rows.rs`.
 
 use crate::engine::contract::{ClockFailure, ExitReason};
-use crate::units::{AssocId, Host, Leap, PollExponent, Ppm, Seconds, Stratum};
+use crate::engine::sources::Peer;
+use crate::units::{Host, Leap, PollExponent, Ppm, Seconds, Stratum};
 pub use crate::wire::kiss::Kiss;
 
 /// How urgent a log line is (syslog's levels).
@@ -18,17 +19,6 @@ pub enum Level {
     Info,
     /// LOG_DEBUG.
     Debug,
-}
-
-/// Which association an event is about.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Peer {
-    /// Its identifier.
-    pub id: AssocId,
-    /// Its address; 127.127.T.U for a clock.
-    pub address: Host,
-    /// Its mode-6 status word after the event.
-    pub status: u16,
 }
 
 /// Something worth a report.

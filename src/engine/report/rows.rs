@@ -1,10 +1,11 @@
 //! One row for each event: all that its reports need.
 
 use crate::engine::contract::{ClockFailure, ExitReason};
-use crate::engine::report::event::{Event, Kiss, Level, Peer};
+use crate::engine::report::event::{Event, Kiss, Level};
 use crate::engine::report::logconfig::{ALWAYS, Filtered};
 use crate::engine::report::logconfig::{PEER_EVENTS, SYNC_EVENTS, SYNC_STATUS};
 use crate::engine::report::logconfig::{SYS_EVENTS, SYS_STATISTICS, SYS_STATUS};
+use crate::engine::sources::Peer;
 use crate::units::{DAY, Host, Leap, PollExponent, Ppm, Seconds, date_stamp};
 use crate::wire::event::PeerEvent;
 use crate::wire::event::SystemEvent as Sys;

@@ -6,8 +6,8 @@ use crate::engine::clock::leap::Change;
 use crate::engine::contract::{ExitReason, Now};
 use crate::engine::estimator::Combined;
 use crate::engine::report::event::Event;
-use crate::engine::selection::{OurView, Selection, combine, elect, mark, system_peer};
-use crate::engine::sources::Source;
+use crate::engine::selection::{OurView, combine, elect, mark, system_peer};
+use crate::engine::sources::{Selection, Source};
 use crate::units::{AssocId, ClockStatus, Leap, MonoTime, NtpTimestamp, PIVOT, PollExponent, Ppm, Seconds};
 use crate::wire::event::PeerEvent;
 

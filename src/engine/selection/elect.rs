@@ -1,10 +1,10 @@
 //! The election: fit sources become candidates, those that jumped or run away are left out, the rest is selected.
 
-use super::intersection::{Candidate, Limits, Outcome, Selection, select};
+use super::intersection::{Candidate, Limits, Outcome, select};
 use crate::config::model::Tos;
 use crate::engine::contract::Interface;
 use crate::engine::estimator::{Estimate, KnownRate};
-use crate::engine::sources::{Source, Sources};
+use crate::engine::sources::{Selection, Source, Sources};
 use crate::engine::system::refid_of;
 use crate::units::{AssocId, MonoTime, Seconds};
 

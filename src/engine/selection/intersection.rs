@@ -26,26 +26,6 @@ pub struct Candidate {
     pub prefer: bool,
 }
 
-/// What selection made of a source, in the order of the mode-6 selection field (RFC 9327).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-pub enum Selection {
-    /// 0: not a candidate.
-    #[default]
-    Reject,
-    /// 1 `x`: off the majority.
-    Falsetick,
-    /// 2 `.`: more than enough others.
-    Excess,
-    /// 3 `-`: cast out by the cluster algorithm.
-    Outlier,
-    /// 4 `+`: in the combine.
-    Candidate,
-    /// 5 `#`: a good one, but not among the first.
-    Backup,
-    /// 6 `*`: the system peer.
-    SystemPeer,
-}
-
 /// Limits of the algorithm (`tos`).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Limits {

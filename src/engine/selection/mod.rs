@@ -12,4 +12,4 @@ pub mod intersection;
 
 pub use combine::combine;
 pub use elect::{OurView, elect, mark, system_peer};
-pub use intersection::{Candidate, Limits, Outcome, Selection, select};
+pub use intersection::{Candidate, Limits, Outcome, select};

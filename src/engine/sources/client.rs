@@ -8,10 +8,10 @@ use crate::config::model::{Server, Target};
 use crate::engine::contract::{Rx, SendToken, Tx};
 use crate::engine::estimator::{Estimator, Sample};
 use crate::engine::reject::Reject;
-use crate::engine::report::event::Kiss;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds};
 use crate::wire::event::flash;
+use crate::wire::kiss::Kiss;
 use crate::wire::{Header, Mode, Version};
 
 /// Polls without a response after which a server that did respond has its name looked up again.

@@ -4,8 +4,6 @@ use super::filter::{Filter, Stage};
 use crate::config::model::{Server, Tos};
 use crate::engine::estimator::{Estimator, Sample};
 use crate::engine::reject::Reject;
-use crate::engine::report::event::Peer;
-use crate::engine::selection::Selection;
 use crate::units::{AssocId, Host, Leap, MonoTime, NtpTimestamp, PHI, PollExponent, RefId, Seconds, Stratum};
 use crate::wire::event::{PeerEvent, flash};
 use std::net::{IpAddr, Ipv4Addr};
@@ -126,6 +124,37 @@ impl Tally {
             | Reject::Unasked => {}
         }
     }
+}
+
+/// What selection made of a source, in the order of the mode-6 selection field (RFC 9327).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Selection {
+    /// 0: not a candidate.
+    #[default]
+    Reject,
+    /// 1 `x`: off the majority.
+    Falsetick,
+    /// 2 `.`: more than enough others.
+    Excess,
+    /// 3 `-`: cast out by the cluster algorithm.
+    Outlier,
+    /// 4 `+`: in the combine.
+    Candidate,
+    /// 5 `#`: a good one, but not among the first.
+    Backup,
+    /// 6 `*`: the system peer.
+    SystemPeer,
+}
+
+/// Which association an event is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// Its identifier.
+    pub id: AssocId,
+    /// Its address; 127.127.T.U for a clock.
+    pub address: Host,
+    /// Its mode-6 status word after the event.
+    pub status: u16,
 }
 
 /// Whether and when a source responds.

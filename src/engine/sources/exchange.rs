@@ -4,9 +4,9 @@ use super::common::{Common, Header as Heard};
 use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Sample;
 use crate::engine::reject::Reject;
-use crate::engine::report::event::Kiss;
 use crate::units::{Leap, MAX_DISPERSION, NtpShort, NtpTimestamp, PHI, RefId, Seconds, Stratum};
 use crate::wire::event::flash;
+use crate::wire::kiss::Kiss;
 use crate::wire::{Header, Mode, Version};
 
 /// Requests that may be open beside the last one: a burst less one.

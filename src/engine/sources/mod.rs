@@ -21,7 +21,7 @@ mod poll;
 mod source;
 
 pub use client::{Client, Mac, Received, Taken};
-pub use common::{Header, Reachability, Tally};
+pub use common::{Header, Peer, Reachability, Selection, Tally};
 pub use exchange::{Answer, Exchange, OwnClock};
 pub use local::Local;
 pub use poll::Polled;

@@ -1,13 +1,11 @@
 //! A source: what all kinds share, and the kind.
 
 use super::client::Client;
-use super::common::{Common, Header, Reachability, Tally, flash_of};
+use super::common::{Common, Header, Peer, Reachability, Selection, Tally, flash_of};
 use super::filter::Filter;
 use super::local::Local;
 use crate::config::model::{Server, Tos};
 use crate::engine::estimator::Estimator;
-use crate::engine::report::event::Peer;
-use crate::engine::selection::Selection;
 use crate::engine::timers::Timers;
 use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PollExponent, Seconds};
 use crate::wire::Mode;
