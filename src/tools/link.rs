@@ -1,11 +1,11 @@
 //! A conversation with a server: names to addresses, a socket, requests and responses, timeouts.
 
 use crate::config::model::Family;
+use crate::sys::random;
 use crate::units::{KeyId, NTP_PORT};
 use crate::wire::control::ControlError;
 use crate::wire::reply::{Assembly, Query, Refusal, Reply};
 use std::fmt;
-use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::mpsc;
@@ -207,9 +207,16 @@ impl Link {
     /// To `host`; nothing is sent yet.
     #[must_use]
     pub fn new(host: Host) -> Self {
-        // Random, as the port is: not to be guessed by a host that does not see our packets.
-        let start = std::hash::RandomState::new().build_hasher().finish() as u16;
-        Self { host, socket: None, sequence: start, timeout: Duration::from_secs(5), version: 2 }
+        // Random, as the port is: not to be guessed by a host that does not see our packets. The generator of std
+        // would panic without /dev on a kernel before 3.17.
+        let [.., high, low] = random::seed();
+        Self {
+            host,
+            socket: None,
+            sequence: u16::from_be_bytes([high, low]),
+            timeout: Duration::from_secs(5),
+            version: 2,
+        }
     }
 
     /// The host's name, as it was written.
