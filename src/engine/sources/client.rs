@@ -147,7 +147,7 @@ impl Client {
         let version = Version::new(self.requests.version()).unwrap_or(Version::V4);
         let header = Header {
             poll: self.poll.exponent().get() as i8,
-            ..exchange::blank_request(self.own_mode(), version, cookie)
+            ..Header::request(self.own_mode(), version, cookie)
         };
         let data = header.to_bytes().to_vec();
         Some(Tx { data, to, socket: None, from: None, token: Some(SendToken(token)) })

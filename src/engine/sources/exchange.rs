@@ -4,10 +4,11 @@ use super::common::{Common, Header as Heard};
 use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Sample;
 use crate::engine::reject::Reject;
-use crate::units::{Leap, MAX_DISPERSION, NtpShort, NtpTimestamp, PHI, RefId, Seconds, Stratum};
+use crate::units::{Leap, MAX_DISPERSION, NtpTimestamp, PHI, Seconds, Stratum};
+use crate::wire::Header;
 use crate::wire::event::flash;
+pub use crate::wire::exchange::Exchange;
 use crate::wire::kiss::Kiss;
-use crate::wire::{Header, Mode, Version};
 
 /// Requests that may be open beside the last one: a burst less one.
 const EARLIER: usize = 7;
@@ -30,27 +31,6 @@ pub enum Answer {
     Measured(Sample, Exchange),
     /// A kiss code that was obeyed.
     Kissed(Kiss),
-}
-
-/// The four timestamps of an exchange.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct Exchange {
-    /// When the request left, by our clock (T1).
-    pub sent: NtpTimestamp,
-    /// When it arrived, by the server's (T2).
-    pub received_there: NtpTimestamp,
-    /// When the response left, by the server's (T3).
-    pub sent_there: NtpTimestamp,
-    /// When it arrived, by ours (T4).
-    pub received: NtpTimestamp,
-}
-
-impl Exchange {
-    /// How long it took, by our clock.
-    #[must_use]
-    pub fn elapsed(&self) -> Seconds {
-        (self.received - self.sent).to_seconds()
-    }
 }
 
 /// A request that has no response yet.
@@ -196,25 +176,6 @@ impl Common {
     }
 }
 
-/// A request without a poll exponent. It says nothing of its sender (RFC 9109 and the data minimisation draft).
-pub(super) fn blank_request(mode: Mode, version: Version, transmit: NtpTimestamp) -> Header {
-    Header {
-        leap: Leap::None,
-        version,
-        mode,
-        stratum: 0,
-        poll: 0,
-        precision: 0x20,
-        root_delay: NtpShort::default(),
-        root_dispersion: NtpShort::default(),
-        reference_id: RefId::default(),
-        reference: NtpTimestamp::ZERO,
-        origin: NtpTimestamp::ZERO,
-        receive: NtpTimestamp::ZERO,
-        transmit,
-    }
-}
-
 /// How much earlier than its receive timestamp a server's transmit timestamp may be: servers fill the bits below
 /// their precision at random, or cut them off. A precision better than 1 µs is not believed for this.
 fn stamp_error(theirs: i8, ours: i8) -> f64 {
@@ -229,20 +190,16 @@ pub(super) fn measure(
     sent: NtpTimestamp,
 ) -> (Sample, Exchange) {
     let OwnClock { now, precision, .. } = clock;
-    let there = (header.receive - sent).to_seconds();
-    let back = (header.transmit - rx.received).to_seconds();
-    let elapsed = (rx.received - sent).to_seconds().get().max(0.0);
-    let held = (header.transmit - header.receive).to_seconds().get();
+    let exchange = Exchange::new(sent, header, rx.received);
+    let elapsed = exchange.elapsed().get().max(0.0);
     let reading = 2f64.powi(i32::from(precision)) + 2f64.powi(i32::from(header.precision.clamp(-32, 0)));
     // The kernel's stamp is of the wall clock: find its moment on the monotonic one.
     let waited = (now.wall - rx.received).to_seconds().get().clamp(0.0, 1.0);
     let sample = Sample {
         at: now.mono + Seconds::new(-waited - elapsed / 2.0),
-        offset: (there + back) * 0.5,
-        delay: Seconds::new((elapsed - held).max(2f64.powi(i32::from(precision)))),
+        offset: exchange.offset(),
+        delay: Seconds::new((elapsed - exchange.held().get()).max(2f64.powi(i32::from(precision)))),
         reading_error: Seconds::new(reading + PHI * elapsed),
     };
-    let exchange =
-        Exchange { sent, received_there: header.receive, sent_there: header.transmit, received: rx.received };
     (sample, exchange)
 }
