@@ -1,5 +1,7 @@
 //! The commands: keywords at the beginning of a line.
 
+#![allow(clippy::redundant_closure_for_method_calls)] // the method's name alone is no function for all lifetimes
+
 use super::{Context, Row, Since, Takes, row};
 use crate::config::idle;
 use crate::config::model::Kind;

@@ -1,5 +1,7 @@
 //! The keywords of commands that are about an address: associations, clocks, access, interfaces.
 
+#![allow(clippy::redundant_closure_for_method_calls)] // the method's name alone is no function for all lifetimes
+
 use super::{Row, Since, Takes, row};
 use crate::config::model::{AccessFlags, InterfaceAction, InterfaceMatch};
 use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
