@@ -58,24 +58,28 @@ pub fn unix() -> (i64, u32) {
 /// How finely the wall clock can be read, log2 seconds: the smallest step between successive
 /// readings that differ, rounded down in magnitude as ntpd does (−24 stands for 60 ns).
 ///
-/// The error of each reading is taken from it, so it must not be coarser than the clock is: a result that is, of a machine that was
-/// stopped meanwhile or whose clock stands still while nothing happens, is measured again, and held to the kernel's word.
+/// The error of each reading is taken from it, so it must not be coarser than the clock is. A machine that was stopped meanwhile, a
+/// clock that stands still while nothing happens, a reading that takes long: all make it look coarse. So a coarse result is
+/// measured again, and none is coarser than the resolution that the kernel reports.
 #[must_use]
 pub fn precision() -> i8 {
-    let measured = (0..PRECISION_TRIES).map(|_| measured_precision()).find(|p| *p < COARSE);
-    let reported =
-        || clock_getres(ClockId::CLOCK_REALTIME).ok().filter(|r| r.tv_sec() == 0 && r.tv_nsec() > 0);
-    measured.unwrap_or_else(|| {
-        let reported = reported().map_or(COARSE, |r| (r.tv_nsec() as f64 * 1e-9).log2().ceil() as i8);
-        reported.clamp(FINE, COARSE)
-    })
+    let reported = clock_getres(ClockId::CLOCK_REALTIME).ok();
+    let reported = reported.filter(|r| r.tv_sec() == 0 && r.tv_nsec() > 0);
+    precision_of(wall, reported.map(|r| Seconds::new(r.tv_nsec() as f64 * 1e-9)))
 }
 
-fn measured_precision() -> i8 {
+fn precision_of(mut read: impl FnMut() -> NtpTimestamp, reported: Option<Seconds>) -> i8 {
+    let mut measured = (0..PRECISION_TRIES).map(|_| measured_precision(&mut read));
+    let measured = measured.find(|p| *p < COARSE).unwrap_or(COARSE);
+    let reported = reported.map_or(COARSE, |r| r.get().log2().ceil() as i8);
+    measured.min(reported.max(FINE))
+}
+
+fn measured_precision(read: &mut impl FnMut() -> NtpTimestamp) -> i8 {
     let mut smallest = Seconds::new(0.01);
-    let mut before = wall();
+    let mut before = read();
     for _ in 0..PRECISION_READINGS {
-        let now = wall();
+        let now = read();
         let step = (now - before).to_seconds();
         if step > Seconds::ZERO {
             smallest = smallest.min(step);
@@ -404,6 +408,32 @@ mod tests {
         assert!(mono() > m);
         assert!(((wall() - w).to_seconds().get() - 0.002).abs() < 1.0);
         assert!((-30..=-6).contains(&precision()));
+    }
+
+    /// A clock whose steps are `steps(n)` seconds at its nth reading.
+    fn stepping(steps: impl Fn(u32) -> f64) -> impl FnMut() -> NtpTimestamp {
+        let (mut n, mut shown) = (0, 0.0);
+        move || {
+            n += 1;
+            shown += steps(n);
+            NtpTimestamp::from_unix(1_700_000_000, 0).offset(Seconds::new(shown))
+        }
+    }
+
+    #[test]
+    fn f10_a_clock_that_looks_coarse_at_first_is_measured_again() {
+        let fine = Some(Seconds::new(1e-9));
+        let late = |n| if n <= 2 * (PRECISION_READINGS + 1) { 8e-3 } else { 60e-9 };
+        assert_eq!(precision_of(stepping(late), None), -24);
+        assert_eq!(precision_of(stepping(late), fine), -24);
+        // It stands still, or each reading takes a millisecond: the kernel knows better.
+        assert_eq!(precision_of(stepping(|_| 0.0), fine), FINE);
+        assert_eq!(precision_of(stepping(|_| 1e-3), fine), FINE);
+        // Nothing shows that it is fine.
+        let ticks = |n: u32| if n.is_multiple_of(9) { 4e-3 } else { 0.0 };
+        assert_eq!(precision_of(stepping(ticks), Some(Seconds::new(4e-3))), COARSE);
+        assert_eq!(precision_of(stepping(|_| 0.0), None), COARSE);
+        assert_eq!(precision_of(stepping(|_| 1e-3), Some(Seconds::new(4e-3))), -10);
     }
 
     #[test]

@@ -18,12 +18,15 @@ use sim::world::{TrueServer, World};
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
 
 /// A world under construction: the client is [`CLIENT`], true servers are 192.0.2.N.
-struct Plan {
+pub(crate) struct Plan {
     seed: u64,
     setup: Setup,
     servers: Vec<(TrueServer, Link)>,
     offset: f64,
     drift: f64,
+    wander: f64,
+    /// What it measures as its clock's precision, log2 seconds.
+    precision: i8,
     file: Option<Drift>,
 }
 
@@ -36,13 +39,22 @@ fn line(address: &str) -> Server {
 }
 
 impl Plan {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let setup = Setup { config: Config::default(), allow_panic_once: true, ..Setup::default() };
-        Self { seed, setup, servers: Vec::new(), offset: 0.01, drift: 10e-6, file: None }
+        Self {
+            seed,
+            setup,
+            servers: Vec::new(),
+            offset: 0.01,
+            drift: 10e-6,
+            wander: 1e-9,
+            precision: -23,
+            file: None,
+        }
     }
 
     /// One more server, with so much delay each way and an exponential queue.
-    fn server(mut self, up: f64, down: f64, queue: f64) -> Self {
+    pub(crate) fn server(mut self, up: f64, down: f64, queue: f64) -> Self {
         let n = self.servers.len();
         let way = |base| Direction::new(base, Queue::Exponential(queue));
         let link = Link::new(way(up), way(down), Dice::new(self.seed, 100 + n as u64));
@@ -52,12 +64,12 @@ impl Plan {
     }
 
     /// One more in the LAN.
-    fn near(self) -> Self {
+    pub(crate) fn near(self) -> Self {
         self.server(100e-6, 100e-6, 10e-6)
     }
 
     /// Changes the last server.
-    fn last(mut self, change: impl FnOnce(&mut TrueServer, &mut Link, &mut Server)) -> Self {
+    pub(crate) fn last(mut self, change: impl FnOnce(&mut TrueServer, &mut Link, &mut Server)) -> Self {
         let (server, link) = self.servers.last_mut().unwrap();
         change(server, link, self.setup.config.servers.last_mut().unwrap());
         self
@@ -68,7 +80,7 @@ impl Plan {
     }
 
     /// All servers are configured like this.
-    fn all(mut self, change: impl Fn(&mut Server)) -> Self {
+    pub(crate) fn all(mut self, change: impl Fn(&mut Server)) -> Self {
         self.setup.config.servers.iter_mut().for_each(change);
         self
     }
@@ -78,20 +90,31 @@ impl Plan {
         self
     }
 
-    fn world(self) -> World {
+    /// The clock's rate wanders by so much, s/s per √s.
+    pub(crate) fn wandering(self, wander: f64) -> Self {
+        Self { wander, ..self }
+    }
+
+    /// The daemon measures this precision, log2 seconds.
+    pub(crate) fn reading(self, precision: i8) -> Self {
+        Self { precision, ..self }
+    }
+
+    pub(crate) fn world(self) -> World {
         let mut world = World::new(EPOCH);
+        world.precision = self.precision;
         for (n, (server, link)) in self.servers.into_iter().enumerate() {
             world.servers.push(server);
             world.connect(CLIENT, &address(n), link);
         }
-        let clock = Clock::new(EPOCH, self.offset, self.drift, 1e-9, Dice::new(self.seed, 1));
+        let clock = Clock::new(EPOCH, self.offset, self.drift, self.wander, Dice::new(self.seed, 1));
         world.add_host(CLIENT, clock, self.setup, self.file, &mut Dice::new(self.seed, 2));
         world
     }
 }
 
 /// Runs until `until`, and gives the clock's error at each second of it; host `index`.
-fn watch(world: &mut World, index: usize, until: f64) -> Vec<f64> {
+pub(crate) fn watch(world: &mut World, index: usize, until: f64) -> Vec<f64> {
     let mut errors = Vec::new();
     while world.time < until {
         world.run((world.time.floor() + 1.0).min(until));
@@ -100,7 +123,7 @@ fn watch(world: &mut World, index: usize, until: f64) -> Vec<f64> {
     errors
 }
 
-fn rms(errors: &[f64]) -> f64 {
+pub(crate) fn rms(errors: &[f64]) -> f64 {
     (errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt()
 }
 
@@ -117,11 +140,11 @@ fn events(world: &World, wanted: impl Fn(&Event) -> bool) -> Vec<f64> {
     world.hosts[0].events.iter().filter(|(_, e)| wanted(e)).map(|(at, _)| *at).collect()
 }
 
-fn lost_sync(world: &World) -> Vec<f64> {
+pub(crate) fn lost_sync(world: &World) -> Vec<f64> {
     events(world, |e| *e == Event::NoSystemPeer)
 }
 
-fn synchronized(world: &World) -> f64 {
+pub(crate) fn synchronized(world: &World) -> f64 {
     events(world, |e| *e == Event::ClockSync).first().copied().unwrap_or(f64::INFINITY)
 }
 
@@ -145,13 +168,22 @@ fn served(world: &mut World, index: usize) -> (Leap, f64) {
 }
 
 /// Judges each of the named worlds under each seed; prints all, and fails if one is past the limit.
-fn within<T: Sync>(unit: &str, limit: f64, worlds: &[(&str, T)], judge: impl Fn(&T, u64) -> f64 + Sync) {
+pub(crate) fn within<T: Sync>(
+    unit: &str,
+    limit: f64,
+    worlds: &[(&str, T)],
+    judge: impl Fn(&T, u64) -> f64 + Sync,
+) {
     within_each(unit, &worlds.iter().map(|w| (w.0, limit, &w.1)).collect::<Vec<_>>(), |w, seed| {
         judge(w, seed)
     });
 }
 
-fn within_each<T: Sync>(unit: &str, worlds: &[(&str, f64, T)], judge: impl Fn(&T, u64) -> f64 + Sync) {
+pub(crate) fn within_each<T: Sync>(
+    unit: &str,
+    worlds: &[(&str, f64, T)],
+    judge: impl Fn(&T, u64) -> f64 + Sync,
+) {
     let runs: Vec<_> = worlds.iter().flat_map(|w| SEEDS.map(|seed| (w, seed))).collect();
     let figures = in_parallel(&runs, |((_, _, world), seed)| judge(world, *seed));
     let mut past = Vec::new();
@@ -231,9 +263,9 @@ fn f1_servers_that_start_together_do_not_lead_each_other_astray() {
     within("s", 300.0, &chains(), |chain, seed| chain.run(seed).1);
 }
 
-type Make = fn(Plan) -> Plan;
+pub(crate) type Make = fn(Plan) -> Plan;
 
-fn steady(make: Make, seed: u64) -> f64 {
+pub(crate) fn steady(make: impl FnOnce(Plan) -> Plan, seed: u64) -> f64 {
     let mut world = make(Plan::new(seed)).world();
     let errors = watch(&mut world, 0, 20_000.0);
     rms(&errors[4_000..]) * 1e3

@@ -19,6 +19,7 @@ mod jumps;
 mod kisses;
 mod macs;
 mod names;
+mod paths;
 mod server;
 mod simulation;
 mod simulator;

@@ -89,6 +89,8 @@ pub struct World {
     pub epoch: i64,
     pub hosts: Vec<Host>,
     pub servers: Vec<TrueServer>,
+    /// What new hosts measure as their clock's precision, log2 seconds.
+    pub precision: i8,
     links: BTreeMap<(IpAddr, IpAddr), Link>,
     packets: BinaryHeap<Packet>,
     order: u64,
@@ -102,6 +104,7 @@ impl World {
             epoch,
             hosts,
             servers,
+            precision: -23,
             links: BTreeMap::new(),
             packets: BinaryHeap::new(),
             order: 0,
@@ -118,7 +121,7 @@ impl World {
     ) {
         let machine = Machine {
             can_steer: true,
-            precision: -23,
+            precision: self.precision,
             drift,
             system: "Simulated/1".to_owned(),
             processor: "none".to_owned(),

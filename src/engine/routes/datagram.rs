@@ -83,6 +83,8 @@ impl Engine {
     fn measured(&mut self, now: Now, id: AssocId, sample: &Sample, exchange: &Exchange) {
         let others_heard = self.sources.reachable().next().is_some();
         let free = self.clock.free_running(sample, exchange.elapsed());
+        let (elapsed, slewed) = (exchange.elapsed().get(), (sample.delay - free.delay).get());
+        self.system.precision = self.sources.precision_left(elapsed, elapsed - slewed, self.system.precision);
         let floor = self.system.floor();
         let Some(source) = self.sources.get_mut(id) else { return };
         let Some(taken) = source.take_sample(now.mono, sample, &free, floor, &mut self.timers) else {
