@@ -1,7 +1,33 @@
-//! Very long poll intervals, and clocks that seem to be read coarsely. Each limit is a number; every world is its seed.
+//! Paths that are unlike the usual ones: requests of which most are late, very long poll intervals; and clocks that seem to be read coarsely. Each limit is a number; every world is its seed.
 
 use crate::among::{Make, Plan, lost_sync, rms, steady, synchronized, watch, within};
 use rsntpd::units::PollExponent;
+use sim::link::{Direction, Queue};
+
+/// A path of `base` each way with queues of `queue`, on which a request is `extra` late with a probability of 70 %, seconds.
+fn late(plan: Plan, base: f64, queue: f64, extra: f64) -> Plan {
+    plan.server(base, base, queue)
+        .last(|_, link, _| link.up = Direction::new(base, Queue::Bimodal(queue, extra, 0.7)))
+}
+
+#[test]
+fn f9_most_requests_may_be_late() {
+    let worlds: [(&str, Make); 5] = [
+        ("Internet, 20 ms", |plan| late(plan, 10e-3, 0.1e-3, 20e-3)),
+        ("Internet, 20 ms, burst", |plan| {
+            late(plan, 10e-3, 0.1e-3, 20e-3).last(|_, _, line| line.burst = true)
+        }),
+        ("LAN, 5 ms", |plan| late(plan, 0.1e-3, 10e-6, 5e-3)),
+        ("LAN, 1 ms", |plan| late(plan, 0.1e-3, 10e-6, 1e-3)),
+        ("Internet, 20 ms, 21 of 30 in a row, maxpoll 6", |plan| {
+            plan.server(10e-3, 10e-3, 0.1e-3).last(|_, link, line| {
+                link.up = Direction::new(10e-3, Queue::Late(0.1e-3, 20e-3, 21));
+                line.maxpoll = PollExponent::new(6);
+            })
+        }),
+    ];
+    within("ms", 0.15, &worlds, |make, seed| steady(*make, seed));
+}
 
 #[test]
 fn f9_with_minpoll_14_it_is_synchronized_and_stays_so() {

@@ -18,6 +18,8 @@ pub enum Queue {
     Flaps(f64, f64, f64),
     /// Exponential, with this extra for 6 packets of every 30.
     Burst(f64, f64),
+    /// Exponential of the first mean, with the extra given next for so many packets of every 30.
+    Late(f64, f64, u32),
     /// Exponential mean, correlated from packet to packet with this factor.
     Correlated(f64, f64),
 }
@@ -55,6 +57,10 @@ impl Direction {
                     let burst = if self.count % 30 < 6 { extra } else { 0.0 };
                     mean * dice.exponential() + burst
                 }
+                Queue::Late(mean, extra, packets) => {
+                    let late = if self.count % 30 < packets { extra } else { 0.0 };
+                    mean * dice.exponential() + late
+                }
                 Queue::Correlated(mean, factor) => {
                     self.last = factor * self.last + (1.0 - factor) * mean * dice.exponential();
                     self.last
@@ -65,8 +71,8 @@ impl Direction {
 
 /// Both directions between a client and a server.
 pub struct Link {
-    up: Direction,
-    down: Direction,
+    pub up: Direction,
+    pub down: Direction,
     pub loss: f64,
     pub duplicate: f64,
     /// Of so many requests one passes.

@@ -25,6 +25,13 @@ const NORMAL: f64 = 1.4826;
 /// So many packets in a row that all took so many mean queues longer than the shortest: by chance less than once in 10⁸ packets
 /// (more than a burst of six, which must not pass for it). So the packets have another way now.
 const NEW_ROUTE: (usize, f64) = (8, 4.0);
+/// The part of packets that are so late, if queues are exponential. Where more are, a run of them must be longer, so that it is no
+/// likelier by chance.
+const LATE: f64 = 0.0916;
+/// Where most packets are late, only the shortest trips tell how long the others queue: the sixth part, but not fewer than so
+/// many. Their law near zero gives a mean queue; where the mean of all is so many times that (for exponential queues, by chance once in
+/// 40,000), so many times it is taken.
+const LOW: (usize, usize, f64, f64) = (6, 5, 10.0, 1.5);
 
 /// What is known of a path.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +45,17 @@ pub(super) struct Path {
     queueing: f64,
 }
 
+/// The mean queue by the shortest trips of these: by the law of two exponential queues, s²/2q² of the trips exceed the least by no
+/// more than s, if that is not much.
+fn low_mean(excess: &mut [f64]) -> f64 {
+    let few = (excess.len() / LOW.0).max(LOW.1);
+    if few >= excess.len() / 2 {
+        return f64::INFINITY;
+    }
+    let (_, &mut longest, _) = excess.select_nth_unstable_by(few, f64::total_cmp);
+    longest / (2.0 * (few + 1) as f64 / excess.len() as f64).sqrt()
+}
+
 impl Path {
     /// A packet had this round trip. Gives whether it shows that the packets have another, longer way now: then what is
     /// known of the old one is forgotten.
@@ -48,11 +66,15 @@ impl Path {
         self.delays.push_back(delay);
         let (count, excess) = NEW_ROUTE;
         let longer = self.shortest + excess * self.queue;
-        let rerouted =
-            self.delays.len() > 2 * count && self.delays.iter().rev().take(count).all(|d| *d > longer);
+        let run = self.delays.iter().rev().take_while(|d| **d > longer).count();
+        let before = self.delays.len() - run;
+        let late =
+            self.delays.iter().take(before).filter(|d| **d > longer).count() as f64 / before.max(1) as f64;
+        let needed = count as f64 * LATE.ln() / late.clamp(LATE, 0.99).ln();
+        let rerouted = self.delays.len() > 2 * count && run as f64 >= needed;
         if rerouted {
             // The first of them may have left by the old way and come back by the new one.
-            self.delays.drain(..self.delays.len() - (count - 1));
+            self.delays.drain(..=before);
         }
         self.weigh();
         rerouted
@@ -67,7 +89,9 @@ impl Path {
         // The mean of all knows more, but a minority of very late packets must not blur the rest.
         let mean = excess.iter().sum::<f64>() / n / 2.0;
         let assumed = if n < ASSUMED.0 { self.shortest / ASSUMED.1 / n } else { 0.0 };
-        self.queue = mean.min(median / MEDIAN) + assumed;
+        let usual = mean.min(median / MEDIAN);
+        let low = low_mean(&mut excess);
+        self.queue = if usual > LOW.2 * low { LOW.3 * low } else { usual } + assumed;
         for e in &mut excess {
             *e = (*e - median).abs();
         }
