@@ -22,9 +22,10 @@ const MAX_TIME_CONSTANT: c_long = 10;
 const MICRO_TIME_CONSTANT: c_long = 4;
 /// Of the status bits, those that we set.
 const SETTABLE: c_int = libc::STA_INS | libc::STA_DEL | libc::STA_UNSYNC;
-const NANOS_IN_MICRO: c_long = 1000;
-/// The largest phase that the kernel's loop takes (µs; MAXPHASE).
-const MAX_PHASE_MICROS: i32 = 500_000;
+/// The largest phase that the kernel's loop takes (ns; MAXPHASE).
+const MAX_PHASE: i32 = 500_000_000;
+/// What the kernel says that its loop has left may be off by so much (ns).
+const ROUNDED: u64 = 2000;
 /// A precision that is no better (4 ms, a tick of 250 Hz) is measured again, so often.
 const COARSE: i8 = -8;
 const PRECISION_TRIES: u32 = 3;
@@ -201,7 +202,7 @@ pub fn slew(micros: i32) -> io::Result<()> {
     adjtimex(&mut t).map(drop)
 }
 
-/// Has the kernel's own loop work off `micros` microseconds: at each second of the wall clock a quarter of what is
+/// Has the kernel's own loop work off `phase` nanoseconds: at each second of the wall clock a quarter of what is
 /// left, evenly over that second. Takes the place of what it has left, which must be `left`; zero ends it.
 ///
 /// Whether it is Linux's loop is seen by what it says: nanoseconds can be chosen, what is left is right, the
@@ -210,17 +211,17 @@ pub fn slew(micros: i32) -> io::Result<()> {
 /// # Errors
 /// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME. `Unsupported` if the loop does not do what it
 /// should: then it has nothing left to do.
-pub fn glide(micros: i32, left: i32) -> io::Result<()> {
+pub fn glide(phase: i32, left: i32) -> io::Result<()> {
     let mut before = blank();
     before.modes = libc::ADJ_NANO;
     adjtimex(&mut before).map_err(|e| match e.raw_os_error() {
         Some(libc::EPERM) => e,
         _ => io::ErrorKind::Unsupported.into(),
     })?;
-    let wanted = micros.clamp(-MAX_PHASE_MICROS, MAX_PHASE_MICROS);
+    let wanted = phase.clamp(-MAX_PHASE, MAX_PHASE);
     if before.status & libc::STA_NANO != 0
         && same_nanos(before.offset, left)
-        && let Ok(after) = set_loop(c_long::from(wanted) * NANOS_IN_MICRO, before.status)
+        && let Ok(after) = set_loop(c_long::from(wanted), before.status)
         && same_nanos(after.offset, wanted)
         && after.freq == before.freq
     {
@@ -253,9 +254,9 @@ fn set_loop(offset: c_long, status: c_int) -> io::Result<timex> {
     result.map(|_| given)
 }
 
-/// Whether the kernel means so many microseconds: it rounds what it has left.
-fn same_nanos(nanos: c_long, micros: i32) -> bool {
-    wide(nanos).abs_diff(i64::from(micros) * wide(NANOS_IN_MICRO)) <= wide(NANOS_IN_MICRO).unsigned_abs() * 2
+/// Whether the kernel has so much left: it rounds, and so do we.
+fn same_nanos(kernels: c_long, ours: i32) -> bool {
+    wide(kernels).abs_diff(i64::from(ours)) <= ROUNDED
 }
 
 /// Ends a slew that is under way.
@@ -469,15 +470,11 @@ mod tests {
 
     #[test]
     fn what_the_loop_has_left_may_be_rounded() {
-        assert!(same_nanos(-7_125_000, -7125) && same_nanos(7_126_999, 7125) && same_nanos(0, 0));
-        assert!(!same_nanos(7125, 7125) && !same_nanos(7_122_000, 7125) && !same_nanos(0, 7125));
+        assert!(same_nanos(-7_125_000, -7_125_000) && same_nanos(7_126_999, 7_125_000) && same_nanos(0, 0));
+        assert!(
+            !same_nanos(7125, 7_125_000) && !same_nanos(7_122_000, 7_125_000) && !same_nanos(0, 7_125_000)
+        );
         assert!(!same_nanos(c_long::MIN, i32::MAX));
-    }
-
-    #[test]
-    fn a_phase_fits_in_a_word_of_32_bits() {
-        let most = wide(MAX_PHASE_MICROS) * wide(NANOS_IN_MICRO);
-        assert!(i32::try_from(most).is_ok());
     }
 
     #[test]

@@ -135,9 +135,9 @@ impl Clock {
         match command {
             ClockCommand::Frequency(ppm) => self.correction = ppm.rate(),
             ClockCommand::Slew { micros } => self.slew_left += f64::from(micros) * 1e-6,
-            ClockCommand::Glide { micros, left } => {
-                let wrong = (self.glide_left * 1e6 - f64::from(left)).abs() > 2.0;
-                self.glide_left = if wrong || !self.has_loop { 0.0 } else { f64::from(micros) * 1e-6 };
+            ClockCommand::Glide { nanos, left } => {
+                let wrong = (self.glide_left * 1e9 - f64::from(left)).abs() > 2000.0;
+                self.glide_left = if wrong || !self.has_loop { 0.0 } else { f64::from(nanos) * 1e-9 };
                 if wrong || !self.has_loop {
                     return Err(ClockFailure::NoLoop);
                 }

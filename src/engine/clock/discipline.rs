@@ -65,6 +65,8 @@ pub struct Discipline {
     allow_panic: bool,
     /// Whether the kernel's own loop works as Linux's does, as far as known.
     loop_works: bool,
+    /// Whether that loop is ours to use, as of the last push.
+    may_glide: bool,
     prior: (Ppm, Ppm),
     steering: Steering,
     target: Option<Combined>,
@@ -92,6 +94,7 @@ impl Discipline {
             steers,
             allow_panic,
             loop_works: true,
+            may_glide: false,
             prior: (start, sigma),
             steering: Steering::new(now.mono, start),
             target: None,
@@ -338,8 +341,13 @@ impl Discipline {
     /// The frequency to tell the kernel after an update; `None` if it stays.
     pub fn new_frequency(&mut self, now: Now) -> Option<Ppm> {
         let target = self.target.filter(|_| self.steers)?;
-        let error = SURE * target.rate_error;
-        let fine = self.steering.fine(now.mono, self.goal(&target, now.mono), error, self.rhythm);
+        // What is too little for a slew is left to the frequency where the loop does not work it off.
+        let fine = if self.may_glide && Steering::is_exact(target.offset_error) {
+            0.0
+        } else {
+            let error = SURE * target.rate_error;
+            self.steering.fine(now.mono, self.goal(&target, now.mono), error, self.rhythm)
+        };
         self.steering.set_frequency(now.mono, Ppm::from_rate(target.rate + fine))
     }
 
@@ -348,11 +356,11 @@ impl Discipline {
     /// own loop alone, and so do we.
     pub fn push(&mut self, now: Now, kernel: bool, tinker: &Tinker) -> Option<Push> {
         let step = tinker.step.get();
-        let may_glide = kernel && step > 0.0 && step <= KERNEL_STEP && self.loop_works;
+        self.may_glide = kernel && step > 0.0 && step <= KERNEL_STEP && self.loop_works;
         let ready = self.steers && self.state == State::Synchronised && self.set_outside.is_none();
         let target = self.target.filter(|_| ready)?;
         let goal = self.goal(&target, now.mono);
-        self.steering.push(now, goal, target.offset_error, may_glide)
+        self.steering.push(now, goal, target.offset_error, self.may_glide)
     }
 
     /// The kernel's own loop turned out not to work as Linux's does: slews must do.

@@ -220,8 +220,8 @@ impl Clock {
             timers.clear(Timer::Slew);
             return;
         };
-        if let Some((micros, left)) = push.glide {
-            outbox.command(ClockCommand::Glide { micros, left });
+        if let Some((nanos, left)) = push.glide {
+            outbox.command(ClockCommand::Glide { nanos, left });
         }
         if let Some(micros) = push.slew {
             outbox.command(ClockCommand::Slew { micros });

@@ -21,7 +21,11 @@ const CERTAIN: f64 = 10.0;
 const MICRO: f64 = 1e-6;
 /// Less is no slew, seconds: 1 µs would leave about as much on the other side, and be taken back.
 const NEAR: f64 = 0.6e-6;
-/// The frequency works it off, by no more than this, s/s, unless its own error is larger: less than 1 ms a day.
+/// The resolution of the loop's phase, seconds.
+const NANO: f64 = 1e-9;
+/// For less than this, seconds, nor less than this part of the offset's error, the loop is not asked.
+const LEAST: (f64, f64) = (20e-9, 0.1);
+/// Without the loop, the frequency works it off, by no more than this, s/s, unless its own error is larger: less than 1 ms a day.
 const FINE_MOST: f64 = 1e-8;
 /// And in no less than this, seconds.
 const FINE_TIME: f64 = 16.0;
@@ -76,12 +80,12 @@ impl Glide {
     }
 }
 
-/// What the kernel is to be told for the next second, in microseconds.
+/// What the kernel is to be told for the next second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Push {
-    /// A slew to add.
+    /// A slew to add, in microseconds.
     pub slew: Option<i32>,
-    /// A phase for the kernel's loop, and what it should have left of the last one.
+    /// A phase for the kernel's loop, and what it should have left of the last one, in nanoseconds.
     pub glide: Option<(i32, i32)>,
 }
 
@@ -186,10 +190,11 @@ impl Steering {
         let glides = may_glide && remaining.abs() > GLIDE_FROM;
         if glides {
             let slewed = remaining.signum() * SLEW_MAX;
-            let micros = ((remaining - slewed).clamp(-GLIDE_MAX, GLIDE_MAX) / MICRO).round();
-            push.glide = Some((micros as i32, left));
-            self.glide = Some(Glide { start: next_second(now), amount: micros * MICRO });
+            push.glide = Some((self.glide(now, (remaining - slewed).clamp(-GLIDE_MAX, GLIDE_MAX)), left));
             remaining = slewed;
+        } else if may_glide && remaining.abs() < NEAR && remaining.abs() > LEAST.0.max(LEAST.1 * error) {
+            // In one second the loop works off a quarter; then it is told to stop.
+            push.glide = Some((self.glide(now, remaining / GLIDE_PART), left));
         } else if gliding {
             push.glide = Some((0, left));
         }
@@ -198,7 +203,7 @@ impl Steering {
             let amount = (remaining / time).clamp(-SLEW_MAX, SLEW_MAX);
             let micros = (amount / MICRO).round() as i32;
             let micros = if micros == 0 { remaining.signum() as i32 } else { micros };
-            let beside = push.glide.map_or(0.0, |g| f64::from(g.0) * MICRO * GLIDE_PART);
+            let beside = push.glide.map_or(0.0, |g| f64::from(g.0) * NANO * GLIDE_PART);
             let amount = f64::from(micros) * MICRO;
             self.record(now, amount / (1.0 + amount + beside));
             push.slew = Some(micros);
@@ -206,8 +211,15 @@ impl Steering {
         (push != Push::default()).then_some(push)
     }
 
+    /// The kernel's loop gets this phase, seconds, from the next second on. Gives it in nanoseconds.
+    fn glide(&mut self, now: Now, phase: f64) -> i32 {
+        let nanos = (phase / NANO).round();
+        self.glide = Some(Glide { start: next_second(now), amount: nanos * NANO });
+        nanos as i32
+    }
+
     /// The kernel's loop is told something else now: what it has begun to work off in this second it
-    /// still does. Gives what it has left, in microseconds.
+    /// still does. Gives what it has left, in nanoseconds.
     fn end_glide(&mut self, now: MonoTime) -> i32 {
         let Some(glide) = self.glide.take() else { return 0 };
         let mut left = glide.amount;
@@ -219,7 +231,7 @@ impl Steering {
             self.chunks.push_back(Chunk { start, amount: gain });
             left = after;
         }
-        (left / MICRO).round() as i32
+        (left / NANO).round() as i32
     }
 
     /// The kernel's loop did not do what was asked of it last, and was told to stop.
@@ -237,6 +249,11 @@ impl Steering {
     #[must_use]
     pub fn remaining(&self, at: MonoTime, target: f64) -> f64 {
         target - self.correction(at) - self.pending(at)
+    }
+
+    /// Whether an offset that is known within `error`, seconds, is worth the loop's while even where it is too little for a slew.
+    pub const fn is_exact(error: f64) -> bool {
+        LEAST.1 * error < NEAR
     }
 
     /// What the frequency is to differ from the true one by, s/s, to work off what is too little for a slew in about `time`
@@ -344,7 +361,7 @@ mod tests {
         while let Some(push) = steering.push(now, target, 1e-6, true) {
             if ticks == 1 {
                 // A quarter of the first 9.5 ms was worked off, and a slew of 0.5 ms.
-                assert_eq!(push.glide.map(|g| g.1), Some(-7125));
+                assert_eq!(push.glide.map(|g| g.1), Some(-7_125_000));
             }
             assert!(steering.correction(now.mono) >= target - 1e-9);
             ticks += 1;
@@ -359,11 +376,11 @@ mod tests {
     fn a_glide_that_nobody_looks_after_ends_where_it_was_meant_to() {
         let mut steering = Steering::new(at(0.0).mono, Ppm::ZERO);
         let push = steering.push(at(0.25), 0.010, 1e-6, true).unwrap();
-        assert_eq!(push, Push { slew: Some(500), glide: Some((9500, 0)) });
+        assert_eq!(push, Push { slew: Some(500), glide: Some((9_500_000, 0)) });
         assert!((steering.correction(at(1.5).mono) - (250e-6 + 9.5e-3 / 8.0)).abs() < 5e-6);
         // Stopped for a while: the next command follows much later.
         let push = steering.push(at(8.5), 0.010, 1e-6, true).unwrap();
-        assert_eq!(push.glide, Some((0, (9500.0 * 0.75f64.powi(8)).round() as i32)));
+        assert_eq!(push.glide, Some((0, (9_500_000.0 * 0.75f64.powi(8)).round() as i32)));
         assert!((steering.correction(at(60.0).mono) - steering.correction(at(50.0).mono)).abs() < 1e-12);
     }
 }

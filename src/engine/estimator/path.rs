@@ -116,8 +116,9 @@ impl Path {
         let scale = self.queue / n.sqrt() * (1.0 + FEW / n);
         let excess = (sample.delay.get() - self.shortest).max(0.0) + SHORTEST.0 * scale;
         let (unsure, reading) = (SHORTEST.1 * scale / 2.0, sample.reading_error.get());
-        // A clock is never read better than to 10 ns: that also keeps the blur from being nothing.
-        let reading = reading * reading + 1e-16;
+        // Stamps that are cut off make the offset wrong by no more than half of it. A clock is never read better than to 10 ns: that
+        // also keeps the blur from being nothing.
+        let reading = reading * reading / 12.0 + 1e-16;
         Interval { middle: sample.offset.get(), half: excess / 2.0, blur: unsure * unsure + reading, reading }
     }
 }
