@@ -27,6 +27,12 @@ const FASTEST: f64 = 1e-3;
 const RATE_SELDOM: f64 = 1.0;
 const USUAL_RATE: f64 = 5e-6;
 
+/// A model that is less likely than the best by this (logarithm) moves no mean by a visible digit: its window is not fitted until it
+/// is likelier again.
+const NEGLIGIBLE: f64 = -20.0;
+/// And by this, no mean at all: f64 has 16 digits.
+const NOTHING: f64 = -40.0;
+
 /// What was known of the rate at the start is less often all wrong by this (logarithm).
 const WRONG_SELDOM: f64 = 1.0;
 
@@ -39,13 +45,6 @@ enum Filter {
 }
 
 impl Filter {
-    fn wander(&self) -> f64 {
-        match self {
-            Self::Intervals(smoother) => smoother.wander(),
-            Self::Coloured(filter) => filter.wander(),
-        }
-    }
-
     fn belief(&self, dt: f64) -> State {
         match self {
             Self::Intervals(smoother) => smoother.belief(dt),
@@ -75,6 +74,8 @@ impl Filter {
 #[derive(Clone, Debug)]
 struct Model {
     filter: Filter,
+    /// Logarithm of the wander that it assumes.
+    ln_wander: f64,
     log_weight: f64,
 }
 
@@ -113,7 +114,7 @@ impl Bank {
                 |stay| Filter::Coloured(Coloured::new(wander, *stay, belief)),
             );
             let seldom = if stay.is_some() { STAY_SELDOM } else { 0.0 };
-            Model { filter, log_weight: -0.5 * unlikely * unlikely - seldom }
+            Model { filter, ln_wander: wander.ln(), log_weight: -0.5 * unlikely * unlikely - seldom }
         };
         Self { models: (0..MODELS).map(model).collect() }
     }
@@ -164,8 +165,10 @@ impl Bank {
         let Some(new) = window.back() else { return };
         let mut passed = Passed::with_capacity(window.len());
         for model in &mut self.models {
+            let before = model.log_weight;
             model.log_weight = FORGETTING * model.log_weight + model.filter.foretold(new, queueing);
             match &mut model.filter {
+                Filter::Intervals(smoother) if before < NEGLIGIBLE => smoother.append(new),
                 Filter::Intervals(smoother) => smoother.take(window, &mut passed),
                 Filter::Coloured(filter) => filter.take(new, queueing * queueing),
             }
@@ -181,7 +184,7 @@ impl Bank {
     pub(super) fn foretold(&self, new: &Seen, queueing: f64) -> f64 {
         let best = self.best();
         let (mut all, mut told) = (0.0, 0.0);
-        for model in &self.models {
+        for model in self.models.iter().filter(|m| m.log_weight - best > NOTHING) {
             let weight = (model.log_weight - best).exp();
             all += weight;
             told += weight * model.filter.foretold(new, queueing).exp();
@@ -242,21 +245,23 @@ fn best(models: &[Model]) -> f64 {
 
 fn mean(models: &[Model], dt: f64) -> Mean {
     let best = best(models);
-    let weights: Vec<f64> = models.iter().map(|m| (m.log_weight - best).exp()).collect();
-    let total: f64 = weights.iter().sum();
-    let beliefs: Vec<State> = models.iter().map(|m| m.filter.belief(dt)).collect();
-    let mean = |value: &dyn Fn(&State) -> f64| -> f64 {
-        beliefs.iter().zip(&weights).map(|(s, w)| w * value(s)).sum::<f64>() / total
-    };
-    let (x, f) = (mean(&|s| s.x), mean(&|s| s.f));
-    let wanders = models.iter().zip(&weights).map(|(m, w)| w * m.filter.wander().ln());
-    Mean {
-        x,
-        f,
-        xx: mean(&|s| s.xx + (s.x - x).powi(2)),
-        ff: mean(&|s| s.ff + (s.f - f).powi(2)),
-        wander: (wanders.sum::<f64>() / total).exp(),
+    let counted = || models.iter().filter(|m| m.log_weight - best > NOTHING);
+    let (mut total, mut x, mut f, mut wander) = (0.0, 0.0, 0.0, 0.0);
+    for model in counted() {
+        let (belief, weight) = (model.filter.belief(dt), (model.log_weight - best).exp());
+        total += weight;
+        x += weight * belief.x;
+        f += weight * belief.f;
+        wander += weight * model.ln_wander;
     }
+    let (x, f) = (x / total, f / total);
+    let (mut xx, mut ff) = (0.0, 0.0);
+    for model in counted() {
+        let (belief, weight) = (model.filter.belief(dt), (model.log_weight - best).exp());
+        xx += weight * (belief.xx + (belief.x - x).powi(2));
+        ff += weight * (belief.ff + (belief.f - f).powi(2));
+    }
+    Mean { x, f, xx: xx / total, ff: ff / total, wander: (wander / total).exp() }
 }
 
 #[cfg(test)]

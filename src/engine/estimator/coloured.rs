@@ -42,11 +42,6 @@ impl Coloured {
         Self { wander, stay, known: belief, path: None }
     }
 
-    /// The assumed wander, s/s per √s.
-    pub(super) const fn wander(&self) -> f64 {
-        self.wander
-    }
-
     /// What is believed `dt` seconds after the newest sample; before it, where it was then.
     pub(super) fn belief(&self, dt: f64) -> State {
         self.known.at(dt, self.wander)

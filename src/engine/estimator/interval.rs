@@ -7,7 +7,7 @@
 //! between with the same likelihood.
 
 use crate::engine::estimator::kalman::Gaussian;
-use libm::{erfc, exp};
+use libm::exp;
 
 /// The true offset lies between two bounds, which are blurred themselves; no place between them is likelier.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -112,31 +112,73 @@ fn cut_above(low: f64, high: f64) -> Cut {
     }
     let nearest = low.max(0.0);
     let density = |x: f64| exp(0.5 * (nearest - x) * (nearest + x) - LN_ROOT_TAU);
-    let beyond = |x: f64| {
-        let x = x * std::f64::consts::FRAC_1_SQRT_2;
-        if x < 0.0 { 0.5 * erfc(x) } else { 0.5 * exp(0.5 * nearest * nearest - x * x) * scaled_erfc(x) }
-    };
-    let mass = beyond(low) - beyond(high);
     let (at_low, at_high) = (density(low), density(high));
+    // Below zero it is nearly all; then densities are counted as they are.
+    let beyond = |x: f64, density: f64| if x < 0.0 { 1.0 - density * mills(-x) } else { density * mills(x) };
+    let mass = beyond(low, at_low) - beyond(high, at_high);
     let mean = (at_low - at_high) / mass;
     let edge = |x: f64, density: f64| if density > 0.0 { x * density } else { 0.0 };
     let variance = 1.0 + (edge(low, at_low) - edge(high, at_high)) / mass - mean * mean;
     Cut { mean, variance: variance.clamp(ROUNDING, 1.0), log_mass: mass.ln() - 0.5 * nearest * nearest }
 }
 
-/// exp(x²)·erfc(x), for x not negative: it does not vanish.
-fn scaled_erfc(x: f64) -> f64 {
-    if x < 6.0 {
-        return exp(x * x) * erfc(x);
+/// Coefficients of the Chebyshev polynomials for [`mills`], by their integral at 64 nodes with 40 digits.
+const MILLS: [f64; 20] = [
+    1.548_419_526_289_845,
+    -0.714_775_605_546_574_6,
+    0.202_514_559_255_986_35,
+    -0.040_051_252_401_899_72,
+    0.003_088_791_842_191_655,
+    0.001_343_639_744_081_025_5,
+    -0.000_686_392_309_625_700_9,
+    0.000_168_875_532_453_346,
+    -2.287_721_454_451_003_4e-05,
+    2.831_700_394_772_872e-07,
+    5.352_691_449_526_571e-07,
+    -8.068_012_307_933_983e-08,
+    -5.763_015_220_582_885e-09,
+    2.955_451_535_425_583e-09,
+    -6.103_001_537_961_186e-11,
+    -9.177_210_232_882_413e-11,
+    6.864_898_179_320_318e-12,
+    2.945_028_070_466_989e-12,
+    -3.301_409_400_180_295e-13,
+    -1.052_066_143_815_476e-13,
+];
+/// Where the variable of these polynomials is zero, and what makes their sum tend to one.
+const MILLS_SCALE: (f64, f64) = (5.0, 2.0);
+
+/// What of a Gaussian lies beyond x by its density there, for x not negative (Mills' ratio): it vanishes nowhere, and is nearly
+/// 1/x in the end.
+fn mills(x: f64) -> f64 {
+    if x.is_infinite() {
+        return 0.0;
     }
-    // The asymptotic series (Abramowitz and Stegun 7.1.23): wrong by less than 1e-6 from here on.
-    let y = 0.5 / (x * x);
-    (1.0 - y * (1.0 - 3.0 * y * (1.0 - 5.0 * y * (1.0 - 7.0 * y)))) / (x * std::f64::consts::PI.sqrt())
+    let y = 2.0 * (x - MILLS_SCALE.0) / (x + MILLS_SCALE.0);
+    let (mut one, mut two) = (0.0, 0.0);
+    for coefficient in MILLS.iter().skip(1).rev() {
+        (one, two) = (y * one - two + coefficient, one);
+    }
+    (0.5 * y * one - two + MILLS[0]) / (x + MILLS_SCALE.1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use libm::erfc;
+
+    #[test]
+    fn what_lies_beyond_is_right_to_13_digits() {
+        for n in 0..350 {
+            let x = f64::from(n) / 10.0;
+            let z = x * std::f64::consts::FRAC_1_SQRT_2;
+            let expected = (std::f64::consts::PI / 2.0).sqrt() * exp(z * z) * erfc(z);
+            // exp(z²) has lost a few digits itself, far out.
+            let error = (mills(x) / expected - 1.0).abs();
+            assert!(error < 1e-13 * (1.0 + z * z / 10.0), "{x}: {error}");
+        }
+        assert!((mills(1e9) * 1e9 - 1.0).abs() < 1e-12 && mills(f64::INFINITY) == 0.0);
+    }
 
     /// Mean and variance of the product, by adding it up.
     fn added_up(interval: &Interval, mean: f64) -> (f64, f64) {

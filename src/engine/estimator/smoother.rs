@@ -43,11 +43,6 @@ impl Smoother {
         Self { wander, oldest: belief, newest: belief, said: VecDeque::new() }
     }
 
-    /// The assumed wander, s/s per √s.
-    pub(super) const fn wander(&self) -> f64 {
-        self.wander
-    }
-
     /// What is believed `dt` seconds after the newest sample; before it, where it was then.
     pub(super) fn belief(&self, dt: f64) -> State {
         self.newest.at(dt, self.wander)
@@ -72,14 +67,21 @@ impl Smoother {
         new.interval.narrow(belief.x, belief.xx).log_probability
     }
 
-    /// The last of `window` is new: fits all of them together.
-    pub(super) fn take(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) {
-        let Some(new) = window.back() else { return };
+    /// Takes a new sample as the earlier ones make it look, and leaves these as they are.
+    pub(super) fn append(&mut self, new: &Seen) {
         let foretold = self.belief(new.dt);
         if self.said.is_empty() {
             self.oldest = foretold;
         }
-        self.said.push_back(new.interval.as_gaussian(foretold.x, foretold.xx));
+        let said = new.interval.as_gaussian(foretold.x, foretold.xx);
+        self.newest = foretold.knowing(&said);
+        self.said.push_back(said);
+    }
+
+    /// The last of `window` is new: fits all of them together.
+    pub(super) fn take(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) {
+        let Some(new) = window.back() else { return };
+        self.append(new);
         self.go_forward(window, passed);
         self.go_back(window, passed);
         self.go_forward(window, passed);
