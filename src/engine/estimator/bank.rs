@@ -313,7 +313,7 @@ mod tests {
         let index = (0..MODELS)
             .max_by(|a, b| f64::total_cmp(&bank.models[*a].log_weight, &bank.models[*b].log_weight));
         let index = index.unwrap();
-        (bank.models[index].filter.wander(), (index / WANDERS).checked_sub(1).map(|n| STAY[n]))
+        (bank.models[index].ln_wander.exp(), (index / WANDERS).checked_sub(1).map(|n| STAY[n]))
     }
 
     #[test]
