@@ -9,6 +9,7 @@ mod associations;
 mod bench;
 mod client;
 mod control;
+mod deadlines;
 mod effects;
 mod floods;
 mod headers;
