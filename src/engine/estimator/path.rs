@@ -175,7 +175,7 @@ mod tests {
             let (mut low, mut high) = (0.0, 50.0);
             for _ in 0..100 {
                 let x = f64::midpoint(low, high);
-                if 1.0 - (1.0 + x) * (-x as f64).exp() < p { low = x } else { high = x }
+                if 1.0 - (1.0 + x) * (-x).exp() < p { low = x } else { high = x }
             }
             low * 1e-3
         };

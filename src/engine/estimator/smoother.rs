@@ -152,9 +152,8 @@ mod tests {
         for i in 0..n {
             for below in i + 1..n {
                 let factor = matrix[below][i] / matrix[i][i];
-                for column in i..n {
-                    matrix[below][column] -= factor * matrix[i][column];
-                }
+                let row = matrix[i].clone();
+                matrix[below].iter_mut().zip(row).skip(i).for_each(|(value, above)| *value -= factor * above);
                 right[below] -= factor * right[i];
             }
         }
@@ -216,11 +215,11 @@ mod tests {
     fn gaussian_measurements_give_the_exact_posterior() {
         let (mut smoother, mut passed) = (Smoother::new(WANDER, PRIOR), Passed::new());
         let mut window = VecDeque::new();
-        for index in 0..MEASURED.len() {
+        for (index, (at, ..)) in MEASURED.iter().enumerate() {
             window.push_back(seen(index));
             smoother.take(&window, &mut passed);
-            same(&smoother.belief(0.0), &exact(index + 1, MEASURED[index].0));
-            same(&smoother.belief(100.0), &exact(index + 1, MEASURED[index].0 + 100.0));
+            same(&smoother.belief(0.0), &exact(index + 1, *at));
+            same(&smoother.belief(100.0), &exact(index + 1, at + 100.0));
         }
     }
 
@@ -228,14 +227,14 @@ mod tests {
     fn what_left_the_window_still_counts_in_full() {
         let (mut smoother, mut passed) = (Smoother::new(WANDER, PRIOR), Passed::new());
         let mut window = VecDeque::new();
-        for index in 0..MEASURED.len() {
+        for (index, (at, ..)) in MEASURED.iter().enumerate() {
             if window.len() == 3 {
                 window.pop_front();
                 smoother.let_go(window.front().map_or(0.0, |next: &Seen| next.dt));
             }
             window.push_back(seen(index));
             smoother.take(&window, &mut passed);
-            same(&smoother.belief(0.0), &exact(index + 1, MEASURED[index].0));
+            same(&smoother.belief(0.0), &exact(index + 1, *at));
         }
     }
 
@@ -243,9 +242,9 @@ mod tests {
     fn the_density_of_a_new_one_is_that_of_the_exact_prediction() {
         let (mut smoother, mut passed) = (Smoother::new(WANDER, PRIOR), Passed::new());
         let mut window = VecDeque::new();
-        for index in 0..MEASURED.len() {
+        for (index, (at, ..)) in MEASURED.iter().enumerate() {
             let new = seen(index);
-            let predicted = exact(index, MEASURED[index].0);
+            let predicted = exact(index, *at);
             let (miss, spread) = (new.interval.middle - predicted.x, predicted.xx + NOISE * NOISE);
             let density = (-0.5 * miss * miss / spread).exp() / (std::f64::consts::TAU * spread).sqrt();
             let wanted = (density * 2.0 * new.interval.half).ln();
