@@ -28,9 +28,14 @@ for folder in .peers .guest; do
     [ -L "$root$top/$folder" ] || [ ! -d "$root$top/$folder" ] || mount -t tmpfs none "$root$top/$folder"
 done
 [ "$clean" != yes ] || { mkdir -p "$root.target" "$root$top/target"; mount --bind "$root.target" "$root$top/target"; }
+# Where this machine reaches the network through a proxy with a certificate of its own, cargo needs that there, too.
+trusted=/etc/ssl/certs/ca-certificates.crt
+[ -e $trusted ] || trusted=
+[ -z "$trusted" ] || install -D -m 644 $trusted "$root/etc/ssl/outside.crt"
 cd "$root"
 exec setpriv --bounding-set -sys_time --inh-caps -sys_time -- chroot . /usr/bin/env -i \
     HOME=/root TERM=dumb LC_ALL=C.UTF-8 CARGO_HOME="$cargo" RUSTUP_HOME="$rustup" \
+    ${trusted:+"CARGO_HTTP_CAINFO=/etc/ssl/outside.crt"} \
     PATH="$cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
     bash -c 'cd "$0" && for tool in ip ss cc chronyd ntpq ntpd rpmbuild qemu-system-x86_64; do
         ! command -v $tool || { echo "this machine is not bare: it has $tool"; exit 1; }; done
