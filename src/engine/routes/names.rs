@@ -56,7 +56,7 @@ impl Engine {
         if let Some(Purpose::Association(wanting)) = self.names.find(id).map(|lookup| &lookup.purpose)
             && self.sources.get(*wanting).is_some_and(|source| source.address().is_some())
         {
-            self.names.resolved(id);
+            self.names.resolved(id, &mut self.timers);
         } else if let Some((name, retry)) = self.names.failed(now.mono, id, &mut self.timers) {
             self.event(Event::NameFailed { name, reason, retry });
         }
@@ -75,7 +75,7 @@ impl Engine {
         if hosts.is_empty() {
             return Err(Unusable::NoServer(first));
         }
-        let Some(lookup) = self.names.resolved(id) else { return Ok(()) };
+        let Some(lookup) = self.names.resolved(id, &mut self.timers) else { return Ok(()) };
         match lookup.purpose {
             Purpose::Restrict(line) => {
                 let addresses: Vec<IpAddr> = hosts.iter().map(|host| host.ip).collect();

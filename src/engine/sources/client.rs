@@ -228,7 +228,12 @@ impl Source {
         timers: &mut Timers,
     ) -> Option<Polled> {
         let (client, common) = self.as_client_mut()?;
-        if !client.is_polled(common) || !timers.is_due(Timer::Poll(common.id), now) {
+        if !client.is_polled(common) {
+            // A late response may have set it after a kiss that ended the association.
+            timers.clear(Timer::Poll(common.id));
+            return None;
+        }
+        if !timers.is_due(Timer::Poll(common.id), now) {
             return None;
         }
         Some(client.poll.poll(common, now, wanted, jitter, timers))

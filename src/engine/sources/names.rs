@@ -108,7 +108,8 @@ impl Names {
     }
 
     /// A name has its addresses: it waits no longer.
-    pub fn resolved(&mut self, id: LookupId) -> Option<Lookup> {
+    pub fn resolved(&mut self, id: LookupId, timers: &mut Timers) -> Option<Lookup> {
+        timers.clear(Timer::Lookup(id));
         let index = self.waiting.iter().position(|l| l.id == id)?;
         Some(self.waiting.swap_remove(index))
     }
@@ -143,7 +144,8 @@ mod tests {
             );
             now = timers.next().unwrap();
         }
-        assert!(names.resolved(LookupId(1)).is_some());
+        assert!(names.resolved(LookupId(1), &mut timers).is_some());
         assert!(!names.any_waiting());
+        assert_eq!(timers.next(), None, "nothing is left to wait for");
     }
 }
