@@ -5,7 +5,7 @@
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 store=$top/.guest base=$top/.guest/bookworm.tar debs=$top/.guest/debs
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian} security=${DEBIAN_SECURITY:-http://deb.debian.org/debian-security}
 root=$1; shift
 [ ! -e "$root" ] || { echo "root: $root exists already" >&2; exit 2; }
 [ "$(id -u)" = 0 ] || { echo "root: needs root" >&2; exit 1; }
@@ -28,7 +28,8 @@ if [ ! -e "$base" ]; then
 fi
 mkdir -p "$root"
 tar -C "$root" -xf "$base"
-printf '%s\n' "deb $mirror bookworm main" > "$root/etc/apt/sources.list"
+# As the installer of Debian writes it: the compiler for the static programs is a security update.
+printf 'deb %s %s main\n' "$mirror" bookworm "$mirror" bookworm-updates "$security" bookworm-security > "$root/etc/apt/sources.list"
 printf '#!/bin/sh\nexit 101\n' > "$root/usr/sbin/policy-rc.d"; chmod 755 "$root/usr/sbin/policy-rc.d"
 cp -L /etc/resolv.conf "$root/etc/resolv.conf"
 [ -z "${proxy:-}" ] || echo "Acquire::http::Proxy \"$proxy\";" > "$root/etc/apt/apt.conf.d/proxy"
