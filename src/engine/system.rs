@@ -133,7 +133,7 @@ impl System {
             (Seconds::ZERO, Seconds::ZERO)
         };
         self.root_dispersion = peer.header().root_dispersion
-            + peer.filter().dispersion_so_far()
+            + peer.dispersion_so_far()
             + Seconds::new(PHI * age)
             + self.jitter
             + error

@@ -203,3 +203,12 @@ fn the_drift_file_is_left_alone_while_the_frequency_changed_by_less_than_asked()
     let (often, seldom) = (saves(None), saves(Some(1000.0)));
     assert!(often > 2 && seldom <= 1, "{often} {seldom}");
 }
+
+#[test]
+fn clients_of_a_local_clock_can_use_it_from_its_first_poll_on() {
+    let mut bench = Bench::new(setup(vec![local_clock()]));
+    bench.advance(1.0);
+    assert_eq!(bench.variable(None, "stratum"), "11");
+    let dispersion: f64 = bench.variable(None, "rootdisp").parse().unwrap();
+    assert!(dispersion < 50.0, "{dispersion} ms: clients with a maxdist of 1.5 s would wait for minutes");
+}

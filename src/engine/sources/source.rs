@@ -328,6 +328,16 @@ impl Source {
             && self.common.filter.best().is_some()
     }
 
+    /// Dispersion of its samples, as far as there are some. The local clock has none: it is right by definition, from its first
+    /// poll on.
+    #[must_use]
+    pub fn dispersion_so_far(&self) -> Seconds {
+        match &self.kind {
+            Kind::Client(_) => self.common.filter.dispersion_so_far(),
+            Kind::Local(_) => Seconds::ZERO,
+        }
+    }
+
     /// The daemon stepped the clock by `by`: what was measured before moves along.
     pub fn clock_stepped(&mut self, by: Seconds) {
         if self.measures() {
