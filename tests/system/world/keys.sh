@@ -38,7 +38,7 @@ printf 'keys /etc/ntp/keys\ntrustedkey 1 2 3 4 5 6 8\nserver 127.127.1.0\nrestri
 # A server that signs, and one that has another secret for the same number.
 signing_server() {
     printf 'local stratum 1\nallow\ncmdport 0\nkeyfile %s\npidfile %s/%s.pid\n' "$2" "$work" "$1" > "$work/$1.conf"
-    on_tame "$1" "$peers/chronyd" -x -d -u root -f "$work/$1.conf" > "$work/log/$1" 2>&1 &
+    exec_tame "$1" "$peers/chronyd" -x -d -u root -f "$work/$1.conf" > "$work/log/$1" 2>&1 &
     pids+=($!)
 }
 signing_server s1 "$work/chrony.keys"
