@@ -36,8 +36,7 @@ pub use server::{Reply, Served};
 
 use crate::config::model::{Config, Target};
 use crate::engine::clock::Clock;
-use crate::engine::contract::ExitReason;
-use crate::engine::contract::{Input, Machine, Now, Output, Rx, Setup};
+use crate::engine::contract::{ExitReason, Input, Machine, Now, Output, Rx, Setup};
 use crate::engine::control::Control;
 use crate::engine::outbox::Outbox;
 use crate::engine::report::event::Event;

@@ -5,12 +5,14 @@
 //! | states, thresholds, frequency | `discipline.rs` |
 //! | how the phase is moved, and the ledger of all corrections | `steering.rs` |
 //! | leap seconds | `leap.rs` |
+//! | how finely it can be read | `resolution.rs` |
 //! | the drift file, and how far it is trusted | `drift.rs` |
 //! | what the kernel reports and is told; slews in time | here |
 
 mod discipline;
 mod drift;
 pub mod leap;
+mod resolution;
 mod steering;
 
 pub use discipline::{Discipline, State, Verdict};
@@ -24,6 +26,7 @@ use crate::engine::outbox::Outbox;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{ClockStatus, DAY, ERA, Leap, MonoTime, PIVOT, PollExponent, Ppm, Seconds};
 use leap::{Change, LeapWatch};
+use resolution::Resolution;
 use steering::Wakeups;
 
 /// How often a changed frequency is saved, seconds.
@@ -47,6 +50,7 @@ pub struct Clock {
     /// The leap second that is armed in the kernel.
     kernel_leap: Leap,
     wakeups: Wakeups,
+    resolution: Resolution,
     drift: DriftFile,
     /// How often it was stepped.
     steps: u32,
@@ -86,6 +90,7 @@ impl Clock {
             leap: LeapWatch::default(),
             kernel_leap: Leap::None,
             wakeups: Wakeups::default(),
+            resolution: Resolution::new(),
             drift: DriftFile { saved: drift.map(|drift| drift.frequency), unjudged: drift },
             steps: 0,
             eras_off: 0,
@@ -127,6 +132,12 @@ impl Clock {
     #[must_use]
     pub fn free_running(&self, sample: &Sample, elapsed: Seconds) -> Sample {
         self.discipline.free_running(sample, elapsed)
+    }
+
+    /// The precision of the clock, log2 seconds, that an exchange leaves of what is `claimed`. It took `elapsed` by the clock, and `free`
+    /// if that had run free, seconds.
+    pub fn precision_left(&mut self, elapsed: f64, free: f64, claimed: i8) -> i8 {
+        self.resolution.shown_by(elapsed, free, claimed)
     }
 
     /// A source is heard again after a silence of all.

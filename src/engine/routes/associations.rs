@@ -4,13 +4,12 @@ use crate::config::model::{Kind, Server, Target};
 use crate::engine::Engine;
 use crate::engine::contract::Now;
 use crate::engine::report::event::Event;
-use crate::engine::sources::Source;
 use crate::engine::sources::names::Purpose;
+use crate::engine::sources::{Local, Source};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, Host, Seconds};
 use crate::wire::event::PeerEvent;
 use rand_chacha::rand_core::Rng;
-use std::net::{IpAddr, Ipv4Addr};
 
 /// Servers are polled for the first time within this span after the start, seconds.
 const FIRST_POLLS: f64 = 0.5;
@@ -21,8 +20,7 @@ impl Engine {
         match (&server.kind, &server.target) {
             (Kind::Server, Target::LocalClock { unit }) => {
                 let unit = *unit;
-                let address = IpAddr::V4(Ipv4Addr::new(127, 127, 1, unit)).into();
-                if self.is_free(address, &server) {
+                if self.is_free(Local::new(unit).address(), &server) {
                     self.add_local_clock(now, server, unit);
                 }
             }

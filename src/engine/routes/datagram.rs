@@ -33,7 +33,7 @@ impl Engine {
         let id = source.map(Source::id);
         match action(source.map(Source::kind), mode) {
             Action::Response => self.response(now, rx, id),
-            Action::Discard(Reject::Unasked) => self.response(now, rx, None),
+            Action::Unasked => self.response(now, rx, None),
             Action::Discard(reason) => Err(reason),
         }
     }
@@ -84,7 +84,7 @@ impl Engine {
         let others_heard = self.sources.reachable().next().is_some();
         let free = self.clock.free_running(sample, exchange.elapsed());
         let (elapsed, slewed) = (exchange.elapsed().get(), (sample.delay - free.delay).get());
-        self.system.precision = self.sources.precision_left(elapsed, elapsed - slewed, self.system.precision);
+        self.system.precision = self.clock.precision_left(elapsed, elapsed - slewed, self.system.precision);
         let floor = self.system.floor();
         let Some(source) = self.sources.get_mut(id) else { return };
         let Some(taken) = source.take_sample(now.mono, sample, &free, floor, &mut self.timers) else {

@@ -106,18 +106,21 @@ impl Server {
         let mut access = AccessList::build(&setup.config.restrict);
         access.carry_names(&self.access, &setup.config.restrict);
         access.carry_hits(&self.access);
-        let own: Vec<_> = self.interfaces.iter().map(|i| i.address).collect();
-        access.set_own_addresses(&own);
         self.access = access;
+        self.know_own_addresses();
         self.keys.replace(&setup.keys, &setup.config.auth.trusted);
         self.clients.configure(&setup.config);
     }
 
     /// The machine's addresses are now these.
     pub fn set_interfaces(&mut self, interfaces: Vec<Interface>) {
-        let own: Vec<_> = interfaces.iter().map(|i| i.address).collect();
-        self.access.set_own_addresses(&own);
         self.interfaces = interfaces;
+        self.know_own_addresses();
+    }
+
+    fn know_own_addresses(&mut self) {
+        let own: Vec<_> = self.interfaces.iter().map(|i| i.address).collect();
+        self.access.set_own_addresses(&own);
     }
 
     /// The machine's addresses.

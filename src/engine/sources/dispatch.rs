@@ -10,6 +10,8 @@ use crate::wire::Mode;
 pub enum Action {
     /// A response: the source's packet tests decide.
     Response,
+    /// A response of which no source is known: the access list and the MAC are tested and counted, then it is discarded.
+    Unasked,
     /// It is of no use.
     Discard(Reject),
 }
@@ -19,7 +21,7 @@ pub enum Action {
 pub const fn action(kind: Option<&Kind>, mode: Mode) -> Action {
     match (kind, mode) {
         (Some(Kind::Client(_)), Mode::Server) => Action::Response,
-        (Some(Kind::Local(_)) | None, Mode::Server) => Action::Discard(Reject::Unasked),
+        (Some(Kind::Local(_)) | None, Mode::Server) => Action::Unasked,
         (
             _,
             Mode::Reserved

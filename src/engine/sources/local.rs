@@ -24,7 +24,9 @@ pub struct Local {
 }
 
 impl Local {
-    pub(super) const fn new(unit: u8) -> Self {
+    /// The local clock of this unit.
+    #[must_use]
+    pub const fn new(unit: u8) -> Self {
         Self { unit }
     }
 
@@ -34,7 +36,9 @@ impl Local {
         self.unit
     }
 
-    pub(super) fn address(self) -> Host {
+    /// Its address, 127.127.1.U.
+    #[must_use]
+    pub fn address(self) -> Host {
         IpAddr::V4(Ipv4Addr::new(127, 127, 1, self.unit)).into()
     }
 

@@ -9,7 +9,6 @@
 //! | which packets which kind takes | `dispatch.rs` |
 //! | the clock filter | `filter.rs` |
 //! | names that wait for their addresses | `names.rs` |
-//! | how finely our clock can be read | `resolution.rs` |
 
 mod client;
 mod common;
@@ -19,7 +18,6 @@ pub mod filter;
 mod local;
 pub mod names;
 mod poll;
-mod resolution;
 mod source;
 
 pub use client::{Client, Mac, Received, Taken};
@@ -30,7 +28,6 @@ pub use poll::Polled;
 pub use source::{Kind, Source};
 
 use crate::config::model::Server;
-use crate::engine::sources::resolution::Resolution;
 use crate::units::{AssocId, Host};
 use std::net::{IpAddr, SocketAddr};
 
@@ -43,20 +40,13 @@ pub struct Sources {
     duplicates: Vec<Server>,
     /// Requests sent, which names the next one.
     requests: u64,
-    resolution: Resolution,
 }
 
 impl Sources {
     /// No source. Identifiers follow `last_id`: they start anywhere, as ntpd's do, so that no stranger can guess them.
     #[must_use]
     pub const fn new(last_id: u16) -> Self {
-        Self { list: Vec::new(), last_id, duplicates: Vec::new(), requests: 0, resolution: Resolution::new() }
-    }
-
-    /// The precision of our clock, log2 seconds, that an exchange leaves of what is `claimed`. It took `elapsed` by the clock, and `free`
-    /// if that had run free, seconds.
-    pub fn precision_left(&mut self, elapsed: f64, free: f64, claimed: i8) -> i8 {
-        self.resolution.shown_by(elapsed, free, claimed)
+        Self { list: Vec::new(), last_id, duplicates: Vec::new(), requests: 0 }
     }
 
     /// An identifier that no source has.

@@ -296,12 +296,6 @@ impl Source {
         }
     }
 
-    /// Root distance: how far its time may be from its reference (RFC 5905 section 11.1).
-    #[must_use]
-    pub fn root_distance(&self, now: MonoTime) -> Seconds {
-        self.common.root_distance(now)
-    }
-
     /// Half of the round trip to the source and on to its reference: by no more can the asymmetry of the path make its time wrong.
     #[must_use]
     pub fn asymmetry(&self) -> Seconds {
