@@ -107,12 +107,14 @@ rm -rf "$box/run/systemd"
 if command -v logrotate > /dev/null; then
     rotated() { sed "s#/var/log/rsntpd.log#$work/log#; s#create 0644 ntp ntp#create 0644#" "$top/conf/logrotate" > "$work/rule"; chmod 644 "$work/rule"; echo line > "$work/log"; logrotate -f -s "$work/state" "$work/rule" && [ -e "$work/log.1" ] && [ ! -s "$work/log" ]; }
     check "logrotate takes the rule" rotated
-    signalled() { # D4: the daemon's pid file has no line end
-        bash -c 'trap "echo hup > $0; exit" HUP; while :; do sleep 0.1; done' "$work/hup" & local pid=$!
-        printf '%s' $pid > "$work/rsntpd.pid"; sleep 0.3
+    until_there() { local n; for n in {1..100}; do [ ! -e "$1" ] || return 0; sleep 0.1; done; }
+    signalled() { # D4: the daemon's pid file has no line end; nohup must not make the shell deaf
+        env --default-signal=HUP bash -c 'trap "echo hup > $0; exit" HUP; echo > $0.ready; while :; do sleep 0.1; done' "$work/hup" & local pid=$!
+        until_there "$work/hup.ready"
+        printf '%s' $pid > "$work/rsntpd.pid"
         sed "s#/var/log/rsntpd.log#$work/log#; s#create 0644 ntp ntp#create 0644#; s#/var/run/#$work/#" "$top/conf/logrotate" > "$work/rule"
         echo line > "$work/log"; rm -f "$work/log.1"; logrotate -f -s "$work/state" "$work/rule"
-        sleep 0.5; kill $pid 2> /dev/null; cat "$work/hup"
+        until_there "$work/hup"; kill $pid 2> /dev/null; cat "$work/hup"
     }
     check "D4 and the daemon is told to open its log anew" signalled
 else skip "logrotate: it is not here"; fi
