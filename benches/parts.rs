@@ -9,7 +9,7 @@ use rsntpd::config::model::{
 use rsntpd::engine::Engine;
 use rsntpd::engine::auth::Keys;
 use rsntpd::engine::contract::{Machine, Now, Rx, Setup, SocketId};
-use rsntpd::engine::estimator::{Estimator, Sample};
+use rsntpd::engine::estimator::{Estimator, Measurement};
 use rsntpd::engine::selection::{Candidate, Limits, select};
 use rsntpd::engine::server::access::AccessList;
 use rsntpd::engine::server::clients::{ClientTable, Heard};
@@ -138,17 +138,17 @@ impl Samples {
         Self { dice: Dice::new(seed, 0), at: 0.0, offset: 0.0, rate: 10e-6 }
     }
 
-    fn take(&mut self) -> Sample {
+    fn take(&mut self) -> Measurement {
         self.at += 64.0;
         self.rate += 8e-9 * self.dice.normal();
         self.offset += 64.0 * self.rate;
         let (up, down) = (1e-3 * self.dice.exponential(), 1e-3 * self.dice.exponential());
-        Sample {
-            at: MonoTime::ZERO + Seconds::new(self.at),
-            offset: Seconds::new(self.offset + (up - down) / 2.0),
-            delay: Seconds::new(0.020 + up + down),
-            reading_error: Seconds::new(1e-6),
-        }
+        Measurement::two_way(
+            MonoTime::ZERO + Seconds::new(self.at),
+            Seconds::new(self.offset + (up - down) / 2.0),
+            Seconds::new(0.020 + up + down),
+            Seconds::new(1e-6),
+        )
     }
 }
 
@@ -156,7 +156,7 @@ impl Samples {
 fn warm(samples: &mut Samples) -> Estimator {
     let mut estimator = Estimator::new(Ppm::ZERO, Ppm::new(50.0));
     for _ in 0..2000 {
-        estimator.sample(&samples.take());
+        estimator.take(&samples.take());
     }
     estimator
 }
@@ -165,7 +165,7 @@ fn warm(samples: &mut Samples) -> Estimator {
 fn sample(bencher: Bencher<'_, '_>) {
     let mut samples = Samples::new(1);
     let mut estimator = warm(&mut samples);
-    bencher.with_inputs(|| samples.take()).bench_local_refs(|sample| estimator.sample(black_box(sample)));
+    bencher.with_inputs(|| samples.take()).bench_local_refs(|sample| estimator.take(black_box(sample)));
 }
 
 /// The dearest one: the first sixteen are all weighed anew with each, by the twins of a drift file that is doubted, too.
@@ -174,12 +174,10 @@ fn sixteenth_sample(bencher: Bencher<'_, '_>) {
     let mut samples = Samples::new(1);
     let mut estimator = Estimator::new(Ppm::ZERO, Ppm::new(2.0)).doubting(Ppm::new(50.0));
     for _ in 0..15 {
-        estimator.sample(&samples.take());
+        estimator.take(&samples.take());
     }
     let last = samples.take();
-    bencher
-        .with_inputs(|| estimator.clone())
-        .bench_local_refs(|estimator| estimator.sample(black_box(&last)));
+    bencher.with_inputs(|| estimator.clone()).bench_local_refs(|estimator| estimator.take(black_box(&last)));
 }
 
 #[divan::bench]

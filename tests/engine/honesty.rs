@@ -1,7 +1,7 @@
 //! Whether the estimator's errors are as large as its variances say: over many seeds, the ratio of the two is one
 //! in the mean square, and no more than a few errors are past four standard deviations.
 
-use rsntpd::engine::estimator::{Estimator, Sample};
+use rsntpd::engine::estimator::{Estimator, Measurement};
 use rsntpd::units::{MonoTime, Ppm, Seconds};
 
 use sim::chance::Dice;
@@ -26,12 +26,12 @@ fn judge(seed: u64, base: f64, queue: f64, spacing: u32, samples: u32) -> (f64, 
                 at = at + Seconds::new(f64::from(spacing));
             }
             let (up, down) = (queue * dice.exponential(), queue * dice.exponential());
-            estimator.sample(&Sample {
+            estimator.take(&Measurement::two_way(
                 at,
-                offset: Seconds::new(offset + (up - down) / 2.0),
-                delay: Seconds::new(2.0 * base + up + down),
-                reading_error: Seconds::new(1e-7),
-            });
+                Seconds::new(offset + (up - down) / 2.0),
+                Seconds::new(2.0 * base + up + down),
+                Seconds::new(1e-7),
+            ));
         }
         let told = estimator.estimate(at).unwrap();
         let x = (told.offset - offset) / told.offset_variance.sqrt();

@@ -7,7 +7,7 @@ use super::drift::Drift;
 use super::steering::{Push, Steering};
 use crate::config::model::Tinker;
 use crate::engine::contract::Now;
-use crate::engine::estimator::{Combined, Estimator, KnownRate, Sample};
+use crate::engine::estimator::{Combined, Estimator, Evidence, KnownRate, Measurement};
 use crate::units::{MonoTime, PHI, PollExponent, Ppm, Seconds};
 
 /// The state of the clock (RFC 5905 figure 24).
@@ -130,22 +130,25 @@ impl Discipline {
         Seconds::new(self.steering.correction(at))
     }
 
-    /// A sample, as it would be if the clock had run free during the exchange, which took `elapsed` around it. Both ends
+    /// A measurement, as it would be if the clock had run free during the exchange, which took `elapsed` around it. Both ends
     /// of it were read from a clock that was being slewed, perhaps: that makes a round trip look shorter or
     /// longer, by 150 µs in 60 ms.
     #[must_use]
-    pub fn free_running(&self, sample: &Sample, elapsed: Seconds) -> Sample {
+    pub fn free_running(&self, measured: &Measurement, elapsed: Seconds) -> Measurement {
         let half = Seconds::new(elapsed.get().max(0.0) / 2.0);
-        let before = self.steering.correction(sample.at + half * -1.0);
-        let after = self.steering.correction(sample.at + half);
+        let before = self.steering.correction(measured.at + half * -1.0);
+        let after = self.steering.correction(measured.at + half);
         // Of the 15 ppm that a clock may be off by, we know better by now.
         let surplus = (PHI - self.rate_error()) * elapsed.get().max(0.0);
-        Sample {
-            offset: sample.offset + Seconds::new(f64::midpoint(before, after)),
-            delay: sample.delay - Seconds::new(after - before),
-            reading_error: Seconds::new((sample.reading_error.get() - surplus).max(0.0)),
-            ..*sample
-        }
+        let evidence = match measured.evidence {
+            Evidence::TwoWay { delay, error } => Evidence::TwoWay {
+                delay: delay - Seconds::new(after - before),
+                error: Seconds::new((error.get() - surplus).max(0.0)),
+            },
+            one_way @ Evidence::OneWay { .. } => one_way,
+        };
+        let offset = measured.offset + Seconds::new(f64::midpoint(before, after));
+        Measurement { offset, evidence, ..*measured }
     }
 
     /// How far the clock's own rate may be off, s/s.

@@ -21,7 +21,7 @@ pub use steering::{Push, Steering};
 
 use crate::config::model::{LeapTable, Tinker};
 use crate::engine::contract::{ClockCommand, Now, Output};
-use crate::engine::estimator::{Combined, Estimator, Sample};
+use crate::engine::estimator::{Combined, Estimator, Measurement};
 use crate::engine::outbox::Outbox;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{ClockStatus, DAY, ERA, Leap, MonoTime, PIVOT, PollExponent, Ppm, Seconds};
@@ -128,10 +128,10 @@ impl Clock {
         self.discipline.new_estimator()
     }
 
-    /// A sample, as it would be if the clock had run free during the exchange, which took `elapsed`.
+    /// A measurement, as it would be if the clock had run free during the exchange, which took `elapsed`.
     #[must_use]
-    pub fn free_running(&self, sample: &Sample, elapsed: Seconds) -> Sample {
-        self.discipline.free_running(sample, elapsed)
+    pub fn free_running(&self, measured: &Measurement, elapsed: Seconds) -> Measurement {
+        self.discipline.free_running(measured, elapsed)
     }
 
     /// The precision of the clock, log2 seconds, that an exchange leaves of what is `claimed`. It took `elapsed` by the clock, and `free`

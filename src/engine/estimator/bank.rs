@@ -3,6 +3,7 @@
 
 use crate::engine::estimator::coloured::Coloured;
 use crate::engine::estimator::kalman::State;
+use crate::engine::estimator::mean::{self, Mean, Member, NOTHING};
 use crate::engine::estimator::smoother::{Passed, Seen, Smoother};
 use std::collections::VecDeque;
 
@@ -30,9 +31,6 @@ const USUAL_RATE: f64 = 5e-6;
 /// A model that is less likely than the best by this (logarithm) moves no mean by a visible digit: its window is not fitted until it
 /// is likelier again.
 const NEGLIGIBLE: f64 = -20.0;
-/// And by this, no mean at all: f64 has 16 digits.
-const NOTHING: f64 = -40.0;
-
 /// What was known of the rate at the start is less often all wrong by this (logarithm).
 const WRONG_SELDOM: f64 = 1.0;
 
@@ -83,21 +81,6 @@ struct Model {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bank {
     models: Vec<Model>,
-}
-
-/// What the bank believes: means and spreads, between the filters, too.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mean {
-    /// Offset, seconds.
-    pub(super) x: f64,
-    /// Rate, s/s.
-    pub(super) f: f64,
-    /// Variance of the offset, s².
-    pub(super) xx: f64,
-    /// Variance of the rate.
-    pub(super) ff: f64,
-    /// Logarithmic mean of the wander, s/s per √s.
-    pub(super) wander: f64,
 }
 
 impl Bank {
@@ -240,36 +223,23 @@ impl Bank {
 }
 
 fn best(models: &[Model]) -> f64 {
-    models.iter().map(|m| m.log_weight).fold(f64::NEG_INFINITY, f64::max)
+    mean::best(models.iter().map(|m| m.log_weight))
 }
 
 fn mean(models: &[Model], dt: f64) -> Mean {
-    let best = best(models);
-    let counted = || models.iter().filter(|m| m.log_weight - best > NOTHING);
-    let (mut total, mut x, mut f, mut wander) = (0.0, 0.0, 0.0, 0.0);
-    for model in counted() {
-        let (belief, weight) = (model.filter.belief(dt), (model.log_weight - best).exp());
-        total += weight;
-        x += weight * belief.x;
-        f += weight * belief.f;
-        wander += weight * model.ln_wander;
-    }
-    let (x, f) = (x / total, f / total);
-    let (mut xx, mut ff) = (0.0, 0.0);
-    for model in counted() {
-        let (belief, weight) = (model.filter.belief(dt), (model.log_weight - best).exp());
-        xx += weight * (belief.xx + (belief.x - x).powi(2));
-        ff += weight * (belief.ff + (belief.f - f).powi(2));
-    }
-    Mean { x, f, xx: xx / total, ff: ff / total, wander: (wander / total).exp() }
+    mean::mean(
+        &models.iter(),
+        |m| Member { log_weight: m.log_weight, ln_wander: m.ln_wander },
+        |m| m.filter.belief(dt),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::estimator::Sample;
     use crate::engine::estimator::fit::WINDOW;
     use crate::engine::estimator::interval::Interval;
+    use crate::engine::estimator::two_way::Sample;
     use crate::units::{MonoTime, Seconds};
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::{Rng, SeedableRng};

@@ -140,8 +140,8 @@ impl PathError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::estimator::Sample;
     use crate::engine::estimator::interval::Interval;
+    use crate::engine::estimator::two_way::Sample;
     use crate::units::{MonoTime, Seconds};
 
     /// A sample whose round trip says that the offset is wrong by no more than `half`.

@@ -1,11 +1,12 @@
 //! The last samples, fitted together by a bank: one account of what happened. The estimator holds one, and
 //! beside it, while there is a suspicion, another (`suspicion.rs`).
 
-use crate::engine::estimator::Sample;
-use crate::engine::estimator::bank::{Bank, Mean};
+use crate::engine::estimator::bank::Bank;
 use crate::engine::estimator::interval::Interval;
+use crate::engine::estimator::mean::Mean;
 use crate::engine::estimator::path::Path;
 use crate::engine::estimator::smoother::Seen;
+use crate::engine::estimator::two_way::Sample;
 use crate::units::MonoTime;
 use std::collections::VecDeque;
 

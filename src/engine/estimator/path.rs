@@ -1,7 +1,7 @@
 //! The way to a source and back: how long it takes at least, and how long packets queue on it.
 
-use crate::engine::estimator::Sample;
 use crate::engine::estimator::interval::Interval;
+use crate::engine::estimator::two_way::Sample;
 use std::collections::VecDeque;
 
 /// Round trips over which the shortest is sought. Long enough to hold a lucky packet, short

@@ -6,9 +6,9 @@
 //! it, just as the interval does (expectation propagation, T. Minka 2001). An edge that turns out to be the
 //! decisive one only later is used then.
 
-use crate::engine::estimator::Sample;
 use crate::engine::estimator::interval::Interval;
 use crate::engine::estimator::kalman::{Gaussian, Later, State};
+use crate::engine::estimator::two_way::Sample;
 use std::collections::VecDeque;
 
 /// A sample of the window.

@@ -5,10 +5,10 @@
 //! beside the one that has no jump, which is the one that is believed, another one that has it. Both take
 //! the samples, and as soon as they are likelier by the second one, that is believed.
 
-use crate::engine::estimator::Sample;
 use crate::engine::estimator::fit::Fit;
 use crate::engine::estimator::interval::Interval;
 use crate::engine::estimator::path::Path;
+use crate::engine::estimator::two_way::Sample;
 
 /// A belief so many standard deviations beyond an interval raises a suspicion.
 const SUSPICIOUS: f64 = 1.5;

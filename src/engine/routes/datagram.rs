@@ -4,12 +4,12 @@ use crate::config::model::AccessFlags;
 use crate::engine::Engine;
 use crate::engine::auth::Authenticity;
 use crate::engine::contract::{Now, Rx};
-use crate::engine::estimator::Sample;
+use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
 use crate::engine::report::event::{Event, Kiss};
 use crate::engine::sources::dispatch::{Action, action};
 use crate::engine::sources::{Answer, Exchange, Mac, Source};
-use crate::units::{AssocId, KeyId};
+use crate::units::{AssocId, KeyId, Seconds};
 use crate::wire::counter::Counter;
 use crate::wire::event::PeerEvent;
 use crate::wire::{Header, Mode};
@@ -71,23 +71,27 @@ impl Engine {
                 }
                 self.update_clock(now);
             }
-            Answer::Measured(sample, exchange) => {
+            Answer::Measured(measured, exchange) => {
                 let id = source.id();
-                self.measured(now, id, &sample, &exchange);
+                self.measured(now, id, &measured, Some(&exchange));
             }
         }
         Ok(())
     }
 
-    /// A response yielded a sample: the source takes it, and the clock is updated.
-    fn measured(&mut self, now: Now, id: AssocId, sample: &Sample, exchange: &Exchange) {
+    /// A source was measured, by an `exchange` of packets if there was one: the source takes it, and the clock is updated.
+    fn measured(&mut self, now: Now, id: AssocId, measured: &Measurement, exchange: Option<&Exchange>) {
         let others_heard = self.sources.reachable().next().is_some();
-        let free = self.clock.free_running(sample, exchange.elapsed());
-        let (elapsed, slewed) = (exchange.elapsed().get(), (sample.delay - free.delay).get());
-        self.system.precision = self.clock.precision_left(elapsed, elapsed - slewed, self.system.precision);
+        let elapsed = exchange.map_or(Seconds::ZERO, Exchange::elapsed);
+        let free = self.clock.free_running(measured, elapsed);
+        if exchange.is_some() {
+            let (elapsed, slewed) = (elapsed.get(), (measured.delay() - free.delay()).get());
+            self.system.precision =
+                self.clock.precision_left(elapsed, elapsed - slewed, self.system.precision);
+        }
         let floor = self.system.floor();
         let Some(source) = self.sources.get_mut(id) else { return };
-        let Some(taken) = source.take_sample(now.mono, sample, &free, floor, &mut self.timers) else {
+        let Some(taken) = source.take_measurement(now.mono, measured, &free, floor, &mut self.timers) else {
             return;
         };
         if taken.first {
@@ -100,21 +104,23 @@ impl Engine {
         if taken.first && !others_heard {
             self.clock.resumed(now.mono);
         }
-        self.record_raw(now, id, exchange);
+        if let Some(exchange) = exchange {
+            self.record_raw(now, id, exchange);
+        }
         self.record_peer(now, id);
         self.update_clock(now);
         if taken.alarmed {
-            self.cover_doubt(now, sample);
+            self.cover_doubt(now, measured);
         }
     }
 
     /// A sample does not fit. Where at least half of the sources have such samples, it may be our clock: then the error bound is
     /// no less than what the sample shows beyond its own uncertainty.
-    fn cover_doubt(&mut self, now: Now, sample: &Sample) {
+    fn cover_doubt(&mut self, now: Now, measured: &Measurement) {
         let sources = self.sources.reachable();
         let alarmed = sources.clone().filter(|s| s.estimator().alarmed()).count();
         if 2 * alarmed >= sources.count() {
-            self.system.cover(now.mono, sample.offset.abs() - sample.delay * 0.5);
+            self.system.cover(now.mono, measured.offset.abs() - measured.delay() * 0.5);
         }
     }
 }

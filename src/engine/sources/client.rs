@@ -6,7 +6,7 @@ use super::poll::{PollState, Polled};
 use super::source::Source;
 use crate::config::model::{Server, Target};
 use crate::engine::contract::{Rx, SendToken, Tx};
-use crate::engine::estimator::{Estimator, Sample};
+use crate::engine::estimator::{Estimator, Measurement};
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds};
@@ -213,8 +213,8 @@ impl Client {
             // An exchange across a step of the clock measures nothing.
             return Err(Reject::Bogus);
         }
-        let (sample, exchange) = exchange::measure(clock, rx, header, pending.sent);
-        Ok(Received { answer: Answer::Measured(sample, exchange), slower: false })
+        let (measured, exchange) = exchange::measure(clock, rx, header, pending.sent);
+        Ok(Received { answer: Answer::Measured(measured, exchange), slower: false })
     }
 }
 
@@ -296,12 +296,12 @@ impl Source {
         self.common.flash & flash::AUTH != 0
     }
 
-    /// Takes a sample: as measured into the clock filter, and as it would be if the clock ran free (`free`) into the estimator.
-    pub fn take_sample(
+    /// Takes a measurement: as it is into the clock filter, and as it would be if the clock ran free (`free`) into the estimator.
+    pub fn take_measurement(
         &mut self,
         now: MonoTime,
-        sample: &Sample,
-        free: &Sample,
+        measured: &Measurement,
+        free: &Measurement,
         floor: Seconds,
         timers: &mut Timers,
     ) -> Option<Taken> {
@@ -309,8 +309,8 @@ impl Source {
         let first = common.reach.measured(now);
         client.poll.measured();
         let was_alarmed = common.estimator.alarmed();
-        common.filter_sample(sample, floor);
-        common.estimator.sample(free);
+        common.note_measurement(measured, floor);
+        common.estimator.take(free);
         if first {
             client.poll.resume(common, now, timers);
         }

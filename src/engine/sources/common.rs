@@ -2,7 +2,7 @@
 
 use super::filter::{Filter, Stage};
 use crate::config::model::{Server, Tos};
-use crate::engine::estimator::{Estimator, Sample};
+use crate::engine::estimator::{Estimator, Measurement};
 use crate::engine::reject::Reject;
 use crate::units::{AssocId, Host, Leap, MonoTime, NtpTimestamp, PHI, PollExponent, RefId, Seconds, Stratum};
 use crate::wire::event::{PeerEvent, flash};
@@ -399,12 +399,12 @@ impl Common {
     }
 
     /// Puts a measurement into the clock filter, for ntpq and selection; `floor` is the least jitter.
-    pub(super) fn filter_sample(&mut self, sample: &Sample, floor: Seconds) {
+    pub(super) fn note_measurement(&mut self, measured: &Measurement, floor: Seconds) {
         let stage = Stage {
-            offset: sample.offset,
-            delay: sample.delay,
-            dispersion: sample.reading_error,
-            at: sample.at,
+            offset: measured.offset,
+            delay: measured.delay(),
+            dispersion: measured.error(),
+            at: measured.at,
         };
         self.filter.push(stage, floor);
     }

@@ -2,7 +2,7 @@
 
 use super::common::{Common, Header as Heard};
 use crate::engine::contract::{Now, Rx};
-use crate::engine::estimator::Sample;
+use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
 use crate::units::{Leap, MAX_DISPERSION, NtpTimestamp, PHI, Seconds, Stratum};
 use crate::wire::Header;
@@ -28,7 +28,7 @@ pub struct OwnClock {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Answer {
     /// A measurement; the offset is of the clock as it is, not free-running.
-    Measured(Sample, Exchange),
+    Measured(Measurement, Exchange),
     /// A kiss code that was obeyed.
     Kissed(Kiss),
 }
@@ -188,18 +188,18 @@ pub(super) fn measure(
     rx: &Rx<'_>,
     header: &Header,
     sent: NtpTimestamp,
-) -> (Sample, Exchange) {
+) -> (Measurement, Exchange) {
     let OwnClock { now, precision, .. } = clock;
     let exchange = Exchange::new(sent, header, rx.received);
     let elapsed = exchange.elapsed().get().max(0.0);
     let reading = 2f64.powi(i32::from(precision)) + 2f64.powi(i32::from(header.precision.clamp(-32, 0)));
     // The kernel's stamp is of the wall clock: find its moment on the monotonic one.
     let waited = (now.wall - rx.received).to_seconds().get().clamp(0.0, 1.0);
-    let sample = Sample {
-        at: now.mono + Seconds::new(-waited - elapsed / 2.0),
-        offset: exchange.offset(),
-        delay: Seconds::new((elapsed - exchange.held().get()).max(2f64.powi(i32::from(precision)))),
-        reading_error: Seconds::new(reading + PHI * elapsed),
-    };
-    (sample, exchange)
+    let measured = Measurement::two_way(
+        now.mono + Seconds::new(-waited - elapsed / 2.0),
+        exchange.offset(),
+        Seconds::new((elapsed - exchange.held().get()).max(2f64.powi(i32::from(precision)))),
+        Seconds::new(reading + PHI * elapsed),
+    );
+    (measured, exchange)
 }

@@ -4,7 +4,7 @@
 use super::common::Common;
 use super::source::Source;
 use crate::engine::contract::Now;
-use crate::engine::estimator::Sample;
+use crate::engine::estimator::Measurement;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{Host, Leap, NTP_PORT, RefId, Seconds, Stratum};
 use crate::wire::Mode;
@@ -81,8 +81,7 @@ impl Source {
         common.tally.sent += 1;
         common.tally.received += 1;
         timers.set(Timer::Poll(common.id), now + POLL);
-        let zero = Seconds::ZERO;
-        common.filter_sample(&Sample { at: now, offset: zero, delay: zero, reading_error: zero }, floor);
+        common.note_measurement(&Measurement::one_way(now, Seconds::ZERO, Seconds::ZERO), floor);
         first
     }
 }
