@@ -44,13 +44,15 @@ pub const LAYERS: &[Layer] = &[
         crates: None,
     },
     // Of the configuration, the engine knows what it means and not how it is read.
-    // The crates compute: a generator that is given its seed, digests, the error function, comparison in constant time.
+    // The crates compute: a generator that is given its seed, digests, the error function, comparison in constant time; one writes the
+    // matches over the kinds of sources.
     Layer {
         name: "engine",
         knows: &["wire", "config::model", "units"],
         crates: Some(&[
             "aes",
             "cmac",
+            "enum_dispatch",
             "libm",
             "md5",
             "rand_chacha",

@@ -81,7 +81,7 @@ const IDENTITY: [PeerRow; 20] = [
     Row::new("ppoll", |s| {
         Some(if unheard(s) { s.a.config().maxpoll.get() } else { peer_poll(s.a) }.to_string())
     }),
-    Row::new("hpoll", |s| Some(s.a.poll().get().to_string())),
+    Row::new("hpoll", |s| Some(s.a.poll_exponent().get().to_string())),
     Row::new("precision", |s| {
         Some(if unheard(s) { s.precision } else { s.a.header().precision }.to_string())
     }),

@@ -5,9 +5,9 @@ use crate::engine::Engine;
 use crate::engine::contract::Now;
 use crate::engine::report::event::Event;
 use crate::engine::sources::names::Purpose;
-use crate::engine::sources::{Local, Source};
+use crate::engine::sources::{self, Client, Local, Source};
 use crate::engine::timers::Timer;
-use crate::units::{AssocId, Host, Seconds};
+use crate::units::{AssocId, Host, MonoTime, Seconds};
 use crate::wire::event::PeerEvent;
 use rand_chacha::rand_core::Rng;
 
@@ -19,10 +19,8 @@ impl Engine {
     pub(in crate::engine) fn mobilize(&mut self, now: Now, server: Server) {
         match (&server.kind, &server.target) {
             (Kind::Server, Target::LocalClock { unit }) => {
-                let unit = *unit;
-                if self.is_free(Local::new(unit).address(), &server) {
-                    self.add_local_clock(now, server, unit);
-                }
+                let local = Local::new(*unit);
+                self.add_clock(now, server, local.into(), local.address());
             }
             (Kind::Server | Kind::Pool, Target::Address(address)) => {
                 let host = Host::from(*address);
@@ -65,19 +63,25 @@ impl Engine {
         if address.is_some() {
             self.timers.set(Timer::Poll(id), first_poll);
         }
-        let source = Source::client(id, line, address, self.clock.new_estimator(), first_poll);
-        let peer = self.sources.add(source).note_event(PeerEvent::Mobilize);
-        self.event(Event::Mobilized(peer));
+        let client = Client::new(&line).into();
+        self.add(id, line, (client, address), first_poll);
         self.sources_changed();
         id
     }
 
-    fn add_local_clock(&mut self, now: Now, line: Server, unit: u8) {
-        let id = self.sources.free_id();
+    /// Makes an association with a clock of this machine, unless it has one.
+    fn add_clock(&mut self, now: Now, line: Server, kind: sources::Kind, address: Host) {
+        if self.is_free(address, &line) {
+            let id = self.sources.free_id();
+            self.timers.set(Timer::Poll(id), now.mono);
+            self.add(id, line, (kind, Some(address)), now.mono);
+        }
+    }
+
+    fn add(&mut self, id: AssocId, line: Server, kind: (sources::Kind, Option<Host>), now: MonoTime) {
         let estimator = self.clock.new_estimator();
-        let source = Source::local(id, line, unit, estimator, now.mono, self.system.precision);
+        let source = Source::new(id, line, kind, estimator, now, self.system.precision);
         let peer = self.sources.add(source).note_event(PeerEvent::Mobilize);
-        self.timers.set(Timer::Poll(id), now.mono);
         self.event(Event::Mobilized(peer));
     }
 

@@ -66,7 +66,7 @@ impl Engine {
             Answer::Kissed(kiss) => {
                 let peer = source.note_event(kiss.code());
                 if kiss != Kiss::Rate || received.slower {
-                    let poll = source.poll();
+                    let poll = source.poll_exponent();
                     self.event(Event::KissObeyed(peer, kiss, poll));
                 }
                 self.update_clock(now);
@@ -80,7 +80,13 @@ impl Engine {
     }
 
     /// A source was measured, by an `exchange` of packets if there was one: the source takes it, and the clock is updated.
-    fn measured(&mut self, now: Now, id: AssocId, measured: &Measurement, exchange: Option<&Exchange>) {
+    pub(super) fn measured(
+        &mut self,
+        now: Now,
+        id: AssocId,
+        measured: &Measurement,
+        exchange: Option<&Exchange>,
+    ) {
         let others_heard = self.sources.reachable().next().is_some();
         let elapsed = exchange.map_or(Seconds::ZERO, Exchange::elapsed);
         let free = self.clock.free_running(measured, elapsed);
@@ -91,9 +97,8 @@ impl Engine {
         }
         let floor = self.system.floor();
         let Some(source) = self.sources.get_mut(id) else { return };
-        let Some(taken) = source.take_measurement(now.mono, measured, &free, floor, &mut self.timers) else {
-            return;
-        };
+        let measures = source.measures();
+        let taken = source.take_measurement(now.mono, measured, &free, floor, &mut self.timers);
         if taken.first {
             let peer = source.note_event(PeerEvent::Reachable);
             self.event(Event::Reachable(peer));
@@ -101,7 +106,7 @@ impl Engine {
         if taken.alarmed {
             self.hasten(id, !taken.was_alarmed);
         }
-        if taken.first && !others_heard {
+        if taken.first && measures && !others_heard {
             self.clock.resumed(now.mono);
         }
         if let Some(exchange) = exchange {

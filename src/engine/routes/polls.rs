@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::contract::{ExitReason, Now, Output};
 use crate::engine::report::event::Event;
-use crate::engine::sources::{Client, OwnClock, Source};
+use crate::engine::sources::{Client, OwnClock, Source, Turn};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, MonoTime, Seconds};
 use crate::wire::event::PeerEvent;
@@ -32,24 +32,23 @@ impl Engine {
     /// Polls a source; true if the clock is to be updated, since the source is lost or its burst is over.
     fn poll(&mut self, now: Now, id: AssocId) -> bool {
         let Some(source) = self.sources.get(id) else { return false };
-        if !source.measures() {
-            self.poll_local_clock(now, id);
-            return false;
-        }
         if source.gives_up() {
             self.look_again(now, id);
         }
-        let (wanted, jitter, floor) = (self.clock.poll(now.mono), self.chance(), self.system.floor());
+        let turn = Turn { now, wanted: self.clock.poll(now.mono), jitter: self.chance() };
+        let floor = self.system.floor();
         let Some(source) = self.sources.get_mut(id) else { return false };
-        let Some(polled) = source.poll_server(now.mono, wanted, jitter, &mut self.timers) else {
-            return false;
-        };
+        let Some(polled) = source.poll(turn, floor, &mut self.timers) else { return false };
         if polled.lost {
-            source.push_missing(now.mono, floor);
             let peer = source.note_event(PeerEvent::Unreachable);
             self.event(Event::Unreachable(peer));
         }
-        self.send_request(now, id);
+        if polled.asks {
+            self.send_request(now, id);
+        }
+        if let Some(measured) = polled.measured {
+            self.measured(now, id, &measured, None);
+        }
         polled.lost || polled.spent
     }
 
@@ -67,17 +66,6 @@ impl Engine {
     /// What our clock is, for an exchange of packets.
     pub(super) const fn own_clock(&self, now: Now) -> OwnClock {
         OwnClock { now, precision: self.system.precision, steps: self.clock.steps() }
-    }
-
-    fn poll_local_clock(&mut self, now: Now, id: AssocId) {
-        let floor = self.system.floor();
-        let Some(source) = self.sources.get_mut(id) else { return };
-        if source.poll_local(now, floor, &mut self.timers) {
-            let peer = source.note_event(PeerEvent::Reachable);
-            self.event(Event::Reachable(peer));
-        }
-        self.record_peer(now, id);
-        self.update_clock(now);
     }
 
     /// A sample did not fit: this source is polled again soon, and, when that is new, so are all the others, which

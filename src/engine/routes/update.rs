@@ -280,7 +280,7 @@ impl Engine {
     /// The poll exponent that is shown as the clock's: the system peer's.
     pub(in crate::engine) fn system_poll(&self, now: MonoTime) -> PollExponent {
         let peer = self.system.peer.and_then(|id| self.sources.get(id));
-        peer.map_or_else(|| self.clock.poll(now), Source::poll)
+        peer.map_or_else(|| self.clock.poll(now), Source::poll_exponent)
     }
 
     /// The frequency as the drift file and ntpq show it.

@@ -2,20 +2,23 @@
 
 use super::common::{Common, flash_of};
 use super::exchange::{self, Answer, OwnClock, Requests};
-use super::poll::{PollState, Polled};
+use super::kind::{Behaviour, Polled, Turn};
+use super::poll::PollState;
 use super::source::Source;
 use crate::config::model::{Server, Target};
 use crate::engine::contract::{Rx, SendToken, Tx};
-use crate::engine::estimator::{Estimator, Measurement};
+use crate::engine::estimator::Estimator;
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds};
+use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent};
 use crate::wire::event::flash;
 use crate::wire::kiss::Kiss;
-use crate::wire::{Header, Mode, Version};
+use crate::wire::{Header, Version};
 
 /// Polls without a response after which a server that did respond has its name looked up again.
 const LOST_POLLS: u32 = 8;
+/// Its clock source in the system status word: NTP (RFC 9327).
+const CLOCK_SOURCE: u8 = 6;
 /// Most doublings of the polls that an address gets.
 const MAX_ROUNDS: u8 = 5;
 
@@ -50,19 +53,10 @@ pub struct Received {
     pub slower: bool,
 }
 
-/// What a sample changed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Taken {
-    /// The source became reachable.
-    pub first: bool,
-    /// Whether samples before this one did not fit.
-    pub was_alarmed: bool,
-    /// Whether the last ones do not.
-    pub alarmed: bool,
-}
-
 impl Client {
-    pub(super) const fn new(config: &Server) -> Self {
+    /// A server or pool member, as its line describes it.
+    #[must_use]
+    pub const fn new(config: &Server) -> Self {
         Self {
             poll: PollState::new(config.minpoll),
             requests: Requests::new(config.version),
@@ -70,26 +64,6 @@ impl Client {
             rounds: 0,
             denied: false,
         }
-    }
-
-    pub(super) const fn port(&self) -> u16 {
-        NTP_PORT
-    }
-
-    pub(super) const fn own_mode(&self) -> Mode {
-        Mode::Client
-    }
-
-    pub(super) const fn peer_mode(&self) -> Mode {
-        Mode::Server
-    }
-
-    pub(super) const fn poll_exponent(&self) -> PollExponent {
-        self.poll.exponent()
-    }
-
-    pub(super) const fn last_transmit(&self) -> NtpTimestamp {
-        self.requests.last_transmit()
     }
 
     /// Whether a kiss ended the association.
@@ -114,29 +88,6 @@ impl Client {
     #[must_use]
     pub const fn has_started(&self) -> bool {
         self.poll.has_started()
-    }
-
-    pub(super) const fn is_starting(&self) -> bool {
-        !self.poll.has_started() || self.poll.is_bursting()
-    }
-
-    pub(super) const fn is_polled(&self, common: &Common) -> bool {
-        !self.denied && common.address.is_some()
-    }
-
-    pub(super) fn reconfigure(&mut self, common: &Common) {
-        self.requests.set_version(common.config.version);
-        self.poll.limits_changed(common);
-    }
-
-    pub(super) fn hasten(&mut self, common: &Common, timers: &mut Timers) {
-        self.poll.hasten(common, timers);
-    }
-
-    pub(super) fn poll_anew(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
-        if !self.denied {
-            self.poll.restart(common, now, timers);
-        }
     }
 
     /// The request to send now.
@@ -218,32 +169,63 @@ impl Client {
     }
 }
 
+impl Behaviour for Client {
+    fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
+        self.poll.poll(common, turn, timers)
+    }
+
+    fn clock_source(&self) -> u8 {
+        CLOCK_SOURCE
+    }
+
+    fn packets_from(&self, common: &Common) -> Option<Host> {
+        common.address
+    }
+
+    fn poll_exponent(&self, _common: &Common) -> PollExponent {
+        self.poll.exponent()
+    }
+
+    fn last_transmit(&self) -> NtpTimestamp {
+        self.requests.last_transmit()
+    }
+
+    fn is_polled(&self, common: &Common) -> bool {
+        !self.denied && common.address.is_some()
+    }
+
+    fn may_count(&self) -> bool {
+        !self.denied
+    }
+
+    fn is_starting(&self) -> bool {
+        !self.poll.has_started() || self.poll.is_bursting()
+    }
+
+    fn reconfigure(&mut self, common: &mut Common) {
+        self.requests.set_version(common.config.version);
+        self.poll.limits_changed(common);
+    }
+
+    fn measured(&mut self, common: &Common, first: bool, now: MonoTime, timers: &mut Timers) {
+        self.poll.measured();
+        if first {
+            self.poll.resume(common, now, timers);
+        }
+    }
+
+    fn hasten(&mut self, common: &Common, timers: &mut Timers) {
+        self.poll.hasten(common, timers);
+    }
+
+    fn poll_anew(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
+        if self.is_polled(common) {
+            self.poll.restart(common, now, timers);
+        }
+    }
+}
+
 impl Source {
-    /// Polls a server or pool member, if that is due.
-    pub fn poll_server(
-        &mut self,
-        now: MonoTime,
-        wanted: PollExponent,
-        jitter: f64,
-        timers: &mut Timers,
-    ) -> Option<Polled> {
-        let (client, common) = self.as_client_mut()?;
-        if !client.is_polled(common) {
-            // A late response may have set it after a kiss that ended the association.
-            timers.clear(Timer::Poll(common.id));
-            return None;
-        }
-        if !timers.is_due(Timer::Poll(common.id), now) {
-            return None;
-        }
-        Some(client.poll.poll(common, now, wanted, jitter, timers))
-    }
-
-    /// A poll got no response for so long that the source is lost: an empty stage goes into its filter.
-    pub fn push_missing(&mut self, now: MonoTime, floor: Seconds) {
-        self.common.filter.push_missing(now, floor);
-    }
-
     /// The request to send now; `token` names it.
     pub fn request(&mut self, clock: OwnClock, random: u64, token: u64) -> Option<Tx> {
         let (client, common) = self.as_client_mut()?;
@@ -294,27 +276,6 @@ impl Source {
     #[must_use]
     pub const fn fails_authentication(&self) -> bool {
         self.common.flash & flash::AUTH != 0
-    }
-
-    /// Takes a measurement: as it is into the clock filter, and as it would be if the clock ran free (`free`) into the estimator.
-    pub fn take_measurement(
-        &mut self,
-        now: MonoTime,
-        measured: &Measurement,
-        free: &Measurement,
-        floor: Seconds,
-        timers: &mut Timers,
-    ) -> Option<Taken> {
-        let (client, common) = self.as_client_mut()?;
-        let first = common.reach.measured(now);
-        client.poll.measured();
-        let was_alarmed = common.estimator.alarmed();
-        common.note_measurement(measured, floor);
-        common.estimator.take(free);
-        if first {
-            client.poll.resume(common, now, timers);
-        }
-        Some(Taken { first, was_alarmed, alarmed: common.estimator.alarmed() })
     }
 
     /// Whether a name's next address is to be tried: this one never responded to a first poll with its burst, or to none of the

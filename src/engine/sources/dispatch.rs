@@ -1,7 +1,7 @@
 //! Which packets concern which source: the source is found first, by address and port, then this table decides by its kind and
 //! the packet's mode (RFC 5905 section 9.2, figure 21).
 
-use super::source::Kind;
+use super::kind::Kind;
 use crate::engine::reject::Reject;
 use crate::wire::Mode;
 
@@ -21,7 +21,7 @@ pub enum Action {
 pub const fn action(kind: Option<&Kind>, mode: Mode) -> Action {
     match (kind, mode) {
         (Some(Kind::Client(_)), Mode::Server) => Action::Response,
-        (Some(Kind::Local(_)) | None, Mode::Server) => Action::Unasked,
+        (_, Mode::Server) => Action::Unasked,
         (
             _,
             Mode::Reserved

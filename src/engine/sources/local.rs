@@ -2,18 +2,18 @@
 //! source is there, and tells nothing of the clock, so nothing is estimated from it.
 
 use super::common::Common;
-use super::source::Source;
-use crate::engine::contract::Now;
+use super::kind::{Behaviour, Polled, Turn};
 use crate::engine::estimator::Measurement;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{Host, Leap, NTP_PORT, RefId, Seconds, Stratum};
-use crate::wire::Mode;
+use crate::units::{Host, Leap, RefId, Seconds, Stratum};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// Stratum without `fudge` (4.2.6).
 const STRATUM: Stratum = Stratum::new(5);
 /// Root dispersion, as ntpd gives it.
 const DISPERSION: Seconds = Seconds::new(0.010);
+/// Its clock source in the system status word: a local clock (RFC 9327).
+const CLOCK_SOURCE: u8 = 5;
 /// Poll interval, seconds.
 const POLL: Seconds = Seconds::new(64.0);
 
@@ -42,20 +42,33 @@ impl Local {
         IpAddr::V4(Ipv4Addr::new(127, 127, 1, self.unit)).into()
     }
 
-    pub(super) const fn port(self) -> u16 {
-        NTP_PORT
+    /// Stratum and reference identifier, by its `fudge` line.
+    fn fudge(self, common: &mut Common) {
+        common.header.stratum = common.config.fudge.stratum.unwrap_or(STRATUM);
+        common.header.refid = common.config.fudge.refid.unwrap_or(RefId::LOCL);
+    }
+}
+
+impl Behaviour for Local {
+    /// It always responds.
+    fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
+        let now = turn.now.mono;
+        common.reach.polled();
+        common.reach.responded(now, turn.now.wall);
+        common.tally.sent += 1;
+        common.tally.received += 1;
+        timers.set(Timer::Poll(common.id), now + POLL);
+        Polled {
+            measured: Some(Measurement::one_way(now, Seconds::ZERO, Seconds::ZERO)),
+            ..Polled::default()
+        }
     }
 
-    pub(super) const fn own_mode(self) -> Mode {
-        Mode::Client
+    fn clock_source(&self) -> u8 {
+        CLOCK_SOURCE
     }
 
-    pub(super) const fn peer_mode(self) -> Mode {
-        Mode::Server
-    }
-
-    /// What it says of itself.
-    pub(super) fn describe(self, common: &mut Common, precision: i8) {
+    fn describe(&self, common: &mut Common, precision: i8) {
         common.local = Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
         common.header.leap = Leap::None;
         common.header.precision = precision;
@@ -63,25 +76,17 @@ impl Local {
         self.fudge(common);
     }
 
-    /// Stratum and reference identifier, by its `fudge` line.
-    pub(super) fn fudge(self, common: &mut Common) {
-        common.header.stratum = common.config.fudge.stratum.unwrap_or(STRATUM);
-        common.header.refid = common.config.fudge.refid.unwrap_or(RefId::LOCL);
+    /// It is our clock.
+    fn measures(&self) -> bool {
+        false
     }
-}
 
-impl Source {
-    /// Polls the local clock, which always responds; `floor` is the least jitter. True if that was the first time.
-    pub fn poll_local(&mut self, now: Now, floor: Seconds, timers: &mut Timers) -> bool {
-        debug_assert!(self.local_unit().is_some(), "another source has packets to wait for");
-        let common = &mut self.common;
-        common.reach.polled();
-        let (first, now, received) = (common.reach.measured(now.mono), now.mono, now.wall);
-        common.reach.responded(now, received);
-        common.tally.sent += 1;
-        common.tally.received += 1;
-        timers.set(Timer::Poll(common.id), now + POLL);
-        common.note_measurement(&Measurement::one_way(now, Seconds::ZERO, Seconds::ZERO), floor);
-        first
+    fn reconfigure(&mut self, common: &mut Common) {
+        self.fudge(common);
+    }
+
+    /// It is right by definition, from its first poll on.
+    fn dispersion_so_far(&self, _common: &Common) -> Seconds {
+        Seconds::ZERO
     }
 }

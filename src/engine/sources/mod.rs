@@ -4,6 +4,7 @@
 //! |---|---|
 //! | which sources there are | here |
 //! | what all kinds of sources share, and what ntpq shows of it | `source.rs`, `common.rs` |
+//! | what each kind answers in its own way | `kind.rs` |
 //! | a server or pool member that is polled | `client.rs`: `poll.rs` says when, `exchange.rs` what a response amounts to |
 //! | the undisciplined local clock | `local.rs` |
 //! | which packets which kind takes | `dispatch.rs` |
@@ -15,17 +16,18 @@ mod common;
 pub mod dispatch;
 mod exchange;
 pub mod filter;
+mod kind;
 mod local;
 pub mod names;
 mod poll;
 mod source;
 
-pub use client::{Client, Mac, Received, Taken};
+pub use client::{Client, Mac, Received};
 pub use common::{Header, Peer, Reachability, Selection, Tally};
 pub use exchange::{Answer, Exchange, OwnClock};
+pub use kind::{Kind, Polled, Turn};
 pub use local::Local;
-pub use poll::Polled;
-pub use source::{Kind, Source};
+pub use source::{Source, Taken};
 
 use crate::config::model::Server;
 use crate::units::{AssocId, Host};

@@ -1,6 +1,8 @@
 //! The poll process of a client association: when its server is polled (RFC 5905 section 13).
 
 use super::common::Common;
+use super::kind::{Polled, Turn};
+use crate::engine::contract::Now;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{MonoTime, PollExponent, Seconds};
 
@@ -34,15 +36,6 @@ const UNREACH_BACKOFF: u32 = 10;
 const KISS_POLL_MAX: PollExponent = PollExponent::DEFAULT_MAX;
 /// How many poll intervals the next request waits after a RATE kiss.
 const KISS_PAUSE: f64 = 2.25;
-
-/// What the poll process did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Polled {
-    /// The source had been reachable and no longer is.
-    pub lost: bool,
-    /// The last packet of a burst leaves: what waited for the burst need not wait on.
-    pub spent: bool,
-}
 
 /// The state of the poll process.
 #[derive(Clone, Copy, Debug)]
@@ -84,16 +77,10 @@ impl PollState {
         self.started
     }
 
-    /// Runs the poll process, which is due; `jitter` (0..1) keeps polls of many clients apart.
-    pub(super) fn poll(
-        &mut self,
-        common: &mut Common,
-        now: MonoTime,
-        wanted: PollExponent,
-        jitter: f64,
-        timers: &mut Timers,
-    ) -> Polled {
-        let mut polled = Polled::default();
+    /// Runs the poll process, which is due.
+    pub(super) fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
+        let Turn { now: Now { mono: now, .. }, wanted, jitter } = turn;
+        let mut polled = Polled { asks: true, ..Polled::default() };
         let mut wait = None;
         if self.burst > 0 {
             self.burst -= 1;

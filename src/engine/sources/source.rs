@@ -3,14 +3,25 @@
 use super::client::Client;
 use super::common::{Common, Header, Peer, Reachability, Selection, Tally, flash_of};
 use super::filter::Filter;
-use super::local::Local;
+use super::kind::{Behaviour, Kind, Polled, Turn};
 use crate::config::model::{Server, Tos};
-use crate::engine::estimator::Estimator;
-use crate::engine::timers::Timers;
+use crate::engine::estimator::{Estimator, Measurement};
+use crate::engine::timers::{Timer, Timers};
 use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PollExponent, Seconds};
 use crate::wire::Mode;
 use crate::wire::event::{PeerEvent, flash};
 use std::net::{IpAddr, SocketAddr};
+
+/// What a measurement changed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// The source became reachable.
+    pub first: bool,
+    /// Whether samples before this one did not fit.
+    pub was_alarmed: bool,
+    /// Whether the last ones do not.
+    pub alarmed: bool,
+}
 
 /// A source of time.
 #[derive(Clone, Debug)]
@@ -19,43 +30,20 @@ pub struct Source {
     pub(super) kind: Kind,
 }
 
-/// What kind of source it is: each has its poll state and what it expects of packets in a file of its own.
-#[derive(Clone, Debug)]
-pub enum Kind {
-    /// A server or a pool member that is polled.
-    Client(Box<Client>),
-    /// The undisciplined local clock.
-    Local(Local),
-}
-
 impl Source {
-    /// A server, or a pool member.
+    /// A source of this kind. `precision` is that of our clock, log2 seconds.
     #[must_use]
-    pub fn client(
+    pub fn new(
         id: AssocId,
         config: Server,
-        address: Option<Host>,
-        estimator: Estimator,
-        now: MonoTime,
-    ) -> Self {
-        let kind = Kind::Client(Box::new(Client::new(&config)));
-        Self { common: Common::new(id, config, address, estimator, now), kind }
-    }
-
-    /// The local clock, as its line and its `fudge` line describe it.
-    #[must_use]
-    pub fn local(
-        id: AssocId,
-        config: Server,
-        unit: u8,
+        (kind, address): (Kind, Option<Host>),
         estimator: Estimator,
         now: MonoTime,
         precision: i8,
     ) -> Self {
-        let local = Local::new(unit);
-        let mut common = Common::new(id, config, Some(local.address()), estimator, now);
-        local.describe(&mut common, precision);
-        Self { common, kind: Kind::Local(local) }
+        let mut common = Common::new(id, config, address, estimator, now);
+        kind.describe(&mut common, precision);
+        Self { common, kind }
     }
 
     /// Its kind.
@@ -154,146 +142,142 @@ impl Source {
     /// Where requests go and responses come from; `None` for what has no packets, or no address yet.
     #[must_use]
     pub fn endpoint(&self) -> Option<SocketAddr> {
-        match &self.kind {
-            Kind::Client(client) => self.common.address.map(|a| a.at_port(client.port())),
-            Kind::Local(_) => None,
-        }
+        self.kind.packets_from(&self.common).map(|host| host.at_port(self.kind.port()))
     }
 
     /// The port of its packets, and of ours (`srcport` and `dstport`).
     #[must_use]
-    pub const fn port(&self) -> u16 {
-        match &self.kind {
-            Kind::Client(client) => client.port(),
-            Kind::Local(local) => local.port(),
-        }
+    pub fn port(&self) -> u16 {
+        self.kind.port()
     }
 
     /// The mode of our packets (`hmode`).
     #[must_use]
-    pub const fn own_mode(&self) -> Mode {
-        match &self.kind {
-            Kind::Client(client) => client.own_mode(),
-            Kind::Local(local) => local.own_mode(),
-        }
+    pub fn own_mode(&self) -> Mode {
+        self.kind.own_mode()
     }
 
     /// The mode of its packets (`pmode`), once one has come.
     #[must_use]
     pub fn peer_mode(&self) -> Option<Mode> {
-        let mode = match &self.kind {
-            Kind::Client(client) => client.peer_mode(),
-            Kind::Local(local) => local.peer_mode(),
-        };
-        self.common.reach.last_response().map(|_| mode)
+        self.common.reach.last_response().map(|_| self.kind.peer_mode())
     }
 
     /// The poll exponent in force (`hpoll`).
     #[must_use]
-    pub const fn poll(&self) -> PollExponent {
-        match &self.kind {
-            Kind::Client(client) => client.poll_exponent(),
-            Kind::Local(_) => self.common.config.minpoll,
-        }
+    pub fn poll_exponent(&self) -> PollExponent {
+        self.kind.poll_exponent(&self.common)
     }
 
     /// The transmit timestamp of its last packet (`org`).
     #[must_use]
-    pub const fn last_transmit(&self) -> NtpTimestamp {
-        match &self.kind {
-            Kind::Client(client) => client.last_transmit(),
-            Kind::Local(_) => NtpTimestamp::ZERO,
-        }
+    pub fn last_transmit(&self) -> NtpTimestamp {
+        self.kind.last_transmit()
     }
 
     /// Its kind as the system status word has it: 6 for NTP, 5 for a local clock.
     #[must_use]
-    pub const fn clock_source(&self) -> u8 {
-        match &self.kind {
-            Kind::Client(_) => 6,
-            Kind::Local(_) => 5,
-        }
+    pub fn clock_source(&self) -> u8 {
+        self.kind.clock_source()
     }
 
     /// Whether it takes its time from elsewhere, so that it could have it from us, and measures our clock against it. The local
     /// clock does not: it is our clock.
     #[must_use]
-    pub const fn measures(&self) -> bool {
-        matches!(self.kind, Kind::Client(_))
+    pub fn measures(&self) -> bool {
+        self.kind.measures()
     }
 
     /// Whether it takes over while no other source is there.
     #[must_use]
-    pub const fn is_fallback(&self) -> bool {
-        matches!(self.kind, Kind::Local(_))
-            && !self.common.config.noselect
-            && self.common.reach.is_reachable()
+    pub fn is_fallback(&self) -> bool {
+        !self.measures() && !self.common.config.noselect && self.common.reach.is_reachable()
     }
 
     /// The unit of the local clock, as ntpd names it: `LOCAL(0)`.
     #[must_use]
     pub const fn local_unit(&self) -> Option<u8> {
-        match &self.kind {
-            Kind::Local(local) => Some(local.unit()),
-            Kind::Client(_) => None,
-        }
+        if let Kind::Local(local) = &self.kind { Some(local.unit()) } else { None }
     }
 
     /// Whether it is polled by now or later.
     #[must_use]
     pub fn is_polled(&self) -> bool {
-        match &self.kind {
-            Kind::Client(client) => client.is_polled(&self.common),
-            Kind::Local(_) => true,
-        }
+        self.kind.is_polled(&self.common)
     }
 
-    /// Whether it is a server whose time could count.
+    /// Whether it is a source whose time could count.
     #[must_use]
     pub fn may_count(&self) -> bool {
-        self.as_client().is_some_and(|client| !self.common.config.noselect && !client.is_denied())
+        !self.common.config.noselect && self.kind.may_count()
     }
 
     /// Whether it could count and has not yet sent the burst with which it starts. A name that has
     /// not resolved is nothing to wait for.
     #[must_use]
     pub fn is_starting(&self) -> bool {
-        self.may_count() && self.common.address.is_some() && self.as_client().is_some_and(Client::is_starting)
+        self.may_count() && self.common.address.is_some() && self.kind.is_starting()
+    }
+
+    /// Does what is due at a poll, if one is due; `floor` is the least jitter.
+    pub fn poll(&mut self, turn: Turn, floor: Seconds, timers: &mut Timers) -> Option<Polled> {
+        let timer = Timer::Poll(self.common.id);
+        if !self.is_polled() {
+            // A late response may have set it after a kiss that ended the association.
+            timers.clear(timer);
+            return None;
+        }
+        if !timers.is_due(timer, turn.now.mono) {
+            return None;
+        }
+        let polled = self.kind.poll(&mut self.common, turn, timers);
+        if polled.lost {
+            self.common.filter.push_missing(turn.now.mono, floor);
+        }
+        Some(polled)
+    }
+
+    /// Takes a measurement: as it is into the clock filter, and as it would be if the clock ran free (`free`) into the estimator.
+    pub fn take_measurement(
+        &mut self,
+        now: MonoTime,
+        measured: &Measurement,
+        free: &Measurement,
+        floor: Seconds,
+        timers: &mut Timers,
+    ) -> Taken {
+        let Self { common, kind } = self;
+        let first = common.reach.measured(now);
+        let was_alarmed = common.estimator.alarmed();
+        common.note_measurement(measured, floor);
+        if kind.measures() {
+            common.estimator.take(free);
+        }
+        kind.measured(common, first, now, timers);
+        Taken { first, was_alarmed, alarmed: common.estimator.alarmed() }
     }
 
     /// A server or pool member.
     #[must_use]
     pub fn as_client(&self) -> Option<&Client> {
-        match &self.kind {
-            Kind::Client(client) => Some(client),
-            Kind::Local(_) => None,
-        }
+        if let Kind::Client(client) = &self.kind { Some(client) } else { None }
     }
 
     /// The same, with what all kinds share, to change both.
     pub(super) fn as_client_mut(&mut self) -> Option<(&mut Client, &mut Common)> {
-        match &mut self.kind {
-            Kind::Client(client) => Some((client, &mut self.common)),
-            Kind::Local(_) => None,
-        }
+        if let Kind::Client(client) = &mut self.kind { Some((client, &mut self.common)) } else { None }
     }
 
     /// The line in ntp.conf has other options now.
     pub fn reconfigure(&mut self, config: Server) {
         self.common.config = config;
-        match &mut self.kind {
-            Kind::Client(client) => client.reconfigure(&self.common),
-            Kind::Local(local) => local.fudge(&mut self.common),
-        }
+        self.kind.reconfigure(&mut self.common);
     }
 
     /// What is left to show of the flash word: TEST11 means nothing for a clock without a distance.
     #[must_use]
-    pub const fn shown_flash(&self) -> u16 {
-        match &self.kind {
-            Kind::Client(_) => self.common.flash,
-            Kind::Local(_) => self.common.flash & !flash::PEER_DISTANCE,
-        }
+    pub fn shown_flash(&self) -> u16 {
+        if self.measures() { self.common.flash } else { self.common.flash & !flash::PEER_DISTANCE }
     }
 
     /// Half of the round trip to the source and on to its reference: by no more can the asymmetry of the path make its time wrong.
@@ -310,7 +294,7 @@ impl Source {
 
     /// The peer tests (TEST10 to TEST13): sets the flash bits; true if it may be selected.
     pub fn test_fitness(&mut self, now: MonoTime, tos: &Tos, loops: bool) -> bool {
-        let poll = self.poll();
+        let poll = self.poll_exponent();
         let distance_counts = self.measures();
         self.common.flash &= !flash_of::FITNESS;
         self.common.flash |= self.common.unfitness(now, tos, poll, distance_counts);
@@ -326,10 +310,7 @@ impl Source {
     /// poll on.
     #[must_use]
     pub fn dispersion_so_far(&self) -> Seconds {
-        match &self.kind {
-            Kind::Client(_) => self.common.filter.dispersion_so_far(),
-            Kind::Local(_) => Seconds::ZERO,
-        }
+        self.kind.dispersion_so_far(&self.common)
     }
 
     /// The daemon stepped the clock by `by`: what was measured before moves along.
@@ -342,16 +323,15 @@ impl Source {
 
     /// Another process set the clock: measures it anew, at once. `estimator` takes the place of one that knows too little.
     pub fn clock_set(&mut self, now: MonoTime, timers: &mut Timers, estimator: impl FnOnce() -> Estimator) {
-        let endpoint = self.endpoint();
-        if let Some((client, common)) = self.as_client_mut() {
-            common.filter.clear();
-            if !common.estimator.clock_set() {
-                common.estimator = estimator();
-            }
-            if endpoint.is_some() {
-                client.poll_anew(common, now, timers);
-            }
+        if !self.measures() {
+            return;
         }
+        let Self { common, kind } = self;
+        common.filter.clear();
+        if !common.estimator.clock_set() {
+            common.estimator = estimator();
+        }
+        kind.poll_anew(common, now, timers);
     }
 
     /// The clock turned out not to be ours to adjust: begins to estimate anew.
@@ -361,9 +341,7 @@ impl Source {
 
     /// A sample does not fit, of this source or another one: the next poll comes as soon as minpoll allows.
     pub fn hasten(&mut self, timers: &mut Timers) {
-        if let Some((client, common)) = self.as_client_mut() {
-            client.hasten(common, timers);
-        }
+        self.kind.hasten(&self.common, timers);
     }
 
     /// The newest best sample, if peerstats has not had it yet.

@@ -1,0 +1,126 @@
+//! The kinds of sources. A new one is a file that answers [`Behaviour`], a line in [`Kind`], and one where its line in ntp.conf
+//! makes it (`routes/associations.rs`).
+
+use super::client::Client;
+use super::common::Common;
+use super::local::Local;
+use crate::engine::contract::Now;
+use crate::engine::estimator::Measurement;
+use crate::engine::timers::Timers;
+use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds};
+use crate::wire::Mode;
+use enum_dispatch::enum_dispatch;
+
+/// What kind of source it is: each has its poll state and what it expects of packets in a file of its own.
+#[enum_dispatch]
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// A server or a pool member that is polled.
+    Client,
+    /// The undisciplined local clock.
+    Local,
+}
+
+/// A poll that is due.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// When.
+    pub now: Now,
+    /// The poll exponent that the clock discipline wants.
+    pub wanted: PollExponent,
+    /// A random number in 0..1, which keeps polls of many clients apart.
+    pub jitter: f64,
+}
+
+/// What a poll did.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Polled {
+    /// A request is to be sent.
+    pub asks: bool,
+    /// The source had been reachable and no longer is.
+    pub lost: bool,
+    /// The last packet of a burst leaves: what waited for the burst need not wait on.
+    pub spent: bool,
+    /// What was measured by the poll itself.
+    pub measured: Option<Measurement>,
+}
+
+/// What each kind answers in its own way. Where most say the same, that stands here.
+#[enum_dispatch(Kind)]
+pub(super) trait Behaviour {
+    /// What is due at a poll; sets the timer of the next one.
+    fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled;
+
+    /// Its kind as the system status word has it (RFC 9327, clock source).
+    fn clock_source(&self) -> u8;
+
+    /// What it says of itself before anything was heard, and its address where that follows from the line. `precision` is our own.
+    fn describe(&self, _common: &mut Common, _precision: i8) {}
+
+    /// Where requests go and packets come from; `None` for what has no packets, or no address yet.
+    fn packets_from(&self, _common: &Common) -> Option<Host> {
+        None
+    }
+
+    /// The port of its packets, and of ours (`srcport` and `dstport`).
+    fn port(&self) -> u16 {
+        NTP_PORT
+    }
+
+    /// The mode of our packets (`hmode`).
+    fn own_mode(&self) -> Mode {
+        Mode::Client
+    }
+
+    /// The mode of its packets (`pmode`).
+    fn peer_mode(&self) -> Mode {
+        Mode::Server
+    }
+
+    /// The poll exponent in force (`hpoll`).
+    fn poll_exponent(&self, common: &Common) -> PollExponent {
+        common.config.minpoll
+    }
+
+    /// The transmit timestamp of its last packet (`org`).
+    fn last_transmit(&self) -> NtpTimestamp {
+        NtpTimestamp::ZERO
+    }
+
+    /// Whether it takes its time from elsewhere, and measures our clock against it.
+    fn measures(&self) -> bool {
+        true
+    }
+
+    /// Whether it is polled by now or later.
+    fn is_polled(&self, _common: &Common) -> bool {
+        true
+    }
+
+    /// Whether its time could count, `noselect` apart.
+    fn may_count(&self) -> bool {
+        self.measures()
+    }
+
+    /// Whether it has not yet sent the burst with which it starts.
+    fn is_starting(&self) -> bool {
+        false
+    }
+
+    /// The line in ntp.conf has other options now.
+    fn reconfigure(&mut self, _common: &mut Common) {}
+
+    /// It was measured; `first`: it became reachable by that.
+    fn measured(&mut self, _common: &Common, _first: bool, _now: MonoTime, _timers: &mut Timers) {}
+
+    /// The next poll comes as soon as minpoll allows.
+    fn hasten(&mut self, _common: &Common, _timers: &mut Timers) {}
+
+    /// Everything is measured anew, at once.
+    fn poll_anew(&mut self, _common: &Common, _now: MonoTime, _timers: &mut Timers) {}
+
+    /// What its samples' dispersions amount to so far.
+    fn dispersion_so_far(&self, common: &Common) -> Seconds {
+        common.filter.dispersion_so_far()
+    }
+}
