@@ -207,11 +207,9 @@ impl Behaviour for Client {
         self.poll.limits_changed(common);
     }
 
-    fn measured(&mut self, common: &Common, first: bool, now: MonoTime, timers: &mut Timers) {
+    fn measured(&mut self, common: &Common, silent_polls: u32, now: MonoTime, timers: &mut Timers) {
         self.poll.measured();
-        if first {
-            self.poll.resume(common, now, timers);
-        }
+        self.poll.resume(common, silent_polls, now, timers);
     }
 
     fn hasten(&mut self, common: &Common, timers: &mut Timers) {

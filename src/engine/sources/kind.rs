@@ -110,8 +110,8 @@ pub(super) trait Behaviour {
     /// The line in ntp.conf has other options now.
     fn reconfigure(&mut self, _common: &mut Common) {}
 
-    /// It was measured; `first`: it became reachable by that.
-    fn measured(&mut self, _common: &Common, _first: bool, _now: MonoTime, _timers: &mut Timers) {}
+    /// It was measured, after so many polls without a response.
+    fn measured(&mut self, _common: &Common, _silent_polls: u32, _now: MonoTime, _timers: &mut Timers) {}
 
     /// The next poll comes as soon as minpoll allows.
     fn hasten(&mut self, _common: &Common, _timers: &mut Timers) {}

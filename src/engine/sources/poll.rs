@@ -173,9 +173,10 @@ impl PollState {
         }
     }
 
-    /// The first response after a silence came: polls again soon.
-    pub(super) fn resume(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
-        if self.burst == 0 && self.rate_floor.is_none() {
+    /// A response came after so many polls without one. Polls again soon if that was a silence: on a path that loses every second
+    /// packet, eight polls in a row go without a response now and then.
+    pub(super) fn resume(&mut self, common: &Common, silent_polls: u32, now: MonoTime, timers: &mut Timers) {
+        if silent_polls > UNREACH_BACKOFF && self.burst == 0 && self.rate_floor.is_none() {
             self.burst = RESUME_BURST;
             Self::no_later(common, now + BURST_SPACING, timers);
         }

@@ -247,13 +247,14 @@ impl Source {
         timers: &mut Timers,
     ) -> Taken {
         let Self { common, kind } = self;
+        let silent_polls = common.reach.unreach();
         let first = common.reach.measured(now);
         let was_alarmed = common.estimator.alarmed();
         common.note_measurement(measured, floor);
         if kind.measures() {
             common.estimator.take(free);
         }
-        kind.measured(common, first, now, timers);
+        kind.measured(common, silent_polls, now, timers);
         Taken { first, was_alarmed, alarmed: common.estimator.alarmed() }
     }
 
