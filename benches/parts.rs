@@ -13,7 +13,7 @@ use rsntpd::engine::estimator::{Estimator, Measurement};
 use rsntpd::engine::selection::{Candidate, Limits, select};
 use rsntpd::engine::server::access::AccessList;
 use rsntpd::engine::server::clients::{ClientTable, Heard};
-use rsntpd::units::{AssocId, KeyId, MonoTime, NtpTimestamp, Ppm, Seconds};
+use rsntpd::units::{AssocId, KeyId, MonoTime, NtpTimestamp, Ppm, Seconds, Stamp};
 use sim::chance::Dice;
 use sim::scenario::Scenario;
 use std::cell::RefCell;
@@ -119,7 +119,7 @@ fn answer(bencher: Bencher<'_, '_>, code: &str) {
             from: source(step, 10_000),
             to: IpAddr::V4(Ipv4Addr::LOCALHOST),
             socket: SocketId(0),
-            received: now.wall,
+            received: Stamp::clock(now.wall),
         };
         black_box(engine.serve(now, &rx, &mut || now.wall, &mut reply))
     });

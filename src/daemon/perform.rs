@@ -18,7 +18,7 @@ use crate::engine::report::event::Level;
 use crate::engine::report::logconfig::LogFilter;
 use crate::sys::clock;
 use crate::sys::clock_watch::ClockWatch;
-use crate::units::{ERA, MonoTime, Seconds, eras_off};
+use crate::units::{ERA, MonoTime, Seconds, Stamp, eras_off};
 use std::path::{Path, PathBuf};
 
 /// The machine around the engine.
@@ -124,7 +124,7 @@ impl Shell {
             if open.socket.can_stamp() {
                 self.traffic.departures.expect(clock::mono(), Left::Request(token), &tx.data);
             }
-            engine.handle(now(), Input::Sent { token, at });
+            engine.handle(now(), Input::Sent { token, at: Stamp::clock(at) });
         }
     }
 

@@ -4,7 +4,7 @@ use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
 use crate::engine::clock::{Drift, Record};
 use crate::engine::control::errand::{Brought, Errand, ErrandId};
 use crate::engine::report::event::Event;
-use crate::units::{ClockStatus, Host, MonoTime, NtpTimestamp, Ppm, Seconds};
+use crate::units::{ClockStatus, Host, MonoTime, NtpTimestamp, Ppm, Seconds, Stamp};
 use std::net::{IpAddr, SocketAddr};
 
 /// The two clocks at one moment.
@@ -31,8 +31,8 @@ pub struct Rx<'a> {
     pub to: IpAddr,
     /// Where it arrived, and where an answer must leave.
     pub socket: SocketId,
-    /// When it arrived, by the kernel's stamp of the wall clock.
-    pub received: NtpTimestamp,
+    /// When it arrived, by the wall clock.
+    pub received: Stamp,
 }
 
 /// Names a request whose time of sending the engine wants to know.
@@ -128,13 +128,12 @@ pub enum ClockFailure {
 pub enum Input<'a> {
     /// A datagram arrived.
     Datagram(Rx<'a>),
-    /// A request left at this wall time (the clock read right before the system call, or the
-    /// kernel's transmit stamp). May come late or never.
+    /// A request left. Comes more than once where the kernel stamps what leaves, later than the clock was read; or never.
     Sent {
         /// Which.
         token: SendToken,
         /// When it left.
-        at: NtpTimestamp,
+        at: Stamp,
     },
     /// A deadline passed (or not: an early or repeated timer is harmless).
     Timer,

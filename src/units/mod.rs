@@ -8,6 +8,7 @@ mod identity;
 mod kernel;
 mod mono;
 mod seconds;
+mod stamp;
 mod timestamp;
 
 pub use companion::Companion;
@@ -18,4 +19,5 @@ pub use identity::{AssocId, KeyId, Leap, PollExponent, RefId, Stratum};
 pub use kernel::{ClockStatus, KernelClock, Pps};
 pub use mono::MonoTime;
 pub use seconds::{MAX_DISPERSION, PHI, Ppm, Seconds};
+pub use stamp::{Stamp, Taken};
 pub use timestamp::{NtpDuration, NtpShort, NtpTimestamp};

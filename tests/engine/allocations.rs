@@ -13,7 +13,7 @@ use rsntpd::engine::{Engine, Served};
 use rsntpd::sys::batch::{Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
 use rsntpd::sys::socket::UdpSocket;
-use rsntpd::units::{KeyId, MonoTime, NtpTimestamp};
+use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Stamp};
 use sim::scenario::Scenario;
 use sim::world::World;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -81,7 +81,7 @@ fn the_engine_answers_without_an_allocation() {
                 from: SocketAddr::from((Ipv4Addr::from_bits(0x0a00_0000 + host), 4000)),
                 to: IpAddr::V4(Ipv4Addr::LOCALHOST),
                 socket: SocketId(0),
-                received: now(u64::from(step)).wall,
+                received: Stamp::clock(now(u64::from(step)).wall),
             };
             match engine.serve(now(u64::from(step)), &rx, &mut || now(u64::from(step)).wall, &mut reply) {
                 Served::Reply(_) => answered[0] += 1,
@@ -122,7 +122,7 @@ fn a_batch_is_received_answered_and_sent_without_an_allocation() {
                             from: got.from,
                             to,
                             socket: SocketId(0),
-                            received: got.received.unwrap(),
+                            received: Stamp::kernel(got.received.unwrap()),
                         };
                         if let Served::Reply(reply) =
                             engine.answer(now(round * 60_000), &rx, outbox.draft().unwrap())

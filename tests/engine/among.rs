@@ -6,7 +6,7 @@ use rsntpd::engine::Served;
 use rsntpd::engine::clock::Drift;
 use rsntpd::engine::contract::{ExitReason, Rx, Setup, SocketId};
 use rsntpd::engine::report::event::Event;
-use rsntpd::units::{Leap, PollExponent, Ppm, Seconds};
+use rsntpd::units::{Leap, PollExponent, Ppm, Seconds, Stamp};
 use rsntpd::wire::Header;
 use sim::chance::Dice;
 use sim::clock::Clock;
@@ -157,7 +157,7 @@ fn served(world: &mut World, index: usize) -> (Leap, f64) {
     let now = host.clock.now();
     let from = "10.0.0.77:40000".parse().unwrap();
     let (to, socket) = (host.address, SocketId(0));
-    let rx = Rx { data: &request, from, to, socket, received: now.wall };
+    let rx = Rx { data: &request, from, to, socket, received: Stamp::clock(now.wall) };
     let mut reply = [0; 128];
     let Served::Reply(len) = host.engine.serve(now, &rx, &mut || now.wall, &mut reply) else {
         panic!("no response")

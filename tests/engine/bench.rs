@@ -6,7 +6,7 @@ use rsntpd::engine::contract::{
 };
 use rsntpd::engine::report::event::Event;
 use rsntpd::engine::{Engine, Served};
-use rsntpd::units::{Leap, MonoTime, NtpShort, NtpTimestamp, RefId, Seconds};
+use rsntpd::units::{Leap, MonoTime, NtpShort, NtpTimestamp, RefId, Seconds, Stamp};
 use rsntpd::wire::{Header, Mode, Version};
 use std::net::{IpAddr, SocketAddr};
 
@@ -123,7 +123,8 @@ impl Bench {
             match output {
                 Output::Send(tx) => {
                     if let Some(token) = tx.token {
-                        self.engine.handle(self.now(), Input::Sent { token, at: self.now().wall });
+                        self.engine
+                            .handle(self.now(), Input::Sent { token, at: Stamp::clock(self.now().wall) });
                     }
                     self.sent.push(tx);
                 }
@@ -200,13 +201,20 @@ impl Bench {
 
     pub fn deliver(&mut self, data: &[u8], from: SocketAddr) {
         let received = self.now().wall;
-        self.input(Input::Datagram(Rx { data, from, to: ip("10.0.0.99"), socket: SocketId(1), received }));
+        self.input(Input::Datagram(Rx {
+            data,
+            from,
+            to: ip("10.0.0.99"),
+            socket: SocketId(1),
+            received: Stamp::kernel(received),
+        }));
     }
 
     /// Asks the engine for the time; the answer, if there is one.
     pub fn ask(&mut self, data: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
         let now = self.now();
-        let rx = Rx { data, from, to: ip("10.0.0.99"), socket: SocketId(1), received: now.wall };
+        let rx =
+            Rx { data, from, to: ip("10.0.0.99"), socket: SocketId(1), received: Stamp::clock(now.wall) };
         let mut buffer = [0; Engine::REPLY_MAX];
         match self.engine.serve(now, &rx, &mut || now.wall, &mut buffer) {
             Served::Reply(len) => Some(buffer[..len].to_vec()),

@@ -6,7 +6,7 @@ use rsntpd::config::model::{Kind, Server, Target};
 use rsntpd::engine::contract::{
     ClockCommand, ClockFailure, ClockReport, Input, LookupError, LookupId, Rx, SendToken, Setup, SocketId,
 };
-use rsntpd::units::{Host, Ppm, Seconds};
+use rsntpd::units::{Host, Ppm, Seconds, Stamp};
 use rsntpd::wire::Header;
 
 /// One thing that happens.
@@ -65,7 +65,7 @@ fn apply(bench: &mut Bench, what: Happens) {
                 from: from("192.0.2.4:123"),
                 to: ip("10.0.0.99"),
                 socket: SocketId(0),
-                received: bench.now().wall,
+                received: Stamp::clock(bench.now().wall),
             };
             bench.input(Input::Datagram(rx));
         }
@@ -78,7 +78,7 @@ fn apply(bench: &mut Bench, what: Happens) {
             bench.deliver(&reply.to_bytes(), tx.to);
         }
         Happens::Sent(token) => {
-            let at = bench.now().wall;
+            let at = Stamp::clock(bench.now().wall);
             bench.input(Input::Sent { token: SendToken(token), at });
         }
         Happens::Resolved(id, hosts) => {

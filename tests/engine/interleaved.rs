@@ -4,7 +4,7 @@ use crate::bench::{Bench, from, ip, local_clock, request, setup};
 use rsntpd::engine::Served;
 use rsntpd::engine::contract::{Rx, SocketId};
 use rsntpd::engine::{Engine, Reply};
-use rsntpd::units::{NtpTimestamp, Seconds};
+use rsntpd::units::{NtpTimestamp, Seconds, Stamp};
 use rsntpd::wire::{Header, Mode};
 
 fn bench() -> Bench {
@@ -17,8 +17,13 @@ fn bench() -> Bench {
 fn ask(bench: &mut Bench, asked: &Header, client: &str, after: f64) -> (Header, Reply) {
     let now = bench.now();
     let data = asked.to_bytes();
-    let rx =
-        Rx { data: &data, from: from(client), to: ip("10.0.0.99"), socket: SocketId(1), received: now.wall };
+    let rx = Rx {
+        data: &data,
+        from: from(client),
+        to: ip("10.0.0.99"),
+        socket: SocketId(1),
+        received: Stamp::clock(now.wall),
+    };
     let mut buffer = [0; Engine::REPLY_MAX];
     let Served::Reply(reply) = bench.engine.answer(now, &rx, &mut buffer) else { panic!("no answer") };
     bench.engine.seal(&reply, now.wall.offset(Seconds::new(after)), &mut buffer);

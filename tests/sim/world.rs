@@ -9,7 +9,7 @@ use rsntpd::engine::contract::{
 };
 use rsntpd::engine::report::event::Event;
 use rsntpd::engine::{Engine, Served};
-use rsntpd::units::{Leap, NtpShort, NtpTimestamp, Ppm, RefId, Seconds, eras_off};
+use rsntpd::units::{Leap, NtpShort, NtpTimestamp, Ppm, RefId, Seconds, Stamp, eras_off};
 use rsntpd::wire::{Header, Mode};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -181,7 +181,10 @@ impl World {
                 Output::Send(tx) => {
                     if let Some(token) = tx.token {
                         host.sent += 1;
-                        host.engine.handle(host.clock.now(), Input::Sent { token, at: host.clock.wall() });
+                        host.engine.handle(
+                            host.clock.now(),
+                            Input::Sent { token, at: Stamp::clock(host.clock.wall()) },
+                        );
                     }
                     self.send(index, &tx);
                 }
@@ -294,7 +297,7 @@ impl World {
             from: packet.from,
             to: packet.to.ip(),
             socket: SocketId(0),
-            received: now.wall,
+            received: Stamp::clock(now.wall),
         };
         let mut reply = [0; Engine::REPLY_MAX];
         match host.engine.serve(now, &rx, &mut || now.wall, &mut reply) {

@@ -14,6 +14,7 @@ use crate::engine::contract::{Input, Now, Rx};
 use crate::engine::{Engine, Reply, Served};
 use crate::sys::batch::{BATCH, Calls, Inbox, Outbox, SEND_MAX, TOGETHER};
 use crate::sys::clock;
+use crate::units::Stamp;
 
 const _: () = assert!(SEND_MAX == Engine::REPLY_MAX, "answers are written where they are sent from");
 
@@ -69,7 +70,7 @@ impl Traffic {
         if received.oversize || !for_us {
             return;
         }
-        let stamp = received.received.unwrap_or(now.wall);
+        let stamp = received.received.map_or_else(|| Stamp::clock(now.wall), Stamp::kernel);
         let rx = Rx { data: received.data, from: received.from, to, socket: open.id, received: stamp };
         let slot = self.outbox.len();
         let Some(draft) = self.outbox.draft() else { return };
@@ -128,7 +129,7 @@ impl Traffic {
             let (octets, stamp) = self.inbox.sent();
             let (Some(left), Some(at)) = (self.departures.find(octets), stamp) else { continue };
             match left {
-                Left::Request(token) => engine.handle(now(), Input::Sent { token, at }),
+                Left::Request(token) => engine.handle(now(), Input::Sent { token, at: Stamp::kernel(at) }),
                 Left::Answer(reply) => engine.left(&reply, at),
             }
         }

@@ -262,7 +262,7 @@ impl Server {
                 Authenticity::Failed => Tail::CryptoNak,
             },
             stamped: verdict == Verdict::Kiss || earlier.is_some(),
-            remember: client.filter(|_| verdict == Verdict::Pass).map(|client| (client, rx.received)),
+            remember: client.filter(|_| verdict == Verdict::Pass).map(|client| (client, rx.received.at)),
             interleaved: earlier.is_some(),
         })
     }
@@ -325,7 +325,7 @@ impl Server {
             reference_id: system.refid,
             reference: system.reftime,
             origin,
-            receive: rx.received,
+            receive: rx.received.at,
             transmit,
         }
     }
@@ -334,7 +334,7 @@ impl Server {
 /// What the client table is to know of a packet.
 fn heard(rx: &Rx<'_>, flags: AccessFlags) -> Heard {
     let first_octet = rx.data.first().copied().unwrap_or_default();
-    Heard { from: rx.from, to: rx.to, received: rx.received, first_octet, flags }
+    Heard { from: rx.from, to: rx.to, received: rx.received.at, first_octet, flags }
 }
 
 /// A kiss tells nothing of our clock: its timestamps are the request's own.

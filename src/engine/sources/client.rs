@@ -10,7 +10,7 @@ use crate::engine::contract::{Rx, SendToken, Tx};
 use crate::engine::estimator::Estimator;
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent};
+use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Stamp};
 use crate::wire::event::flash;
 use crate::wire::kiss::Kiss;
 use crate::wire::{Header, Version};
@@ -156,7 +156,7 @@ impl Client {
         }
         common.test_header(header, clock.precision)?;
         common.local = Some(rx.to);
-        common.reach.responded(clock.now.mono, rx.received);
+        common.reach.responded(clock.now.mono, rx.received.at);
         self.tried.clear();
         self.rounds = 0;
         common.note_header(header);
@@ -239,7 +239,7 @@ impl Source {
     }
 
     /// The request named `token` left at `at`; false if this is not its source.
-    pub fn sent(&mut self, token: u64, at: NtpTimestamp) -> bool {
+    pub fn sent(&mut self, token: u64, at: Stamp) -> bool {
         let Some((client, common)) = self.as_client_mut() else { return false };
         let Some(delay) = client.requests.sent(token, at) else { return false };
         common.tally.output_delay = delay;

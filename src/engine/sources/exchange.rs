@@ -4,7 +4,7 @@ use super::common::{Common, Header as Heard};
 use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
-use crate::units::{Leap, MAX_DISPERSION, NtpTimestamp, PHI, Seconds, Stratum};
+use crate::units::{Leap, MAX_DISPERSION, NtpTimestamp, PHI, Seconds, Stamp, Stratum};
 use crate::wire::Header;
 use crate::wire::event::flash;
 pub use crate::wire::exchange::Exchange;
@@ -38,8 +38,8 @@ pub enum Answer {
 pub(super) struct Pending {
     /// The random transmit timestamp that the response must give back.
     cookie: NtpTimestamp,
-    /// When it left, by the wall clock; corrected when the shell reports it.
-    pub(super) sent: NtpTimestamp,
+    /// When it left; corrected when the shell reports it.
+    pub(super) sent: Stamp,
     /// Its name for [`crate::engine::contract::Input::Sent`].
     token: u64,
     /// How often the clock had been stepped when it left.
@@ -95,7 +95,7 @@ impl Requests {
     /// seen it, and it says nothing of our clock.
     pub(super) fn open(&mut self, sent: NtpTimestamp, random: u64, token: u64, steps: u32) -> NtpTimestamp {
         let cookie = NtpTimestamp::from_bits(random.max(1));
-        if let Some(earlier) = self.last.replace(Pending { cookie, sent, token, steps }) {
+        if let Some(earlier) = self.last.replace(Pending { cookie, sent: Stamp::clock(sent), token, steps }) {
             self.earlier.push(earlier);
             self.earlier.drain(..self.earlier.len().saturating_sub(EARLIER));
         }
@@ -104,9 +104,10 @@ impl Requests {
     }
 
     /// The last request, if that is its name, left at `at`: gives how long it took to the wire.
-    pub(super) fn sent(&mut self, token: u64, at: NtpTimestamp) -> Option<Seconds> {
-        let pending = self.last.as_mut().filter(|p| p.token == token)?;
-        let delay = (at - pending.sent).to_seconds();
+    /// A worse stamp does not take the place of a better one.
+    pub(super) fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {
+        let pending = self.last.as_mut().filter(|p| p.token == token && at.taken >= p.sent.taken)?;
+        let delay = (at.at - pending.sent.at).to_seconds();
         pending.sent = at;
         Some(delay)
     }
@@ -183,23 +184,18 @@ fn stamp_error(theirs: i8, ours: i8) -> f64 {
 }
 
 /// Offset and delay from the four timestamps (RFC 5905 figure 15); the request left at `sent`.
-pub(super) fn measure(
-    clock: OwnClock,
-    rx: &Rx<'_>,
-    header: &Header,
-    sent: NtpTimestamp,
-) -> (Measurement, Exchange) {
+pub(super) fn measure(clock: OwnClock, rx: &Rx<'_>, header: &Header, sent: Stamp) -> (Measurement, Exchange) {
     let OwnClock { now, precision, .. } = clock;
-    let exchange = Exchange::new(sent, header, rx.received);
+    let exchange = Exchange::new(sent.at, header, rx.received.at);
     let elapsed = exchange.elapsed().get().max(0.0);
     let reading = 2f64.powi(i32::from(precision)) + 2f64.powi(i32::from(header.precision.clamp(-32, 0)));
     // The kernel's stamp is of the wall clock: find its moment on the monotonic one.
-    let waited = (now.wall - rx.received).to_seconds().get().clamp(0.0, 1.0);
+    let waited = (now.wall - rx.received.at).to_seconds().get().clamp(0.0, 1.0);
     let measured = Measurement::two_way(
         now.mono + Seconds::new(-waited - elapsed / 2.0),
         exchange.offset(),
         Seconds::new((elapsed - exchange.held().get()).max(2f64.powi(i32::from(precision)))),
-        Seconds::new(reading + PHI * elapsed),
+        Seconds::new(reading + PHI * elapsed) + sent.error + rx.received.error,
     );
     (measured, exchange)
 }
