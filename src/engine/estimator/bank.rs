@@ -30,7 +30,7 @@ const USUAL_RATE: f64 = 5e-6;
 
 /// A model that is less likely than the best by this (logarithm) moves no mean by a visible digit: its window is not fitted until it
 /// is likelier again.
-const NEGLIGIBLE: f64 = -20.0;
+const NEGLIGIBLE: f64 = -10.0;
 /// What was known of the rate at the start is less often all wrong by this (logarithm).
 const WRONG_SELDOM: f64 = 1.0;
 

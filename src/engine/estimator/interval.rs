@@ -29,8 +29,14 @@ pub(super) struct Narrowed {
     pub(super) shift: f64,
     /// The variance now, s².
     pub(super) variance: f64,
+    cut: Cut,
+}
+
+impl Narrowed {
     /// Logarithm of the probability that the offset lies between the bounds.
-    pub(super) log_probability: f64,
+    pub(super) fn log_probability(&self) -> f64 {
+        self.cut.log_mass()
+    }
 }
 
 /// No interval narrows a belief by more than this: a limit for rounding, not for samples.
@@ -58,7 +64,7 @@ impl Interval {
         Narrowed {
             shift: variance / sigma * cut.mean,
             variance: variance * (self.blur + variance * cut.variance) / spread,
-            log_probability: cut.log_mass,
+            cut,
         }
     }
 
@@ -76,17 +82,27 @@ impl Interval {
 }
 
 /// A standard Gaussian that was cut off on both sides.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 struct Cut {
     mean: f64,
     variance: f64,
-    log_mass: f64,
+    /// What is left, in units of exp(−`scale`).
+    mass: f64,
+    scale: f64,
+}
+
+impl Cut {
+    fn log_mass(&self) -> f64 {
+        self.mass.ln() - self.scale
+    }
 }
 
 /// The variance of what is left of a wider one is no less, whatever rounding makes of it.
 const ROUNDING: f64 = 1e-8;
 /// Narrower than this, a cut Gaussian is a trapezium.
 const NARROW: f64 = 1e-2;
+/// Beyond an edge where the density is less than this there is nothing that a digit would show.
+const NOTHING: f64 = 1e-19;
 /// ln √(2π).
 const LN_ROOT_TAU: f64 = 0.918_938_533_204_672_8;
 
@@ -107,19 +123,25 @@ fn cut_above(low: f64, high: f64) -> Cut {
         return Cut {
             mean: middle - middle * width * width / 12.0,
             variance: width * width / 12.0,
-            log_mass: -0.5 * middle * middle + width.max(f64::MIN_POSITIVE).ln() - LN_ROOT_TAU,
+            mass: width.max(f64::MIN_POSITIVE),
+            scale: 0.5 * middle * middle + LN_ROOT_TAU,
         };
     }
     let nearest = low.max(0.0);
     let density = |x: f64| exp(0.5 * (nearest - x) * (nearest + x) - LN_ROOT_TAU);
     let (at_low, at_high) = (density(low), density(high));
     // Below zero it is nearly all; then densities are counted as they are.
-    let beyond = |x: f64, density: f64| if x < 0.0 { 1.0 - density * mills(-x) } else { density * mills(x) };
+    let beyond = |x: f64, density: f64| match (x < 0.0, density < NOTHING) {
+        (true, true) => 1.0,
+        (false, true) => 0.0,
+        (true, false) => 1.0 - density * mills(-x),
+        (false, false) => density * mills(x),
+    };
     let mass = beyond(low, at_low) - beyond(high, at_high);
     let mean = (at_low - at_high) / mass;
     let edge = |x: f64, density: f64| if density > 0.0 { x * density } else { 0.0 };
     let variance = 1.0 + (edge(low, at_low) - edge(high, at_high)) / mass - mean * mean;
-    Cut { mean, variance: variance.clamp(ROUNDING, 1.0), log_mass: mass.ln() - 0.5 * nearest * nearest }
+    Cut { mean, variance: variance.clamp(ROUNDING, 1.0), mass, scale: 0.5 * nearest * nearest }
 }
 
 /// Coefficients of the Chebyshev polynomials for [`mills`], by their integral at 64 nodes with 40 digits.
@@ -215,7 +237,7 @@ mod tests {
                 let interval = Interval { middle: 0.0, half, blur: 1e-16, reading: 0.0 };
                 let got = interval.narrow(mean, 1e-8);
                 assert!(got.shift.is_finite() && got.variance > 0.0 && got.variance <= 1e-8, "{got:?}");
-                assert!(!got.log_probability.is_nan(), "{got:?}");
+                assert!(!got.log_probability().is_nan(), "{got:?}");
                 let said = interval.as_gaussian(mean, 1e-8);
                 assert!(said.precision >= 0.0 && said.pull.is_finite(), "{said:?}");
             }

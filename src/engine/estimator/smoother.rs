@@ -64,7 +64,7 @@ impl Smoother {
     /// Logarithm of the probability that the samples so far give a new one.
     pub(super) fn foretold(&self, new: &Seen) -> f64 {
         let belief = self.belief(new.dt);
-        new.interval.narrow(belief.x, belief.xx).log_probability
+        new.interval.narrow(belief.x, belief.xx).log_probability()
     }
 
     /// Takes a new sample as the earlier ones make it look, and leaves these as they are.
