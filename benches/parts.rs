@@ -66,7 +66,7 @@ fn client_table(bencher: Bencher<'_, '_>, sources: u64) {
             to: std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST),
             from: source(step, sources),
             received: now.wall,
-            first_octet: 0x23,
+            first_byte: 0x23,
             flags: AccessFlags::LIMITED,
         };
         black_box(table.judge(now, &heard))

@@ -12,7 +12,7 @@ use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Largest configuration, keys or drift file that is read, octets.
+/// Largest configuration, keys or drift file that is read, bytes.
 pub const READ_MAX: u64 = 4 << 20;
 
 /// How long a pipe may take to hand over a configuration.

@@ -23,7 +23,7 @@ use std::time::Instant;
 /// Unix time at the beginning of year 1 and near the end of year 9999: what dates are written for.
 const YEARS: (i64, i64) = (-62_135_596_800, 253_402_200_000);
 
-/// Longest line, octets: what every syslog daemon takes in one piece.
+/// Longest line, bytes: what every syslog daemon takes in one piece.
 const LINE_MAX: usize = 1900;
 
 /// The daemon's log.
@@ -209,7 +209,7 @@ fn stderr_is_journal() -> bool {
 }
 
 /// The text without anything that could pretend to be another line or confuse a terminal, and cut at
-/// [`LINE_MAX`] octets.
+/// [`LINE_MAX`] bytes.
 pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.trim_end_matches(['\n', '\r']).chars() {

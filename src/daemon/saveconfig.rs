@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-/// Longest name, octets, as with ntpd.
+/// Longest name, bytes, as with ntpd.
 const NAME_MAX: usize = 127;
 
 /// What became of it.
@@ -70,10 +70,10 @@ fn expand(spec: &[u8]) -> Result<String, String> {
 
 /// A letter, a digit or `_`, then these and `-.+`: neither a path nor hidden nor an option.
 fn is_safe(name: &str) -> bool {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'_';
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.len() <= NAME_MAX
         && name.bytes().next().is_some_and(plain)
-        && name.bytes().all(|octet| plain(octet) || b"-.+".contains(&octet))
+        && name.bytes().all(|byte| plain(byte) || b"-.+".contains(&byte))
 }
 
 #[cfg(test)]

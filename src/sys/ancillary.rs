@@ -15,7 +15,7 @@ pub(super) const RECEIVE_SPACE: usize = 256;
 /// Room for what goes with a datagram: packet information and a wish for a stamp.
 pub(super) const SEND_SPACE: usize = 72;
 
-/// What a wish for a stamp takes of it: a head and four octets, aligned.
+/// What a wish for a stamp takes of it: a head and four bytes, aligned.
 pub(super) const STAMP_SPACE: usize = 24;
 
 /// Control messages, aligned as the kernel lays them out.
@@ -86,7 +86,7 @@ impl Ancillary {
     }
 }
 
-/// Types that any octets make a value of.
+/// Types that any bytes make a value of.
 trait Plain: Copy {}
 impl Plain for libc::timespec {}
 impl Plain for libc::timeval {}
@@ -99,11 +99,11 @@ fn value<T: Plain>(head: &libc::cmsghdr, data: *const u8) -> Option<T> {
     if (head.cmsg_len as u64) < u64::from(needed) {
         return None;
     }
-    // SAFETY: the length says that so many octets follow the head, and any octets are a T.
+    // SAFETY: the length says that so many bytes follow the head, and any bytes are a T.
     Some(unsafe { ptr::read_unaligned(data.cast::<T>()) })
 }
 
-/// Writes what is to go with a datagram; gives the octets used.
+/// Writes what is to go with a datagram; gives the bytes used.
 pub(super) fn write(
     control: &mut Control<SEND_SPACE>,
     source: Option<IpAddr>,
@@ -133,7 +133,7 @@ pub(super) fn write(
 }
 
 /// Writes one control message at the front of `to`, which must have room and be aligned to 8
-/// octets; gives the octets used.
+/// bytes; gives the bytes used.
 fn put<T: Copy>(to: &mut [u8], level: i32, kind: i32, value: T) -> usize {
     // SAFETY: pure arithmetic.
     let (space, length) = unsafe {
@@ -142,7 +142,7 @@ fn put<T: Copy>(to: &mut [u8], level: i32, kind: i32, value: T) -> usize {
     assert!(to.len() >= space, "SEND_SPACE holds every message that there is");
     to[..space].fill(0);
     let head = to.as_mut_ptr().cast::<libc::cmsghdr>();
-    // SAFETY: `space` octets are ours from `head` on, checked above; unaligned writes ask no more.
+    // SAFETY: `space` bytes are ours from `head` on, checked above; unaligned writes ask no more.
     unsafe {
         ptr::addr_of_mut!((*head).cmsg_len).write_unaligned(length as _);
         ptr::addr_of_mut!((*head).cmsg_level).write_unaligned(level);

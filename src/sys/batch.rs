@@ -18,9 +18,9 @@ use std::{mem, ptr};
 pub const BATCH: usize = 32;
 /// Most datagrams sent in one system call.
 pub const TOGETHER: usize = 8;
-/// Longest datagram that is looked at, octets.
+/// Longest datagram that is looked at, bytes.
 pub const DATAGRAM_MAX: usize = 2048;
-/// Longest datagram that is sent from an [`Outbox`], octets.
+/// Longest datagram that is sent from an [`Outbox`], bytes.
 pub const SEND_MAX: usize = 128;
 
 /// Which system calls this kernel has.
@@ -48,7 +48,7 @@ impl Calls {
 /// A datagram that was received.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
-    /// The octets; cut where `oversize`.
+    /// The bytes; cut where `oversize`.
     pub data: &'a [u8],
     /// Whether there was more of it than [`DATAGRAM_MAX`].
     pub oversize: bool,
@@ -62,7 +62,7 @@ pub struct Received<'a> {
     pub received: Option<NtpTimestamp>,
 }
 
-/// What is known of a datagram beside its octets.
+/// What is known of a datagram beside its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Envelope {
     length: usize,
@@ -96,7 +96,7 @@ impl Inbox {
     }
 
     /// Takes one datagram that we sent from the socket's error queue, with the stamp of its leaving;
-    /// false if there is none. The octets end with the datagram's own, behind the headers.
+    /// false if there is none. The bytes end with the datagram's own, behind the headers.
     ///
     /// # Errors
     /// Of recvmsg.
@@ -119,7 +119,7 @@ impl Inbox {
         })
     }
 
-    /// Octets and stamp of the datagram that [`Inbox::take_sent`] took.
+    /// Bytes and stamp of the datagram that [`Inbox::take_sent`] took.
     #[must_use]
     pub fn sent(&self) -> (&[u8], Option<NtpTimestamp>) {
         (&self.data[0][..self.envelopes[0].length], self.envelopes[0].beside.stamp)
@@ -155,7 +155,7 @@ impl Inbox {
         }
         for i in 0..count {
             let header = &headers[i].msg_hdr;
-            // SAFETY: the kernel has written so many octets of an address into the name.
+            // SAFETY: the kernel has written so many bytes of an address into the name.
             let name =
                 unsafe { SockaddrStorage::from_raw(names[i].as_ptr().cast(), Some(header.msg_namelen)) };
             self.envelopes[i] = Envelope {
@@ -178,7 +178,7 @@ pub struct Outbox {
     names: [SockaddrStorage; BATCH],
     controls: [Control<SEND_SPACE>; BATCH],
     control_lengths: [usize; BATCH],
-    /// Which ask when they left: their control messages end with one of [`STAMP_SPACE`] octets.
+    /// Which ask when they left: their control messages end with one of [`STAMP_SPACE`] bytes.
     stamped: [bool; BATCH],
     count: usize,
 }
@@ -200,7 +200,7 @@ impl Outbox {
         }
     }
 
-    /// Where to write the octets of the next datagram; none where the outbox is full.
+    /// Where to write the bytes of the next datagram; none where the outbox is full.
     pub fn draft(&mut self) -> Option<&mut [u8; SEND_MAX]> {
         self.data.get_mut(self.count)
     }
@@ -222,9 +222,9 @@ impl Outbox {
         self.lengths[index] = finish(&mut self.data[index]).min(SEND_MAX);
     }
 
-    /// The octets of a sealed datagram.
+    /// The bytes of a sealed datagram.
     #[must_use]
-    pub fn octets(&self, index: usize) -> &[u8] {
+    pub fn bytes(&self, index: usize) -> &[u8] {
         &self.data[index][..self.lengths[index]]
     }
 

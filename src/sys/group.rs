@@ -10,7 +10,7 @@ use nix::libc::{self, c_uint, sock_filter, sock_fprog};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// Loads at offsets from here on are from the IP header, not from the datagram's own octets.
+/// Loads at offsets from here on are from the IP header, not from the datagram's own bytes.
 const IP_HEADER: u32 = 0xfff0_0000; // SKF_NET_OFF
 /// Where the source address is in it.
 const SOURCE_V4: u32 = 12;
@@ -60,14 +60,14 @@ fn program(v6: bool, workers: u32) -> Vec<sock_filter> {
         BPF_ADD, BPF_ALU, BPF_AND, BPF_JEQ, BPF_K, BPF_MISC, BPF_MOD, BPF_MUL, BPF_RSH, BPF_TAX, BPF_X,
         BPF_XOR,
     };
-    let octet = step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0);
+    let byte = step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0);
     let word = |at| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, IP_HEADER + at);
     let mut all = vec![
         // Mode 3, or version 1's mode 0.
-        octet,
+        byte,
         step(BPF_ALU | BPF_AND | BPF_K, 7),
         jump(BPF_JEQ, 3, 4, 0),
-        octet,
+        byte,
         step(BPF_ALU | BPF_AND | BPF_K, 0x3f),
         jump(BPF_JEQ, 1 << 3, 1, 0),
         step(libc::BPF_RET | BPF_K, 0),
@@ -115,7 +115,7 @@ mod tests {
     use crate::sys::batch::{Calls, Inbox};
     use std::net::{IpAddr, Ipv6Addr};
 
-    /// Which socket each datagram of `first` octets from `source` comes to.
+    /// Which socket each datagram of `first` bytes from `source` comes to.
     fn arrives(
         sockets: &[UdpSocket],
         inbox: &mut Inbox,

@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
-/// Octets of the page: the least that there is on Linux.
+/// Bytes of the page: the least that there is on Linux.
 const LENGTH: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// How often a reader looks before it keeps what it had: a writer is at it for some nanoseconds.
 const TRIES: usize = 1000;

@@ -8,39 +8,39 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// What the generator starts from.
 type Seed = [u8; 32];
 
-/// 32 random octets. Never fails and never waits: in a root directory without /dev on a kernel
+/// 32 random bytes. Never fails and never waits: in a root directory without /dev on a kernel
 /// before 3.17 they are what the kernel gave this program when it started it.
 #[must_use]
 pub fn seed() -> Seed {
-    octets().unwrap_or_else(|_| of_program_start())
+    bytes().unwrap_or_else(|_| of_program_start())
 }
 
-/// Random octets that may be secrets, of the kernel's generator; 256 at most.
+/// Random bytes that may be secrets, of the kernel's generator; 256 at most.
 ///
 /// # Errors
 /// On a kernel before 3.17, where there is no /dev/urandom.
-pub fn octets<const N: usize>() -> io::Result<[u8; N]> {
+pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     of_system_call().map_or_else(of_device, Ok)
 }
 
 #[allow(unsafe_code)]
 fn of_system_call<const N: usize>() -> Option<[u8; N]> {
     const { assert!(N <= 256, "the kernel may give fewer of more") }
-    let mut octets = [0_u8; N];
+    let mut bytes = [0_u8; N];
     // Not libc's function: the C library of CentOS 7 has none, its kernel may have the call.
-    // SAFETY: the kernel writes at most as many octets as the live array has.
+    // SAFETY: the kernel writes at most as many bytes as the live array has.
     let got =
-        unsafe { libc::syscall(libc::SYS_getrandom, octets.as_mut_ptr(), octets.len(), libc::GRND_NONBLOCK) };
-    (usize::try_from(got) == Ok(N)).then_some(octets)
+        unsafe { libc::syscall(libc::SYS_getrandom, bytes.as_mut_ptr(), bytes.len(), libc::GRND_NONBLOCK) };
+    (usize::try_from(got) == Ok(N)).then_some(bytes)
 }
 
 fn of_device<const N: usize>() -> io::Result<[u8; N]> {
-    let mut octets = [0; N];
-    File::open("/dev/urandom")?.read_exact(&mut octets)?;
-    Ok(octets)
+    let mut bytes = [0; N];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
 }
 
-/// The 16 octets of AT_RANDOM, which the C library uses for its canary, so they are not repeated as
+/// The 16 bytes of AT_RANDOM, which the C library uses for its canary, so they are not repeated as
 /// they are but with clock and process id: two starts differ even where there is no AT_RANDOM.
 #[allow(unsafe_code)]
 fn of_program_start() -> Seed {
@@ -49,13 +49,13 @@ fn of_program_start() -> Seed {
     // SAFETY: getauxval reads the program's own vector; 0 means that there is no such entry.
     let at = unsafe { libc::getauxval(libc::AT_RANDOM) } as *const [u8; LENGTH];
     if !at.is_null() {
-        // SAFETY: the entry points to 16 octets that live as long as the program.
+        // SAFETY: the entry points to 16 bytes that live as long as the program.
         seed[..LENGTH].copy_from_slice(&unsafe { at.read_unaligned() });
     }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     seed[LENGTH..].copy_from_slice(&since.as_nanos().to_be_bytes());
-    for (octet, id) in seed[LENGTH..].iter_mut().zip(std::process::id().to_be_bytes()) {
-        *octet ^= id;
+    for (byte, id) in seed[LENGTH..].iter_mut().zip(std::process::id().to_be_bytes()) {
+        *byte ^= id;
     }
     seed
 }

@@ -69,7 +69,7 @@ impl Signals {
     /// Empties the pipe and tells what came since the last call.
     pub fn take(&mut self) -> Requests {
         let mut wakes = [0; 64];
-        // Ends at WouldBlock: handlers write one octet each.
+        // Ends at WouldBlock: handlers write one byte each.
         while matches!(self.reader.read(&mut wakes), Ok(n) if n > 0) {}
         Requests {
             terminate: Some(self.terminate.swap(0, Ordering::SeqCst)).filter(|signal| *signal > 0),

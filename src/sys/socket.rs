@@ -15,7 +15,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// DSCP of what we send without `dscp`: expedited forwarding.
 const DSCP: u8 = 46;
-/// Receive queue asked for, octets: room for a burst of some thousand requests, used only then.
+/// Receive queue asked for, bytes: room for a burst of some thousand requests, used only then.
 const RECEIVE_QUEUE: usize = 2 << 20;
 
 /// A UDP socket.
@@ -131,7 +131,7 @@ impl UdpSocket {
     /// Sets an option that nix does not know, or not to these values.
     #[allow(unsafe_code)]
     fn set_number(&self, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
-        // SAFETY: the option's value is these four octets, which outlive the call.
+        // SAFETY: the option's value is these four bytes, which outlive the call.
         let result = unsafe {
             libc::setsockopt(
                 self.raw_fd(),
@@ -350,8 +350,8 @@ mod tests {
         let before = crate::sys::clock::wall();
         socket.send(b"a request", ([127, 0, 0, 1], port_of(&other)).into(), None, true).unwrap();
         if socket.can_stamp() && inbox.take_sent(&socket).unwrap() {
-            let (octets, at) = inbox.sent();
-            assert!(octets.ends_with(b"a request"));
+            let (bytes, at) = inbox.sent();
+            assert!(bytes.ends_with(b"a request"));
             let late = (at.unwrap() - before).to_seconds().get();
             assert!((0.0..1.0).contains(&late), "{late}");
         } else {

@@ -126,7 +126,7 @@ fn write(file: &Path, link: Option<&Path>) -> io::Result<()> {
     let title = name.to_string_lossy();
     let text = format!("# {title}\n# {}\n\n{}", super::local_time().format("%a %b %e %H:%M:%S %Y"), keys()?);
     let mut aside = name.to_owned();
-    aside.push(format!(".{}", hex(&random::octets::<8>()?)));
+    aside.push(format!(".{}", hex(&random::bytes::<8>()?)));
     let aside = file.with_file_name(aside);
     let mut open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
     let written = open.write_all(text.as_bytes()).and_then(|()| open.sync_all());
@@ -135,7 +135,7 @@ fn write(file: &Path, link: Option<&Path>) -> io::Result<()> {
     fs::remove_file(&aside)?;
     placed?;
     if let Some(link) = link {
-        let fresh = link.with_extension(hex(&random::octets::<8>()?));
+        let fresh = link.with_extension(hex(&random::bytes::<8>()?));
         symlink(name, &fresh)?;
         fs::rename(&fresh, link)?;
     }
@@ -149,10 +149,10 @@ fn keys() -> io::Result<String> {
         let _ = writeln!(text, "{id:2} MD5 {}  # MD5 key", characters()?);
     }
     for id in EACH + 1..=2 * EACH {
-        let _ = writeln!(text, "{id:2} SHA1 {}  # SHA1 key", hex(&random::octets::<20>()?));
+        let _ = writeln!(text, "{id:2} SHA1 {}  # SHA1 key", hex(&random::bytes::<20>()?));
     }
     for id in 2 * EACH + 1..=3 * EACH {
-        let _ = writeln!(text, "{id:2} AES128CMAC {}  # AES-128 CMAC key", hex(&random::octets::<16>()?));
+        let _ = writeln!(text, "{id:2} AES128CMAC {}  # AES-128 CMAC key", hex(&random::bytes::<16>()?));
     }
     Ok(text)
 }
@@ -161,16 +161,16 @@ fn keys() -> io::Result<String> {
 fn characters() -> io::Result<String> {
     let mut key = String::with_capacity(CHARACTERS);
     while key.len() < CHARACTERS {
-        let fitting = random::octets::<64>()?.into_iter().map(|octet| octet & 0x7f);
+        let fitting = random::bytes::<64>()?.into_iter().map(|byte| byte & 0x7f);
         let room = CHARACTERS - key.len();
         key.extend(fitting.filter(|c| c.is_ascii_graphic() && *c != b'#').take(room).map(char::from));
     }
     Ok(key)
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().fold(String::new(), |mut text, octet| {
-        let _ = write!(text, "{octet:02x}");
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
         text
     })
 }

@@ -2,9 +2,9 @@
 
 use crate::units::Leap;
 
-/// Octets of the header.
+/// Bytes of the header.
 pub const HEADER_LEN: usize = 12;
-/// Most octets of data in one datagram.
+/// Most bytes of data in one datagram.
 pub const DATA_MAX: usize = 468;
 
 /// Operation codes.
@@ -53,7 +53,7 @@ pub enum ControlError {
 }
 
 impl ControlError {
-    /// The code for the high octet of the status word.
+    /// The code for the high byte of the status word.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -80,7 +80,7 @@ pub struct Code<'a> {
     pub digest: &'a [u8],
 }
 
-/// Lengthens a response to where its code begins: a multiple of eight octets, as ntpd and its ntpq
+/// Lengthens a response to where its code begins: a multiple of eight bytes, as ntpd and its ntpq
 /// have it.
 pub fn pad_for_code(datagram: &mut Vec<u8>) {
     datagram.resize(datagram.len().next_multiple_of(8), 0);
@@ -133,7 +133,7 @@ impl<'a> Request<'a> {
     }
 
     /// What may be the message authentication codes of `packet`, of which this is the request: behind the
-    /// data padded to eight octets (ntpd and its ntpq) or to four (RFC 9327 section 2). Of whole codes
+    /// data padded to eight bytes (ntpd and its ntpq) or to four (RFC 9327 section 2). Of whole codes
     /// only: the zeros that ntpstat sends behind its request are too many.
     pub fn codes<'p>(&self, packet: &'p [u8]) -> impl Iterator<Item = Code<'p>> {
         let end = HEADER_LEN + self.data.len();
@@ -147,7 +147,7 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// The datagrams of a successful response, at most [`DATA_MAX`] octets of data each, cut where
+    /// The datagrams of a successful response, at most [`DATA_MAX`] bytes of data each, cut where
     /// `pieces` are cut. The count does not include the padding to a multiple of four.
     #[must_use]
     pub fn respond(&self, leap: Leap, status: u16, pieces: &[Vec<u8>]) -> Vec<Vec<u8>> {

@@ -1,11 +1,11 @@
-//! The 48-octet NTP header, versions 1 to 4 (RFC 5905 section 7.3; RFC 1059 for version 1).
+//! The 48-byte NTP header, versions 1 to 4 (RFC 5905 section 7.3; RFC 1059 for version 1).
 
 use crate::units::{Leap, NtpShort, NtpTimestamp, RefId};
 
-/// Octets of the header without extension fields and MAC.
+/// Bytes of the header without extension fields and MAC.
 pub const HEADER_LEN: usize = 48;
 
-/// Octet offset of the transmit timestamp, which is filled in last.
+/// Byte offset of the transmit timestamp, which is filled in last.
 pub const TRANSMIT_OFFSET: usize = 40;
 
 /// The association mode of a packet (RFC 5905 figure 10).
@@ -30,7 +30,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// From the low three bits of the first octet.
+    /// From the low three bits of the first byte.
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         match bits & 7 {
@@ -82,10 +82,10 @@ impl Version {
     }
 }
 
-/// Why octets are not an NTP header.
+/// Why bytes are not an NTP header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HeaderError {
-    /// Fewer than 48 octets.
+    /// Fewer than 48 bytes.
     Short,
     /// A version outside 1..=4.
     Version,
@@ -123,10 +123,10 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the first 48 octets; what follows them is left to the caller.
+    /// Reads the first 48 bytes; what follows them is left to the caller.
     ///
     /// # Errors
-    /// [`HeaderError`] where there are too few octets or the version is unknown.
+    /// [`HeaderError`] where there are too few bytes or the version is unknown.
     pub fn parse(bytes: &[u8]) -> Result<Self, HeaderError> {
         let Some(b) = bytes.first_chunk::<HEADER_LEN>() else {
             return Err(HeaderError::Short);
@@ -149,7 +149,7 @@ impl Header {
         })
     }
 
-    /// The 48 octets of the wire.
+    /// The 48 bytes of the wire.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
         let mut b = [0; HEADER_LEN];

@@ -1,13 +1,13 @@
-//! The client's side of mode 6: a request to octets, and the fragments of its answer put together
+//! The client's side of mode 6: a request to bytes, and the fragments of its answer put together
 //! (RFC 9327 section 2). Who answers is not trusted: nothing here panics or grows past a bound.
 
 use super::control::HEADER_LEN;
 use crate::units::Leap;
 use std::collections::BTreeMap;
 
-/// Most octets of an answer: offsets have 16 bits.
+/// Most bytes of an answer: offsets have 16 bits.
 const ANSWER_MAX: usize = 1 << 16;
-/// Most fragments kept of one answer. ntpd's hold up to 468 octets each, so that 141 fill it.
+/// Most fragments kept of one answer. ntpd's hold up to 468 bytes each, so that 141 fill it.
 const FRAGMENTS_MAX: usize = 512;
 
 /// A request, as a client makes it.
@@ -21,12 +21,12 @@ pub struct Query<'a> {
     pub sequence: u16,
     /// The association, 0 for the system.
     pub association: u16,
-    /// The data; what is past [`super::control::DATA_MAX`] octets is cut.
+    /// The data; what is past [`super::control::DATA_MAX`] bytes is cut.
     pub data: &'a [u8],
 }
 
 impl Query<'_> {
-    /// The octets, padded with zeros to a multiple of `align` (4; 8 where a code follows, because
+    /// The bytes, padded with zeros to a multiple of `align` (4; 8 where a code follows, because
     /// ntpd looks for it there).
     #[must_use]
     pub fn to_bytes(&self, align: usize) -> Vec<u8> {

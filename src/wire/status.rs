@@ -17,7 +17,7 @@ const SOURCE: [&str; 10] = [
 ];
 const SELECTION: [&str; 8] =
     ["reject", "falsetick", "excess", "outlier", "candidate", "backup", "sys.peer", "pps.peer"];
-/// Bits of the high octet of a peer's word, from the top.
+/// Bits of the high byte of a peer's word, from the top.
 const PEER_BITS: [(u16, &str); 5] =
     [(0x80, "conf"), (0x40, "authenb"), (0x20, "auth"), (0x10, "reach"), (0x08, "bcast")];
 

@@ -1,10 +1,10 @@
-//! What may follow the 48 octets of the header: extension fields, then a message authentication code.
+//! What may follow the 48 bytes of the header: extension fields, then a message authentication code.
 
 use super::header::HEADER_LEN;
 
-/// Longest digest in a packet of version 4, octets: longer ones are cut.
+/// Longest digest in a packet of version 4, bytes: longer ones are cut.
 pub const DIGEST_CUT: usize = 20;
-/// Longest digest there is (SHA-512), octets.
+/// Longest digest there is (SHA-512), bytes.
 pub const DIGEST_MAX: usize = 64;
 /// Longest message authentication code of version 4: key identifier and digest.
 pub const MAC_MAX: usize = 4 + DIGEST_CUT;
@@ -22,21 +22,21 @@ pub enum Trailer<'a> {
     CryptoNak,
     /// A message authentication code.
     Mac {
-        /// Octets that the digest covers: header and extension fields.
+        /// Bytes that the digest covers: header and extension fields.
         covered: usize,
         /// The key identifier.
         key: u32,
-        /// The digest, 16 or 20 octets; 32, 48 or 64 where it was not cut.
+        /// The digest, 16 or 20 bytes; 32, 48 or 64 where it was not cut.
         digest: &'a [u8],
     },
 }
 
-/// The octets do not add up to extension fields and a code.
+/// The bytes do not add up to extension fields and a code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct BadTrailer;
 
 /// Finds the message authentication code behind the header and any extension fields (RFC 7822
-/// section 3: a remainder of up to 24 octets is the code). A remainder with the length of a digest
+/// section 3: a remainder of up to 24 bytes is the code). A remainder with the length of a digest
 /// that was not cut is one too, if it begins as a key number of the keys file does and no extension
 /// field can (type 0): chrony sends such codes in version 3, NTPsec's ntpdig in version 4.
 ///
@@ -72,7 +72,7 @@ fn is_long_mac(rest: &[u8]) -> bool {
     LONG_MACS.contains(&rest.len()) && rest.starts_with(&[0, 0])
 }
 
-/// Whether a packet's code has a digest longer than the 20 octets to which version 4 cuts it.
+/// Whether a packet's code has a digest longer than the 20 bytes to which version 4 cuts it.
 #[must_use]
 pub fn is_whole(packet: &[u8]) -> bool {
     matches!(parse(packet), Ok(Trailer::Mac { digest, .. }) if digest.len() > DIGEST_CUT)

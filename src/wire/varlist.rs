@@ -22,7 +22,7 @@ pub struct Item {
 pub struct VarList(Vec<Item>);
 
 impl VarList {
-    /// Reads a list. Whatever the octets, it gives some list.
+    /// Reads a list. Whatever the bytes, it gives some list.
     #[must_use]
     pub fn parse(data: &[u8]) -> Self {
         let mut items = Vec::new();
@@ -134,20 +134,20 @@ pub fn timestamp(text: &str) -> Option<crate::units::NtpTimestamp> {
     Some(crate::units::NtpTimestamp::from_bits(u64::from(seconds) << 32 | u64::from(fraction)))
 }
 
-/// The octets as text that no terminal obeys: all but printable ASCII becomes `\xNN`; at most
+/// The bytes as text that no terminal obeys: all but printable ASCII becomes `\xNN`; at most
 /// 1024 characters, the last three of them dots where there was more.
 #[must_use]
-pub fn visible(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len().min(TEXT_MAX));
-    for octet in octets {
+pub fn visible(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().min(TEXT_MAX));
+    for byte in bytes {
         if text.len() > TEXT_MAX - 7 {
             text.push_str("...");
             break;
         }
-        match octet {
-            b' '..=b'~' => text.push(char::from(*octet)),
+        match byte {
+            b' '..=b'~' => text.push(char::from(*byte)),
             _ => {
-                let _never_fails = write!(text, "\\x{octet:02x}");
+                let _never_fails = write!(text, "\\x{byte:02x}");
             }
         }
     }
@@ -156,8 +156,8 @@ pub fn visible(octets: &[u8]) -> String {
 
 /// As [`visible`], for a text of several lines of any length in all.
 #[must_use]
-pub fn visible_lines(octets: &[u8]) -> String {
-    let lines = octets.split(|b| *b == b'\n').map(|line| visible(line.strip_suffix(b"\r").unwrap_or(line)));
+pub fn visible_lines(bytes: &[u8]) -> String {
+    let lines = bytes.split(|b| *b == b'\n').map(|line| visible(line.strip_suffix(b"\r").unwrap_or(line)));
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -1,5 +1,5 @@
 //! Datagrams that were sent with the wish to be told when they left. The kernel gives such a
-//! datagram back with its stamp; it is known again by its octets.
+//! datagram back with its stamp; it is known again by its bytes.
 
 use crate::engine::Reply;
 use crate::engine::contract::SendToken;
@@ -7,7 +7,7 @@ use crate::units::{MonoTime, Seconds};
 
 /// Most datagrams waited for; the one sent longest ago is given up first.
 const WAITING: usize = 32;
-/// Octets of a datagram by which it is known: a header with its random or unique timestamps, and
+/// Bytes of a datagram by which it is known: a header with its random or unique timestamps, and
 /// the beginning of a code.
 const KNOWN_BY: usize = 64;
 
@@ -27,7 +27,7 @@ pub enum Left {
 struct Waiting {
     left: Left,
     since: MonoTime,
-    octets: [u8; KNOWN_BY],
+    bytes: [u8; KNOWN_BY],
     kept: usize,
     length: usize,
 }
@@ -56,19 +56,19 @@ impl Departures {
     /// This datagram is about to be sent.
     pub fn expect(&mut self, now: MonoTime, left: Left, datagram: &[u8]) {
         let kept = datagram.len().min(KNOWN_BY);
-        let mut octets = [0; KNOWN_BY];
-        octets[..kept].copy_from_slice(&datagram[..kept]);
-        self.waiting[self.next] = Some(Waiting { left, since: now, octets, kept, length: datagram.len() });
+        let mut bytes = [0; KNOWN_BY];
+        bytes[..kept].copy_from_slice(&datagram[..kept]);
+        self.waiting[self.next] = Some(Waiting { left, since: now, bytes, kept, length: datagram.len() });
         self.next = (self.next + 1) % WAITING;
     }
 
-    /// What it was that left, by the octets that came back: headers and the datagram. It is then no
+    /// What it was that left, by the bytes that came back: headers and the datagram. It is then no
     /// longer waited for.
-    pub fn find(&mut self, octets: &[u8]) -> Option<Left> {
+    pub fn find(&mut self, bytes: &[u8]) -> Option<Left> {
         let found = self.waiting.iter_mut().find(|slot| {
             slot.as_ref().is_some_and(|w| {
-                let start = octets.len().checked_sub(w.length);
-                start.is_some_and(|start| octets[start..].starts_with(&w.octets[..w.kept]))
+                let start = bytes.len().checked_sub(w.length);
+                start.is_some_and(|start| bytes[start..].starts_with(&w.bytes[..w.kept]))
             })
         })?;
         found.take().map(|w| w.left)

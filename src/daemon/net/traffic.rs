@@ -101,9 +101,9 @@ impl Traffic {
             let leaving = self.pace.leaving(began, way, signed);
             for (index, (reply, leaves)) in (from..).zip(replies.iter().zip(leaving)) {
                 let Some((reply, stamp)) = reply else { continue };
-                self.outbox.seal(index, |octets| engine.seal(reply, leaves, octets));
+                self.outbox.seal(index, |bytes| engine.seal(reply, leaves, bytes));
                 if *stamp {
-                    self.departures.expect(now.mono, Left::Answer(*reply), self.outbox.octets(index));
+                    self.departures.expect(now.mono, Left::Answer(*reply), self.outbox.bytes(index));
                 }
             }
             if signed > 0 {
@@ -126,8 +126,8 @@ impl Traffic {
             if !self.inbox.take_sent(&open.socket).unwrap_or(false) {
                 return;
             }
-            let (octets, stamp) = self.inbox.sent();
-            let (Some(left), Some(at)) = (self.departures.find(octets), stamp) else { continue };
+            let (bytes, stamp) = self.inbox.sent();
+            let (Some(left), Some(at)) = (self.departures.find(bytes), stamp) else { continue };
             match left {
                 Left::Request(token) => engine.handle(now(), Input::Sent { token, at: Stamp::kernel(at) }),
                 Left::Answer(reply) => engine.left(&reply, at),

@@ -159,7 +159,7 @@ fn child_with_a_full_disk() {
 #[test]
 fn a_full_disk_is_one_line_and_leaves_whole_lines() {
     let dir = scratch("stat-full");
-    // 1 KiB a file at most (dash counts in 512 octets); the signal for going past it is off.
+    // 1 KiB a file at most (dash counts in 512 bytes); the signal for going past it is off.
     let script =
         "trap '' XFSZ; ulimit -f 2; exec \"$0\" --exact daemon::statistics::tests::child_with_a_full_disk -q";
     let output = std::process::Command::new("dash")

@@ -152,7 +152,7 @@ impl Keys {
         })
     }
 
-    /// Appends the MAC to a packet of ours, its digest cut to 20 octets; without that key nothing is appended
+    /// Appends the MAC to a packet of ours, its digest cut to 20 bytes; without that key nothing is appended
     /// and the answer is false.
     pub fn sign(&mut self, key: KeyId, packet: &mut Vec<u8>) -> bool {
         self.sign_as(key, false, packet)
@@ -166,7 +166,7 @@ impl Keys {
         true
     }
 
-    /// Writes the code behind the first `len` octets of `reply`, `whole` or cut to 20 octets: as the
+    /// Writes the code behind the first `len` bytes of `reply`, `whole` or cut to 20 bytes: as the
     /// request's, whose sender knows no other. Gives the new length.
     pub fn sign_into(&mut self, key: KeyId, whole: bool, len: usize, reply: &mut [u8]) -> usize {
         let Some(code) = self.make(key, &reply[..len]) else { return len };
@@ -231,25 +231,25 @@ impl Begun {
 
 /// A code without an allocation.
 struct Code {
-    octets: [u8; DIGEST_MAX],
+    bytes: [u8; DIGEST_MAX],
     length: usize,
 }
 
 impl Code {
     fn new(digest: &[u8]) -> Self {
         let length = digest.len().min(DIGEST_MAX);
-        let mut octets = [0; DIGEST_MAX];
-        octets[..length].copy_from_slice(&digest[..length]);
-        Self { octets, length }
+        let mut bytes = [0; DIGEST_MAX];
+        bytes[..length].copy_from_slice(&digest[..length]);
+        Self { bytes, length }
     }
 
     fn whole(&self) -> &[u8] {
-        &self.octets[..self.length]
+        &self.bytes[..self.length]
     }
 
     /// As in version 4: see [`Digest`].
     fn cut(&self) -> &[u8] {
-        &self.octets[..self.length.min(DIGEST_CUT)]
+        &self.bytes[..self.length.min(DIGEST_CUT)]
     }
 
     /// Whole or cut, in a time that does not depend on where they differ.
@@ -280,7 +280,7 @@ mod tests {
 
     /// Key 1 to 7 of each kind, trusted; key 8 is not.
     fn keys() -> Keys {
-        let secret = b"sixteen octets..".to_vec();
+        let secret = b"sixteen bytes...".to_vec();
         let mut all: Vec<Key> =
             ALL.iter().enumerate().map(|(i, digest)| Key::new(id(i), *digest, secret.clone())).collect();
         let trusted: Vec<KeyId> = all.iter().map(|k| k.id).collect();
@@ -316,7 +316,7 @@ mod tests {
                 keys().sign_into(id(index), trailer::is_whole(&packet), 48, &mut buffer),
                 packet.len()
             );
-            // Cut to less than 20 octets it would be easier to guess.
+            // Cut to less than 20 bytes it would be easier to guess.
             packet.truncate(68);
             let short = packet.len() - 52 < whole.cut().len();
             assert_eq!(keys().check(&packet, ANYBODY) == Ok(Authenticity::Failed), short);
@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(code_of(Digest::Sha384, b"secret"), "4c24d160f5736d9254f4f917d4c0957b8e3591b2");
         assert_eq!(code_of(Digest::Sha512, b"secret"), "c8fea5bb68960a5762816aa72c8cc1685e15f7be");
         assert_eq!(code_of(Digest::Ripemd160, b"secret"), "ab83f9640b6bd7c94b7c0c444f8768db13ad5676");
-        assert_eq!(code_of(Digest::AesCmac, b"sixteen octets.."), "c04879c033e6aa1cd0201b92ddb70d3a");
+        assert_eq!(code_of(Digest::AesCmac, b"sixteen bytes..."), "eb3848156ce070f88d9c4bfe3c346bda");
     }
 
     #[test]

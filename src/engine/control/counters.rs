@@ -11,9 +11,9 @@ fn zero(_: &Scene<'_>) -> Option<String> {
     Some("0".to_owned())
 }
 
-/// Octets in KiB, rounded.
-fn kib(octets: usize) -> String {
-    ((octets + 512) / 1024).to_string()
+/// Bytes in KiB, rounded.
+fn kib(bytes: usize) -> String {
+    ((bytes + 512) / 1024).to_string()
 }
 
 fn uptime(s: &Scene<'_>) -> Option<String> {

@@ -17,7 +17,7 @@ const FRAGMENTS_MAX: usize = 128;
 const ENTRIES_MAX: usize = 256;
 /// Entries that a request may name as its last.
 const PRIORS: usize = 16;
-/// Octets of the items that end a batch.
+/// Bytes of the items that end a batch.
 const ENDING: usize = 80;
 
 /// A request, as far as it is valid.

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq as _;
 
 /// How long a nonce is good, as with ntpd, seconds.
 const LIFE: Seconds = Seconds::new(16.0);
-/// Hexadecimal digits: eight octets of time, four of digest.
+/// Hexadecimal digits: eight bytes of time, four of digest.
 const DIGITS: usize = 24;
 
 /// The secret that nonces are made with.
@@ -55,8 +55,8 @@ impl Nonces {
         }
         let digest = hash.chain_update(client.port().to_be_bytes()).chain_update(self.0).finalize();
         let mut nonce = format!("{nanos:016x}");
-        for octet in &digest[..4] {
-            let _ = write!(nonce, "{octet:02x}");
+        for byte in &digest[..4] {
+            let _ = write!(nonce, "{byte:02x}");
         }
         nonce
     }

@@ -97,13 +97,13 @@ impl Engine {
         Ok(text::pack(&items.collect::<Vec<_>>()))
     }
 
-    /// Association identifiers with their status words, four octets each.
+    /// Association identifiers with their status words, four bytes each.
     fn status_pairs(&self) -> Vec<Vec<u8>> {
-        let octets: Vec<u8> = self
+        let bytes: Vec<u8> = self
             .sources
             .iter()
             .flat_map(|s| s.id().0.to_be_bytes().into_iter().chain(s.status().to_be_bytes()))
             .collect();
-        octets.chunks(DATA_MAX).map(<[u8]>::to_vec).collect()
+        bytes.chunks(DATA_MAX).map(<[u8]>::to_vec).collect()
     }
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 /// Columns after which a line of the answer ends.
 const LINE: usize = 72;
-/// Octets kept free at the end of a fragment for a comma and a line end.
+/// Bytes kept free at the end of a fragment for a comma and a line end.
 const SLACK: usize = 3;
 /// Most names in a request; a longer list is not worth the work.
 const NAMES_MAX: usize = 256;
@@ -96,7 +96,7 @@ pub(super) fn stages(seconds: [f64; 8]) -> String {
 /// [`ControlError::Format`] for more items than any sensible request has.
 pub(super) fn items(data: &[u8]) -> Result<Vec<(String, Option<String>)>, ControlError> {
     // Requests are filled up with zeros.
-    let padding = data.iter().rev().take_while(|octet| **octet == 0).count();
+    let padding = data.iter().rev().take_while(|byte| **byte == 0).count();
     let list = VarList::parse(&data[..data.len() - padding]);
     let items: Vec<_> = list.iter().map(|item| (item.name.clone(), item.value.clone())).collect();
     if items.len() > NAMES_MAX { Err(ControlError::Format) } else { Ok(items) }
@@ -132,13 +132,13 @@ impl Packer {
         self.column += item.len();
     }
 
-    /// Adds all the items, or none if they and `ending` more octets do not fit into `fragments`.
+    /// Adds all the items, or none if they and `ending` more bytes do not fit into `fragments`.
     pub(super) fn push_within(&mut self, items: &[String], fragments: usize, ending: usize) -> bool {
         let before = (self.full.len(), self.current.clone(), self.column, self.any);
         items.iter().for_each(|item| self.push(item));
         // Full fragments count as what they could hold.
-        let octets = self.full.len() * DATA_MAX + self.current.len();
-        let fits = octets + ending <= fragments * DATA_MAX;
+        let bytes = self.full.len() * DATA_MAX + self.current.len();
+        let fits = bytes + ending <= fragments * DATA_MAX;
         if !fits {
             self.full.truncate(before.0);
             (self.current, self.column, self.any) = (before.1, before.2, before.3);

@@ -26,7 +26,7 @@ impl Engine {
             _ if request.association != 0 => Err(ControlError::Value),
             opcode::CONFIGURE => Ok(Answer::Errand(Errand::Configure { text: request.data.to_vec(), from })),
             _ => {
-                let name = request.data.split(|octet| *octet == 0).next().unwrap_or_default();
+                let name = request.data.split(|byte| *byte == 0).next().unwrap_or_default();
                 if name.is_empty() {
                     return Err(ControlError::Format);
                 }

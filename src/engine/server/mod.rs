@@ -55,7 +55,7 @@ impl Reply {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Tail {
     None,
-    /// By this key, longer than 20 octets where the request's is.
+    /// By this key, longer than 20 bytes where the request's is.
     Code {
         key: KeyId,
         whole: bool,
@@ -198,7 +198,7 @@ impl Server {
         }
     }
 
-    /// Completes an answer that leaves at `leaves`; gives its length in octets.
+    /// Completes an answer that leaves at `leaves`; gives its length in bytes.
     pub fn seal(&mut self, answer: &Reply, leaves: NtpTimestamp, reply: &mut ReplyBuffer) -> usize {
         if !answer.stamped {
             reply[TRANSMIT_OFFSET..HEADER_LEN].copy_from_slice(&leaves.to_bits().to_be_bytes());
@@ -333,8 +333,8 @@ impl Server {
 
 /// What the client table is to know of a packet.
 fn heard(rx: &Rx<'_>, flags: AccessFlags) -> Heard {
-    let first_octet = rx.data.first().copied().unwrap_or_default();
-    Heard { from: rx.from, to: rx.to, received: rx.received.at, first_octet, flags }
+    let first_byte = rx.data.first().copied().unwrap_or_default();
+    Heard { from: rx.from, to: rx.to, received: rx.received.at, first_byte, flags }
 }
 
 /// A kiss tells nothing of our clock: its timestamps are the request's own.
@@ -359,7 +359,7 @@ fn may_interleave(request: &Header) -> bool {
     request.mode == Mode::Client && !request.receive.is_zero() && request.receive != request.transmit
 }
 
-/// Whether these octets ask for the time. Version 1 has no mode: its requests carry 0.
+/// Whether these bytes ask for the time. Version 1 has no mode: its requests carry 0.
 fn is_request(data: &[u8]) -> bool {
     let Some(&first) = data.first() else { return false };
     match Mode::from_bits(first) {

@@ -41,7 +41,7 @@ pub struct Server {
     pub kiss: Option<Kiss>,
     /// Whether its responses carried a valid MAC, where one was asked for.
     pub trusted: bool,
-    /// Whether requests carry a digest longer than 20 octets as it is.
+    /// Whether requests carry a digest longer than 20 bytes as it is.
     whole_mac: bool,
     pending: Option<Pending>,
     next: Instant,
@@ -140,7 +140,7 @@ fn same_family(socket: &UdpSocket, address: SocketAddr) -> bool {
 
 fn send(server: &mut Server, socket: Option<&UdpSocket>, how: &mut Asking) -> io::Result<()> {
     // A random origin: the response proves that the server saw this request, and our time stays private.
-    let cookie = NtpTimestamp::from_bits(u64::from_be_bytes(random::octets()?) | 1);
+    let cookie = NtpTimestamp::from_bits(u64::from_be_bytes(random::bytes()?) | 1);
     // What ntpdate says of itself.
     let header = Header {
         poll: 4,

@@ -173,8 +173,8 @@ pub(super) fn keytype(console: &mut Console, words: &[&str], _: &str) -> Result 
         return Ok(Output::Text(String::new()));
     }
     let known = TYPES.iter().find(|(_, digest, _)| *digest == console.digest);
-    let (name, octets) = known.map_or(("MD5", 16), |(name, _, octets)| (*name, *octets));
-    text(format!("keytype is {name} with {octets} octet digests"))
+    let (name, bytes) = known.map_or(("MD5", 16), |(name, _, bytes)| (*name, *bytes));
+    text(format!("keytype is {name} with {bytes} octet digests"))
 }
 
 /// `passwd`.
@@ -187,12 +187,12 @@ pub(super) fn passwd(console: &mut Console, words: &[&str], _: &str) -> Result {
     // As in the keys file: a long one is hexadecimal.
     console.secret = secret.filter(|s| !s.is_empty()).map(|secret| match secret.len() {
         0..=20 => secret.into_bytes(),
-        _ => octets(&secret).unwrap_or_else(|| secret.into_bytes()),
+        _ => bytes(&secret).unwrap_or_else(|| secret.into_bytes()),
     });
     Ok(Output::Text(String::new()))
 }
 
-fn octets(hex: &str) -> Option<Vec<u8>> {
+fn bytes(hex: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = hex.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
     let (pairs, rest) = digits.as_deref()?.as_chunks::<2>();
     rest.is_empty().then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 /// What ntpq prints where all went well, as ntpd says it.
 const SUCCEEDED: &str = "Config Succeeded";
-/// Octets of a reply, four datagrams.
+/// Bytes of a reply, four datagrams.
 const REPLY_MAX: usize = 1800;
 
 /// What became of a configuration text.
@@ -37,12 +37,11 @@ pub fn configure(
     from: IpAddr,
     text: &[u8],
 ) -> Configured {
-    let text = text.split(|octet| *octet == 0).next().unwrap_or_default().trim_ascii_end();
-    if let Some(bad) =
-        text.iter().find(|octet| !(b' '..=b'~').contains(*octet) && !octet.is_ascii_whitespace())
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default().trim_ascii_end();
+    if let Some(bad) = text.iter().find(|byte| !(b' '..=b'~').contains(*byte) && !byte.is_ascii_whitespace())
     {
         let reply = "runtime configuration failed: request contains an unprintable character".to_owned();
-        let line = format!("runtime config from {from} rejected: it contains the octet {bad:#04x}");
+        let line = format!("runtime config from {from} rejected: it contains the byte {bad:#04x}");
         return Configured { reply, setup: None, lines: vec![(Level::Notice, line)] };
     }
     let shown = String::from_utf8_lossy(text);

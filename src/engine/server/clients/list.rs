@@ -67,7 +67,7 @@ impl Client {
     /// Version and mode of the last packet as `mv`: version × 8 + mode.
     #[must_use]
     pub const fn mode_version(&self) -> u8 {
-        self.first_octet & 0x3f
+        self.first_byte & 0x3f
     }
 
     /// The flags of the last packet as ntpd's restriction word: `limited` (0x20) where it was
@@ -100,7 +100,7 @@ impl ClientTable {
         self.store.depth()
     }
 
-    /// Octets that the full table takes.
+    /// Bytes that the full table takes.
     #[must_use]
     pub const fn memory_bound(&self) -> usize {
         crate::engine::server::clients::Store::memory(self.store.depth())
@@ -172,7 +172,7 @@ mod tests {
                 from,
                 to: IpAddr::from([10, 255, 0, 1]),
                 received: wall,
-                first_octet: 0xe3,
+                first_byte: 0xe3,
                 flags: AccessFlags::NOQUERY,
             };
             table.judge(Now { mono: MonoTime::ZERO + by, wall }, &heard);

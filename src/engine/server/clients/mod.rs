@@ -30,8 +30,8 @@ pub const MAX_CLIENTS: u32 = 4_000_000;
 pub struct Client {
     /// The address.
     pub address: IpAddr,
-    /// Leap, version and mode of the last packet: its first octet.
-    pub first_octet: u8,
+    /// Leap, version and mode of the last packet: its first byte.
+    pub first_byte: u8,
     /// Source port of the last packet.
     pub port: u16,
     /// Access flags of the last packet; `limited` and `kod` only where it was limited and told so.
@@ -59,7 +59,7 @@ impl Client {
     fn new(address: IpAddr) -> Self {
         Self {
             address,
-            first_octet: 0,
+            first_byte: 0,
             port: 0,
             flags: AccessFlags::NONE,
             count: 0,
@@ -87,8 +87,8 @@ pub struct Heard {
     pub to: IpAddr,
     /// When it arrived, by the wall clock.
     pub received: NtpTimestamp,
-    /// Its first octet.
-    pub first_octet: u8,
+    /// Its first byte.
+    pub first_byte: u8,
     /// The access flags of its sender.
     pub flags: AccessFlags,
 }
@@ -175,7 +175,7 @@ impl ClientTable {
         let Some(client) = self.store.get_mut(id) else { return (Verdict::Pass, None) };
         // The first packet from an address always passes.
         let verdict = interval.map_or(Verdict::Pass, |interval| {
-            limits.judge(&mut client.leak, interval, heard.flags, Mode::from_bits(heard.first_octet))
+            limits.judge(&mut client.leak, interval, heard.flags, Mode::from_bits(heard.first_byte))
         });
         client.flags = match verdict {
             Verdict::Pass => heard.flags.without(AccessFlags::LIMITED.union(AccessFlags::KOD)),
@@ -217,7 +217,7 @@ impl ClientTable {
         }
         client.count = client.count.saturating_add(1);
         (client.last, client.heard) = (heard.received, now.mono);
-        (client.port, client.first_octet) = (heard.from.port(), heard.first_octet);
+        (client.port, client.first_byte) = (heard.from.port(), heard.first_byte);
         Some((id, interval))
     }
 
@@ -314,7 +314,7 @@ mod tests {
 
     fn heard(n: u32, now: Now, flags: AccessFlags) -> Heard {
         let from = SocketAddr::from((std::net::Ipv4Addr::from_bits(0x0a00_0000 + n), 1000));
-        Heard { from, to: IpAddr::from([10, 255, 0, 1]), received: now.wall, first_octet: 0x23, flags }
+        Heard { from, to: IpAddr::from([10, 255, 0, 1]), received: now.wall, first_byte: 0x23, flags }
     }
 
     fn run(flags: AccessFlags, spacing: f64, count: u32) -> Vec<Verdict> {

@@ -75,7 +75,7 @@ impl Store {
         self.depth
     }
 
-    /// Octets that a full store of this depth takes.
+    /// Bytes that a full store of this depth takes.
     pub(super) const fn memory(depth: usize) -> usize {
         depth * (size_of::<Slot>() + size_of::<u32>())
     }
