@@ -1,4 +1,4 @@
-//! What the kernel says beside a datagram, and what it is told beside one: control messages.
+//! Control messages: what the kernel reports with a datagram, and what we request with one.
 
 use crate::units::NtpTimestamp;
 use nix::libc;
@@ -9,13 +9,13 @@ use std::ptr;
 const STAMP_ON_LEAVING: u32 = 1 << 1;
 /// SOF_TIMESTAMPING_SOFTWARE: report the stamps that the kernel takes.
 pub(super) const REPORT_STAMPS: i32 = 1 << 4;
-/// Room for what comes with a datagram: three kinds of stamp, packet information of either
-/// family, and the extended error of a stamp on leaving.
+/// Room for what a received datagram may carry: three kinds of stamp, packet information of either
+/// family, and the extended error of a transmit stamp.
 pub(super) const RECEIVE_SPACE: usize = 256;
-/// Room for what goes with a datagram: packet information and a wish for a stamp.
+/// Room for what a sent datagram may carry: packet information and the request for a stamp.
 pub(super) const SEND_SPACE: usize = 72;
 
-/// What a wish for a stamp takes of it: a head and four bytes, aligned.
+/// What the request for a stamp takes of it: a header and four bytes, aligned.
 pub(super) const STAMP_SPACE: usize = 24;
 
 /// Control messages, aligned as the kernel lays them out.
@@ -23,7 +23,7 @@ pub(super) const STAMP_SPACE: usize = 24;
 #[repr(C, align(8))]
 pub(super) struct Control<const N: usize>(pub(super) [u8; N]);
 
-/// What the kernel said beside a datagram.
+/// What the kernel reported with a datagram.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ancillary {
     /// The address it was sent to.
@@ -86,7 +86,7 @@ impl Ancillary {
     }
 }
 
-/// Types that any bytes make a value of.
+/// Types for which any bytes are a valid value.
 trait Plain: Copy {}
 impl Plain for libc::timespec {}
 impl Plain for libc::timeval {}
@@ -103,7 +103,7 @@ fn value<T: Plain>(head: &libc::cmsghdr, data: *const u8) -> Option<T> {
     Some(unsafe { ptr::read_unaligned(data.cast::<T>()) })
 }
 
-/// Writes what is to go with a datagram; gives the bytes used.
+/// Writes the control messages of a datagram to send; returns the bytes used.
 pub(super) fn write(
     control: &mut Control<SEND_SPACE>,
     source: Option<IpAddr>,
@@ -133,7 +133,7 @@ pub(super) fn write(
 }
 
 /// Writes one control message at the front of `to`, which must have room and be aligned to 8
-/// bytes; gives the bytes used.
+/// bytes; returns the bytes used.
 fn put<T: Copy>(to: &mut [u8], level: i32, kind: i32, value: T) -> usize {
     // SAFETY: pure arithmetic.
     let (space, length) = unsafe {

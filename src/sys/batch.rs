@@ -62,7 +62,7 @@ pub struct Received<'a> {
     pub received: Option<NtpTimestamp>,
 }
 
-/// What is known of a datagram beside its bytes.
+/// What the kernel reports about a datagram beside its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Envelope {
     length: usize,
@@ -145,7 +145,7 @@ impl Inbox {
         let mut count = 0;
         if self.calls == Calls::Many && most > 1 {
             // SAFETY: each header points at a name, a part and a control buffer of the lengths it
-            // says, which outlive the call and are nobody else's meanwhile.
+            // says, which outlive the call and which nothing else uses meanwhile.
             count = taken(unsafe { receive_many(fd, headers.as_mut_ptr(), most as c_uint, flags) } as isize)?;
         }
         // We are called where something waits. What recvmmsg does not find then, because whatever is
@@ -178,7 +178,7 @@ pub struct Outbox {
     names: [SockaddrStorage; BATCH],
     controls: [Control<SEND_SPACE>; BATCH],
     control_lengths: [usize; BATCH],
-    /// Which ask when they left: their control messages end with one of [`STAMP_SPACE`] bytes.
+    /// Which of them request a stamp on leaving: their control messages end with one of [`STAMP_SPACE`] bytes.
     stamped: [bool; BATCH],
     count: usize,
 }
@@ -205,8 +205,8 @@ impl Outbox {
         self.data.get_mut(self.count)
     }
 
-    /// Adds the datagram in the draft: to whom, and from which address where the socket is a
-    /// wildcard; with `stamp`, the kernel is asked when it left. Its length is set by [`Outbox::seal`].
+    /// Adds the datagram in the draft, to be sent to `to`, and from `source` where the socket is a wildcard. With
+    /// `stamp`, the kernel reports when it left. [`Outbox::seal`] sets its length.
     pub fn add(&mut self, to: SocketAddr, source: Option<IpAddr>, stamp: bool) {
         let i = self.count;
         if i < BATCH {
@@ -253,8 +253,7 @@ impl Outbox {
         unsent
     }
 
-    /// Sends some, at most [`TOGETHER`]; gives how many of them the kernel did not take. Those are lost,
-    /// as datagrams may be.
+    /// Sends some, at most [`TOGETHER`]; returns how many of them the kernel refused. Those are lost, as datagrams may be.
     pub fn send_some(&mut self, socket: &UdpSocket, some: Range<usize>) -> usize {
         let from = some.start;
         let count = some.end.min(self.count).saturating_sub(from).min(TOGETHER);

@@ -1,8 +1,7 @@
-//! The kernel's clocks: reading them, and steering the wall clock with adjtimex(2).
+//! The kernel's clocks: reading them, and adjusting the wall clock with adjtimex(2).
 //!
-//! The kernel is given frequency, single shots and status. Its own phase-locked loop gets large phases only, with
-//! the frequency held: it works them off and ends by itself. So nothing here needs a second call to end
-//! what it began.
+//! The kernel gets the frequency, single shots and the status. The kernel PLL gets large phases only, with the
+//! frequency held: it slews them out and ends by itself. So nothing here needs a second call to end what it began.
 
 use crate::units::{ClockStatus, KernelClock, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Pps, Seconds};
 use nix::errno::Errno;
@@ -22,9 +21,9 @@ const MAX_TIME_CONSTANT: c_long = 10;
 const MICRO_TIME_CONSTANT: c_long = 4;
 /// Of the status bits, those that we set.
 const SETTABLE: c_int = libc::STA_INS | libc::STA_DEL | libc::STA_UNSYNC;
-/// The largest phase that the kernel's loop takes (ns; MAXPHASE).
+/// The largest phase that the kernel PLL accepts (ns; MAXPHASE).
 const MAX_PHASE: i32 = 500_000_000;
-/// What the kernel says that its loop has left may be off by so much (ns).
+/// The remaining phase that the kernel PLL reports may be off by this much (ns).
 const ROUNDED: u64 = 2000;
 /// A precision that is no better (4 ms, a tick of 250 Hz) is measured again, so often.
 const COARSE: i8 = -8;
@@ -90,7 +89,7 @@ fn measured_precision(read: &mut impl FnMut() -> NtpTimestamp) -> i8 {
     (smallest.get().log2().round() as i8).clamp(-30, -6)
 }
 
-/// Whether the kernel lets us steer the clock: tries to set the frequency it already has.
+/// Whether the kernel lets us adjust the clock: tries to set the frequency it already has.
 #[must_use]
 pub fn can_steer() -> bool {
     let mut t = blank();
@@ -101,16 +100,15 @@ pub fn can_steer() -> bool {
     adjtimex(&mut t).is_ok()
 }
 
-/// Makes the clock ours: drops what an earlier program's kernel loop and single shot have left
-/// to correct, and switches that loop off. The frequency stays. The clock counts as
-/// unsynchronised from here until [`set_status`].
+/// Takes over the clock: drops the phase that an earlier program left to the kernel PLL and to a single shot,
+/// and switches the PLL off. The frequency stays. The clock counts as unsynchronised until [`set_status`].
 ///
 /// # Errors
 /// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME.
 pub fn take_over() -> io::Result<()> {
     drop_single_shot()?;
-    // The kernel takes a phase offset only while its loop is on, and goes on working off an old
-    // one when the loop is switched off: so it is set to zero first.
+    // The kernel accepts a phase offset only while the PLL is on, and goes on slewing an old one
+    // when the PLL is switched off: so it is set to zero first.
     let mut t = blank();
     t.modes = libc::ADJ_STATUS | libc::ADJ_OFFSET;
     t.status = libc::STA_PLL | libc::STA_UNSYNC;
@@ -186,15 +184,15 @@ pub fn set_frequency(frequency: Ppm) -> io::Result<()> {
     adjtimex(&mut t).map(drop)
 }
 
-/// Slews by `micros` microseconds in addition to what an earlier slew has left. The kernel works
-/// it off at 500 µs a second and ends by itself.
+/// Slews by `micros` microseconds in addition to what an earlier slew has left. The kernel slews
+/// at 500 µs a second and ends by itself.
 ///
 /// # Errors
 /// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME.
 pub fn slew(micros: i32) -> io::Result<()> {
     let mut t = blank();
     t.modes = libc::ADJ_OFFSET_SS_READ;
-    // Kernels before 2.6.28 cannot tell: then an unfinished slew is replaced.
+    // Kernels before 2.6.28 do not report it: then an unfinished slew is replaced.
     let left = if adjtimex(&mut t).is_ok() { t.offset } else { 0 };
     let mut t = blank();
     t.modes = libc::ADJ_OFFSET_SINGLESHOT;
@@ -202,16 +200,16 @@ pub fn slew(micros: i32) -> io::Result<()> {
     adjtimex(&mut t).map(drop)
 }
 
-/// Has the kernel's own loop work off `phase` nanoseconds: at each second of the wall clock a quarter of what is
-/// left, evenly over that second. Takes the place of what it has left, which must be `left`; zero ends it.
+/// Has the kernel PLL slew `phase` nanoseconds: in each second of the wall clock a quarter of the remainder,
+/// evenly over that second. It replaces what the PLL has left, which must be `left`; zero ends it.
 ///
-/// Whether it is Linux's loop is seen by what it says: nanoseconds can be chosen, what is left is right, the
+/// It is Linux's PLL if its replies are Linux's: nanoseconds can be chosen, the remainder is right, the
 /// frequency is not touched.
 ///
 /// # Errors
-/// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME. `Unsupported` if the loop does not do what it
-/// should: then it has nothing left to do.
-pub fn glide(phase: i32, left: i32) -> io::Result<()> {
+/// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME. `Unsupported` if the PLL behaves otherwise: then
+/// it has no phase left.
+pub fn pll_slew(phase: i32, left: i32) -> io::Result<()> {
     let mut before = blank();
     before.modes = libc::ADJ_NANO;
     adjtimex(&mut before).map_err(|e| match e.raw_os_error() {
@@ -221,14 +219,14 @@ pub fn glide(phase: i32, left: i32) -> io::Result<()> {
     let wanted = phase.clamp(-MAX_PHASE, MAX_PHASE);
     if before.status & libc::STA_NANO != 0
         && same_nanos(before.offset, left)
-        && let Ok(after) = set_loop(c_long::from(wanted), before.status)
+        && let Ok(after) = set_pll(c_long::from(wanted), before.status)
         && same_nanos(after.offset, wanted)
         && after.freq == before.freq
     {
         return Ok(());
     }
-    // Not Linux's loop: it may not even take this.
-    let _ = set_loop(0, before.status);
+    // Not Linux's PLL: it may refuse even this.
+    let _ = set_pll(0, before.status);
     let mut t = blank();
     t.modes = libc::ADJ_FREQUENCY;
     t.freq = before.freq;
@@ -236,17 +234,17 @@ pub fn glide(phase: i32, left: i32) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Gives the kernel's loop this phase (nanoseconds) and the shortest time constant, and says what it makes of
-/// them. It takes a phase only while it is on, and works it off when it no longer is: so it is on for a moment.
+/// Gives the kernel PLL this phase (nanoseconds) and the shortest time constant, and returns its state after that.
+/// It accepts a phase only while it is on, and goes on slewing when it no longer is: so it is on for a moment.
 /// Of `status`, the leap and unsynchronised bits stay.
-fn set_loop(offset: c_long, status: c_int) -> io::Result<timex> {
+fn set_pll(offset: c_long, status: c_int) -> io::Result<timex> {
     let status = status & SETTABLE;
     let mut given = blank();
     given.modes = libc::ADJ_STATUS | libc::ADJ_NANO | libc::ADJ_TIMECONST | libc::ADJ_OFFSET;
     given.status = status | libc::STA_PLL | libc::STA_FREQHOLD;
     given.offset = offset;
     let result = adjtimex(&mut given);
-    // Linux forgets STA_NANO as the loop is switched off, but that is nowhere promised.
+    // Linux clears STA_NANO as the PLL is switched off, but no documentation promises it.
     let mut t = blank();
     t.modes = libc::ADJ_STATUS | libc::ADJ_MICRO;
     t.status = status;
@@ -254,7 +252,7 @@ fn set_loop(offset: c_long, status: c_int) -> io::Result<timex> {
     result.map(|_| given)
 }
 
-/// Whether the kernel has so much left: it rounds, and so do we.
+/// Whether both remainders are the same: the kernel rounds, and so do we.
 fn same_nanos(kernels: c_long, ours: i32) -> bool {
     wide(kernels).abs_diff(i64::from(ours)) <= ROUNDED
 }
@@ -278,7 +276,7 @@ pub fn step(by: Seconds) -> io::Result<()> {
     let mut now = blank();
     adjtimex(&mut now)?;
     if now.offset != 0 {
-        set_loop(0, now.status)?;
+        set_pll(0, now.status)?;
     }
     let before = wall_minus_mono()?;
     let mut t = blank();
@@ -294,8 +292,8 @@ pub fn step(by: Seconds) -> io::Result<()> {
     }
 }
 
-/// Tells the kernel how good the clock is. Everything a kernel loop or a PPS line would do stays
-/// off: only the unsynchronised and leap bits are ever set.
+/// Sets the kernel's error bounds and status. The kernel PLL and PPS stay off: only the unsynchronised and leap
+/// bits are ever set.
 ///
 /// # Errors
 /// What adjtimex says: `PermissionDenied` without CAP_SYS_TIME.
@@ -304,7 +302,7 @@ pub fn set_status(status: &ClockStatus) -> io::Result<()> {
     adjtimex(&mut now)?;
     let mut t = blank();
     t.modes = libc::ADJ_STATUS | libc::ADJ_MAXERROR | libc::ADJ_ESTERROR;
-    // While its loop works something off, the time constant is the pace of that.
+    // While the PLL slews, the time constant is its pace.
     if now.offset == 0 {
         t.modes |= libc::ADJ_TIMECONST;
     }

@@ -1,8 +1,8 @@
 //! Sockets of several processes on one port (SO_REUSEPORT), and which of them gets a datagram.
 //!
 //! The kernel asks a small program (classic BPF, Linux 4.6) for each datagram. Ours gives every client
-//! to the same process, by its address: so rate limits and interleaved mode, which need to know what
-//! was before, are as exact as with one process. What is no client's request goes to the first socket.
+//! to the same process, by its address: so rate limits and interleaved mode, which depend on earlier requests,
+//! are as exact as with one process. Everything but a client's request goes to the first socket.
 
 use super::socket::UdpSocket;
 use nix::errno::Errno;
@@ -22,10 +22,10 @@ const SPREAD: u32 = 0x9e37_79b1;
 /// for each of `workers` processes.
 ///
 /// # Errors
-/// `AddrInUse` where somebody else has the port; of setsockopt where the kernel has no groups or no
+/// `AddrInUse` where another process has the port; of setsockopt where the kernel has no groups or no
 /// programs for them.
 pub fn bind(address: SocketAddr, workers: u32) -> io::Result<Vec<UdpSocket>> {
-    // Members of a group let others of the same user in: whoever holds the port is noticed here.
+    // A group admits other sockets of the same user: this bind finds a process that holds the port.
     drop(UdpSocket::bind(address, false)?);
     let sockets: Vec<UdpSocket> =
         (0..=workers).map(|_| UdpSocket::bind_in_group(address)).collect::<io::Result<_>>()?;

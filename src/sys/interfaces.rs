@@ -1,4 +1,4 @@
-//! The machine's addresses, and a socket that tells when they change.
+//! The machine's addresses, and a socket that reports their changes.
 
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
@@ -13,12 +13,12 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR of linux/rtnetlink.h.
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
-/// Messages read at one look: more than any burst that is not a fault.
+/// Most messages read at once: more than any burst that is not a fault.
 const MESSAGES: usize = 1 << 16;
 /// Queue asked for, bytes: room for some thousand changes.
 const QUEUE: usize = 1 << 20;
 
-/// What a look at the messages gave.
+/// What reading the messages showed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Drained {
     /// Something changed.

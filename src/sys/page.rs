@@ -1,7 +1,7 @@
 //! A page of memory that one process writes and its children read, or the other way round.
 //!
-//! Values that belong together are written and read as a whole: a count that is odd while they
-//! change, and another one afterwards, tells a reader to look again. Nobody ever waits for the other.
+//! Values that belong together are written and read as a whole. A count is odd while they change and different
+//! afterwards; a reader that sees either reads again. Neither process ever waits for the other.
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use std::ffi::c_void;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Bytes of the page: the least that there is on Linux.
 const LENGTH: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
-/// How often a reader looks before it keeps what it had: a writer is at it for some nanoseconds.
+/// Attempts of a reader before it keeps what it had: a write takes some nanoseconds.
 const TRIES: usize = 1000;
 
 /// The page with `N` words, shared with every process forked after it was made.
@@ -63,8 +63,7 @@ impl<const N: usize> Page<N> {
         count.store(before.wrapping_add(2), Ordering::Release);
     }
 
-    /// All words as they were written together; `None` where a writer is at it for too long (it
-    /// died meanwhile).
+    /// All words as they were written together; `None` where a write takes too long (the writer died meanwhile).
     #[must_use]
     pub fn read(&self) -> Option<[u64; N]> {
         let (count, words) = (&self.words()[0], &self.words()[1..]);

@@ -1,4 +1,4 @@
-//! Giving up root, keeping only what steers the clock and binds port 123; priority and memory.
+//! Giving up root, keeping only what adjusts the clock and binds port 123; priority and memory.
 
 use super::capabilities::{self, Capability};
 use nix::errno::Errno;
@@ -13,10 +13,10 @@ use std::io;
 use std::os::unix::fs::fchown;
 use std::path::Path;
 
-/// What is kept after root is given up by the process that steers the clock.
+/// What the process that disciplines the clock keeps when it gives up root.
 const KEPT: [Capability; 2] = [Capability::SYS_TIME, Capability::NET_BIND_SERVICE];
 
-/// Whom to become.
+/// The user, group and supplementary groups to change to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Account {
     uid: Uid,
@@ -28,7 +28,7 @@ impl Account {
     /// Looks up `USER` or `USER:GROUP`, names or numbers, with the user's supplementary groups.
     ///
     /// # Errors
-    /// In words, when there is no such user or group.
+    /// As text, when there is no such user or group.
     pub fn find(spec: &str) -> Result<Self, String> {
         let (user, group) = match spec.split_once(':') {
             Some((user, group)) => (user, Some(group)),
@@ -111,9 +111,9 @@ pub fn effective_uid() -> u32 {
 /// What a process is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Duty {
-    /// It steers the clock, and binds port 123 of addresses that come later.
+    /// It disciplines the clock, and binds port 123 of addresses that appear later.
     Clock,
-    /// It answers on the sockets that it has.
+    /// It replies on the sockets that it has.
     Answers,
 }
 
@@ -125,7 +125,7 @@ pub enum Duty {
 /// Capabilities belong to a thread: call this before any other thread runs.
 ///
 /// # Errors
-/// Says in words which step failed; nothing was kept back by then that root would need.
+/// The step that failed, as text.
 pub fn drop_root(duty: Duty, account: Option<&Account>, root: Option<&Path>) -> Result<(), String> {
     let step = |what: &'static str| move |e: Errno| format!("cannot {what}: {e}");
     if let Some(root) = root {
@@ -167,13 +167,13 @@ pub fn set_real_time(priority: Option<i32>) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets short sleeps of this thread end when they are to, not up to 50 µs later.
+/// Lets short sleeps of this thread end on time, not up to 50 µs later.
 pub fn set_sharp_timers() {
     // Where the kernel refuses, sleeps are a little longer: nothing depends on it.
     let _as_before = nix::sys::prctl::set_timerslack(1000);
 }
 
-/// Lets the process open as many files as it may; how many that are.
+/// Lets the process open as many files as it may; returns how many.
 ///
 /// # Errors
 /// Of getrlimit; where the limit cannot be raised, the one that there is counts.

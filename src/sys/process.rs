@@ -1,5 +1,5 @@
-//! Processes of our own: put into the background, made, bound to a processor, ended, and told apart
-//! when they end.
+//! Our own processes: put into the background, forked, bound to a processor, ended, and identified when they
+//! exit.
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -89,7 +89,7 @@ pub enum Forked {
 /// Makes a process that is a copy of this one, which must have a single thread.
 ///
 /// # Errors
-/// `Other` where there are more threads or /proc does not tell; of fork.
+/// `Other` where there are more threads or /proc does not show how many; of fork.
 #[allow(unsafe_code)]
 pub fn fork() -> io::Result<Forked> {
     if std::fs::read_dir("/proc/self/task")?.count() != 1 {
@@ -149,7 +149,7 @@ impl Child {
         let _gone_already = kill(self.0, Signal::SIGHUP);
     }
 
-    /// How it ended, in words, if it has; with `wait`, once it has. Told once.
+    /// How it exited, as text, if it has; with `wait`, once it has. Returned once.
     pub fn ended(self, wait: bool) -> Option<String> {
         let flags = if wait { WaitPidFlag::empty() } else { WaitPidFlag::WNOHANG };
         loop {

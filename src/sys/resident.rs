@@ -1,5 +1,5 @@
 //! Pages of program files that only the start has needed: the reader of the configuration, the command line, the
-//! loader. The kernel maps them in large pieces and leaves them mapped, so they would count as ours for ever.
+//! loader. The kernel maps them in large pieces and leaves them mapped, so they would count towards our memory for ever.
 
 use nix::sys::mman::{MmapAdvise, madvise};
 use std::ffi::c_void;
@@ -7,7 +7,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 
-/// Where the kernel tells what is mapped.
+/// Where the kernel lists the mappings.
 const MAPS: &str = "/proc/self/maps";
 
 /// Gives back all pages of the program's and its libraries' code. What is needed again, the kernel maps again from its

@@ -66,7 +66,7 @@ impl Signals {
         self.reader.as_raw_fd()
     }
 
-    /// Empties the pipe and tells what came since the last call.
+    /// Empties the pipe and returns which signals arrived since the last call.
     pub fn take(&mut self) -> Requests {
         let mut wakes = [0; 64];
         // Ends at WouldBlock: handlers write one byte each.

@@ -29,7 +29,7 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds a socket that does not block. IPv6 sockets take no IPv4. A wildcard socket tells
+    /// Binds a socket that does not block. IPv6 sockets take no IPv4. A wildcard socket reports
     /// where each datagram was sent to. With `share`, other sockets that share may be bound to
     /// the same port at a wildcard or other address.
     ///

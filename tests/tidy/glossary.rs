@@ -40,6 +40,7 @@ pub const CLEAN: &[(&str, &[&str])] = &[
     ("src/check", &[]),
     ("src/config", &[]),
     ("src/units", &[]),
+    ("src/sys", &[]),
     ("src/engine/report", &[]),
     ("src/wire", &[]),
     ("src/engine/auth", &[]),
