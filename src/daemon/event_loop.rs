@@ -52,7 +52,7 @@ pub struct EventLoop {
     alarm: Option<Alarm>,
     options: Options,
     memory: Memory,
-    /// Sockets that may hold more datagrams: epoll tells of each arrival only once.
+    /// Sockets that may hold more datagrams: epoll reports each arrival only once.
     unread: Vec<usize>,
     next_scan: Option<MonoTime>,
     last_scan: MonoTime,
@@ -81,7 +81,7 @@ impl EventLoop {
         let registry = poll.registry();
         shell.sockets.watch_all(registry)?;
         registry.register(&mut SourceFd(&signals.raw_fd()), SIGNAL, Interest::READABLE)?;
-        // Where the kernel does not tell of changes, regular looks must do.
+        // Where the kernel does not report changes, the interfaces are listed regularly.
         let changes = ChangeWatch::open().ok();
         if let Some(changes) = &changes {
             registry.register(&mut SourceFd(&changes.raw_fd()), INTERFACES, Interest::READABLE)?;
@@ -280,7 +280,7 @@ impl EventLoop {
             self.reload();
         }
         if requests.child {
-            for left in self.role.bereaved(&mut self.shell.log) {
+            for left in self.role.exited(&mut self.shell.log) {
                 self.shell.sockets.inherit(left, self.poll.registry())?;
                 self.unread = (0..self.shell.sockets.len()).collect();
             }
@@ -309,7 +309,7 @@ impl EventLoop {
     }
 
     fn reload_configuration(&mut self, outcome: &mut Outcome) {
-        // Workers read the same: what there is to tell is told by the main process.
+        // Workers read the same: the main process logs what there is to log.
         let quiet = self.role.is_worker();
         match setup::reload(&self.options, &self.memory) {
             Ok(loaded) => {
@@ -353,7 +353,7 @@ impl EventLoop {
                 })
             });
             if let Some(open) = open {
-                // What came since it was found empty is told when it is watched again.
+                // What arrived since it was found empty is reported when it is watched again.
                 open.set_watched(registry, !more)?;
             }
             if more {

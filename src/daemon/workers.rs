@@ -1,10 +1,10 @@
-//! `--server-only --workers N`: processes that do nothing but answer, each with a loop, an engine, a
-//! client table and a socket of its own, and a processor where there are enough. Way past what one
-//! processor can answer.
+//! `--server-only --workers N`: processes that do nothing but answer clients, each with a loop, an engine, a
+//! client table and a socket of its own, and a processor where there are enough. Together they answer far more
+//! clients than one processor can.
 //!
-//! The main process keeps time and publishes what answers are made of on a page that the workers can
-//! only read. It gets everything but clients' requests: servers' answers, ntpq. The workers count on
-//! pages of their own, so that ntpq sees what all have done. A worker whose process ends (which should
+//! The main process keeps time and publishes the contents of replies on a page that the workers can
+//! only read. It gets everything but clients' requests: servers' replies, ntpq. The workers count on
+//! pages of their own, so that ntpq shows what all have done. A worker whose process ends (which should
 //! never happen) leaves its socket to the main process, which answers in its place from then on.
 
 use super::log::Log;
@@ -19,8 +19,8 @@ use crate::sys::page::{Page, ReadPage};
 use crate::sys::process::{self, Child, Forked};
 use std::io;
 
-/// Words on a worker's page: of its engine, and of its sockets.
-const TOLD: usize = COUNTED + COUNTS;
+/// Words on a worker's page: the counters of its engine and of its sockets.
+const COUNTERS: usize = COUNTED + COUNTS;
 
 /// What this process is among those that serve together.
 #[derive(Debug)]
@@ -28,15 +28,15 @@ pub enum Role {
     /// The only one.
     Alone,
     /// The one that keeps time.
-    Main(Crew),
+    Main(Workers),
     /// One that only answers.
-    Worker(Post),
+    Worker(Slot),
 }
 
 /// The workers, as the main process sees them.
 #[derive(Debug)]
-pub struct Crew {
-    face: Page<PUBLISHED>,
+pub struct Workers {
+    page: Page<PUBLISHED>,
     published: [u64; PUBLISHED],
     workers: Vec<Worker>,
 }
@@ -46,19 +46,19 @@ struct Worker {
     /// From 1 on.
     number: usize,
     child: Child,
-    told: Page<TOLD>,
-    seen: [u64; TOLD],
+    counters: Page<COUNTERS>,
+    seen: [u64; COUNTERS],
     /// The worker's own sockets: open here, too, so that the kernel's order of them stays.
     sockets: Option<Sockets>,
 }
 
 /// A worker, as it sees itself.
 #[derive(Debug)]
-pub struct Post {
+pub struct Slot {
     number: usize,
     parent: u32,
-    face: ReadPage<PUBLISHED>,
-    tells: Page<TOLD>,
+    page: ReadPage<PUBLISHED>,
+    counters: Page<COUNTERS>,
 }
 
 /// How many workers are wanted; none without `--server-only`.
@@ -76,25 +76,25 @@ pub fn fork(own: Sockets, sets: Vec<Sockets>) -> io::Result<(Role, Sockets)> {
     if sets.is_empty() {
         return Ok((Role::Alone, own));
     }
-    let face = Page::new()?;
+    let page = Page::new()?;
     let parent = std::process::id();
     let mut workers = Vec::with_capacity(sets.len());
     for (index, sockets) in sets.into_iter().enumerate() {
-        let (number, told) = (index + 1, Page::new()?);
+        let (number, counters) = (index + 1, Page::new()?);
         match process::fork()? {
             Forked::Parent(child) => {
-                workers.push(Worker { number, child, told, seen: [0; TOLD], sockets: Some(sockets) });
+                workers.push(Worker { number, child, counters, seen: [0; COUNTERS], sockets: Some(sockets) });
             }
             Forked::Child => {
-                let post = Post { number, parent, face: face.read_only()?, tells: told };
-                return Ok((Role::Worker(post), sockets));
+                let slot = Slot { number, parent, page: page.read_only()?, counters };
+                return Ok((Role::Worker(slot), sockets));
             }
         }
     }
-    Ok((Role::Main(Crew { face, published: [0; PUBLISHED], workers }), own))
+    Ok((Role::Main(Workers { page, published: [0; PUBLISHED], workers }), own))
 }
 
-/// What a worker needs of the configuration: who may ask, keys, rate limits.
+/// What a worker needs of the configuration: access rights, keys, rate limits.
 #[must_use]
 pub fn bare(setup: Setup) -> Setup {
     let Setup { mut config, keys, .. } = setup;
@@ -117,9 +117,9 @@ impl Role {
     pub fn woke(&mut self, engine: &mut Engine, sockets: &mut Sockets) {
         match self {
             Self::Alone => {}
-            Self::Main(crew) => crew.collect(engine, sockets),
-            Self::Worker(post) => {
-                if let Some(words) = post.face.read() {
+            Self::Main(workers) => workers.collect(engine, sockets),
+            Self::Worker(slot) => {
+                if let Some(words) = slot.page.read() {
                     engine.adopt(&words);
                 }
             }
@@ -130,28 +130,28 @@ impl Role {
     pub fn turned(&mut self, engine: &Engine, sockets: &Sockets) {
         match self {
             Self::Alone => {}
-            Self::Main(crew) => crew.publish(engine),
-            Self::Worker(post) => {
-                let mut words = [0; TOLD];
+            Self::Main(workers) => workers.publish(engine),
+            Self::Worker(slot) => {
+                let mut words = [0; COUNTERS];
                 words[..COUNTED].copy_from_slice(&engine.counted());
                 words[COUNTED..].copy_from_slice(&sockets.counted());
-                post.tells.write(&words);
+                slot.counters.write(&words);
             }
         }
     }
 
     /// SIGHUP came: the workers read the configuration again, too.
     pub fn hang_up(&self) {
-        if let Self::Main(crew) = self {
-            crew.workers.iter().for_each(|worker| worker.child.hang_up());
+        if let Self::Main(main) = self {
+            main.workers.iter().for_each(|worker| worker.child.hang_up());
         }
     }
 
     /// SIGCHLD came: sockets of workers that have ended, for this process to answer on.
-    pub fn bereaved(&mut self, log: &mut Log) -> Vec<Sockets> {
-        let Self::Main(crew) = self else { return Vec::new() };
+    pub fn exited(&mut self, log: &mut Log) -> Vec<Sockets> {
+        let Self::Main(main) = self else { return Vec::new() };
         let mut left = Vec::new();
-        for worker in &mut crew.workers {
+        for worker in &mut main.workers {
             if worker.sockets.is_some()
                 && let Some(how) = worker.child.ended(false)
             {
@@ -165,7 +165,7 @@ impl Role {
     }
 }
 
-impl Crew {
+impl Workers {
     /// A line for the log.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -176,16 +176,16 @@ impl Crew {
     fn publish(&mut self, engine: &Engine) {
         let words = engine.published();
         if words != self.published {
-            self.face.write(&words);
+            self.page.write(&words);
             self.published = words;
         }
     }
 
     fn collect(&mut self, engine: &mut Engine, sockets: &mut Sockets) {
         for worker in &mut self.workers {
-            let Some(told) = worker.told.read() else { continue };
-            let more: [u64; TOLD] = std::array::from_fn(|i| told[i].wrapping_sub(worker.seen[i]));
-            worker.seen = told;
+            let Some(counters) = worker.counters.read() else { continue };
+            let more: [u64; COUNTERS] = std::array::from_fn(|i| counters[i].wrapping_sub(worker.seen[i]));
+            worker.seen = counters;
             if let (Some(counted), Some(datagrams)) =
                 (more.first_chunk::<COUNTED>(), more.last_chunk::<COUNTS>())
             {
@@ -196,8 +196,8 @@ impl Crew {
     }
 }
 
-impl Drop for Crew {
-    /// Nobody answers with a clock that nobody keeps.
+impl Drop for Workers {
+    /// No worker goes on with a clock that no process disciplines.
     fn drop(&mut self) {
         let running = || self.workers.iter().filter(|worker| worker.sockets.is_some());
         running().for_each(|worker| worker.child.terminate());
@@ -207,11 +207,11 @@ impl Drop for Crew {
     }
 }
 
-impl Post {
-    /// Takes up the post, after root was given up.
+impl Slot {
+    /// Takes its place as a worker, after root was given up.
     ///
     /// # Errors
-    /// In words, when the main process has ended.
+    /// As text, when the main process has ended.
     pub fn take_up(&self) -> Result<(), String> {
         process::end_with_parent(self.parent).map_err(|_| "the main process has ended".to_owned())?;
         // Where the system does not let us, the kernel finds a processor.

@@ -1,5 +1,5 @@
 //! Start-up, in the order that matters: read, bind, fork, drop root, serve. The parent's exit
-//! status tells whether the child serves.
+//! status reports whether the child serves.
 
 use super::cli::Options;
 use super::failure::{FAILED, Failure};
@@ -324,9 +324,9 @@ fn serve_until_end(
 /// Gives up root; in a worker, all that is the main process's business.
 fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Account>) -> Result<(), Failure> {
     let root = options.jaildir.as_deref();
-    let Role::Worker(post) = role else {
-        if let Role::Main(crew) = role {
-            log.write(Level::Info, &crew.describe());
+    let Role::Worker(slot) = role else {
+        if let Role::Main(workers) = role {
+            log.write(Level::Info, &workers.describe());
         }
         if let Some(account) = account {
             log.hand_to(account);
@@ -335,11 +335,11 @@ fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Accoun
     };
     log.keep_errors();
     if options.lock_memory {
-        // Locks are not inherited. The main process has told whether this can be done.
+        // Locks are not inherited. The main process has logged whether this can be done.
         let _unlocked = privileges::lock_memory();
     }
     privileges::drop_root(Duty::Answers, account, root).map_err(Failure::Privileges)?;
-    post.take_up().map_err(Failure::Privileges)
+    slot.take_up().map_err(Failure::Privileges)
 }
 
 fn build(
