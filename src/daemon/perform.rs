@@ -146,7 +146,7 @@ fn command_clock(command: &ClockCommand) -> Result<(), ClockFailure> {
     let result = match command {
         ClockCommand::Frequency(frequency) => clock::set_frequency(*frequency),
         ClockCommand::Slew { micros } => clock::slew(*micros),
-        ClockCommand::Glide { nanos, left } => clock::pll_slew(*nanos, *left),
+        ClockCommand::PllSlew { nanos, left } => clock::pll_slew(*nanos, *left),
         ClockCommand::Step(by) => step(*by),
         ClockCommand::Status(status) => clock::set_status(status),
     };

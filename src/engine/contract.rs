@@ -90,7 +90,7 @@ pub enum ClockCommand {
     /// Work off a phase with the kernel's own loop, its frequency held: a quarter of what is left
     /// each second, until nothing is (adjtimex ADJ_OFFSET). Takes the place of what an earlier one has left; zero
     /// ends it. The engine asks at most once a second and for at most 20 ms.
-    Glide {
+    PllSlew {
         /// Nanoseconds, positive forward.
         nanos: i32,
         /// What an earlier one should have left: another value means that this kernel works otherwise.

@@ -90,7 +90,7 @@ fn apply(bench: &mut Bench, what: Happens) {
         Happens::Fails(which) => {
             let (command, failure) = match which {
                 0 => (ClockCommand::Step(Seconds::new(0.5)), ClockFailure::Os(22)),
-                1 => (ClockCommand::Glide { nanos: 0, left: 0 }, ClockFailure::NoLoop),
+                1 => (ClockCommand::PllSlew { nanos: 0, left: 0 }, ClockFailure::NoLoop),
                 _ => (ClockCommand::Frequency(Ppm::ZERO), ClockFailure::NotPermitted),
             };
             bench.input(Input::ClockDone(ClockReport { command, result: Err(failure) }));

@@ -135,7 +135,7 @@ impl Clock {
         match command {
             ClockCommand::Frequency(ppm) => self.correction = ppm.rate(),
             ClockCommand::Slew { micros } => self.slew_left += f64::from(micros) * 1e-6,
-            ClockCommand::Glide { nanos, left } => {
+            ClockCommand::PllSlew { nanos, left } => {
                 let wrong = (self.glide_left * 1e9 - f64::from(left)).abs() > 2000.0;
                 self.glide_left = if wrong || !self.has_loop { 0.0 } else { f64::from(nanos) * 1e-9 };
                 if wrong || !self.has_loop {

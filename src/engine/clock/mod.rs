@@ -232,7 +232,7 @@ impl Clock {
             return;
         };
         if let Some((nanos, left)) = push.glide {
-            outbox.command(ClockCommand::Glide { nanos, left });
+            outbox.command(ClockCommand::PllSlew { nanos, left });
         }
         if let Some(micros) = push.slew {
             outbox.command(ClockCommand::Slew { micros });

@@ -29,7 +29,7 @@ impl Engine {
             ClockFailure::Os(_) => {
                 let what = match report.command {
                     ClockCommand::Frequency(_) => "setting the clock's frequency",
-                    ClockCommand::Slew { .. } | ClockCommand::Glide { .. } => "slewing the clock",
+                    ClockCommand::Slew { .. } | ClockCommand::PllSlew { .. } => "slewing the clock",
                     ClockCommand::Step(_) => "stepping the clock",
                     ClockCommand::Status(_) => "setting the clock's status",
                 };
