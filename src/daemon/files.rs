@@ -174,17 +174,17 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), String> {
         return device.and_then(|mut file| file.write_all(content)).map_err(|why| words(&why));
     }
     let temporary = temporary_of(path);
-    let told = |why: &io::Error| format!("{}: {}", temporary.display(), words(why));
-    // What a crash left behind. Making the new one is exclusive, so nobody's link is followed.
+    let failure = |why: &io::Error| format!("{}: {}", temporary.display(), words(why));
+    // What a crash left behind. Making the new one is exclusive, so no other user's link is followed.
     match fs::remove_file(&temporary) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(told(&why)),
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(failure(&why)),
         _ => {}
     }
     let result = fill(&temporary, content).and_then(|()| fs::rename(&temporary, path));
     if let Err(why) = result {
         // Nothing more can be done if this fails too; the next save removes it.
         let _ = fs::remove_file(&temporary);
-        return Err(told(&why));
+        return Err(failure(&why));
     }
     // So that the new name survives a power failure; not every file system can.
     if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
@@ -398,8 +398,8 @@ mod tests {
             .env("RSNTPD_TEST_NAMES", left)
             .output()
             .unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+        let printed = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&printed));
     }
 
     #[test]

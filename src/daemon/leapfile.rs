@@ -21,20 +21,20 @@ pub(super) fn read(path: &Path, notices: &mut Vec<Notice>) -> Option<LeapTable> 
             return None;
         }
     };
-    let tell = |found: &config::Diagnostic| Notice { severity: found.severity, text: found.log_line() };
+    let notice = |found: &config::Diagnostic| Notice { severity: found.severity, text: found.log_line() };
     match config::parse_leapfile(path, &text) {
         Ok((table, findings)) => {
-            notices.extend(findings.iter().map(tell));
+            notices.extend(findings.iter().map(notice));
             Some(table)
         }
         Err(found) => {
-            notices.push(tell(&found));
+            notices.push(notice(&found));
             None
         }
     }
 }
 
-/// What tells one state of a file from another.
+/// What differs between two states of a file.
 type Stamp = (u64, u64, u64, i64, i64);
 
 /// The file that is watched.
@@ -58,7 +58,7 @@ impl LeapFile {
         self.path.is_some()
     }
 
-    /// What the file says, if it changed since it was last read and makes sense; and what is to be told.
+    /// The contents of the file, if it changed since it was last read and is valid; and what is to be reported.
     /// A file that is gone changes nothing.
     pub fn look(&mut self) -> (Option<LeapTable>, Vec<Notice>) {
         let mut notices = Vec::new();

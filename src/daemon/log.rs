@@ -1,5 +1,5 @@
 //! Where the log goes: syslog, a file, standard error. It never stops the daemon: what cannot be
-//! written is counted, and told as soon as something can be.
+//! written is counted, and the count is logged as soon as something can be.
 
 mod file;
 mod squelch;
@@ -29,7 +29,7 @@ const LINE_MAX: usize = 1900;
 /// The daemon's log.
 ///
 /// Lines go to the file where one is set, else to syslog (facility daemon), and in the foreground to standard error as
-/// well, unless that leads to the journal, where syslog's lines come together with it. A file that cannot be written is told once, and
+/// well, unless that leads to the journal, where syslog's lines come together with it. A file that cannot be written is reported once, and
 /// syslog takes its place until it can be written again.
 #[derive(Debug)]
 pub struct Log {
@@ -95,7 +95,7 @@ impl Log {
         }
     }
 
-    /// Keeps errors only from now on: where another process of ours tells all the rest.
+    /// Keeps errors only from now on: where another process of ours logs all the rest.
     pub const fn keep_errors(&mut self) {
         self.threshold = Level::Error;
     }
@@ -106,10 +106,10 @@ impl Log {
         let file = self.file.as_mut()?;
         let why = file.reopen().err()?;
         let path = file.path().display();
-        let told = format!("cannot open log file {path} anew: {}; the old file stays in use", words(&why));
-        self.syslog.send(Level::Error, &told);
-        self.write(Level::Error, &told);
-        Some(told)
+        let failure = format!("cannot open log file {path} anew: {}; the old file stays in use", words(&why));
+        self.syslog.send(Level::Error, &failure);
+        self.write(Level::Error, &failure);
+        Some(failure)
     }
 
     /// Makes the log file the user's that the daemon is about to become, who is to open it anew.
@@ -118,8 +118,8 @@ impl Log {
             && let Err(why) = file.hand_to(account)
         {
             let path = file.path().display();
-            let told = format!("log file {path}: {}; it cannot be opened anew for rotation", words(&why));
-            self.write(Level::Warning, &told);
+            let failure = format!("log file {path}: {}; it cannot be opened anew for rotation", words(&why));
+            self.write(Level::Warning, &failure);
         }
     }
 
@@ -157,7 +157,7 @@ impl Log {
 
     fn emit(&mut self, level: Level, line: &str) {
         if self.stderr {
-            // Nobody may be reading; that is no reason to stop.
+            // Perhaps no process reads it; that is no reason to stop.
             let _ = writeln!(std::io::stderr(), "{}", stamped(&self.ident, line));
         }
         let Some(file) = &mut self.file else {
@@ -168,8 +168,8 @@ impl Log {
             file::Appended::Yes => {}
             file::Appended::FailedNow(why) => {
                 let path = file.path().display();
-                let told = format!("cannot write the log file {path}: {why}; logging to syslog meanwhile");
-                self.syslog.send(Level::Error, &told);
+                let failure = format!("cannot write the log file {path}: {why}; logging to syslog meanwhile");
+                self.syslog.send(Level::Error, &failure);
                 self.syslog.send(level, line);
             }
             file::Appended::StillFailing => self.syslog.send(level, line),
@@ -200,12 +200,12 @@ pub fn to_syslog(ident: &str, line: &str) {
     Syslog::standard(ident).send(Level::Error, &printable(line));
 }
 
-/// Whether standard error is the stream that systemd's journal gave us, as it tells in the environment:
+/// Whether standard error is the stream that systemd's journal gave us, by the environment:
 /// `JOURNAL_STREAM=DEVICE:INODE`.
 fn stderr_is_journal() -> bool {
-    let told = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+    let given = std::env::var("JOURNAL_STREAM").unwrap_or_default();
     let ours = std::fs::metadata("/proc/self/fd/2").map(|found| format!("{}:{}", found.dev(), found.ino()));
-    ours.is_ok_and(|ours| ours == told)
+    ours.is_ok_and(|ours| ours == given)
 }
 
 /// The text without anything that could pretend to be another line or confuse a terminal, and cut at
@@ -268,7 +268,7 @@ mod tests {
         let dir = crate::daemon::files::scratch("log-syslog");
         let path = dir.path().join("log");
         let mut log = log_to(path.clone());
-        log.write(Level::Error, "nobody listens yet");
+        log.write(Level::Error, "no process listens yet");
         let first = fake_syslog(&path);
         log.write(Level::Notice, "time reset");
         let lines = received(&first);

@@ -136,7 +136,7 @@ impl Shell {
     }
 }
 
-/// Steps the clock, to a time that can be: differences of NTP timestamps tell no eras.
+/// Steps the clock, to a possible time: differences of NTP timestamps do not contain the era.
 fn step(by: Seconds) -> std::io::Result<()> {
     let target = clock::unix().0.saturating_add(by.get().floor() as i64);
     clock::step(Seconds::new(by.get() + (eras_off(target) * ERA) as f64))

@@ -31,21 +31,21 @@ pub struct Outcome {
     /// What of the configuration could not be read or put in force.
     pub failures: Vec<String>,
     /// What else was logged as a warning or an error.
-    pub remarks: Vec<String>,
+    pub warnings: Vec<String>,
 }
 
 impl Outcome {
     /// Adds what was logged.
     pub fn note(&mut self, lines: &[(Level, String)]) {
         let worth = lines.iter().filter(|(level, _)| *level <= Level::Warning);
-        self.remarks.extend(worth.map(|(_, line)| line.clone()));
+        self.warnings.extend(worth.map(|(_, line)| line.clone()));
     }
 
     /// The reply.
     fn text(&self) -> String {
         let mut text = String::from(if self.failures.is_empty() { "ok\n" } else { "failed\n" });
-        let remarks = self.remarks.iter().filter(|remark| !self.failures.contains(remark));
-        for line in self.failures.iter().chain(remarks) {
+        let warnings = self.warnings.iter().filter(|line| !self.failures.contains(line));
+        for line in self.failures.iter().chain(warnings) {
             if text.len() + line.len() < ANSWER_MAX {
                 text.extend([super::log::printable(line).as_str(), "\n"]);
             }
@@ -75,12 +75,12 @@ impl ReloadSocket {
     /// What the system says, with the path.
     pub fn open(pidfile: &Path) -> Result<Self, String> {
         let path = beside(pidfile);
-        let told = |why: io::Error| format!("{}: {}", path.display(), files::words(&why));
+        let failure = |why: io::Error| format!("{}: {}", path.display(), files::words(&why));
         if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket()) {
-            fs::remove_file(&path).map_err(told)?;
+            fs::remove_file(&path).map_err(failure)?;
         }
-        let listener = process::privately(|| UnixListener::bind(&path)).map_err(told)?;
-        listener.set_nonblocking(true).map_err(told)?;
+        let listener = process::privately(|| UnixListener::bind(&path)).map_err(failure)?;
+        listener.set_nonblocking(true).map_err(failure)?;
         Ok(Self { listener })
     }
 
@@ -110,20 +110,20 @@ pub fn answer(askers: Vec<UnixStream>, outcome: &Outcome) {
 pub fn ask(pidfile: &Path, name: &str) -> u8 {
     let asked = UnixStream::connect(beside(pidfile)).and_then(|stream| {
         stream.set_read_timeout(Some(PATIENCE))?;
-        let mut said = String::new();
-        stream.take(2 * ANSWER_MAX as u64).read_to_string(&mut said)?;
-        Ok(said)
+        let mut reply = String::new();
+        stream.take(2 * ANSWER_MAX as u64).read_to_string(&mut reply)?;
+        Ok(reply)
     });
     let say = |line: &str| {
-        let _nowhere_to_tell = writeln!(io::stderr(), "{name}: {line}");
+        let _no_terminal = writeln!(io::stderr(), "{name}: {line}");
     };
     match asked {
-        Ok(said) => {
-            let (first, rest) = said.split_once('\n').unwrap_or((&said, ""));
+        Ok(reply) => {
+            let (first, rest) = reply.split_once('\n').unwrap_or((&reply, ""));
             rest.lines().for_each(say);
             match first {
                 "ok" => {
-                    let _nowhere_to_tell = writeln!(io::stdout(), "{name}: configuration reloaded");
+                    let _no_terminal = writeln!(io::stdout(), "{name}: configuration reloaded");
                     0
                 }
                 "failed" => 1,
@@ -186,7 +186,7 @@ mod tests {
         let socket = ReloadSocket::open(&pidfile).unwrap();
         use std::os::unix::fs::PermissionsExt as _;
         assert_eq!(beside(&pidfile).metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        let failed = |why: &str| Outcome { failures: vec![why.to_owned()], remarks: Vec::new() };
+        let failed = |why: &str| Outcome { failures: vec![why.to_owned()], warnings: Vec::new() };
         for (outcome, status) in [(Outcome::default(), 0), (failed("it cannot be read"), 1)] {
             let asking = std::thread::spawn({
                 let pidfile = pidfile.clone();
@@ -207,11 +207,11 @@ mod tests {
 
     #[test]
     fn d8_the_answer_has_each_line_once_and_is_bounded() {
-        let mut outcome = Outcome { failures: vec!["a".to_owned()], remarks: Vec::new() };
+        let mut outcome = Outcome { failures: vec!["a".to_owned()], warnings: Vec::new() };
         outcome.note(&[(Level::Error, "a".to_owned()), (Level::Warning, "b\n".to_owned())]);
         outcome.note(&[(Level::Info, "c".to_owned())]);
         assert_eq!(outcome.text(), "failed\na\nb\n");
-        outcome.remarks = vec!["x".repeat(1000); 100];
+        outcome.warnings = vec!["x".repeat(1000); 100];
         assert!(outcome.text().len() <= ANSWER_MAX);
     }
 }

@@ -36,8 +36,8 @@ struct Set {
     rotation: FilegenType,
     link: bool,
     open: Option<Open>,
-    /// What went wrong last: said once, until a line gets through again.
-    told: Option<String>,
+    /// The last failure that was reported: it is reported once, until a line gets through again.
+    reported: Option<String>,
 }
 
 #[derive(Debug)]
@@ -70,34 +70,34 @@ impl StatFiles {
         Self { sets: config.filegens.iter().filter(|f| f.enabled).map(|f| Set::new(dir, f)).collect() }
     }
 
-    /// Takes over a new configuration and lets go of all files, as [`StatFiles::close`] does. What was
-    /// told already is not told again.
+    /// Takes over a new configuration and closes all files, as [`StatFiles::close`] does. A failure that was
+    /// reported is not reported again.
     pub fn reopen(&mut self, config: &Statistics) {
         let old = std::mem::replace(self, Self::new(config));
         for set in &mut self.sets {
-            set.told = old.sets.iter().find(|o| o.base == set.base).and_then(|o| o.told.clone());
+            set.reported = old.sets.iter().find(|o| o.base == set.base).and_then(|o| o.reported.clone());
         }
     }
 
-    /// Lets go of all files: the next line opens its file anew, as log rotation wants after SIGHUP.
+    /// Closes all files: the next line opens its file anew, as log rotation requires after SIGHUP.
     pub fn close(&mut self) {
         for set in &mut self.sets {
             set.open = None;
         }
     }
 
-    /// Appends a line; `uptime` is how many seconds the daemon has been running. Gives what is to be
-    /// told, if something is.
+    /// Appends a line; `uptime` is how many seconds the daemon has been running. Returns a new
+    /// failure to report, if there is one.
     pub fn write(&mut self, line: &StatLine, uptime: u64) -> Option<String> {
         let set = self.sets.iter_mut().find(|set| set.kind == line.kind)?;
         match set.append(line, uptime) {
             Ok(()) => {
-                set.told = None;
+                set.reported = None;
                 None
             }
             Err(why) => {
-                let news = set.told.as_ref() != Some(&why);
-                set.told = Some(why.clone());
+                let news = set.reported.as_ref() != Some(&why);
+                set.reported = Some(why.clone());
                 news.then_some(why)
             }
         }
@@ -108,7 +108,7 @@ impl Set {
     fn new(dir: &Path, filegen: &Filegen) -> Self {
         let base = base(dir, &filegen.file);
         let (kind, rotation, link) = (filegen.kind, filegen.rotation, filegen.link);
-        Self { kind, base, rotation, link, open: None, told: None }
+        Self { kind, base, rotation, link, open: None, reported: None }
     }
 
     fn append(&mut self, line: &StatLine, uptime: u64) -> Result<(), String> {
@@ -135,8 +135,8 @@ impl Set {
         let mut path = self.base.clone();
         path.push(suffix);
         let path = PathBuf::from(path);
-        let told = |why: &io::Error| format!("can't open {}: {}", path.display(), words(why));
-        let file = open(&path).map_err(|why| told(&why))?;
+        let failure = |why: &io::Error| format!("can't open {}: {}", path.display(), words(why));
+        let file = open(&path).map_err(|why| failure(&why))?;
         if self.link && !suffix.is_empty() {
             let plain = Path::new(&self.base);
             make_way(plain)

@@ -41,6 +41,8 @@ pub const CLEAN: &[(&str, &[&str])] = &[
     ("src/config", &[]),
     ("src/units", &[]),
     ("src/sys", &[]),
+    // Requests of the engine to the shell: `Errand` is a name of its contract.
+    ("src/daemon", &["errand", "errands"]),
     ("src/engine/report", &[]),
     ("src/wire", &[]),
     ("src/engine/auth", &[]),

@@ -90,8 +90,8 @@ impl LogFile {
         let mut lines = if self.torn { "\n".to_owned() } else { String::new() };
         if self.lost > 0 {
             let what = if self.lost == 1 { "line was" } else { "lines were" };
-            let told = format!("{} log {what} not written here: the log file was not writable", self.lost);
-            lines.extend([stamped(&told), "\n".to_owned()]);
+            let line = format!("{} log {what} not written here: the log file was not writable", self.lost);
+            lines.extend([stamped(&line), "\n".to_owned()]);
         }
         lines.extend([stamped(text), "\n".to_owned()]);
         match self.write(lines.as_bytes()) {
@@ -228,7 +228,7 @@ mod tests {
         (log.file, log.torn) = (good, true);
         assert!(matches!(add(&mut log, "last"), Appended::Yes));
         let written = fs::read_to_string(&path).unwrap();
-        let told = "2 log lines were not written here: the log file was not writable";
-        assert_eq!(written, format!("first\n\n{told}\nlast\n"));
+        let line = "2 log lines were not written here: the log file was not writable";
+        assert_eq!(written, format!("first\n\n{line}\nlast\n"));
     }
 }

@@ -15,7 +15,7 @@ const RATE: f64 = 5.0;
 pub(super) struct Squelch {
     last: Option<(Level, String)>,
     repeats: u32,
-    last_told: Instant,
+    last_report: Instant,
     tokens: f64,
     refilled: Instant,
     suppressed: u32,
@@ -24,7 +24,7 @@ pub(super) struct Squelch {
 impl Squelch {
     /// Nothing written yet.
     pub(super) const fn new(now: Instant) -> Self {
-        Self { last: None, repeats: 0, last_told: now, tokens: BURST, refilled: now, suppressed: 0 }
+        Self { last: None, repeats: 0, last_report: now, tokens: BURST, refilled: now, suppressed: 0 }
     }
 
     /// Takes a line in and gives the lines to write now, in order.
@@ -33,9 +33,9 @@ impl Squelch {
         let is_repeat = self.last.as_ref().is_some_and(|(l, t)| *l == level && *t == text);
         if is_repeat {
             self.repeats += 1;
-            if now.saturating_duration_since(self.last_told) >= REPORT_EVERY {
+            if now.saturating_duration_since(self.last_report) >= REPORT_EVERY {
                 out.extend(self.flush());
-                self.last_told = now;
+                self.last_report = now;
             }
             return out;
         }
@@ -49,7 +49,7 @@ impl Squelch {
             self.suppressed = 0;
         }
         self.last = Some((level, text.clone()));
-        self.last_told = now;
+        self.last_report = now;
         out.push((level, text));
         out
     }

@@ -51,7 +51,7 @@ impl Syslog {
     }
 
     /// Sends a line; if that fails, connects anew and tries once more. What cannot be sent is
-    /// counted, and the count is told as soon as a line gets through.
+    /// counted, and the count is logged as soon as a line gets through.
     pub(super) fn send(&mut self, level: Level, line: &str) {
         if self.resting_until.is_some_and(|until| Instant::now() < until) {
             self.lost += 1;
@@ -59,11 +59,11 @@ impl Syslog {
         }
         self.resting_until = None;
         if self.lost > 0 {
-            let told = match self.lost {
+            let lost = match self.lost {
                 1 => "1 log line was lost: syslog did not take it".to_owned(),
                 n => format!("{n} log lines were lost: syslog did not take them"),
             };
-            if self.try_twice(Level::Warning, &told) {
+            if self.try_twice(Level::Warning, &lost) {
                 self.lost = 0;
             }
         }
@@ -80,7 +80,7 @@ impl Syslog {
             let Some(logger) = &mut self.logger else { return false };
             match hand_over(logger, level, line) {
                 Ok(()) => return true,
-                // Somebody listens but does not read: a new connection would not help.
+                // A process listens but does not read: a new connection would not help.
                 Err(why) if would_block(&why) => {
                     self.resting_until = Some(Instant::now() + REST);
                     return false;

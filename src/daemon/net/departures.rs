@@ -1,5 +1,5 @@
-//! Datagrams that were sent with the wish to be told when they left. The kernel gives such a
-//! datagram back with its stamp; it is known again by its bytes.
+//! Datagrams that were sent with a request for a transmit stamp. The kernel returns such a datagram with its stamp;
+//! it is recognized by its bytes.
 
 use crate::engine::Reply;
 use crate::engine::contract::SendToken;
@@ -7,8 +7,8 @@ use crate::units::{MonoTime, Seconds};
 
 /// Most datagrams waited for; the one sent longest ago is given up first.
 const WAITING: usize = 32;
-/// Bytes of a datagram by which it is known: a header with its random or unique timestamps, and
-/// the beginning of a code.
+/// Bytes of a datagram by which it is recognized: a header with its random or unique timestamps, and
+/// the beginning of a MAC.
 const KNOWN_BY: usize = 64;
 
 /// A stamp that has not come by then will not come.

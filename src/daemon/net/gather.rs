@@ -1,7 +1,7 @@
 //! Letting requests gather. At tens of thousands of requests a second a wake-up for each costs more
-//! than its answer; a late answer harms no client as long as its timestamps are right, and they
-//! are: the kernel stamps what arrives, and what leaves is foretold. So at such rates the loop
-//! sleeps a little before it looks, and answers what has come in one go.
+//! than its reply; a late reply harms no client as long as its timestamps are right, and they
+//! are: the kernel stamps what arrives, and the departure is predicted. So at such rates the loop
+//! sleeps a little before it looks, and answers together what has arrived.
 //!
 //! It does not where that gains nothing: at low rates, when there is no idle time left, and when
 //! clients wait for answers before they ask again (then pausing lowers the rate: that is tried).

@@ -1,16 +1,16 @@
-//! How long sending takes, measured as it goes: what foretells when a datagram leaves.
+//! How long sending takes, measured as it goes: the departure of a datagram is predicted from it.
 
 use crate::units::{NtpTimestamp, Seconds};
 
 /// The part of a datagram's own time after which it is on its way: the rest is the network stack's
 /// tidying up, and on this machine the receiver's part.
 const PART: f64 = 0.6;
-/// The weight of a new measurement, and of one of a first datagram, which comes seldom and must be
-/// learnt soon, for it takes longer when the processor has been doing other things.
+/// The weight of a new measurement, and of one of a first datagram. The latter is rare and counts more, for
+/// sending takes longer when the processor has been doing other things.
 const WEIGHTS: (f64, f64) = (1.0 / 16.0, 1.0 / 4.0);
-/// A measurement longer than this many times the usual was interrupted and tells nothing.
+/// A measurement longer than this many times the usual was interrupted and is ignored.
 const INTERRUPTED: f64 = 4.0;
-/// What is assumed before anything was measured: little, so that nothing is foretold late.
+/// What is assumed before anything was measured: little, so that no departure is predicted too late.
 const AT_FIRST: f64 = 1e-6;
 
 /// How datagrams are sent.

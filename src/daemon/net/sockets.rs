@@ -45,19 +45,19 @@ pub struct Open {
     pub socket: UdpSocket,
     /// Its datagrams.
     pub counts: Counts,
-    /// Whether the event loop is told of what arrives.
+    /// Whether epoll reports what arrives.
     watched: Cell<bool>,
 }
 
 impl Open {
-    /// Whether the event loop is told of what arrives.
+    /// Whether epoll reports what arrives.
     #[must_use]
     pub const fn is_watched(&self) -> bool {
         self.watched.get()
     }
 
-    /// Begins or ends watching. Whoever ends it must look for datagrams by himself. It is worth it where
-    /// they come without end: the kernel looks for whom to wake for each one that comes or leaves.
+    /// Begins or ends watching. The caller that ends it must look for datagrams itself. It is worth it where
+    /// they arrive without end: for each one that arrives or leaves, the kernel looks for a process to wake.
     ///
     /// # Errors
     /// Of epoll.
@@ -100,8 +100,8 @@ impl Counts {
         Self { since, received: zero(), dropped: zero(), ignored: zero(), sent: zero(), not_sent: zero() }
     }
 
-    /// A datagram arrived; `usable` unless it is too long, `for_us` unless it asks nobody in particular
-    /// or an address that is not served.
+    /// A datagram arrived; `usable` unless it is too long, `for_us` unless it is addressed to no server in
+    /// particular or to an address that is not served.
     pub fn arrived(&self, usable: bool, for_us: bool) {
         bump(&self.received);
         if !usable {
@@ -133,7 +133,7 @@ pub struct Sockets {
     failed: BTreeSet<SocketAddr>,
     /// Lines for the log.
     notices: Vec<(Level, String)>,
-    told_crowded: bool,
+    warned_crowded: bool,
 }
 
 /// Words of [`Sockets::counted`].
@@ -170,7 +170,7 @@ impl Sockets {
             crowded: BTreeMap::new(),
             failed: BTreeSet::new(),
             notices: Vec::new(),
-            told_crowded: false,
+            warned_crowded: false,
         }
     }
 
@@ -185,7 +185,7 @@ impl Sockets {
             if !sockets.wanted.opens_wildcard(ip.is_ipv4()) {
                 continue;
             }
-            // Not shared: whoever holds the port already is noticed here and nowhere else.
+            // Not shared: only this bind finds another process that holds the port already.
             match UdpSocket::bind(SocketAddr::new(ip, NTP_PORT), false) {
                 Ok(socket) => {
                     socket.share(true)?;
@@ -266,7 +266,7 @@ impl Sockets {
             }
         }
         changed |= !crowded.keys().eq(self.crowded.keys());
-        if !self.crowded.is_empty() && !std::mem::replace(&mut self.told_crowded, true) {
+        if !self.crowded.is_empty() && !std::mem::replace(&mut self.warned_crowded, true) {
             self.notices.push((Level::Warning, self.crowded_words()));
         }
         Ok(changed)

@@ -1,10 +1,10 @@
-//! The way of a datagram: taken from its socket together with others, answered, and sent together
-//! with others. Nothing is allocated for a request and its answer.
+//! The way of a datagram: read from its socket together with others, answered, and sent together
+//! with others. Nothing is allocated for a request and its reply.
 //!
-//! An answer says when it leaves before it leaves. So its time is foretold (`pace.rs`): the clock is
-//! read right before it is sent, and it is given the time that sending has been taking of late. So that
-//! nothing that comes in between puts off the answers behind it too, each is sent on its own; only a
-//! full batch, which shows that there is more to do than time, goes by several in one call.
+//! A reply carries the time of its own departure, so that time is predicted (`pace.rs`): the clock is read right
+//! before the reply is sent, and the recent duration of sending is added. Each reply is sent on its own, so
+//! that an interruption does not delay those behind it; only a full batch, which shows that there is
+//! more to do than time, is sent several in one call.
 
 use super::departures::{Departures, Left};
 use super::pace::{Pace, Way};
@@ -26,7 +26,7 @@ pub struct Traffic {
     /// The answers in the outbox, and whether the kernel is asked when they leave.
     replies: [Option<(Reply, bool)>; BATCH],
     pace: Pace,
-    /// Datagrams whose leaving the kernel is to tell.
+    /// Datagrams whose departure the kernel is to report.
     pub departures: Departures,
 }
 
@@ -63,7 +63,7 @@ impl Traffic {
 
     fn take(&mut self, engine: &mut Engine, sockets: &Sockets, open: &Open, now: Now, index: usize) {
         let Some(received) = self.inbox.get(index) else { return };
-        // A broadcast asks nobody in particular, and what is too long is no NTP.
+        // A broadcast is addressed to no server in particular, and what is too long is no NTP.
         let to = received.to.unwrap_or(open.ip);
         let for_us = received.unicast && sockets.is_for_us(open, to, received.data);
         open.counts.arrived(!received.oversize, for_us);
@@ -119,7 +119,7 @@ impl Traffic {
         open.counts.left(count.saturating_sub(unsent), unsent);
     }
 
-    /// Takes from a socket's error queue when datagrams have left, and tells the engine.
+    /// Reads the departures of datagrams from a socket's error queue, and hands them to the engine.
     pub fn take_departures(&mut self, engine: &mut Engine, open: &Open) {
         // More than these are not waited for.
         for _ in 0..2 * BATCH {

@@ -40,9 +40,9 @@ pub enum Command {
         /// Where it is written.
         to: PathBuf,
     },
-    /// `--help-config`: tell what a word of ntp.conf means.
+    /// `--help-config`: explain a keyword of ntp.conf.
     HelpConfig {
-        /// The word; by default all of them, in short.
+        /// The keyword; by default all of them, in short.
         word: Option<String>,
     },
     /// `--reload`: have the running daemon read its configuration again.
@@ -52,7 +52,7 @@ pub enum Command {
         /// The name that this program was started by.
         name: String,
     },
-    /// `--explain`: tell what a client may do.
+    /// `--explain`: explain the access rights of a client.
     Explain {
         /// The client.
         address: IpAddr,
@@ -84,7 +84,7 @@ pub struct Options {
     pub panicgate: bool,
     /// `-x`: step only above 600 s.
     pub slew: bool,
-    /// `-u USER[:GROUP]`: whom to run as, as written. The last one wins.
+    /// `-u USER[:GROUP]`: the user and group to run as, as written. The last one wins.
     pub user: Option<String>,
     /// `-p FILE`: the pid file. The last one wins.
     pub pidfile: Option<PathBuf>,
@@ -116,7 +116,7 @@ pub struct Options {
     pub lock_memory: bool,
     /// `-t KEY`: keys that are trusted besides those of the configuration, 1..=65535.
     pub trusted_keys: Vec<KeyId>,
-    /// `-d` and `-D`: how much to tell, 0 for the usual.
+    /// `-d` and `-D`: the debug level, 0 by default.
     pub debug: u32,
     /// `--var NAME=VALUE` and `--dvar NAME=VALUE`.
     pub variables: Vec<Variable>,
@@ -236,7 +236,7 @@ pub fn parse<I: IntoIterator<Item = OsString>>(args: I) -> Result<Command, CliEr
     if Companion::named(&name).is_some() {
         return Err(CliError::companion(&name));
     }
-    let matches = command(&name).try_get_matches_from(args).map_err(|why| told(&why))?;
+    let matches = command(&name).try_get_matches_from(args).map_err(|why| in_our_form(&why))?;
     // `--check --json FILE`: what stands last is the file, if none stands behind --check.
     let checked = matches.contains_id("check") && path(&matches, "check").is_none();
     let mut bare = matches.get_many::<OsString>(BARE).into_iter().flatten();
@@ -411,7 +411,7 @@ fn explained(word: &str) -> Result<IpAddr, CliError> {
 }
 
 /// clap's error in the form of the other messages.
-fn told(error: &clap::Error) -> CliError {
+fn in_our_form(error: &clap::Error) -> CliError {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             return CliError { message: error.to_string(), exit_code: 0, to_stderr: false };

@@ -30,13 +30,13 @@ pub struct Loaded {
     pub setup: Setup,
     /// What was noticed in the configuration, keys and drift files, in that order.
     pub diagnostics: Vec<Diagnostic>,
-    /// What is understood and will bite, or does nothing: about the configuration as a whole and the files it names.
+    /// Valid settings that are probably wrong or have no effect: in the configuration as a whole and the files it names.
     pub lints: Vec<Diagnostic>,
-    /// What else is to be told: missing files, slips on the command line.
+    /// What else is to be reported: missing files, mistakes on the command line.
     pub notices: Vec<Notice>,
     /// The frequency of the drift file, where there is one that makes sense. Read by [`load`] only.
     pub drift: Option<Drift>,
-    /// How many of the servers the clock can be synchronized to, as far as the files tell.
+    /// How many of the servers the clock can be synchronized to, by what the files contain.
     pub usable: usize,
     /// A note without words about the `leapfile` line.
     pub leapfile: Option<Diagnostic>,
@@ -44,17 +44,17 @@ pub struct Loaded {
     pub unreadable: Option<String>,
     /// Files that could not be read this time, and what is used instead.
     pub unread: Vec<String>,
-    /// Included files that could be read before, and why they cannot now; [`reload`] then keeps what they said.
+    /// Included files that could be read before, and why they cannot now; [`reload`] then keeps their contents.
     lost: Vec<String>,
     /// For the next [`reload`].
     pub memory: Memory,
 }
 
 impl Loaded {
-    /// Everything that is to be told, line by line.
+    /// Everything that is to be reported, line by line.
     pub fn log_lines(&self) -> impl Iterator<Item = (Level, String)> {
         let noticed = self.notices.iter().map(|notice| (level(notice.severity), notice.text.clone()));
-        // What is merely worth knowing is for those who ask by --check.
+        // Notes are printed by --check only.
         let lints = self.lints.iter().filter(|found| found.severity != Severity::Note);
         noticed.chain(
             self.diagnostics.iter().chain(lints).map(|found| (level(found.severity), found.log_line())),
@@ -69,15 +69,15 @@ type ErrorCounts = BTreeMap<(PathBuf, Vec<u8>, String), usize>;
 pub struct Memory {
     sources: Sources,
     keys: Vec<Key>,
-    /// What the leap second file said last.
+    /// The last valid contents of the leap second file.
     pub(in crate::daemon) leap_table: Option<LeapTable>,
     errors: ErrorCounts,
-    /// What ntpq's `:config` has added since and who did it, as remarks.
+    /// What ntpq's `:config` has added since and who did it, as comments.
     added: String,
 }
 
 impl Memory {
-    /// The configuration in force as a file, as --print-config prints it; before it, as remarks, what was
+    /// The configuration in force as a file, as --print-config prints it; before it, as comments, what was
     /// added at run time.
     #[must_use]
     pub fn saved_text(&self, running: &Config) -> Vec<u8> {
@@ -88,7 +88,7 @@ impl Memory {
 /// Why the old configuration stays in force.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Refused {
-    /// Everything that is to be told; the last line says that nothing changed.
+    /// Everything that is to be reported; the last line says that nothing changed.
     pub lines: Vec<(Level, String)>,
 }
 
@@ -104,7 +104,7 @@ pub fn load(options: &Options) -> Loaded {
 
 /// Reads everything but the drift file again.
 ///
-/// Included files and keys that only root may read are used as they were at the start, and this is told.
+/// Included files and keys that only root may read are used as they were at the start, with a warning.
 ///
 /// # Errors
 /// The configuration file or an included one cannot be read any more, or has errors that the configuration in force
@@ -229,7 +229,7 @@ fn texts(notices: &[Notice]) -> Vec<String> {
     notices.iter().map(|notice| notice.text.clone()).collect()
 }
 
-/// A leap second file that went bad leaves what the good one said.
+/// Where the leap second file has become invalid, the contents of the valid one stay.
 fn read_leapfile(
     config: &Config,
     old: Option<LeapTable>,

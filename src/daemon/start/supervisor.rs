@@ -26,18 +26,18 @@ impl Supervisor {
 
     /// This process serves.
     pub fn ready(&self) {
-        self.tell("READY=1\nSTATUS=serving");
+        self.notify("READY=1\nSTATUS=serving");
     }
 
     /// The process `pid`, which this one has made, serves in its place.
     pub fn handed_over(&self, pid: u32) {
-        self.tell(&format!("MAINPID={pid}\nREADY=1\nSTATUS=serving"));
+        self.notify(&format!("MAINPID={pid}\nREADY=1\nSTATUS=serving"));
     }
 
     /// The configuration is being read again; [`Supervisor::reloaded`] ends it.
     pub fn reloading(&self) {
         let micros = clock::mono().as_nanos() / 1000;
-        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=reading the configuration"));
+        self.notify(&format!("RELOADING=1\nMONOTONIC_USEC={micros}\nSTATUS=reading the configuration"));
     }
 
     /// The configuration was read again; `failure` says what of it is not in force.
@@ -46,17 +46,17 @@ impl Supervisor {
             None => self.ready(),
             // A line end would begin another message.
             Some(why) => {
-                self.tell(&format!("READY=1\nSTATUS=serving; reload failed: {}", why.replace('\n', " ")));
+                self.notify(&format!("READY=1\nSTATUS=serving; reload failed: {}", why.replace('\n', " ")));
             }
         }
     }
 
     /// This process is about to end.
     pub fn stopping(&self) {
-        self.tell("STOPPING=1\nSTATUS=ending");
+        self.notify("STOPPING=1\nSTATUS=ending");
     }
 
-    fn tell(&self, state: &str) {
+    fn notify(&self, state: &str) {
         if let Some(socket) = &self.socket {
             // A manager that does not read must not delay the clock.
             let _lost = socket.send(state.as_bytes());

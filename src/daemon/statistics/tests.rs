@@ -55,7 +55,7 @@ fn a_new_day_begins_a_new_file_and_the_link_follows() {
         (content(&dir, "loopstats"), content(&dir, "loopstats.20261230")),
         ("two\n".into(), "one\n".into())
     );
-    // A line of another kind, which nobody wants, and a clock that was set back.
+    // A line of another kind, which no file set takes, and a clock that was set back.
     assert_eq!(files.write(&StatLine { kind: StatKind::Peer, ..line(LATE, "x") }, 0), None);
     assert_eq!(files.write(&line(LATE, "again"), 0), None);
     assert_eq!(content(&dir, "loopstats.20261230"), "one\nagain\n");
@@ -147,10 +147,10 @@ fn no_descriptor_is_left_behind() {
 fn child_with_a_full_disk() {
     let Some(dir) = std::env::var_os("RSNTPD_TEST_STAT_FULL").map(PathBuf::from) else { return };
     let mut files = StatFiles::new(&config(&dir, FilegenType::None, true));
-    let told: Vec<String> =
+    let lines: Vec<String> =
         (0..500).filter_map(|n| files.write(&line(LATE, &format!("line {n:04}")), 0)).collect();
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("File too large") && told[0].contains("lines are lost"), "{told:?}");
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("File too large") && lines[0].contains("lines are lost"), "{lines:?}");
     let text = fs::read_to_string(dir.join("loopstats")).unwrap();
     assert!(text.ends_with('\n') && text.lines().all(|l| l.len() == 9), "whole lines only: {text}");
     assert!(text.len() <= 1024 && text.len() > 1000, "{}", text.len());
@@ -168,6 +168,6 @@ fn a_full_disk_is_one_line_and_leaves_whole_lines() {
         .env("RSNTPD_TEST_STAT_FULL", dir.path())
         .output();
     let Ok(output) = output else { return skip::because("there is no dash") };
-    let said = [output.stdout, output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    let printed = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&printed));
 }

@@ -75,9 +75,9 @@ impl Wanted {
     }
 
     /// Whether requests to an address without a socket of its own are answered: it may be new. Not
-    /// where somebody has chosen the addresses to listen on, unless `interface listen wildcard` says so:
+    /// where the configuration chooses the addresses to listen on, unless it has `interface listen wildcard`:
     /// there the addresses without a socket are those that are not to be served. `ignore` and `drop`
-    /// come to the same: nothing answers, and no ICMP message tells that nobody is there.
+    /// have the same effect: no reply is sent, and no ICMP message reports a closed port.
     pub(super) fn answers_on_wildcard(&self) -> bool {
         let chosen = !self.rules.is_empty() || !self.only.is_empty() || self.no_virtual;
         let rule = self.rules.iter().rev().find(|rule| rule.matches == InterfaceMatch::Wildcard);

@@ -235,10 +235,10 @@ fn d2_the_name_is_the_one_that_the_program_was_started_by() {
 #[test]
 fn d6_under_the_name_ntpd_the_version_is_ntpds() {
     let version = |program: &str| parse([program, "--version"].map(OsString::from)).unwrap_err().message;
-    let said = version("/usr/sbin/ntpd");
-    let first = said.lines().next().unwrap();
+    let printed = version("/usr/sbin/ntpd");
+    let first = printed.lines().next().unwrap();
     let ours = env!("CARGO_PKG_VERSION");
-    assert!(first.starts_with(&format!("ntpd 4.2.6p5 (rsntpd {ours})")), "{said}");
+    assert!(first.starts_with(&format!("ntpd 4.2.6p5 (rsntpd {ours})")), "{printed}");
     // Chef's cookbook: /ntpd.*(\d+\.\d+\.\d+)/, which is the last such number of the line.
     let numbers: Vec<&str> = first
         .split(|c: char| !c.is_ascii_digit() && c != '.')

@@ -1,4 +1,4 @@
-//! What will bite in the files that the configuration names, told at the line that names them.
+//! Probable mistakes about the files that the configuration names, reported at the line that names them.
 
 use crate::config::model::Config;
 use crate::config::{Diagnostic, Notice, Parsed, Severity};
@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 /// Others may read the file.
 const READABLE_BY_ALL: u32 = 0o004;
 
-/// What is wrong with the files and directories of `parsed`. `user` is whom the daemon becomes, as `-u` says. What the
-/// command line names is told in `notices`, as no line of a file does.
+/// What is wrong with the files and directories of `parsed`. `user` is the user that the daemon becomes, as in `-u`.
+/// What the command line names is reported in `notices`, because no line of a file names it.
 pub(super) fn look(parsed: &Parsed, user: Option<&str>, notices: &mut Vec<Notice>) -> Vec<Diagnostic> {
     let config = &parsed.config;
     let mut found = Vec::new();
@@ -53,7 +53,7 @@ fn written(config: &Config) -> Vec<(&'static str, PathBuf, &'static str)> {
     files
 }
 
-/// What is wrong, and what comes of it or what to do.
+/// What is wrong, and its effect or the remedy.
 struct Trouble {
     message: String,
     effect: String,
@@ -115,7 +115,7 @@ mod tests {
         let parsed = crate::config::parse(Path::new("ntp.conf"), text.as_bytes(), &mut |_| Err("".into()));
         mode(&keys, 0o644);
         mode(&dir, 0o755);
-        // A number that is nobody's.
+        // A number that no user has.
         let mut notices = Vec::new();
         let mut look = |user| look(&parsed, user, &mut notices);
         let seen = look(Some("12345:12345"));

@@ -24,7 +24,7 @@ fn loaded(name: &str, text: &str, line: &str) -> Loaded {
     load(&options(&dir, text, line))
 }
 
-fn told(loaded: &Loaded) -> Vec<String> {
+fn logged(loaded: &Loaded) -> Vec<String> {
     loaded.log_lines().map(|(_, text)| text).collect()
 }
 
@@ -60,7 +60,7 @@ fn what_the_command_line_adds() {
     assert!(loaded.setup.quit_after_set && loaded.setup.allow_panic_once);
     let values: Vec<_> = config.setvar.iter().map(|variable| variable.value.as_str()).collect();
     assert_eq!(values, ["line", "file"]);
-    assert!(told(&loaded).iter().any(|line| line.contains("trusted key 0 is invalid")));
+    assert!(logged(&loaded).iter().any(|line| line.contains("trusted key 0 is invalid")));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn one_family_only() {
     let kept: Vec<_> = loaded.setup.config.servers.iter().map(|s| (s.target.clone(), s.family)).collect();
     assert_eq!(kept.len(), 3, "{kept:?}");
     assert_eq!(kept[1], (Target::Name("a.example".to_owned()), Family::V4));
-    assert_eq!(told(&loaded).iter().filter(|line| line.ends_with("is left out: -4")).count(), 2);
+    assert_eq!(logged(&loaded).iter().filter(|line| line.ends_with("is left out: -4")).count(), 2);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn interfaces_of_the_command_line_take_the_place_of_rules() {
     let address = InterfaceMatch::Address("10.0.0.1".parse().unwrap(), 32);
     let expected = [rule(InterfaceMatch::Name("eth0".to_owned())), rule(address)];
     assert_eq!(loaded.setup.config.interfaces, expected);
-    assert!(told(&loaded).iter().any(|line| line.contains("not allowed with --interface")));
+    assert!(logged(&loaded).iter().any(|line| line.contains("not allowed with --interface")));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_missing_configuration_is_told_and_means_the_defaults() {
     let options = Options { configfile: "/nonexistent/ntp.conf".into(), ..Options::default() };
     let loaded = load(&options);
     assert!(loaded.unreadable.is_some() && loaded.setup.config == Config::default());
-    let line = &told(&loaded)[0];
+    let line = &logged(&loaded)[0];
     assert!(line.starts_with("getconfig: Couldn't open </nonexistent/ntp.conf>: No such file"), "{line}");
 }
 
@@ -107,7 +107,7 @@ fn keys_and_drift_are_read() {
     let read = first.drift.unwrap();
     assert_eq!((read.frequency, read.record), (Ppm::new(-12.345), Record::default()));
     assert!(read.age.is_some_and(|age| age.get() < 60.0), "{read:?}");
-    assert!(told(&first).is_empty(), "{:?}", told(&first));
+    assert!(logged(&first).is_empty(), "{:?}", logged(&first));
 
     let record = dir.path().join("drift.error");
     fs::write(&record, "0.250 7\n").unwrap();
@@ -115,19 +115,19 @@ fn keys_and_drift_are_read() {
     fs::write(&record, "0.250\n").unwrap();
     let unread = load(&options);
     assert_eq!(unread.drift.unwrap().record, Record::default());
-    assert!(told(&unread)[0].contains("drift.error"), "{:?}", told(&unread));
+    assert!(logged(&unread)[0].contains("drift.error"), "{:?}", logged(&unread));
     fs::remove_file(&record).unwrap();
 
     fs::write(&drift, "garbage\n").unwrap();
     fs::remove_file(&keys).unwrap();
     let second = load(&options);
     assert_eq!(second.drift, None);
-    let lines = told(&second);
+    let lines = logged(&second);
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].starts_with("authreadkeys: file ") && lines[0].contains("No such file"), "{lines:?}");
 
     fs::remove_file(&drift).unwrap();
-    assert_eq!(told(&load(&options)).len(), 1, "a first start is no reason for a line");
+    assert_eq!(logged(&load(&options)).len(), 1, "a first start is no reason for a line");
     let kept = reload(&options, &first.memory).unwrap();
     assert_eq!(kept.setup.keys, first.setup.keys);
 }
@@ -135,7 +135,7 @@ fn keys_and_drift_are_read() {
 #[test]
 fn a_drift_file_that_could_never_be_written_is_told() {
     let loaded = loaded("setup-nodrift", "server 192.0.2.1\ndriftfile /nonexistent/drift\n", "");
-    assert!(told(&loaded)[0].contains("there is no directory /nonexistent"), "{:?}", told(&loaded));
+    assert!(logged(&loaded)[0].contains("there is no directory /nonexistent"), "{:?}", logged(&loaded));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn child_without_root() {
     let dir = std::path::PathBuf::from(dir);
     let options = Options { configfile: dir.join("ntp.conf"), ..Options::default() };
     let first = load(&options);
-    assert_eq!((first.setup.keys.len(), first.setup.config.servers.len()), (1, 1), "{:?}", told(&first));
+    assert_eq!((first.setup.keys.len(), first.setup.config.servers.len()), (1, 1), "{:?}", logged(&first));
     let changed = std::env::var_os("RSNTPD_TEST_CHANGED").is_some();
     if changed {
         for name in ["keys", "pw"] {
@@ -180,8 +180,8 @@ fn child_without_root() {
     let second = reload(&options, &first.memory).unwrap();
     assert_eq!(second.setup.keys, first.setup.keys);
     assert_eq!(second.setup.config, first.setup.config);
-    let stale = told(&second).iter().filter(|line| line.contains("may no longer be read")).count();
-    assert_eq!(stale, if changed { 2 } else { 0 }, "{:?}", told(&second));
+    let stale = logged(&second).iter().filter(|line| line.contains("may no longer be read")).count();
+    assert_eq!(stale, if changed { 2 } else { 0 }, "{:?}", logged(&second));
 }
 
 #[test]
@@ -207,8 +207,8 @@ fn d8_what_only_root_may_read_survives_a_reload_without_root() {
             .envs(changed)
             .output()
             .unwrap();
-        let said = [output.stdout, output.stderr].concat();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+        let printed = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&printed));
     }
 }
 
@@ -265,7 +265,7 @@ fn b6_a_reload_says_once_what_becomes_of_the_configuration() {
     fs::remove_file(&options.configfile).unwrap();
     let lines = reload(&options, &first.memory).unwrap_err().lines;
     assert!(lines.iter().all(|(_, line)| !line.contains("defaults")), "{lines:?}");
-    assert!(told(&load(&options))[0].ends_with("running with the defaults"));
+    assert!(logged(&load(&options))[0].ends_with("running with the defaults"));
 }
 
 #[test]
@@ -287,21 +287,23 @@ fn e13_a_fifo_in_the_place_of_a_file_is_told_and_what_was_read_before_stays() {
     ["keys", "leap"].into_iter().for_each(into_fifo);
     let again = reload(&options, &first.memory).unwrap();
     assert_eq!(again.setup.keys, first.setup.keys);
-    let lines = told(&again);
+    let lines = logged(&again);
     assert_eq!(lines.iter().filter(|line| line.contains("it is a FIFO")).count(), 2, "{lines:?}");
     into_fifo("more.conf");
     assert!(reload(&options, &first.memory).is_err());
     into_fifo("ntp.conf");
     let refused = reload(&options, &first.memory).unwrap_err();
     assert!(refused.lines.iter().any(|(_, line)| line.contains("it is a FIFO")), "{refused:?}");
-    assert!(told(&load(&options))[0].contains("Couldn't open"));
+    assert!(logged(&load(&options))[0].contains("Couldn't open"));
     fs::remove_file(at("ntp.conf")).unwrap();
     fs::write(at("ntp.conf"), text).unwrap();
     into_fifo("drift.error");
     fs::write(at("drift"), "1.000\n").unwrap();
-    let lines = told(&load(&options));
+    let lines = logged(&load(&options));
     assert_eq!(lines.iter().filter(|line| line.contains("it is a FIFO")).count(), 4, "{lines:?}");
     fs::remove_file(at("drift")).unwrap();
     into_fifo("drift");
-    assert!(told(&load(&options)).iter().any(|line| line.starts_with("driftfile ") && line.contains("FIFO")));
+    assert!(
+        logged(&load(&options)).iter().any(|line| line.starts_with("driftfile ") && line.contains("FIFO"))
+    );
 }
