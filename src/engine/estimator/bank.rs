@@ -109,6 +109,7 @@ impl Bank {
 
     /// Each filter gets a twin that begins with another belief and is less likely by `seldom` (logarithm).
     fn add_twins(&mut self, seldom: f64, other_belief: impl Fn(State) -> State) {
+        debug_assert_eq!(self.models.len(), MODELS, "only a bank without twins gets twins");
         let mut others = self.models.clone();
         for other in &mut others {
             other.filter.begin_anew(other_belief(other.filter.belief(0.0)));
@@ -160,6 +161,11 @@ impl Bank {
         for model in &mut self.models {
             model.log_weight = (model.log_weight - best).max(LEAST);
         }
+        debug_assert!(
+            self.models.iter().all(|m| (LEAST..=0.0).contains(&m.log_weight)),
+            "a weight is a number, and none is larger than the best, which is 0"
+        );
+        debug_assert!(self.is_empty() || self.best() == 0.0, "the best of a bank has the weight 0");
     }
 
     /// Logarithm of the probability density that all together foretell for the offset of a sample, in units of that between
@@ -204,6 +210,10 @@ impl Bank {
     /// A jump is over, or a start: of the two twins the likelier stays, for each wander and path.
     pub(super) fn decide(&mut self) {
         let others = self.models.split_off(self.models.len().min(MODELS));
+        debug_assert!(
+            others.is_empty() || others.len() == self.models.len(),
+            "twins are as many as the models that they are twins of"
+        );
         for (model, other) in self.models.iter_mut().zip(others) {
             if other.log_weight > model.log_weight {
                 *model = other;

@@ -81,6 +81,10 @@ impl Coloured {
         let gains = [s.xx + p.xe, s.xf + p.fe, p.xe + p.ee];
         // Offset and error are hardly known, their sum is: no rounding may make that a certainty.
         let spread = (gains[0] + gains[2] + new.interval.reading).max(ROUNDING * (s.xx + p.ee));
+        debug_assert!(
+            spread > 0.0 || !self.known.is_sound(),
+            "a measured offset always has a variance: {spread} from {both:?}"
+        );
         Expected { both, gains, spread, miss: new.interval.middle - s.x - p.e }
     }
 }
@@ -128,6 +132,7 @@ impl Both {
 impl PathError {
     /// `dt` seconds later, when `kept` of it is left and the rest is new, with this variance.
     fn predict(self, dt: f64, kept: f64, variance: f64) -> Self {
+        debug_assert!((0.0..=1.0).contains(&kept), "an error decays: {kept} of it is kept");
         Self {
             e: kept * self.e,
             ee: kept * kept * self.ee + (1.0 - kept * kept) * variance,

@@ -83,6 +83,8 @@ impl Fit {
             self.bank.let_go(next);
         }
         self.window.push_back(seen);
+        debug_assert!(self.window.len() <= WINDOW, "a fit keeps no more samples than its window");
+        debug_assert!(seen.dt >= 0.0, "a sample is never before the one before it: {seen:?}");
         self.bank.take(&self.window, path.queueing());
         self.window.len() == 1 || self.bank.is_sound()
     }

@@ -61,11 +61,16 @@ impl Interval {
         let sigma = spread.sqrt();
         let d = mean - self.middle;
         let cut = cut((-self.half - d) / sigma, (self.half - d) / sigma);
-        Narrowed {
+        let narrowed = Narrowed {
             shift: variance / sigma * cut.mean,
             variance: variance * (self.blur + variance * cut.variance) / spread,
             cut,
-        }
+        };
+        debug_assert!(
+            narrowed.variance.is_nan() || narrowed.variance <= variance * (1.0 + ROUNDING),
+            "an interval never makes a belief wider: from {variance} to {narrowed:?}"
+        );
+        narrowed
     }
 
     /// The Gaussian that changes a belief just as the interval does.
@@ -118,6 +123,7 @@ fn cut(low: f64, high: f64) -> Cut {
 /// the largest density that is left, so that nothing vanishes far out.
 fn cut_above(low: f64, high: f64) -> Cut {
     let width = high - low;
+    debug_assert!(width >= 0.0 || width.is_nan(), "the lower bound is not above the upper one: {low} {high}");
     if width < NARROW {
         let middle = f64::midpoint(low, high);
         return Cut {
@@ -138,6 +144,7 @@ fn cut_above(low: f64, high: f64) -> Cut {
         (false, false) => density * mills(x),
     };
     let mass = beyond(low, at_low) - beyond(high, at_high);
+    debug_assert!(mass > 0.0 || mass.is_nan(), "something is left of a Gaussian between {low} and {high}");
     let mean = (at_low - at_high) / mass;
     let edge = |x: f64, density: f64| if density > 0.0 { x * density } else { 0.0 };
     let variance = 1.0 + (edge(low, at_low) - edge(high, at_high)) / mass - mean * mean;

@@ -4,6 +4,9 @@
 //! per square-root second. This file is plain linear algebra; what a sample says is decided in
 //! `interval.rs`, what it changes in `smoother.rs`.
 
+/// What rounding may take of a variance, as a part of it, before an assertion fails.
+const ROUNDING: f64 = 1e-9;
+
 /// Offset and rate with their covariances, at one moment.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct State {
@@ -47,16 +50,29 @@ impl State {
         all.iter().all(|v| v.is_finite()) && self.f.abs() < 1.0 && self.xx > 0.0 && self.ff >= 0.0
     }
 
+    /// Whether the covariance is one: no variance is negative, and offset and rate are correlated by no more than wholly. Rounding may
+    /// make `lost` of the variances.
+    fn is_covariance(&self, lost: [f64; 2]) -> bool {
+        self.xx >= 0.0 && self.ff >= 0.0 && self.xf * self.xf <= (self.xx + lost[0]) * (self.ff + lost[1])
+    }
+
     /// The state `dt` seconds later if the rate wanders by `wander` (s/s per √s).
     pub(super) fn predict(&self, dt: f64, wander: f64) -> Self {
+        debug_assert!(dt >= 0.0, "a prediction goes forward in time: {dt} s");
         let q = wander * wander;
-        Self {
+        let later = Self {
             x: self.x + self.f * dt,
             f: self.f,
             xx: self.xx + 2.0 * dt * self.xf + dt * dt * self.ff + q * dt * dt * dt / 3.0,
             xf: self.xf + dt * self.ff + q * dt * dt / 2.0,
             ff: self.ff + q * dt,
-        }
+        };
+        let lost = [ROUNDING * (self.xx + dt * dt * self.ff), ROUNDING * self.ff];
+        debug_assert!(
+            !(self.is_sound() && self.is_covariance([0.0; 2])) || later.is_covariance(lost),
+            "a prediction of a covariance is a covariance: {self:?} became {later:?}"
+        );
+        later
     }
 
     /// What is believed of `dt` seconds later; of a time before, where it was then.
@@ -66,15 +82,26 @@ impl State {
 
     /// The state when `said` of the offset is known, too.
     pub(super) fn knowing(&self, said: &Gaussian) -> Self {
+        debug_assert!(
+            said.precision >= 0.0 || !self.is_sound(),
+            "a sample makes no variance larger: {said:?}"
+        );
         let less = 1.0 + said.precision * self.xx;
         let pull = (said.pull - said.precision * (self.x - said.about)) / less;
-        Self {
+        let after = Self {
             x: self.x + self.xx * pull,
             f: self.f + self.xf * pull,
             xx: self.xx / less,
             xf: self.xf / less,
             ff: (self.ff - said.precision * self.xf * self.xf / less).max(0.0),
-        }
+        };
+        let lost = [ROUNDING * after.xx, ROUNDING * self.ff];
+        debug_assert!(
+            !(self.is_sound() && self.is_covariance([0.0; 2]) && less.is_finite())
+                || after.is_covariance(lost),
+            "a covariance that knows of one more sample is a covariance: {self:?} became {after:?}"
+        );
+        after
     }
 
     /// Mean and variance of the offset when what later samples say, counted from here, is known, too.

@@ -51,6 +51,7 @@ pub(super) fn mean<F>(
         f += weight * belief.f;
         wander += weight * ln_wander;
     }
+    debug_assert!(total >= 1.0, "the likeliest filter counts whole: {total}");
     let (x, f) = (x / total, f / total);
     let (mut xx, mut ff) = (0.0, 0.0);
     for filter in counted() {

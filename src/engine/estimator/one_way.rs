@@ -123,6 +123,7 @@ impl OneWay {
             return;
         }
         self.outliers.push(Outlier { at, offset, miss });
+        debug_assert!(self.outliers.len() <= NOISIER, "outliers are taken once they are many");
         if self.jumped(deviation) {
             let first = self.outliers.remove(0);
             self.open(first.at, first.offset);
@@ -163,6 +164,10 @@ impl OneWay {
         for filter in &mut self.filters {
             filter.log_weight = (filter.log_weight - best).max(LEAST);
         }
+        debug_assert!(
+            self.filters.iter().all(|f| (LEAST..=0.0).contains(&f.log_weight)),
+            "a weight is a number, and none is larger than the best, which is 0"
+        );
         if !self.filters.iter().all(|filter| filter.belief.is_sound()) {
             // Samples contradict one another beyond the numbers' range: it begins anew with the next one.
             self.filters.clear();

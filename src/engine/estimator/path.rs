@@ -64,6 +64,8 @@ impl Path {
             self.delays.pop_front();
         }
         self.delays.push_back(delay);
+        debug_assert!(delay >= 0.0, "a round trip is not negative: {delay} s");
+        debug_assert!(self.delays.len() <= DELAY_WINDOW, "a path keeps no more round trips than its window");
         let (count, excess) = NEW_ROUTE;
         let longer = self.shortest + excess * self.queue;
         let run = self.delays.iter().rev().take_while(|d| **d > longer).count();
@@ -81,6 +83,7 @@ impl Path {
     }
 
     fn weigh(&mut self) {
+        debug_assert!(!self.delays.is_empty(), "a path is weighed by the round trips that it has");
         self.shortest = self.delays.iter().copied().fold(f64::INFINITY, f64::min);
         let mut excess: Vec<f64> = self.delays.iter().map(|d| d - self.shortest).collect();
         let middle = excess.len() / 2;
@@ -99,6 +102,7 @@ impl Path {
         let (_, &mut spread, _) = excess.select_nth_unstable_by(middle, f64::total_cmp);
         // The sum of two queues varies twice as much as half of their difference does.
         self.queueing = (spread * NORMAL / 2.0 + assumed) * (1.0 + FEW / n);
+        debug_assert!(self.queue >= 0.0 && self.queueing >= 0.0, "a queue takes no negative time: {self:?}");
     }
 
     /// From how many round trips the way is known.
@@ -120,7 +124,17 @@ impl Path {
         // Stamps that are cut off make the offset wrong by no more than half of it. A clock is never read better than to 10 ns: that
         // also keeps the blur from being nothing.
         let reading = reading * reading / 12.0 + 1e-16;
-        Interval { middle: sample.offset.get(), half: excess / 2.0, blur: unsure * unsure + reading, reading }
+        let interval = Interval {
+            middle: sample.offset.get(),
+            half: excess / 2.0,
+            blur: unsure * unsure + reading,
+            reading,
+        };
+        debug_assert!(
+            interval.half >= 0.0 && interval.blur >= interval.reading && interval.reading > 0.0,
+            "an interval has a width that is not negative, and blurred bounds: {interval:?}"
+        );
+        interval
     }
 }
 

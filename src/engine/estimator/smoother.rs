@@ -82,6 +82,7 @@ impl Smoother {
     pub(super) fn take(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) {
         let Some(new) = window.back() else { return };
         self.append(new);
+        debug_assert_eq!(self.said.len(), window.len(), "each sample of the window has its Gaussian");
         self.go_forward(window, passed);
         self.go_back(window, passed);
         self.go_forward(window, passed);
@@ -101,6 +102,7 @@ impl Smoother {
 
     /// From the newest to the oldest: what does each interval do to what all the others say?
     fn go_back(&mut self, window: &VecDeque<Seen>, passed: &Passed) {
+        debug_assert_eq!(passed.len(), self.said.len(), "the way back passes what the way forward did");
         let mut later = Later::default();
         for (index, ((before, after), said)) in passed.iter().zip(&mut self.said).enumerate().rev() {
             let Some(seen) = window.get(index) else { continue };

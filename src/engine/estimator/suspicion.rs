@@ -59,6 +59,8 @@ impl Suspicion {
         let other = self.fit.foretold(&seen, path);
         self.odds += other.max(OUTLIER) - fit.foretold(&fit.seen(sample, interval), path).max(OUTLIER);
         self.samples += 1;
+        debug_assert!(self.samples <= PATIENCE, "a suspicion is closed after so many samples");
+        debug_assert!(!self.odds.is_nan(), "the odds of a suspicion are a number");
         if self.fit.fits(&seen) && !self.fit.take(seen, path) {
             return Verdict::Dismissed;
         }

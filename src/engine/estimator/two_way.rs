@@ -100,6 +100,7 @@ impl TwoWay {
             return;
         }
         self.early.push(*sample);
+        debug_assert_eq!(self.early.len(), self.taken, "all samples are kept while they are few");
         self.origin = self.early.first().map_or(0.0, |first| first.offset.get());
         self.fit = Fit::default();
         self.misfits.clear();
@@ -168,6 +169,7 @@ impl TwoWay {
             return;
         }
         self.misfits.push(*sample);
+        debug_assert!(self.misfits.len() <= JUMP, "outliers that make a jump were taken for one");
         (self.misfit, self.neutral) = (self.fit.miss(&seen).0, 0);
         if self.misfits.len() == JUMP {
             self.jump(self.misfit);
