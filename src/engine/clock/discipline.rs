@@ -260,6 +260,10 @@ impl Discipline {
                 _ => return Verdict::Step(Seconds::new(residual)),
             }
         }
+        debug_assert!(
+            !self.steers || step <= 0.0 || size <= step || !size.is_finite(),
+            "what is slewed is within the step threshold: {residual} s"
+        );
         self.settle_on(now, combined, residual);
         Verdict::Slew
     }
@@ -271,6 +275,10 @@ impl Discipline {
         self.last_residual = None;
         let combined = Combined { offset: combined.offset - by.get(), ..combined };
         let residual = combined.offset - self.steering.correction(now.mono);
+        debug_assert!(
+            residual.abs() <= 1e-3 + by.get().abs() * 1e-9 || !residual.is_finite(),
+            "a step leaves nothing to correct: {residual} s after one of {by}"
+        );
         self.settle_on(now, combined, residual);
     }
 
@@ -328,6 +336,7 @@ impl Discipline {
             self.wander = (self.wander.powi(2) * (1.0 - AVERAGE) + change * change * AVERAGE).sqrt();
         }
         self.last_residual = Some(residual);
+        debug_assert!(now.mono >= self.updated, "an update is not before the one before it");
         self.rhythm += RHYTHM * (now.mono.since(self.updated).get() - self.rhythm);
         self.updated = now.mono;
         self.target = Some(combined);

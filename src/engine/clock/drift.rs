@@ -37,6 +37,7 @@ impl Record {
     #[must_use]
     pub fn and(self, error: Ppm) -> Self {
         let before = f64::from(self.starts.min(STARTS - 1));
+        debug_assert!(error.get().is_finite(), "a start is counted once its error is known: {error:?}");
         let squares = before.mul_add(self.rms.get().powi(2), error.get().powi(2));
         Self {
             rms: Ppm::new((squares / (before + 1.0)).sqrt()),

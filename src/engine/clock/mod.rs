@@ -306,7 +306,18 @@ impl Clock {
 
     /// Takes in what the leap second file and the survivors announce.
     pub fn watch_leap(&mut self, now: Now, table: Option<&LeapTable>, votes: &[Leap]) -> Option<Change> {
-        self.leap.update(now.wall, PIVOT, table, votes)
+        let change = self.leap.update(now.wall, PIVOT, table, votes);
+        debug_assert!(
+            self.leap.armed_for().is_none_or(|end| end > now.wall.to_unix(PIVOT).0),
+            "a leap second that is armed is still to come: {:?}",
+            self.leap
+        );
+        debug_assert_ne!(
+            self.leap.announced(),
+            Leap::Unsynchronised,
+            "only a leap second is ever armed, to be inserted or deleted"
+        );
+        change
     }
 
     /// A leap second file came into use: how old it is may be logged again.

@@ -46,11 +46,13 @@ impl Resolution {
         let finest = self.trips.iter().map(apart).enumerate().min_by_key(|(_, shown)| *shown);
         let (partner, together) = finest.unwrap_or((0, claimed));
         let finest = alone.min(together);
+        debug_assert!((FINE..=claimed).contains(&finest), "no exchange makes the precision worse: {finest}");
         if finest == claimed {
             if self.trips.len() == TRIPS {
                 self.trips.pop_front();
             }
             self.trips.push_back(free);
+            debug_assert!(self.trips.len() <= TRIPS, "no more round trips are compared than are kept");
             return claimed;
         }
         // These trips have had their say.

@@ -167,6 +167,10 @@ impl Steering {
         if frequency == self.frequency {
             return None;
         }
+        debug_assert!(
+            frequency.get().abs() <= Ppm::MAX.get(),
+            "the kernel gets no frequency beyond its range: {frequency:?}"
+        );
         self.settle(now);
         self.frequency = frequency;
         Some(frequency)
@@ -208,11 +212,16 @@ impl Steering {
             self.record(now, amount / (1.0 + amount + beside));
             push.slew = Some(micros);
         }
+        debug_assert!(
+            push.slew.is_none_or(|micros| micros != 0 && f64::from(micros.abs()) * MICRO <= SLEW_MAX + MICRO / 2.0),
+            "a slew is over within a second: {push:?}"
+        );
         (push != Push::default()).then_some(push)
     }
 
     /// The kernel's loop gets this phase, seconds, from the next second on. Gives it in nanoseconds.
     fn glide(&mut self, now: Now, phase: f64) -> i32 {
+        debug_assert!(phase.abs() <= GLIDE_MAX, "the kernel PLL gets no larger phase than it may: {phase} s");
         let nanos = (phase / NANO).round();
         self.glide = Some(Glide { start: next_second(now), amount: nanos * NANO });
         nanos as i32
@@ -282,6 +291,7 @@ impl Steering {
 
     /// Moves the ledger's base to `now`; slews long over are folded into it.
     fn settle(&mut self, now: MonoTime) {
+        debug_assert!(now >= self.since, "the ledger goes forward in time: from {:?} to {now:?}", self.since);
         self.settled += self.frequency.rate() * now.since(self.since).get();
         self.since = now;
         while let Some(chunk) = self.chunks.front() {

@@ -10,6 +10,11 @@ const LEAST_SCALE: f64 = 1e-6;
 /// What the survivors agree on; a preferred system peer counts alone. `None` if none of them has an estimate.
 #[must_use]
 pub fn combine(now: MonoTime, survivors: &[&Source], system_peer: &Source) -> Option<Combined> {
+    debug_assert!(
+        survivors.iter().any(|s| s.id() == system_peer.id()),
+        "the system peer is one of the survivors: {:?}",
+        system_peer.id()
+    );
     let alone = [system_peer];
     let used = if system_peer.config().prefer { &alone[..] } else { survivors };
     let (mut estimates, mut bounds): (Vec<Estimate>, Vec<Bound>) = (Vec::new(), Vec::new());

@@ -56,6 +56,14 @@ pub fn elect(sources: &mut Sources, ours: &OurView<'_>, tos: &Tos) -> Outcome {
         min_distance: tos.mindist,
     };
     let outcome = select(&candidates, &limits);
+    debug_assert!(
+        outcome.survivors.iter().all(|id| candidates.iter().any(|c| c.id == *id)),
+        "a survivor was a candidate: {outcome:?}"
+    );
+    debug_assert!(
+        !candidates.iter().any(|c| c.truechimer && outcome.falsetickers.contains(&c.id)),
+        "a source that is configured as right is no falseticker: {outcome:?}"
+    );
     for id in doubted.iter().chain(&outcome.falsetickers) {
         mark(sources, *id, Selection::Falsetick);
     }

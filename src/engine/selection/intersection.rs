@@ -55,6 +55,7 @@ pub struct Outcome {
 pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
     let mut outcome = Outcome::default();
     let least = limits.min_distance.get();
+    let given = candidates.len();
     let (candidates, denied) = by_truechimers(candidates, least);
     outcome.falsetickers = denied;
     let Some((low, high)) = intersection(&candidates, least) else {
@@ -69,6 +70,11 @@ pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
     });
     outcome.falsetickers.extend(bad.iter().map(|c| c.id));
     cluster(good, limits, &mut outcome);
+    debug_assert_eq!(
+        outcome.survivors.len() + outcome.outliers.len() + outcome.falsetickers.len(),
+        given,
+        "every candidate is a survivor, an outlier or a falseticker"
+    );
     if outcome.survivors.len() < limits.min_sane {
         outcome.survivors.clear();
     }
@@ -181,6 +187,14 @@ fn cluster(mut list: Vec<Candidate>, limits: &Limits, outcome: &mut Outcome) {
         list.insert(0, preferred);
     }
     outcome.survivors = list.iter().map(|c| c.id).collect();
+    debug_assert!(
+        list.iter().skip(1).all(|c| !c.prefer) || list.first().is_some_and(|c| c.prefer),
+        "a preferred survivor is the first"
+    );
+    debug_assert!(
+        outcome.survivors.iter().all(|id| !outcome.outliers.contains(id)),
+        "no survivor was cast out: {outcome:?}"
+    );
 }
 
 /// Whether a source is further from the middle of all than the distances of the others explain, each in units of its own asymmetry:
