@@ -132,6 +132,7 @@ impl Engine {
         if self.exiting {
             return;
         }
+        debug_assert!(now.mono >= self.moment.mono, "monotonic time never goes back");
         self.moment = now;
         match input {
             Input::Datagram(rx) => self.datagram(now, &rx),
@@ -234,7 +235,14 @@ impl Engine {
         reply: &mut ReplyBuffer,
     ) -> Served {
         match self.answer(now, rx, reply) {
-            Served::Reply(answer) => Served::Reply(self.seal(&answer, clock(), reply)),
+            Served::Reply(answer) => {
+                let length = self.seal(&answer, clock(), reply);
+                debug_assert!(
+                    length <= rx.data.len(),
+                    "no response is longer than its request: {length} bytes"
+                );
+                Served::Reply(length)
+            }
             Served::Dropped => Served::Dropped,
             Served::NotARequest => Served::NotARequest,
         }

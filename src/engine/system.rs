@@ -106,6 +106,12 @@ impl System {
     /// The RFC 9327 system status word.
     #[must_use]
     pub fn status(&self) -> u16 {
+        debug_assert!(
+            self.peer.is_some() || self.source == 0,
+            "a server without a system peer has no source: {}",
+            self.source
+        );
+        debug_assert!(self.event_count <= 15, "the status word counts no more than 15 events");
         let leap = u16::from(self.leap.to_bits()) << 14;
         leap | u16::from(self.source) << 8 | u16::from(self.event_count) << 4 | self.last_event as u16
     }
@@ -138,6 +144,12 @@ impl System {
             + self.jitter
             + error
             + offset;
+        debug_assert!(self.stratum.get() >= 1, "a server is one stratum below its system peer");
+        debug_assert!(
+            self.root_dispersion >= Seconds::ZERO,
+            "an error bound is not negative: {:?}",
+            self.root_dispersion
+        );
     }
 }
 

@@ -160,6 +160,7 @@ impl Keys {
 
     /// The same, the digest `whole` or cut.
     pub fn sign_as(&mut self, key: KeyId, whole: bool, packet: &mut Vec<u8>) -> bool {
+        debug_assert!(packet.len().is_multiple_of(4), "a MAC follows a packet of whole words");
         let Some(code) = self.make(key, packet) else { return false };
         packet.extend(key.0.to_be_bytes());
         packet.extend(if whole { code.whole() } else { code.cut() });
@@ -171,6 +172,7 @@ impl Keys {
     pub fn sign_into(&mut self, key: KeyId, whole: bool, len: usize, reply: &mut [u8]) -> usize {
         let Some(code) = self.make(key, &reply[..len]) else { return len };
         let code = if whole { code.whole() } else { code.cut() };
+        debug_assert!(len + 4 + code.len() <= reply.len(), "a response with its MAC fits the buffer");
         reply[len..len + 4].copy_from_slice(&key.0.to_be_bytes());
         reply[len + 4..len + 4 + code.len()].copy_from_slice(code);
         len + 4 + code.len()
@@ -237,6 +239,7 @@ struct Code {
 
 impl Code {
     fn new(digest: &[u8]) -> Self {
+        debug_assert!(digest.len() <= DIGEST_MAX, "no digest is longer than that of SHA-512");
         let length = digest.len().min(DIGEST_MAX);
         let mut bytes = [0; DIGEST_MAX];
         bytes[..length].copy_from_slice(&digest[..length]);

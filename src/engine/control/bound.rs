@@ -27,6 +27,7 @@ impl Bound {
     /// Whether a request may be looked at.
     pub(super) fn is_open(&mut self, now: MonoTime) -> bool {
         self.level = (self.level + now.since(self.at).get().max(0.0) * RATE).min(BURST);
+        debug_assert!(now >= self.at, "a bucket is filled forward in time");
         self.at = now;
         self.level >= 1.0
     }
@@ -34,6 +35,7 @@ impl Bound {
     /// Datagrams were sent. More than there was is paid off before the next.
     pub(super) fn take(&mut self, datagrams: usize) {
         self.level -= datagrams as f64;
+        debug_assert!(self.level <= BURST, "a bucket holds no more than its burst: {}", self.level);
     }
 }
 

@@ -259,6 +259,10 @@ impl Engine {
         self.control.errands += 1;
         let id = ErrandId(self.control.errands);
         self.control.parked.push_back(Parked { id, asker, packet: packet.to_vec() });
+        debug_assert!(
+            self.control.parked.len() <= PARKED_MAX,
+            "requests that wait for the shell are bounded"
+        );
         self.outbox.push(Output::Errand { id, errand });
     }
 }

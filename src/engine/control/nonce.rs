@@ -58,6 +58,7 @@ impl Nonces {
         for byte in &digest[..4] {
             let _ = write!(nonce, "{byte:02x}");
         }
+        debug_assert_eq!(nonce.len(), DIGITS, "a nonce has as many digits as one that is checked");
         nonce
     }
 }

@@ -126,6 +126,7 @@ impl Packer {
         }
         self.any = true;
         if !self.current.is_empty() && self.current.len() + item.len() + SLACK > DATA_MAX {
+            debug_assert!(self.current.len() <= DATA_MAX, "a fragment is cut before it is too long");
             self.full.push(std::mem::take(&mut self.current));
         }
         self.current.extend(item.bytes().take(DATA_MAX - SLACK));

@@ -67,12 +67,26 @@ impl OneFamily {
             }
             same
         });
+        debug_assert!(
+            entries.is_sorted_by(|one, next| one.rank() > next.rank()),
+            "an access list goes from the most specific entry to the least, each once"
+        );
+        debug_assert!(
+            entries.iter().all(|e| e.address & !e.mask == 0),
+            "an entry's address has no bits beside its mask"
+        );
         let index = Index::new(&entries, width);
         Self { entries, index, width }
     }
 
     fn find(&self, address: u128, port: u16) -> Option<&Entry> {
-        self.index.find(address, port == NTP_PORT).and_then(|i| self.entries.get(i))
+        let found = self.index.find(address, port == NTP_PORT)?;
+        let entry = self.entries.get(found);
+        debug_assert!(
+            entry.is_some_and(|e| e.address == address & e.mask && (!e.ntpport || port == NTP_PORT)),
+            "the entry that is found is one that matches: {entry:?}"
+        );
+        entry
     }
 
     /// The list without the entries of one kind and with `added`.
@@ -169,13 +183,12 @@ impl AccessList {
                 RestrictTarget::Source => source = Some((line.flags, line.ntpport, line.origin.clone())),
             }
         }
-        Self {
-            v4: OneFamily::new(v4, u128::from(u32::MAX)),
-            v6: OneFamily::new(v6, u128::MAX),
-            added,
-            named: Vec::new(),
-            source,
-        }
+        let (v4, v6) = (OneFamily::new(v4, u128::from(u32::MAX)), OneFamily::new(v6, u128::MAX));
+        debug_assert!(
+            [&v4, &v6].iter().all(|list| list.entries.last().is_some_and(|e| e.mask == 0 && !e.ntpport)),
+            "an access list ends with the entry that matches every client"
+        );
+        Self { v4, v6, added, named: Vec::new(), source }
     }
 
     /// Adds the entry of a line with a name to those of `lines`, now that its addresses are known, in place of

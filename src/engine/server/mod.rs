@@ -206,7 +206,7 @@ impl Server {
         if let Some((client, received)) = answer.remember {
             self.clients.answering(client, received, leaves);
         }
-        match answer.tail {
+        let length = match answer.tail {
             Tail::None => HEADER_LEN,
             Tail::Code { key, whole } => self.keys.sign_into(key, whole, HEADER_LEN, reply),
             Tail::CryptoNak => {
@@ -214,7 +214,9 @@ impl Server {
                 reply[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&KeyId(0).0.to_be_bytes());
                 HEADER_LEN + 4
             }
-        }
+        };
+        debug_assert!(length.is_multiple_of(4), "a response is a whole number of words: {length} bytes");
+        length
     }
 
     /// The kernel reports when a sealed answer left: better known than predicted.

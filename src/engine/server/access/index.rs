@@ -50,6 +50,8 @@ impl Index {
         let (starts, answers) = merge(&other, &ntp);
         let odd =
             odd.into_iter().map(|((mask, ntpport), entries)| OddMask { mask, ntpport, entries }).collect();
+        debug_assert_eq!(starts.len(), answers.len(), "each range has its answers");
+        debug_assert!(starts.is_sorted_by(|one, next| one < next), "ranges follow one another");
         Self { starts, answers, odd }
     }
 

@@ -41,6 +41,7 @@ impl Limits {
         *leak = i64::from(*leak).saturating_sub(interval).max(0) as i32;
         let verdict = if interval + 1 >= self.minimum && *leak + self.head < limit {
             *leak += self.head - 2;
+            debug_assert!(*leak < limit, "a packet that passes leaves its bucket below the limit: {leak}");
             Verdict::Pass
         } else if *leak < limit {
             // The first that is too much; while the bucket stays over the limit there is silence.

@@ -211,6 +211,7 @@ impl ClientTable {
         let local = self.number_of(heard.to, self.store.get(id)?.local);
         let client = self.store.get_mut(id)?;
         client.local = local;
+        debug_assert!(client.heard <= now.mono, "no client was heard later than now");
         let interval = known.map(|_| now.mono.since(client.heard).get().max(0.0) as i64);
         if known.is_none() {
             client.first = heard.received;
@@ -256,6 +257,7 @@ impl ClientTable {
         if index == self.locals.len() && index < LOCALS_MAX {
             self.locals.push(local);
         }
+        debug_assert!(self.locals.len() <= LOCALS_MAX, "addresses of ours that are told apart are bounded");
         index as u16
     }
 

@@ -104,6 +104,7 @@ impl Store {
         if self.slots.len() >= self.depth {
             return self.replace_oldest(client);
         }
+        debug_assert!(self.find(client.address).is_none(), "an address has one entry: {}", client.address);
         let at = self.slots.len() as u32;
         let bucket = self.bucket(client.address);
         self.slots.push(Slot {
@@ -114,13 +115,20 @@ impl Store {
         });
         self.buckets[bucket] = at + 1;
         self.link_newest(at);
+        debug_assert!(self.slots.len() <= self.depth, "a store holds no more clients than its depth");
         ClientId(at)
     }
 
     /// Gives the oldest client's slot to a new one.
     pub(super) fn replace_oldest(&mut self, client: Client) -> ClientId {
+        debug_assert!(self.find(client.address).is_none(), "an address has one entry: {}", client.address);
         let at = self.oldest;
         let Some(slot) = self.slots.get(at as usize) else { return self.insert(client) };
+        debug_assert_eq!(
+            self.find(slot.client.address),
+            Some(ClientId(at)),
+            "a client is found by its address until another one takes its place"
+        );
         self.leave_bucket(at, self.bucket(slot.client.address));
         let bucket = self.bucket(client.address);
         let slot = &mut self.slots[at as usize];
@@ -146,6 +154,7 @@ impl Store {
             Some(slot) => slot.newer = newer,
             None => self.oldest = newer,
         }
+        debug_assert_ne!(self.newest, at, "a client that is moved to the front is out of the order first");
         self.link_newest(at);
     }
 
@@ -177,6 +186,10 @@ impl Store {
 
     fn link_newest(&mut self, at: u32) {
         let before = self.newest;
+        debug_assert!(
+            self.slots.get(before as usize).is_none_or(|newest| newest.newer == NONE),
+            "no client is newer than the newest"
+        );
         let slot = &mut self.slots[at as usize];
         (slot.newer, slot.older) = (NONE, before);
         match self.slots.get_mut(before as usize) {
