@@ -67,6 +67,7 @@ const SHOWN: usize = 240;
 impl Diagnostic {
     /// Takes the line and the bytes it is about; of a long line only what stands around them.
     pub(super) fn show(&mut self, line: &[u8], span: Range<usize>) {
+        debug_assert!(span.start <= span.end, "a finding ends no earlier than it begins: {span:?}");
         let span = span.start.min(line.len())..span.end.min(line.len());
         if line.len() <= SHOWN {
             self.source = line.to_vec();
@@ -79,6 +80,7 @@ impl Diagnostic {
         self.source = [before.as_bytes(), &line[first..last], after.as_bytes()].concat();
         let moved = |at: usize| at.clamp(first, last) - first + before.len();
         self.span = moved(span.start)..moved(span.end);
+        debug_assert!(self.span.end <= self.source.len(), "what is marked is within what is shown: {self:?}");
     }
 
     /// What would be right, to stand behind the message.
@@ -95,6 +97,7 @@ impl Diagnostic {
     /// One line for the log: where, what, what was expected, what takes effect.
     #[must_use]
     pub fn log_line(&self) -> String {
+        debug_assert!(self.line >= 1 && self.column >= 1, "lines and columns are counted from 1: {self:?}");
         let mut out =
             format!("{} line {} column {}: {}", self.file.display(), self.line, self.column, self.message);
         let hint = self.hint();

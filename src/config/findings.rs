@@ -47,6 +47,7 @@ impl Findings {
             self.last = Some(make());
         }
         self.more += 1;
+        debug_assert_eq!(self.kept.len(), KEPT, "findings are only counted once enough are kept");
         // `Severity` begins with the worst.
         self.worst = Some(self.worst.map_or(severity, |worst| worst.min(severity)));
     }

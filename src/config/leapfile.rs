@@ -115,6 +115,10 @@ impl Reading {
         self.covered.push_str(since.0);
         self.covered.push_str(offset.0);
         self.table.entries.push(entry);
+        debug_assert!(
+            self.table.entries.is_sorted_by(|one, next| one.0 < next.0),
+            "the leap seconds of a table follow one another"
+        );
         Ok(())
     }
 }

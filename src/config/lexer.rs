@@ -119,6 +119,7 @@ impl<'a> Lexer<'a> {
                 self.ended = true;
                 return None;
             }
+            debug_assert!(start < self.at && self.at <= self.line.len(), "a token stands within its line");
             let kind = self.classify(&cut);
             return Some(Token { kind, text: cut.text, span: start..self.at });
         }

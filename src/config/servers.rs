@@ -146,6 +146,7 @@ fn options(
         }
         server.minpoll = server.maxpoll;
     }
+    debug_assert!(server.minpoll <= server.maxpoll, "a server that was read has a range of poll intervals");
 }
 
 /// A clock is polled at one interval, unless it is given two.

@@ -172,6 +172,11 @@ impl<'a> Request<'a> {
     }
 
     fn datagram(&self, leap: Leap, bits: u8, status: u16, offset: usize, data: &[u8]) -> Vec<u8> {
+        debug_assert!(data.len() <= DATA_MAX, "a fragment holds no more than it may: {} bytes", data.len());
+        debug_assert!(
+            (1..=4).contains(&self.version) && self.opcode < 32,
+            "what is echoed fits its bits: {self:?}"
+        );
         let mut out = Vec::with_capacity(HEADER_LEN + data.len() + 3);
         out.push(leap.to_bits() << 6 | self.version << 3 | 6);
         out.push(bits | self.opcode);

@@ -109,6 +109,7 @@ impl Assembly {
             return Ok(None);
         }
         self.pieces.entry(offset).or_insert_with(|| data.to_vec());
+        debug_assert!(self.pieces.len() <= FRAGMENTS_MAX, "fragments that are kept are bounded");
         if !more {
             self.end = Some(offset + count);
         }

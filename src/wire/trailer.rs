@@ -60,7 +60,9 @@ pub fn parse(packet: &[u8]) -> Result<Trailer<'_>, BadTrailer> {
         0 => Ok(Trailer::None),
         4 if rest == [0; 4] => Ok(Trailer::CryptoNak),
         length if length == 20 || length == 24 || is_long_mac(rest) => {
+            debug_assert!(at.is_multiple_of(4), "a MAC covers whole words: {at} bytes");
             let (key, digest) = rest.split_at(4);
+            debug_assert!(digest.len() <= DIGEST_MAX, "no digest is longer than that of SHA-512");
             let key = u32::from_be_bytes([key[0], key[1], key[2], key[3]]);
             Ok(Trailer::Mac { covered: at, key, digest })
         }
