@@ -340,6 +340,11 @@ impl EventLoop {
     fn receive_all(&mut self) -> io::Result<usize> {
         let (mut taken, mut at) = (0, 0);
         let registry = self.poll.registry();
+        debug_assert!(
+            self.unread.iter().all(|index| *index < self.shell.sockets.len()),
+            "sockets that are to be read are open: {:?}",
+            self.unread
+        );
         while let Some(open) = self.unread.get(at).map(|index| self.shell.sockets.get(*index)) {
             let traffic = &mut self.shell.traffic;
             if let Some(open) = open.filter(|open| !open.is_watched() && traffic.departures.is_waiting()) {

@@ -153,6 +153,7 @@ impl Inbox {
         if count == 0 {
             count = receive_singly(fd, &mut headers[..most], flags)?;
         }
+        debug_assert!(count <= most, "the kernel gives no more datagrams than were asked for: {count}");
         for i in 0..count {
             let header = &headers[i].msg_hdr;
             // SAFETY: the kernel has written so many bytes of an address into the name.
@@ -213,12 +214,15 @@ impl Outbox {
             self.names[i] = SockaddrStorage::from(to);
             self.control_lengths[i] = ancillary::write(&mut self.controls[i], source, stamp);
             self.stamped[i] = stamp;
+            debug_assert!(self.control_lengths[i] <= SEND_SPACE, "control messages fit their buffer");
             self.count += 1;
         }
+        debug_assert!(i < BATCH, "a response is added where there was room for its draft");
     }
 
     /// Lets `finish` write the last of a datagram and give its length.
     pub fn seal(&mut self, index: usize, finish: impl FnOnce(&mut [u8; SEND_MAX]) -> usize) {
+        debug_assert!(index < self.count, "only what was added is sealed: {index} of {}", self.count);
         self.lengths[index] = finish(&mut self.data[index]).min(SEND_MAX);
     }
 
@@ -289,7 +293,13 @@ impl Outbox {
                 }
             };
             match sent {
-                1.. => done += sent as usize,
+                1.. => {
+                    done += sent as usize;
+                    debug_assert!(
+                        done <= count,
+                        "the kernel sends no more than it was given: {done} of {count}"
+                    );
+                }
                 _ if Errno::last() == Errno::EINTR => {}
                 // Kernels before 4.6 do not know the wish for a stamp: the datagram goes without.
                 _ if Errno::last() == Errno::EINVAL && mem::take(&mut self.stamped[from + done]) => {

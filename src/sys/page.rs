@@ -55,6 +55,7 @@ impl<const N: usize> Page<N> {
     pub fn write(&self, values: &[u64; N]) {
         let (count, words) = (&self.words()[0], &self.words()[1..]);
         let before = count.load(Ordering::Relaxed);
+        debug_assert!(before.is_multiple_of(2), "a page has one writer, who ended the write before");
         count.store(before.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
         for (word, value) in words.iter().zip(values) {

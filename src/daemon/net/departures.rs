@@ -60,6 +60,7 @@ impl Departures {
         bytes[..kept].copy_from_slice(&datagram[..kept]);
         self.waiting[self.next] = Some(Waiting { left, since: now, bytes, kept, length: datagram.len() });
         self.next = (self.next + 1) % WAITING;
+        debug_assert!(kept > 0, "a datagram is known by its bytes, so it has some");
     }
 
     /// What it was that left, by the bytes that came back: headers and the datagram. It is then no

@@ -82,6 +82,10 @@ impl Gather {
             self.trial = (self.until_trial == 0).then_some(rate);
         }
         let pause = worth && self.trial.is_none();
+        debug_assert!(
+            !pause || rate > 0.0,
+            "there is a pause only where there are requests: {rate} a second"
+        );
         self.pause = pause.then(|| Duration::from_secs_f64(PAUSE.min(TOGETHER / rate)));
     }
 }

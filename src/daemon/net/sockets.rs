@@ -403,6 +403,7 @@ impl Sockets {
     fn add(&mut self, socket: UdpSocket, bound: SocketAddr, name: &str) {
         let id = SocketId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
+        debug_assert!(self.open.iter().all(|open| open.id != id), "a socket has a number of its own: {id:?}");
         if let Some(code) = self.wanted.dscp {
             // Without the mark the time is served all the same.
             let _unmarked = socket.set_dscp(code);

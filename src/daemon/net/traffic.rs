@@ -51,6 +51,8 @@ impl Traffic {
         if count == 0 {
             return (0, false);
         }
+        debug_assert!(count <= BATCH, "no more datagrams are taken than there is room for: {count}");
+        debug_assert!(self.outbox.is_empty(), "the responses of the last batch have been sent");
         let now = now();
         for index in 0..count {
             self.take(engine, sockets, open, now, index);
