@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
+mod assertions;
 mod dependencies;
 mod events;
 mod glossary;
@@ -34,6 +35,9 @@ const FOLDERS: [&str; 9] =
 fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
+
+/// Assertions of invariants that `src` has at least.
+const ASSERTIONS: usize = 60;
 
 /// The Rust files of our crate.
 fn sources() -> Vec<Source> {
@@ -96,6 +100,14 @@ fn the_rooms_of_the_engine_know_what_they_may() {
     let names: BTreeSet<&str> = engine.iter().filter_map(|s| rooms::room_of(&s.file)).collect();
     let gone = rooms::ROOMS.iter().filter(|room| !names.contains(room.name));
     judge(gone.map(|room| format!("ROOMS in tests/tidy/rooms.rs: there is no {}", room.name)));
+}
+
+#[test]
+fn invariants_are_asserted_in_sentences() {
+    let sources = sources_of(&["src"]);
+    let count: usize = sources.iter().map(|s| assertions::assertions(s).lines.len()).sum();
+    assert!(count >= ASSERTIONS, "src has {count} debug assertions, at least {ASSERTIONS} are wanted");
+    judge(sources.iter().flat_map(assertions::check));
 }
 
 #[test]
