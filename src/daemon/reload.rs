@@ -8,6 +8,7 @@ use super::files;
 use crate::engine::report::event::Level;
 use crate::sys::process;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, RawFd};
@@ -62,6 +63,19 @@ pub fn beside(pidfile: &Path) -> PathBuf {
     name.into()
 }
 
+/// Why the daemon does not listen at this path.
+#[derive(Debug)]
+pub struct OpenError {
+    path: PathBuf,
+    why: io::Error,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), files::words(&self.why))
+    }
+}
+
 /// The daemon's side.
 #[derive(Debug)]
 pub struct ReloadSocket {
@@ -73,14 +87,14 @@ impl ReloadSocket {
     ///
     /// # Errors
     /// What the system says, with the path.
-    pub fn open(pidfile: &Path) -> Result<Self, String> {
+    pub fn open(pidfile: &Path) -> Result<Self, OpenError> {
         let path = beside(pidfile);
-        let failure = |why: io::Error| format!("{}: {}", path.display(), files::words(&why));
+        let failed = |why| OpenError { path: path.clone(), why };
         if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket()) {
-            fs::remove_file(&path).map_err(failure)?;
+            fs::remove_file(&path).map_err(failed)?;
         }
-        let listener = process::privately(|| UnixListener::bind(&path)).map_err(failure)?;
-        listener.set_nonblocking(true).map_err(failure)?;
+        let listener = process::privately(|| UnixListener::bind(&path)).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
         Ok(Self { listener })
     }
 
@@ -202,7 +216,7 @@ mod tests {
         }
         fs::remove_file(beside(&pidfile)).unwrap();
         fs::write(beside(&pidfile), "no socket").unwrap();
-        assert!(ReloadSocket::open(&pidfile).unwrap_err().ends_with("Address already in use"));
+        assert!(ReloadSocket::open(&pidfile).unwrap_err().to_string().ends_with("Address already in use"));
     }
 
     #[test]

@@ -3,9 +3,9 @@
 
 use super::files;
 use nix::fcntl::OFlag;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -26,14 +26,43 @@ pub struct Saved {
 pub fn save(directory: Option<&Path>, name: &[u8], text: &[u8]) -> Saved {
     match try_save(directory, name, text) {
         Ok(file) => Saved { reply: format!("Configuration saved to '{file}'"), file: Some(file) },
-        Err(reply) => Saved { reply, file: None },
+        Err(why) => Saved { reply: why.to_string(), file: None },
     }
 }
 
-fn try_save(directory: Option<&Path>, name: &[u8], text: &[u8]) -> Result<String, String> {
-    let directory = directory.ok_or("saveconfig prohibited, no saveconfigdir configured")?;
+/// Why nothing was written, in ntpd's words.
+#[derive(Debug)]
+enum SaveError {
+    NoDirectory,
+    LongName,
+    /// The name is not UTF-8.
+    NoText,
+    UnsafeName(String),
+    Unwritten {
+        name: String,
+        why: io::Error,
+    },
+}
+
+impl fmt::Display for SaveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoDirectory => f.write_str("saveconfig prohibited, no saveconfigdir configured"),
+            Self::LongName => write!(f, "saveconfig exceeded maximum raw name length ({})", NAME_MAX + 1),
+            Self::NoText => f.write_str("saveconfig rejects unsafe file name"),
+            Self::UnsafeName(shown) => write!(f, "saveconfig rejects unsafe file name '{shown}'"),
+            Self::Unwritten { name, why } => {
+                write!(f, "Unable to save configuration to file '{name}': {}", files::words(why))
+            }
+        }
+    }
+}
+
+fn try_save(directory: Option<&Path>, name: &[u8], text: &[u8]) -> Result<String, SaveError> {
+    let directory = directory.ok_or(SaveError::NoDirectory)?;
     let name = expand(name)?;
     let path = directory.join(&name);
+    let unwritten = |why| SaveError::Unwritten { name: name.clone(), why };
     // create_new is O_EXCL: what is there already stays as it is, links are not followed.
     let mut file = OpenOptions::new()
         .write(true)
@@ -41,30 +70,29 @@ fn try_save(directory: Option<&Path>, name: &[u8], text: &[u8]) -> Result<String
         .mode(0o600)
         .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(&path)
-        .map_err(|why| format!("Unable to save configuration to file '{name}': {}", files::words(&why)))?;
+        .map_err(unwritten)?;
     let written = file.write_all(text).and_then(|()| file.sync_all());
     written.map_err(|why| {
         // Half a configuration is worse than none; if it cannot be removed, nothing more can be done.
         let _ = std::fs::remove_file(&path);
-        format!("Unable to save configuration to file '{name}': {}", files::words(&why))
+        unwritten(why)
     })?;
     Ok(name)
 }
 
 /// The name with its conversions replaced by the local time.
-fn expand(spec: &[u8]) -> Result<String, String> {
+fn expand(spec: &[u8]) -> Result<String, SaveError> {
     if spec.len() > NAME_MAX {
-        return Err(format!("saveconfig exceeded maximum raw name length ({})", NAME_MAX + 1));
+        return Err(SaveError::LongName);
     }
-    let spec = std::str::from_utf8(spec).map_err(|_| "saveconfig rejects unsafe file name".to_owned())?;
+    let spec = std::str::from_utf8(spec).map_err(|_| SaveError::NoText)?;
     let mut name = String::new();
     // Only a conversion that there is not can fail.
     let known = write!(name, "{}", super::log::local_time().format(spec)).is_ok();
-    let shown = if known { name.as_str() } else { spec };
     if known && is_safe(&name) {
         Ok(name)
     } else {
-        Err(format!("saveconfig rejects unsafe file name '{shown}'"))
+        Err(SaveError::UnsafeName(if known { name } else { spec.to_owned() }))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::units::{DAY, NtpTimestamp, PIVOT};
 use chrono::{DateTime, Datelike, Utc};
 use nix::fcntl::OFlag;
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -40,6 +41,36 @@ struct Set {
     reported: Option<String>,
 }
 
+/// Why a line is not in its file: a sentence for the log.
+#[derive(Debug)]
+enum StatError {
+    Open(PathBuf, io::Error),
+    Write(PathBuf, io::Error),
+    /// The plain name cannot become a link to the file in use.
+    Link {
+        plain: PathBuf,
+        file: PathBuf,
+        why: io::Error,
+    },
+}
+
+impl fmt::Display for StatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(path, why) => write!(f, "can't open {}: {}", path.display(), words(why)),
+            Self::Write(path, why) => write!(
+                f,
+                "cannot write the statistics file {}: {}; lines are lost until it can be",
+                path.display(),
+                words(why)
+            ),
+            Self::Link { plain, file, why } => {
+                write!(f, "cannot link {} to {}: {}", plain.display(), file.display(), words(why))
+            }
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Open {
     suffix: String,
@@ -54,6 +85,13 @@ fn base(dir: &Path, file: &str) -> OsString {
     }
     base.push(file);
     base
+}
+
+/// The file of a set with that suffix.
+fn path_of(base: &OsString, suffix: &str) -> PathBuf {
+    let mut path = base.clone();
+    path.push(suffix);
+    path.into()
 }
 
 impl StatFiles {
@@ -96,6 +134,7 @@ impl StatFiles {
                 None
             }
             Err(why) => {
+                let why = why.to_string();
                 let news = set.reported.as_ref() != Some(&why);
                 set.reported = Some(why.clone());
                 news.then_some(why)
@@ -111,7 +150,7 @@ impl Set {
         Self { kind, base, rotation, link, open: None, reported: None }
     }
 
-    fn append(&mut self, line: &StatLine, uptime: u64) -> Result<(), String> {
+    fn append(&mut self, line: &StatLine, uptime: u64) -> Result<(), StatError> {
         let suffix = suffix(self.rotation, line.at, uptime);
         if self.open.as_ref().is_none_or(|open| open.suffix != suffix) {
             // The old file is closed first, whatever becomes of the new one.
@@ -120,31 +159,21 @@ impl Set {
             self.open = Some(Open { suffix, file });
         }
         let Some(open) = &mut self.open else { return Ok(()) };
-        add(&mut open.file, &line.text).map_err(|why| {
-            let path = Path::new(&self.base).display();
-            format!(
-                "cannot write the statistics file {path}{}: {}; lines are lost until it can be",
-                open.suffix,
-                words(&why)
-            )
-        })
+        let added = add(&mut open.file, &line.text);
+        let suffix = &open.suffix;
+        added.map_err(|why| StatError::Write(path_of(&self.base, suffix), why))
     }
 
     /// Opens the file with that suffix and makes the plain name a link to it.
-    fn begin(&self, suffix: &str) -> Result<File, String> {
-        let mut path = self.base.clone();
-        path.push(suffix);
-        let path = PathBuf::from(path);
-        let failure = |why: &io::Error| format!("can't open {}: {}", path.display(), words(why));
-        let file = open(&path).map_err(|why| failure(&why))?;
+    fn begin(&self, suffix: &str) -> Result<File, StatError> {
+        let path = path_of(&self.base, suffix);
+        let file = open(&path).map_err(|why| StatError::Open(path.clone(), why))?;
         if self.link && !suffix.is_empty() {
             let plain = Path::new(&self.base);
             make_way(plain)
                 .and_then(|()| fs::hard_link(&path, plain))
                 .or_else(|why| if same_file(&path, plain) { Ok(()) } else { Err(why) })
-                .map_err(|why| {
-                    format!("cannot link {} to {}: {}", plain.display(), path.display(), words(&why))
-                })?;
+                .map_err(|why| StatError::Link { plain: plain.to_owned(), file: path, why })?;
         }
         Ok(file)
     }
