@@ -5,6 +5,7 @@ use crate::units::{Ppm, Seconds};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::ffi::OsString;
+use std::fmt;
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd as _;
@@ -103,17 +104,65 @@ pub fn words(error: &io::Error) -> String {
         .map_or_else(|| error.to_string(), |errno| nix::errno::Errno::from_raw(errno).desc().to_owned())
 }
 
+/// Why a file of the daemon's own was not written: a sentence for the log.
+#[derive(Debug)]
+pub enum SaveError {
+    /// The frequency for this drift file is not a number.
+    NoNumber(PathBuf),
+    /// This drift file.
+    Drift(PathBuf, ReplaceError),
+    /// The file beside the drift file.
+    DriftRecord(PathBuf, ReplaceError),
+    /// This pid file.
+    Pid(PathBuf, ReplaceError),
+}
+
+impl fmt::Display for SaveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoNumber(path) => {
+                write!(f, "not saved to the drift file {}: the frequency is not a number", path.display())
+            }
+            Self::Drift(path, why) => {
+                write!(f, "cannot save the frequency to the drift file {}: {why}", path.display())
+            }
+            Self::DriftRecord(path, why) => {
+                write!(f, "cannot save how right the frequency was to {}: {why}", path.display())
+            }
+            Self::Pid(path, why) => write!(f, "cannot write the pid file {}: {why}", path.display()),
+        }
+    }
+}
+
+/// Why a file has not got its new content.
+#[derive(Debug)]
+pub enum ReplaceError {
+    /// The device cannot be written to.
+    Device(io::Error),
+    /// The file that is to take its place cannot be made, or cannot take it.
+    Temporary(PathBuf, io::Error),
+}
+
+impl fmt::Display for ReplaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(why) => f.write_str(&words(why)),
+            Self::Temporary(path, why) => write!(f, "{}: {}", path.display(), words(why)),
+        }
+    }
+}
+
 /// Writes the frequency as ntpd does: `%.3f` and a line end, to `FILE.TEMP`, which then takes the
 /// place of `path`. At no moment is there no drift file where there was one.
 ///
 /// # Errors
-/// A sentence for the log. The old file is then as it was, and no temporary file is left.
-pub fn save_drift(path: &Path, frequency: Ppm) -> Result<(), String> {
+/// [`SaveError`]. The old file is then as it was, and no temporary file is left.
+pub fn save_drift(path: &Path, frequency: Ppm) -> Result<(), SaveError> {
     if !frequency.get().is_finite() {
-        return Err(format!("not saved to the drift file {}: the frequency is not a number", path.display()));
+        return Err(SaveError::NoNumber(path.to_owned()));
     }
     replace(path, format!("{:.3}\n", frequency.get()).as_bytes())
-        .map_err(|why| format!("cannot save the frequency to the drift file {}: {why}", path.display()))
+        .map_err(|why| SaveError::Drift(path.to_owned(), why))
 }
 
 /// The file beside the drift file that says how right it has been.
@@ -128,14 +177,14 @@ pub fn drift_record(path: &Path) -> PathBuf {
 /// or where there is no drift file.
 ///
 /// # Errors
-/// A sentence for the log. The old file is then as it was.
-pub fn save_drift_record(path: &Path, record: Record) -> Result<(), String> {
+/// [`SaveError`]. The old file is then as it was.
+pub fn save_drift_record(path: &Path, record: Record) -> Result<(), SaveError> {
     if !path.is_file() {
         return Ok(());
     }
     let file = drift_record(path);
     replace(&file, format!("{:.3} {}\n", record.rms.get(), record.starts).as_bytes())
-        .map_err(|why| format!("cannot save how right the frequency was to {}: {why}", file.display()))
+        .map_err(|why| SaveError::DriftRecord(file, why))
 }
 
 /// How long ago a file was written, by the clock as it stands; `None` if that was in the future.
@@ -148,10 +197,9 @@ pub fn age(path: &Path) -> Option<Seconds> {
 /// Writes the process id in decimal without a line end, as ntpd does.
 ///
 /// # Errors
-/// A sentence for the log.
-pub fn write_pid(path: &Path, pid: u32) -> Result<(), String> {
-    replace(path, pid.to_string().as_bytes())
-        .map_err(|why| format!("cannot write the pid file {}: {why}", path.display()))
+/// [`SaveError`].
+pub fn write_pid(path: &Path, pid: u32) -> Result<(), SaveError> {
+    replace(path, pid.to_string().as_bytes()).map_err(|why| SaveError::Pid(path.to_owned(), why))
 }
 
 /// Removes the pid file if it still names `pid`; another daemon's file is left alone.
@@ -167,24 +215,24 @@ pub fn remove_pid(path: &Path, pid: u32) -> io::Result<()> {
 }
 
 /// Puts `content` at `path` as a whole or not at all. A device (`/dev/null`) is written to, never replaced.
-fn replace(path: &Path, content: &[u8]) -> Result<(), String> {
+fn replace(path: &Path, content: &[u8]) -> Result<(), ReplaceError> {
     if path.symlink_metadata().is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
         let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
         let device = OpenOptions::new().write(true).custom_flags(flags).open(path);
-        return device.and_then(|mut file| file.write_all(content)).map_err(|why| words(&why));
+        return device.and_then(|mut file| file.write_all(content)).map_err(ReplaceError::Device);
     }
     let temporary = temporary_of(path);
-    let failure = |why: &io::Error| format!("{}: {}", temporary.display(), words(why));
+    let failed = |why| ReplaceError::Temporary(temporary.clone(), why);
     // What a crash left behind. Making the new one is exclusive, so no other user's link is followed.
     match fs::remove_file(&temporary) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(failure(&why)),
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(failed(why)),
         _ => {}
     }
     let result = fill(&temporary, content).and_then(|()| fs::rename(&temporary, path));
     if let Err(why) = result {
         // Nothing more can be done if this fails too; the next save removes it.
         let _ = fs::remove_file(&temporary);
-        return Err(failure(&why));
+        return Err(failed(why));
     }
     // So that the new name survives a power failure; not every file system can.
     if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
@@ -299,17 +347,22 @@ mod tests {
     #[test]
     fn missing_directories_and_directories_in_the_place_are_told() {
         let dir = scratch("drift-missing");
-        let why = save_drift(&dir.path().join("no/drift"), Ppm::ZERO).unwrap_err();
+        let why = save_drift(&dir.path().join("no/drift"), Ppm::ZERO).unwrap_err().to_string();
         assert!(why.starts_with("cannot save the frequency to the drift file"), "{why}");
         assert!(why.ends_with("no/drift.TEMP: No such file or directory"), "{why}");
-        assert!(save_drift(dir.path(), Ppm::ZERO).unwrap_err().ends_with("Is a directory"));
+        assert!(save_drift(dir.path(), Ppm::ZERO).unwrap_err().to_string().ends_with("Is a directory"));
     }
 
     #[test]
     fn devices_are_written_to_and_stay() {
         save_drift(Path::new("/dev/null"), Ppm::ZERO).unwrap();
         assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
-        assert!(write_pid(Path::new("/dev/full"), 1).unwrap_err().ends_with("No space left on device"));
+        assert!(
+            write_pid(Path::new("/dev/full"), 1)
+                .unwrap_err()
+                .to_string()
+                .ends_with("No space left on device")
+        );
     }
 
     #[test]
@@ -379,7 +432,7 @@ mod tests {
     fn child_on_a_full_disk() {
         let Some(dir) = std::env::var_os("RSNTPD_TEST_FULL_DISK") else { return };
         let dir = PathBuf::from(dir);
-        let why = save_drift(&dir.join("drift"), Ppm::new(99.0)).unwrap_err();
+        let why = save_drift(&dir.join("drift"), Ppm::new(99.0)).unwrap_err().to_string();
         let expected = std::env::var("RSNTPD_TEST_EXPECTED").unwrap();
         assert!(why.contains(&expected), "{why}");
         assert_eq!(fs::read(dir.join("drift")).unwrap(), b"1.000\n");

@@ -1,6 +1,6 @@
 //! Performing the engine's outputs: datagrams, clock commands, lookups, files, log lines.
 
-use super::files;
+use super::files::{self, SaveError};
 use super::leapfile::LeapFile;
 use super::log::Log;
 use super::net::departures::Left;
@@ -128,10 +128,10 @@ impl Shell {
         }
     }
 
-    fn save_drift(&mut self, save: impl Fn(&Path) -> Result<(), String>) {
+    fn save_drift(&mut self, save: impl Fn(&Path) -> Result<(), SaveError>) {
         let Some(path) = &self.driftfile else { return };
         if let Err(why) = save(path) {
-            self.log.write(Level::Error, &why);
+            self.log.write(Level::Error, &why.to_string());
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::engine::report::event::Level;
 use crate::engine::server::sharing::{COUNTED, PUBLISHED};
 use crate::sys::page::{Page, ReadPage};
 use crate::sys::process::{self, Child, Forked};
-use std::io;
+use std::{fmt, io};
 
 /// Words on a worker's page: the counters of its engine and of its sockets.
 const COUNTERS: usize = COUNTED + COUNTS;
@@ -59,6 +59,16 @@ pub struct Slot {
     parent: u32,
     page: ReadPage<PUBLISHED>,
     counters: Page<COUNTERS>,
+}
+
+/// The main process, which keeps time for its workers, has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MainEnded;
+
+impl fmt::Display for MainEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the main process has ended")
+    }
 }
 
 /// How many workers are wanted; none without `--server-only`.
@@ -211,9 +221,9 @@ impl Slot {
     /// Takes its place as a worker, after root was given up.
     ///
     /// # Errors
-    /// As text, when the main process has ended.
-    pub fn take_up(&self) -> Result<(), String> {
-        process::end_with_parent(self.parent).map_err(|_| "the main process has ended".to_owned())?;
+    /// [`MainEnded`], if it has.
+    pub fn take_up(&self) -> Result<(), MainEnded> {
+        process::end_with_parent(self.parent).map_err(|_| MainEnded)?;
         // Where the system does not let us, the kernel finds a processor.
         let _anywhere = process::stay_on_processor(self.number - 1);
         Ok(())

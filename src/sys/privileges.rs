@@ -7,11 +7,12 @@ use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Group, Uid, User, chdir, chroot, getgrouplist, setgid, setgroups, setuid};
-use std::ffi::CString;
+use std::ffi::{CString, NulError};
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::fchown;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What the process that disciplines the clock keeps when it gives up root.
 const KEPT: [Capability; 2] = [Capability::SYS_TIME, Capability::NET_BIND_SERVICE];
@@ -24,12 +25,42 @@ pub struct Account {
     groups: Vec<Gid>,
 }
 
+/// Why there is no such account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AccountError {
+    /// No user has this name or number.
+    NoUser(String),
+    /// No group has this name.
+    NoGroup(String),
+    /// The list of users cannot be read.
+    UserLookup(String, Errno),
+    /// The list of groups cannot be read.
+    GroupLookup(String, Errno),
+    /// The user's supplementary groups cannot be listed.
+    Groups(String, Errno),
+    /// The name holds a zero byte.
+    Name(NulError),
+}
+
+impl fmt::Display for AccountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoUser(user) => write!(f, "cannot find user `{user}'"),
+            Self::NoGroup(group) => write!(f, "cannot find group `{group}'"),
+            Self::UserLookup(user, why) => write!(f, "cannot look up user `{user}': {why}"),
+            Self::GroupLookup(group, why) => write!(f, "cannot look up group `{group}': {why}"),
+            Self::Groups(user, why) => write!(f, "cannot list the groups of `{user}': {why}"),
+            Self::Name(why) => write!(f, "{why}"),
+        }
+    }
+}
+
 impl Account {
     /// Looks up `USER` or `USER:GROUP`, names or numbers, with the user's supplementary groups.
     ///
     /// # Errors
-    /// As text, when there is no such user or group.
-    pub fn find(spec: &str) -> Result<Self, String> {
+    /// [`AccountError`] where there is no such user or group.
+    pub fn find(spec: &str) -> Result<Self, AccountError> {
         let (user, group) = match spec.split_once(':') {
             Some((user, group)) => (user, Some(group)),
             None => (spec, None),
@@ -39,13 +70,12 @@ impl Account {
             // A number without an entry names the user by itself, but no group.
             return match (user.parse(), group) {
                 (Ok(uid), Some(gid)) => Ok(Self { uid: Uid::from_raw(uid), gid, groups: vec![gid] }),
-                _ => Err(format!("cannot find user `{user}'")),
+                _ => Err(AccountError::NoUser(user.to_owned())),
             };
         };
         let gid = group.unwrap_or(entry.gid);
-        let name = CString::new(entry.name).map_err(|e| e.to_string())?;
-        let groups =
-            getgrouplist(&name, gid).map_err(|e| format!("cannot list the groups of `{user}': {e}"))?;
+        let name = CString::new(entry.name).map_err(AccountError::Name)?;
+        let groups = getgrouplist(&name, gid).map_err(|why| AccountError::Groups(user.to_owned(), why))?;
         Ok(Self { uid: entry.uid, gid, groups })
     }
 }
@@ -77,12 +107,12 @@ impl Account {
     }
 }
 
-fn find_user(user: &str) -> Result<Option<User>, String> {
+fn find_user(user: &str) -> Result<Option<User>, AccountError> {
     let found = match user.parse() {
         Ok(uid) => User::from_uid(Uid::from_raw(uid)),
         Err(_) => User::from_name(user),
     };
-    found.or_else(without_file).map_err(|e| format!("cannot look up user `{user}': {e}"))
+    found.or_else(without_file).map_err(|why| AccountError::UserLookup(user.to_owned(), why))
 }
 
 /// Where there is no /etc/passwd or /etc/group there is no such entry, which is no failure:
@@ -91,14 +121,14 @@ fn without_file<T>(error: Errno) -> Result<Option<T>, Errno> {
     if error == Errno::ENOENT { Ok(None) } else { Err(error) }
 }
 
-fn find_group(group: &str) -> Result<Gid, String> {
+fn find_group(group: &str) -> Result<Gid, AccountError> {
     if let Ok(gid) = group.parse() {
         return Ok(Gid::from_raw(gid));
     }
     match Group::from_name(group).or_else(without_file) {
         Ok(Some(entry)) => Ok(entry.gid),
-        Ok(None) => Err(format!("cannot find group `{group}'")),
-        Err(e) => Err(format!("cannot look up group `{group}': {e}")),
+        Ok(None) => Err(AccountError::NoGroup(group.to_owned())),
+        Err(why) => Err(AccountError::GroupLookup(group.to_owned(), why)),
     }
 }
 
@@ -117,6 +147,57 @@ pub enum Duty {
     Answers,
 }
 
+/// A step of giving up root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// chdir to the new root directory.
+    EnterRoot,
+    /// PR_SET_KEEPCAPS.
+    KeepCapabilities,
+    /// The supplementary groups.
+    SetGroups,
+    /// setgid.
+    SetGroup,
+    /// setuid.
+    SetUser,
+    /// PR_SET_KEEPCAPS off again.
+    StopKeeping,
+    /// Capabilities but those that are kept.
+    LimitCapabilities,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::EnterRoot => "enter the new root directory",
+            Self::KeepCapabilities => "keep capabilities",
+            Self::SetGroups => "set the supplementary groups",
+            Self::SetGroup => "set the group",
+            Self::SetUser => "set the user",
+            Self::StopKeeping => "stop keeping capabilities",
+            Self::LimitCapabilities => "limit the capabilities",
+        })
+    }
+}
+
+/// Which step of giving up root failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum DropError {
+    /// The new root directory cannot be had.
+    Chroot(PathBuf, Errno),
+    /// Another step failed.
+    Step(Step, Errno),
+}
+
+impl fmt::Display for DropError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chroot(root, why) => write!(f, "cannot chroot to `{}': {why}", root.display()),
+            Self::Step(step, why) => write!(f, "cannot {step}: {why}"),
+        }
+    }
+}
+
 /// Changes root directory, where one is given, becomes `account`, where one is given, and keeps no
 /// capability but those that its duty needs, for the clock and for port 123 — of these what the
 /// process has: where CAP_SYS_TIME is withheld (a container), the rest goes on. No later program
@@ -125,22 +206,22 @@ pub enum Duty {
 /// Capabilities belong to a thread: call this before any other thread runs.
 ///
 /// # Errors
-/// The step that failed, as text.
-pub fn drop_root(duty: Duty, account: Option<&Account>, root: Option<&Path>) -> Result<(), String> {
-    let step = |what: &'static str| move |e: Errno| format!("cannot {what}: {e}");
+/// Which step failed; nothing was kept back by then that root would need.
+pub fn drop_root(duty: Duty, account: Option<&Account>, root: Option<&Path>) -> Result<(), DropError> {
+    let failed = |step: Step| move |why: Errno| DropError::Step(step, why);
     if let Some(root) = root {
-        chroot(root).map_err(|e| format!("cannot chroot to `{}': {e}", root.display()))?;
-        chdir("/").map_err(step("enter the new root directory"))?;
+        chroot(root).map_err(|why| DropError::Chroot(root.to_owned(), why))?;
+        chdir("/").map_err(failed(Step::EnterRoot))?;
     }
     if let Some(account) = account {
-        prctl::set_keepcaps(true).map_err(step("keep capabilities"))?;
-        setgroups(&account.groups).map_err(step("set the supplementary groups"))?;
-        setgid(account.gid).map_err(step("set the group"))?;
-        setuid(account.uid).map_err(step("set the user"))?;
-        prctl::set_keepcaps(false).map_err(step("stop keeping capabilities"))?;
+        prctl::set_keepcaps(true).map_err(failed(Step::KeepCapabilities))?;
+        setgroups(&account.groups).map_err(failed(Step::SetGroups))?;
+        setgid(account.gid).map_err(failed(Step::SetGroup))?;
+        setuid(account.uid).map_err(failed(Step::SetUser))?;
+        prctl::set_keepcaps(false).map_err(failed(Step::StopKeeping))?;
     }
     let kept: &[Capability] = if duty == Duty::Clock { &KEPT } else { &[] };
-    capabilities::keep_only(kept).map_err(step("limit the capabilities"))?;
+    capabilities::keep_only(kept).map_err(failed(Step::LimitCapabilities))?;
     // Kernels before 3.5 have no such switch; there the limited capabilities must do.
     let _unsupported = prctl::set_no_new_privs();
     Ok(())
@@ -211,9 +292,9 @@ mod tests {
 
     #[test]
     fn unknown_accounts_are_named() {
-        assert!(Account::find("no-such-user").unwrap_err().contains("no-such-user"));
-        assert!(Account::find("root:no-such-group").unwrap_err().contains("no-such-group"));
-        assert!(Account::find("54321").unwrap_err().contains("54321"));
+        assert!(Account::find("no-such-user").unwrap_err().to_string().contains("no-such-user"));
+        assert!(Account::find("root:no-such-group").unwrap_err().to_string().contains("no-such-group"));
+        assert!(Account::find("54321").unwrap_err().to_string().contains("54321"));
         assert!(Account::find("").is_err());
     }
 }

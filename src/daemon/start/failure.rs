@@ -1,5 +1,7 @@
 //! Why the daemon does not start, and the exit status that ntpd gives for it.
 
+use crate::daemon::workers::MainEnded;
+use crate::sys::privileges::{AccountError, DropError};
 use crate::units::NTP_PORT;
 use std::fmt;
 use std::io;
@@ -14,15 +16,17 @@ pub(super) enum Failure {
     NotRoot {
         uid: u32,
     },
-    /// `-u` names no account, and why.
-    Account(String),
+    /// `-u` names no account.
+    Account(AccountError),
     /// Port 123 cannot be had.
     Port(io::Error),
     Pipe(io::Error),
     Fork(io::Error),
     Workers(io::Error),
-    /// Root could not be given up, or a worker not set up, and why.
-    Privileges(String),
+    /// Root could not be given up.
+    Privileges(DropError),
+    /// A worker has no main process any more.
+    Worker(MainEnded),
     EventLoop(io::Error),
     /// It served, and then no longer.
     Stopped(io::Error),
@@ -40,6 +44,7 @@ impl Failure {
             | Self::Fork(_)
             | Self::Workers(_)
             | Self::Privileges(_)
+            | Self::Worker(_)
             | Self::EventLoop(_)
             | Self::Stopped(_) => FAILED,
         }
@@ -50,7 +55,10 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRoot { uid } => write!(f, "must be run as root, not uid {uid}"),
-            Self::Account(why) | Self::Privileges(why) | Self::Child(why) => f.write_str(why),
+            Self::Account(why) => write!(f, "{why}"),
+            Self::Privileges(why) => write!(f, "{why}"),
+            Self::Worker(why) => write!(f, "{why}"),
+            Self::Child(why) => f.write_str(why),
             Self::Port(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 let remedy = if Path::new("/run/systemd/system").is_dir() {
                     "systemctl disable --now chronyd"

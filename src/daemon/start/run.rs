@@ -238,7 +238,7 @@ fn serve(options: Options, mut log: Log, prepared: Prepared, parent: Parent) -> 
     pidfiles.dedup();
     for path in &pidfiles {
         if let Err(why) = files::write_pid(path, std::process::id()) {
-            log.write(Level::Error, &why);
+            log.write(Level::Error, &why.to_string());
         }
     }
     let reload_socket = reload_socket(&pidfiles, &mut log);
@@ -339,7 +339,7 @@ fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Accoun
         let _unlocked = privileges::lock_memory();
     }
     privileges::drop_root(Duty::Answers, account, root).map_err(Failure::Privileges)?;
-    slot.take_up().map_err(Failure::Privileges)
+    slot.take_up().map_err(Failure::Worker)
 }
 
 fn build(

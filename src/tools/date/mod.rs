@@ -16,13 +16,14 @@ use crate::config::model::Family;
 use crate::config::parse_keys;
 use crate::engine::auth::Keys;
 use crate::sys::clock;
-use crate::sys::privileges::{Account, Duty, drop_root};
+use crate::sys::privileges::{Account, AccountError, DropError, Duty, drop_root};
 use crate::units::{KeyId, NTP_PORT, Seconds, Stratum};
 use crate::wire::header::Version;
 use crate::wire::kiss::Kiss;
 use ask::{Asking, Server, ask_all};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -144,7 +145,7 @@ impl Run {
         }
         let mut how = match asking(matches, self.debug) {
             Ok(how) => how,
-            Err(why) => return self.fail(&why),
+            Err(why) => return self.fail(&why.to_string()),
         };
         let any_port = self.query || self.debug || matches.get_flag("unprivileged-port");
         let sockets = match sockets(&servers, if any_port { 0 } else { NTP_PORT }) {
@@ -155,10 +156,9 @@ impl Run {
             Err(error) => return self.fail(&format!("bind() fails: {error}")),
         };
         if let Some(user) = matches.get_one::<String>("user")
-            && let Err(why) =
-                Account::find(user).and_then(|account| drop_root(Duty::Clock, Some(&account), None))
+            && let Err(why) = become_user(user)
         {
-            return self.fail(&why);
+            return self.fail(&why.to_string());
         }
         if let Err(error) = ask_all(&mut servers, &sockets, &mut how) {
             return self.fail(&format!("polling failed: {error}"));
@@ -252,12 +252,43 @@ fn slew(offset: f64) -> io::Result<()> {
     clock::slew((offset * 1e6).round() as i32)
 }
 
-fn asking(matches: &ArgMatches, debug: bool) -> Result<Asking, String> {
+/// Why no server is polled: the command line asks for what cannot be.
+#[derive(Debug)]
+enum Unusable {
+    /// Seconds.
+    Timeout(f64),
+    KeyFile(PathBuf, io::Error),
+    UnknownKey(KeyId),
+    Account(AccountError),
+    Root(DropError),
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout(seconds) => {
+                write!(f, "timeout {seconds} s is out of range, expected at most {TIMEOUT_MAX} s")
+            }
+            Self::KeyFile(file, why) => write!(f, "{}: {why}", file.display()),
+            Self::UnknownKey(id) => write!(f, "authentication key {} unknown", id.0),
+            Self::Account(why) => write!(f, "{why}"),
+            Self::Root(why) => write!(f, "{why}"),
+        }
+    }
+}
+
+/// Gives up root, but for what adjusts the clock.
+fn become_user(user: &str) -> Result<(), Unusable> {
+    let account = Account::find(user).map_err(Unusable::Account)?;
+    drop_root(Duty::Clock, Some(&account), None).map_err(Unusable::Root)
+}
+
+fn asking(matches: &ArgMatches, debug: bool) -> Result<Asking, Unusable> {
     let seconds = matches.get_one::<f64>("timeout").copied().unwrap_or(1.0);
     // ntpdate raises shorter ones, too.
     let seconds = seconds.max(TIMEOUT_MIN);
     if !seconds.is_finite() || seconds > TIMEOUT_MAX {
-        return Err(format!("timeout {seconds} s is out of range, expected at most {TIMEOUT_MAX} s"));
+        return Err(Unusable::Timeout(seconds));
     }
     let key = match matches.get_one::<u32>("key") {
         Some(id) => {
@@ -281,11 +312,11 @@ fn asking(matches: &ArgMatches, debug: bool) -> Result<Asking, String> {
     })
 }
 
-fn key(file: &Path, id: KeyId) -> Result<Keys, String> {
-    let text = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+fn key(file: &Path, id: KeyId) -> Result<Keys, Unusable> {
+    let text = std::fs::read(file).map_err(|why| Unusable::KeyFile(file.to_owned(), why))?;
     let (keys, _findings) = parse_keys(file, &text);
     let keys = Keys::new(&keys, &[id]);
-    if keys.contains(id) { Ok(keys) } else { Err(format!("authentication key {} unknown", id.0)) }
+    if keys.contains(id) { Ok(keys) } else { Err(Unusable::UnknownKey(id)) }
 }
 
 /// A socket for each family that is needed, bound to `port` (0: any).
