@@ -83,14 +83,14 @@ fn numeric(bare: &str, port: u16) -> Option<SocketAddr> {
 }
 
 fn lookup(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let asked = name.to_owned();
     // A resolver that hangs is left behind: it ends with the program.
     std::thread::spawn(move || {
         let answer = (asked.as_str(), port).to_socket_addrs().map(|found| found.take(16).collect::<Vec<_>>());
-        let _nobody_waits = tell.send(answer);
+        let _receiver_gone = sender.send(answer);
     });
-    match told.recv_timeout(LOOKUP_MAX) {
+    match receiver.recv_timeout(LOOKUP_MAX) {
         Ok(Ok(found)) if !found.is_empty() => Ok(found),
         Ok(Ok(_)) => Err(format!("{name} has no address")),
         Ok(Err(error)) => Err(format!("{name}: {error}")),

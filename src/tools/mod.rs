@@ -58,7 +58,7 @@ fn say(text: &str) {
 
 /// Prints to standard error.
 fn complain(text: &str) {
-    let _nowhere_to_tell = std::io::stderr().write_all(text.as_bytes());
+    let _no_terminal = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// The local time of the years 1 to 9999, whatever the clock shows: chrono's own reading of it panics before 1970.

@@ -84,7 +84,7 @@ fn run(matches: &ArgMatches) -> u8 {
     link.timeout = PATIENCE;
     match link.ask(&Ask::new(opcode::READ_VARIABLES, 0, b"")) {
         Ok(reply) => {
-            let (text, code) = tell(&reply, matches.get_one::<f64>("maxerror").copied());
+            let (text, code) = report(&reply, matches.get_one::<f64>("maxerror").copied());
             super::say(&text);
             code
         }
@@ -102,7 +102,7 @@ fn run(matches: &ArgMatches) -> u8 {
 
 /// The report, and what to exit with.
 #[must_use]
-pub fn tell(reply: &Reply, maxerror: Option<f64>) -> (String, u8) {
+pub fn report(reply: &Reply, maxerror: Option<f64>) -> (String, u8) {
     let vars = VarList::parse(&reply.data);
     let status = SystemStatus(reply.status);
     let mut text = String::new();
@@ -161,9 +161,9 @@ mod tests {
     use super::*;
     use crate::units::Leap;
 
-    fn told(status: u16, data: &str, maxerror: Option<f64>) -> (String, u8) {
+    fn reported(status: u16, data: &str, maxerror: Option<f64>) -> (String, u8) {
         let reply = Reply { leap: Leap::None, status, association: 0, data: data.as_bytes().to_vec() };
-        tell(&reply, maxerror)
+        report(&reply, maxerror)
     }
 
     #[test]
@@ -171,26 +171,26 @@ mod tests {
         let data = "stratum=3, rootdelay=12.000, rootdisp=40.4, refid=192.0.2.7, tc=7, mintc=3";
         let expected = "synchronised to NTP server (192.0.2.7) at stratum 3 \n   \
                         time correct to within 46 ms\n   polling server every 128 s\n";
-        assert_eq!(told(0x0615, data, None), (expected.to_owned(), 0));
-        assert_eq!(told(0x0615, data, Some(46.0)).1, 1);
-        assert_eq!(told(0x0615, data, Some(47.0)).1, 0);
-        assert!(told(0x0515, data, None).0.starts_with("synchronised to local net at stratum 3 \n"));
-        assert!(told(0x3f15, data, None).0.starts_with("synchronised to unknown source at"));
+        assert_eq!(reported(0x0615, data, None), (expected.to_owned(), 0));
+        assert_eq!(reported(0x0615, data, Some(46.0)).1, 1);
+        assert_eq!(reported(0x0615, data, Some(47.0)).1, 0);
+        assert!(reported(0x0515, data, None).0.starts_with("synchronised to local net at stratum 3 \n"));
+        assert!(reported(0x3f15, data, None).0.starts_with("synchronised to unknown source at"));
     }
 
     #[test]
     fn unsynchronised_and_what_is_missing() {
         assert_eq!(
-            told(0xc511, "tc=6", None),
+            reported(0xc511, "tc=6", None),
             ("unsynchronised\n  time server re-starting\n   polling server every 64 s\n".to_owned(), 1)
         );
         assert_eq!(
-            told(0xc016, "tc=3", None),
+            reported(0xc016, "tc=3", None),
             ("unsynchronised\n   polling server every 8 s\n".to_owned(), 1)
         );
         let expected = "synchronised to NTP server (<IP unknown>), stratum unknown\naccuracy unknown\n\
                         poll interval unknown\n";
-        assert_eq!(told(0x0615, "tc=x", None), (expected.to_owned(), 1));
-        assert_eq!(told(0x0615, "tc=64", None).1, 1);
+        assert_eq!(reported(0x0615, "tc=x", None), (expected.to_owned(), 1));
+        assert_eq!(reported(0x0615, "tc=64", None).1, 1);
     }
 }

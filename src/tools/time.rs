@@ -74,7 +74,7 @@ pub fn main(args: &[OsString]) -> u8 {
     }
     match clock::state() {
         Ok(clock) => {
-            super::say(&tell(&clock, matches.get_flag("raw")));
+            super::say(&render(&clock, matches.get_flag("raw")));
             0
         }
         Err(error) => {
@@ -86,7 +86,7 @@ pub fn main(args: &[OsString]) -> u8 {
 
 /// The screen.
 #[must_use]
-pub fn tell(clock: &KernelClock, raw: bool) -> String {
+pub fn render(clock: &KernelClock, raw: bool) -> String {
     let state = usize::try_from(clock.state).ok().and_then(|s| STATES.get(s)).unwrap_or(&"UNKNOWN");
     let code = format!("{} ({state})", clock.state);
     let digits = if clock.is_nano() { 9 } else { 6 };
@@ -169,7 +169,7 @@ mod tests {
             tai: 37,
             ..KernelClock::default()
         };
-        let text = tell(&clock, false);
+        let text = render(&clock, false);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "ntp_gettime() returns code 5 (ERROR)");
         assert!(

@@ -95,8 +95,8 @@ fn step(link: &mut Link, shown: &str) -> Result<(String, Option<IpAddr>), Troubl
     let mut next = None;
     if let Some(peer) = peer {
         // A server without the variables of its system peer has reported its own at least.
-        let told = fetch::variables(link, peer, "srcadr").map(|found| found.list).unwrap_or_default();
-        next = told.get("srcadr").and_then(|address| address.parse().ok());
+        let reported = fetch::variables(link, peer, "srcadr").map(|found| found.list).unwrap_or_default();
+        next = reported.get("srcadr").and_then(|address| address.parse().ok());
     }
     Ok((line(shown, &system), next))
 }

@@ -52,7 +52,7 @@ pub fn main(args: &[OsString]) -> u8 {
 
 fn run(matches: &ArgMatches) -> u8 {
     let verbose = matches.get_flag("verbose");
-    let tell = |text: &str| {
+    let progress = |text: &str| {
         if verbose {
             super::say(text);
         }
@@ -67,31 +67,31 @@ fn run(matches: &ArgMatches) -> u8 {
     };
     let tries = matches.get_one::<u32>("tries").copied().unwrap_or(1000);
     let sleep = Duration::from_secs(matches.get_one::<u32>("sleep").copied().unwrap_or(6).into());
-    tell("Waiting for ntpd to synchronize... ");
+    progress("Waiting for ntpd to synchronize... ");
     for left in (0..tries).rev() {
         let mut link = Link::new(host.clone());
         link.timeout = PATIENCE;
         match link.ask(&Ask::new(opcode::READ_VARIABLES, 0, b"")) {
             Ok(reply) if SystemStatus(reply.status).leap() != UNSYNCHRONISED => {
-                tell("\nOK!\n");
+                progress("\nOK!\n");
                 return DONE;
             }
-            Ok(_) => tell("."),
+            Ok(_) => progress("."),
             // Without a daemon there is nothing to wait for. One that is silent may be starting.
             Err(Trouble::Refused) => {
-                tell("\nntpd is not running\n");
+                progress("\nntpd is not running\n");
                 return NOT;
             }
             Err(Trouble::Cannot(why)) => {
                 super::complain(&format!("rsntp-wait: {why}\n"));
                 return NOT;
             }
-            Err(_) => tell("?"),
+            Err(_) => progress("?"),
         }
         if left > 0 {
             std::thread::sleep(sleep);
         }
     }
-    tell("\nNo!\nntpd did not synchronize.\n");
+    progress("\nNo!\nntpd did not synchronize.\n");
     NOT
 }

@@ -16,8 +16,8 @@ pub(super) fn config(console: &mut Console, _: &[&str], rest: &str) -> Result {
     if rest.is_empty() {
         return Err(Trouble::Cannot("Usage: :config line of ntp.conf".to_owned()));
     }
-    let told = send(console, opcode::CONFIGURE, 0, rest)?;
-    Ok(Output::Text(told))
+    let response = send(console, opcode::CONFIGURE, 0, rest)?;
+    Ok(Output::Text(response))
 }
 
 /// `config-from-file`.
@@ -25,11 +25,11 @@ pub(super) fn config_from_file(console: &mut Console, words: &[&str], _: &str) -
     let [file, ..] = words else {
         return Err(Trouble::Cannot("Usage: config-from-file file".to_owned()));
     };
-    let told = |error: std::io::Error| Trouble::Cannot(format!("{file}: {error}"));
-    if std::fs::metadata(file).map_err(told)?.len() > FILE_MAX {
+    let failure = |error: std::io::Error| Trouble::Cannot(format!("{file}: {error}"));
+    if std::fs::metadata(file).map_err(failure)?.len() > FILE_MAX {
         return Err(Trouble::Cannot(format!("{file} is longer than {FILE_MAX} bytes")));
     }
-    let text = String::from_utf8_lossy(&std::fs::read(file).map_err(told)?).into_owned();
+    let text = String::from_utf8_lossy(&std::fs::read(file).map_err(failure)?).into_owned();
     let mut out = String::new();
     for (line, number) in text.lines().zip(1..) {
         let code = line.trim();
@@ -45,8 +45,8 @@ pub(super) fn config_from_file(console: &mut Console, words: &[&str], _: &str) -
 /// `saveconfig`.
 pub(super) fn saveconfig(console: &mut Console, words: &[&str], _: &str) -> Result {
     let [file, ..] = words else { return Err(Trouble::Cannot("Usage: saveconfig file".to_owned())) };
-    let told = send(console, opcode::SAVE_CONFIG, 0, file)?;
-    Ok(Output::Text(told))
+    let response = send(console, opcode::SAVE_CONFIG, 0, file)?;
+    Ok(Output::Text(response))
 }
 
 /// `writevar`.
@@ -56,8 +56,8 @@ pub(super) fn writevar(console: &mut Console, words: &[&str], _: &str) -> Result
         return usage();
     }
     let association = resolve(console, word)?;
-    let told = send(console, opcode::WRITE_VARIABLES, association, &assignments.join(" "))?;
-    Ok(Output::Text(told))
+    let response = send(console, opcode::WRITE_VARIABLES, association, &assignments.join(" "))?;
+    Ok(Output::Text(response))
 }
 
 fn usage() -> Result {
@@ -75,8 +75,8 @@ pub(super) fn writelist(console: &mut Console, words: &[&str], _: &str) -> Resul
     if assignments.is_empty() {
         return Err(Trouble::Cannot("No variable on the list has a value".to_owned()));
     }
-    let told = send(console, opcode::WRITE_VARIABLES, association, &assignments)?;
-    Ok(Output::Text(told))
+    let response = send(console, opcode::WRITE_VARIABLES, association, &assignments)?;
+    Ok(Output::Text(response))
 }
 
 /// Sends a signed request and returns the text of the response, in whole lines.
@@ -93,10 +93,10 @@ fn send(
     console.key = Some(signer.key());
     let ask = Ask { opcode: operation, association, data: text.as_bytes(), sign: Some(&signer) };
     let reply = console.link()?.ask(&ask)?;
-    let mut told = visible_lines(&reply.data).trim_end().to_owned();
-    if told.is_empty() {
-        "done".clone_into(&mut told);
+    let mut response = visible_lines(&reply.data).trim_end().to_owned();
+    if response.is_empty() {
+        "done".clone_into(&mut response);
     }
-    told.push('\n');
-    Ok(told)
+    response.push('\n');
+    Ok(response)
 }

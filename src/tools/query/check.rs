@@ -151,10 +151,10 @@ pub fn judge(status: SystemStatus, list: &VarList, sources: &[Source], limits: &
         ("distance", "s", distance, limits.distance),
     ];
     let mut verdict = Verdict::Ok;
-    let mut said = Vec::new();
+    let mut parts = Vec::new();
     if status.leap() == 3 {
         verdict = Verdict::Critical;
-        said.push("not synchronised".to_owned());
+        parts.push("not synchronised".to_owned());
     }
     let mut data = Vec::new();
     for (name, unit, value, (warn, most)) in values {
@@ -162,7 +162,7 @@ pub fn judge(status: SystemStatus, list: &VarList, sources: &[Source], limits: &
         let Some(value) = value else {
             if warn.is_some() || most.is_some() {
                 verdict = verdict.max(Verdict::Unknown);
-                said.push(format!("{name} not available"));
+                parts.push(format!("{name} not available"));
             }
             continue;
         };
@@ -170,12 +170,12 @@ pub fn judge(status: SystemStatus, list: &VarList, sources: &[Source], limits: &
         let text = format!("{name} {value:.digits$}{}{unit}", if unit.is_empty() { "" } else { " " });
         if above(most) {
             verdict = verdict.max(Verdict::Critical);
-            said.push(format!("{text} exceeds the critical limit"));
+            parts.push(format!("{text} exceeds the critical limit"));
         } else if above(warn) {
             verdict = verdict.max(Verdict::Warning);
-            said.push(format!("{text} exceeds the warning limit"));
+            parts.push(format!("{text} exceeds the warning limit"));
         } else {
-            said.push(text);
+            parts.push(text);
         }
         let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| limit.to_string());
         data.push(format!("{name}={value:.digits$}{unit};{};{}", limit(warn), limit(most)));
@@ -184,10 +184,10 @@ pub fn judge(status: SystemStatus, list: &VarList, sources: &[Source], limits: &
     if few {
         verdict = verdict.max(Verdict::Critical);
     }
-    said.push(format!("{usable} of {} sources usable{}", sources.len(), if few { ", too few" } else { "" }));
+    parts.push(format!("{usable} of {} sources usable{}", sources.len(), if few { ", too few" } else { "" }));
     let least = limits.min_sources.map_or_else(String::new, |least| format!("{least}:"));
     data.push(format!("sources={usable};;{least};0;{}", sources.len()));
-    (verdict, format!("{} | {}", said.join(", "), data.join(" ")))
+    (verdict, format!("{} | {}", parts.join(", "), data.join(" ")))
 }
 
 #[cfg(test)]

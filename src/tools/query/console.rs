@@ -52,9 +52,9 @@ pub enum Output {
     Data(Value),
 }
 
-/// What carrying out a line led to.
+/// The result of a command line.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
-pub struct Said {
+pub struct Outcome {
     /// For standard output.
     pub out: String,
     /// For standard error.
@@ -96,8 +96,8 @@ pub struct Console {
     pub version: u8,
     /// Milliseconds, see command `delay`.
     pub delay: f64,
-    /// What to put in front of a command's result, on standard error.
-    pub remarks: String,
+    /// Notes that go to standard error before a command's result.
+    pub notes: String,
 }
 
 impl Console {
@@ -119,7 +119,7 @@ impl Console {
             timeout: PATIENCE,
             version: 2,
             delay: 8.0,
-            remarks: String::new(),
+            notes: String::new(),
         }
     }
 
@@ -203,44 +203,44 @@ impl Console {
         Ok(Key::new(id, self.digest, secret.into_bytes()))
     }
 
-    /// Carries out a command line. Lines of another host's text never come here: they are the user's.
-    pub fn run(&mut self, line: &str) -> Said {
+    /// Carries out a command line of the user; text from another host is never passed here.
+    pub fn run(&mut self, line: &str) -> Outcome {
         let line = line.trim();
         let words: Vec<&str> = line.split_whitespace().collect();
-        let Some((first, arguments)) = words.split_first() else { return Said::default() };
+        let Some((first, arguments)) = words.split_first() else { return Outcome::default() };
         if ["quit", "exit"].contains(first) {
-            return Said { quit: true, ..Said::default() };
+            return Outcome { quit: true, ..Outcome::default() };
         }
         let command = match commands::find(first) {
             Ok(command) => command,
             Err(why) => {
-                return Said {
+                return Outcome {
                     err: format!("***Command `{first}' {why}\n"),
                     failed: true,
-                    ..Said::default()
+                    ..Outcome::default()
                 };
             }
         };
         let rest = line[first.len()..].trim();
-        self.remarks.clear();
+        self.notes.clear();
         let result = (command.run)(self, arguments, rest);
-        let mut said = Said { err: std::mem::take(&mut self.remarks), ..Said::default() };
+        let mut outcome = Outcome { err: std::mem::take(&mut self.notes), ..Outcome::default() };
         match result {
             Ok(Output::Text(text)) if self.settings.json && command.reads => {
                 // A command that reads but has no data form: its text.
-                said.out = self.enveloped(command, json!({ "text": text }));
+                outcome.out = self.enveloped(command, json!({ "text": text }));
             }
-            Ok(Output::Text(text)) => said.out = text,
-            Ok(Output::Data(data)) => said.out = self.enveloped(command, data),
+            Ok(Output::Text(text)) => outcome.out = text,
+            Ok(Output::Data(data)) => outcome.out = self.enveloped(command, data),
             Err(trouble) => {
-                said.failed = true;
-                said.err.push_str(&format!("{trouble}\n"));
+                outcome.failed = true;
+                outcome.err.push_str(&format!("{trouble}\n"));
                 if self.settings.json {
-                    said.out = self.enveloped(command, json!({ "error": trouble.to_string() }));
+                    outcome.out = self.enveloped(command, json!({ "error": trouble.to_string() }));
                 }
             }
         }
-        said
+        outcome
     }
 
     /// One line of JSON: the command, the host, and the data.
@@ -258,7 +258,7 @@ impl Console {
 /// # Errors
 /// Of reading the file.
 fn key_of(file: &Path, id: KeyId) -> std::io::Result<Option<Key>> {
-    let (keys, _told_by_the_daemon) = parse_keys(file, &std::fs::read(file)?);
+    let (keys, _reported_by_the_daemon) = parse_keys(file, &std::fs::read(file)?);
     Ok(keys.into_iter().find(|key| key.id == id))
 }
 

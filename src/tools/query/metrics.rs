@@ -116,7 +116,7 @@ pub fn main(args: &[OsString]) -> u8 {
     };
     let host = matches.get_one::<String>("host").map_or("localhost", String::as_str);
     let text = match read(host) {
-        Ok(state) => tell(&state, clock::wall()),
+        Ok(state) => render(&state, clock::wall()),
         Err(trouble) => {
             crate::tools::complain(&format!("{trouble}\n"));
             let mut out = Text::default();
@@ -177,7 +177,7 @@ fn read(host: &str) -> Result<State, Trouble> {
 
 /// The text.
 #[must_use]
-pub fn tell(state: &State, now: NtpTimestamp) -> String {
+pub fn render(state: &State, now: NtpTimestamp) -> String {
     let mut out = Text::default();
     let one = |value: f64| vec![(String::new(), value)];
     out.metric(UP, &one(1.0));
@@ -273,7 +273,7 @@ mod tests {
             counters: VarList::parse(b"ss_received=12"),
             sources: vec![source],
         };
-        let text = tell(&state, NtpTimestamp::from_bits(0xeead_8c60_0000_0000));
+        let text = render(&state, NtpTimestamp::from_bits(0xeead_8c60_0000_0000));
         for line in [
             "rsntp_up 1",
             "rsntp_synchronised 1",
@@ -288,7 +288,7 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
-        assert!(!text.contains("rsntp_frequency_ppm"), "what is not told is left out");
+        assert!(!text.contains("rsntp_frequency_ppm"), "a variable without a value is left out");
     }
 
     #[test]

@@ -34,7 +34,7 @@ use super::options::{self, flag, valued};
 use crate::config::model::Family;
 use crate::units::KeyId;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use console::{Console, Said, Settings};
+use console::{Console, Outcome, Settings};
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -176,16 +176,16 @@ fn run(matches: &ArgMatches) -> u8 {
         match console.open(host) {
             Ok(()) => {}
             Err(trouble) => {
-                tell(&Said { err: format!("{trouble}\n"), ..Said::default() });
+                print(&Outcome { err: format!("{trouble}\n"), ..Outcome::default() });
                 failed = true;
                 continue;
             }
         }
         for line in &commands {
-            let said = console.run(line);
-            tell(&said);
-            failed |= said.failed;
-            if said.quit {
+            let outcome = console.run(line);
+            print(&outcome);
+            failed |= outcome.failed;
+            if outcome.quit {
                 return u8::from(failed) * FAILED;
             }
         }
@@ -200,13 +200,13 @@ fn run(matches: &ArgMatches) -> u8 {
 }
 
 /// Prints the output of a command; notes on standard error first, as ntpq does.
-fn tell(said: &Said) {
-    if !said.failed {
-        super::complain(&said.err);
+fn print(outcome: &Outcome) {
+    if !outcome.failed {
+        super::complain(&outcome.err);
     }
-    super::say(&said.out);
-    if said.failed {
-        super::complain(&said.err);
+    super::say(&outcome.out);
+    if outcome.failed {
+        super::complain(&outcome.err);
     }
 }
 
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn mistakes_are_told_without_asking_anybody() {
         let mut console = Console::new(Settings::default());
-        for (line, told) in [
+        for (line, complaint) in [
             ("xyzzy", "***Command `xyzzy' unknown"),
             ("rv x=", "***No host open"),
             ("timeout 0", "***Usage: timeout"),
@@ -235,8 +235,8 @@ mod tests {
             (":config", "***Usage: :config"),
             ("mrulist x", "***`x' is not understood"),
         ] {
-            let said = console.run(line);
-            assert!(said.failed && said.err.contains(told), "{line}: {}", said.err);
+            let outcome = console.run(line);
+            assert!(outcome.failed && outcome.err.contains(complaint), "{line}: {}", outcome.err);
         }
         assert!(console.run("  ").out.is_empty() && console.run("quit").quit);
         assert!(console.run("help rv").out.contains("usage: rv"));

@@ -215,7 +215,7 @@ fn nonce(link: &mut Link) -> std::result::Result<String, Trouble> {
 pub fn read(link: &mut Link, filters: &str, stop: &dyn Fn() -> bool) -> std::result::Result<Table, Trouble> {
     let mut table = Table::default();
     let mut token = nonce(link).map_err(|trouble| match trouble {
-        Trouble::Server(_) => Trouble::Cannot(format!("{}\nnonce request failed", told(&trouble))),
+        Trouble::Server(_) => Trouble::Cannot(format!("{}\nnonce request failed", without_stars(&trouble))),
         other => other,
     })?;
     let (mut fragments, mut idle, mut restarts, mut known) = (FRAGMENTS, 0, 0, 16);
@@ -255,19 +255,19 @@ pub fn read(link: &mut Link, filters: &str, stop: &dyn Fn() -> bool) -> std::res
     Ok(table)
 }
 
-fn told(trouble: &Trouble) -> String {
+fn without_stars(trouble: &Trouble) -> String {
     trouble.to_string().trim_start_matches('*').to_owned()
 }
 
 /// `mrulist`.
 pub(super) fn mrulist(console: &mut Console, words: &[&str], _: &str) -> Result {
     let wish = wish(words)?;
-    console.remarks.push_str("Ctrl-C will stop MRU retrieval and display partial results.\n");
+    console.notes.push_str("Ctrl-C will stop MRU retrieval and display partial results.\n");
     let interrupt = Interrupt::watch().map_err(Trouble::Socket)?;
     let table = read(console.link()?, &wish.filters, &|| interrupt.came())?;
     drop(interrupt);
     let _ = writeln!(
-        console.remarks,
+        console.notes,
         "\rRetrieved {} unique MRU entries and {} updates.",
         table.entries.len(),
         table.updates

@@ -120,12 +120,12 @@ fn reverse(address: IpAddr, patience: Duration) -> Option<String> {
     if patience.is_zero() {
         return None;
     }
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     // A resolver that hangs is left behind: it ends with the program.
     std::thread::spawn(move || {
-        let _nobody_waits = tell.send(dns_lookup::lookup_addr(&address).ok());
+        let _receiver_gone = sender.send(dns_lookup::lookup_addr(&address).ok());
     });
-    let name = told.recv_timeout(patience).ok().flatten()?;
+    let name = receiver.recv_timeout(patience).ok().flatten()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     let good = !name.is_empty() && name.len() < 256 && name.chars().all(plain);
     (good && name.parse::<IpAddr>().is_err()).then_some(name)

@@ -40,7 +40,7 @@ fn read(console: &mut Console, what: &str) -> std::result::Result<Rows, Trouble>
         Ok(reply) => Ok(rows(&VarList::parse(&reply.data))),
         Err(trouble @ Trouble::Server(1)) => {
             if signer.is_none() {
-                console.remarks.push_str("This server requires a key for it: use -a and -k\n");
+                console.notes.push_str("This server requires a key for it: use -a and -k\n");
             }
             Err(trouble)
         }

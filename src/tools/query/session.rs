@@ -77,10 +77,10 @@ pub(super) fn run(console: &mut Console) -> bool {
     loop {
         match editor.readline(PROMPT) {
             Ok(line) => {
-                let said = console.run(&line);
-                super::tell(&said);
-                failed |= said.failed;
-                if said.quit {
+                let outcome = console.run(&line);
+                super::print(&outcome);
+                failed |= outcome.failed;
+                if outcome.quit {
                     return failed;
                 }
             }
@@ -95,10 +95,10 @@ fn run_pipe(console: &mut Console) -> bool {
     let mut failed = false;
     for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line[..line.len().min(LINE_MAX)]).into_owned();
-        let said = console.run(&line);
-        super::tell(&said);
-        failed |= said.failed;
-        if said.quit {
+        let outcome = console.run(&line);
+        super::print(&outcome);
+        failed |= outcome.failed;
+        if outcome.quit {
             break;
         }
     }

@@ -84,7 +84,7 @@ pub(super) fn allan(points: &[Point]) -> Vec<Point> {
     let longest = evened.iter().map(Vec::len).max().unwrap_or(0);
     let mut found = Vec::new();
     let mut gap = 1;
-    // From fewer than four independent differences nothing can be said.
+    // Fewer than four independent differences are too few for an estimate.
     while gap * 4 < longest {
         let tau = gap as f64 * step;
         let (mut sum, mut count) = (0.0, 0_usize);

@@ -32,11 +32,11 @@ impl Wanted {
 }
 
 /// Starts the thread, which ends when the receiver is gone.
-pub(super) fn start(console: Console, interval: Duration, tell: Sender<Event>) -> Wanted {
+pub(super) fn start(console: Console, interval: Duration, events: Sender<Event>) -> Wanted {
     let wanted = Arc::new(AtomicBool::new(false));
     let mut asker = Asker { console, wanted: wanted.clone(), timers: true, clients_read: None };
     std::thread::spawn(move || {
-        while tell.send(Event::News(Box::new(asker.round()))).is_ok() {
+        while events.send(Event::News(Box::new(asker.round()))).is_ok() {
             let end = Instant::now() + interval;
             // Changing to the page of clients does not wait for a long interval.
             while Instant::now() < end && !asker.clients_due() {

@@ -119,11 +119,11 @@ fn run(matches: &ArgMatches) -> Result<(), String> {
 
 /// Draws until the user leaves. The terminal is as before when this returns, however it does.
 fn show(console: Console, host: &str, interval: Duration, style: Style) -> io::Result<()> {
-    let (tell, told) = mpsc::channel();
-    let clients = asker::start(console, interval, tell.clone());
+    let (events, received) = mpsc::channel();
+    let clients = asker::start(console, interval, events.clone());
     std::thread::spawn(move || {
         for key in io::stdin().keys().map_while(Result::ok) {
-            if tell.send(Event::Key(key)).is_err() {
+            if events.send(Event::Key(key)).is_err() {
                 break;
             }
         }
@@ -133,7 +133,7 @@ fn show(console: Console, host: &str, interval: Duration, style: Style) -> io::R
     let mut state = State::new(host);
     loop {
         terminal.draw(|frame| screen::draw(frame, &state, style))?;
-        match told.recv_timeout(TICK) {
+        match received.recv_timeout(TICK) {
             Ok(Event::Key(Key::Char('q') | Key::Ctrl('c' | 'd'))) => return Ok(()),
             // Not `clear`, which queries the cursor position: our thread would read the terminal's response.
             Ok(Event::Key(Key::Ctrl('l'))) => {
