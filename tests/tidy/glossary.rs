@@ -45,6 +45,8 @@ pub const CLEAN: &[(&str, &[&str])] = &[
     ("src/daemon", &["errand", "errands"]),
     // What ntpq prints: `keytype is MD5 with 16 octet digests`.
     ("src/tools", &["octet"]),
+    ("src/engine/selection", &[]),
+    ("src/engine/server", &[]),
     ("src/engine/report", &[]),
     ("src/wire", &[]),
     ("src/engine/auth", &[]),

@@ -50,11 +50,11 @@ struct Bound {
     error: f64,
 }
 
-/// The weights of several estimates of one value, each with its variance and the scale of what its variance does not know of:
+/// The weights of several estimates of one value, each with its variance and the scale of the error that its variance does not contain:
 /// the reciprocals of the variances, to which as much is added as the estimates differ by more than the variances
 /// explain (the between-study variance of `DerSimonian` and Laird, 1986), in the proportion of the squared scales. Paths are longer one
-/// way than the other by amounts that no sample shows: without this the source that is surest of itself would have it
-/// all. But by no more than half of the round trip: that is the scale of an offset, so a near server is believed before a far one.
+/// way than the other by amounts that no sample shows: without this the source with the least variance would have all
+/// the weight. But by no more than half of the round trip: that is the scale of an offset, so a near server counts more than a far one.
 fn weights(estimates: Vec<(f64, f64, f64)>) -> Vec<f64> {
     let least = estimates.iter().map(|e| e.2).fold(f64::INFINITY, f64::min).max(LEAST_SCALE);
     let own: Vec<(f64, f64, f64)> = estimates

@@ -9,11 +9,11 @@ use crate::engine::system::refid_of;
 use crate::units::{AssocId, MonoTime, Seconds};
 
 /// A source whose rate is so many standard errors and so much (s/s) off the clock's does not follow UTC, as the others
-/// do. A margin of 1 ppm is for what the errors do not know.
+/// do. A margin of 1 ppm is for errors that the standard errors do not contain.
 const FOREIGN_SIGMAS: f64 = 5.0;
 const FOREIGN_RATE: f64 = 1e-6;
 
-/// What an election has to know of our own clock and machine.
+/// What an election needs of our own clock and machine.
 #[derive(Clone, Copy, Debug)]
 pub struct OurView<'a> {
     /// Now.

@@ -1,4 +1,4 @@
-//! Which sources to believe: intersection, cluster and combine weights (RFC 5905 section 11.2).
+//! Which sources are right: intersection and cluster algorithms (RFC 5905 section 11.2).
 //! Pure arithmetic over a list of candidates.
 
 use crate::units::{AssocId, Seconds};
@@ -37,7 +37,7 @@ pub struct Limits {
     pub min_distance: Seconds,
 }
 
-/// Who may be believed: survivors with the best first.
+/// The result of the selection.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Outcome {
     /// The survivors, best first.
@@ -81,8 +81,8 @@ pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
     outcome
 }
 
-/// A source that is configured as right (`true`) shows which others are wrong: gives the candidates that agree with each such source,
-/// and the others. ntpd lets them outvote it, and then averages it with them.
+/// A source that is configured as right (`true`) shows which others are wrong: returns the candidates that agree with each such
+/// source, and the others. ntpd lets them outvote it, and then averages it with them.
 fn by_truechimers(candidates: &[Candidate], least: f64) -> (Vec<Candidate>, Vec<AssocId>) {
     let agrees = |c: &Candidate, with: &Candidate| {
         (c.offset - with.offset).abs() <= half_width(c, least) + half_width(with, least)
@@ -135,7 +135,7 @@ fn overlap(candidates: &[Candidate], min_distance: f64, middles: bool) -> Option
     None
 }
 
-/// Walks the edges until `wanted` intervals are open; gives that edge and the midpoints passed.
+/// Walks the edges until `wanted` intervals are open; returns that edge and the midpoints passed.
 /// `None` cannot be reached while `wanted` is at most the number of intervals and they overlap;
 /// otherwise the far end and all midpoints, which no bound accepts.
 fn scan(edges: impl Iterator<Item = (f64, i32)>, opening: i32, wanted: usize) -> Option<(f64, usize)> {
@@ -198,9 +198,9 @@ fn cluster(mut list: Vec<Candidate>, limits: &Limits, outcome: &mut Outcome) {
 }
 
 /// Whether a source is further from the middle of all than the distances of the others explain, each in units of its own asymmetry:
-/// so near sources are not cast out by far ones that agree on something else, which their paths may make them do. ntpd
-/// casts out down to `minclock` survivors unless the spread is below the least jitter: what the others know is lost, and who
-/// is cast out changes from poll to poll. Where there are `few`, one must stand out further, and beyond its own error.
+/// so near sources are not discarded because far ones agree on another time, as their paths may make them. ntpd
+/// discards sources down to `minclock` survivors unless the spread is below the least jitter: their information is lost, and
+/// different ones are discarded from poll to poll. Where there are `few`, one must stand out further, and beyond its own error.
 fn stands_out(list: &[Candidate], index: usize, few: bool) -> bool {
     let scale = |c: &Candidate| c.asymmetry.max(LEAST_ASYMMETRY);
     let middle = median(list.iter().map(|c| (c.offset, scale(c).powi(-2))).collect());

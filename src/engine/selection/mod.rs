@@ -1,4 +1,4 @@
-//! Which sources are believed, and what they agree on.
+//! Which sources are right, and what they agree on.
 //!
 //! | question | file |
 //! |---|---|

@@ -327,7 +327,7 @@ impl AccessList {
         })
     }
 
-    /// Goes on counting where `old`, which this list replaces, had come to.
+    /// Continues the counters of `old`, which this list replaces.
     pub fn carry_hits(&mut self, old: &Self) {
         for (new, old) in [(&mut self.v4, &old.v4), (&mut self.v6, &old.v6)] {
             for entry in &mut new.entries {
@@ -520,7 +520,7 @@ mod tests {
         assert_eq!(list.lookup(from("192.0.2.8:123")), AccessFlags::IGNORE);
     }
 
-    /// The rule as the manual tells it: of all the entries that match, the one that sorts last
+    /// The rule as in the manual: of all the entries that match, the one that sorts last
     /// ascending; written without any of the code above.
     fn naive(lines: &[Restrict], from: IpAddr, port: u16) -> AccessFlags {
         let bits = |address: IpAddr| match address {

@@ -339,7 +339,7 @@ fn heard(rx: &Rx<'_>, flags: AccessFlags) -> Heard {
     Heard { from: rx.from, to: rx.to, received: rx.received.at, first_byte, flags }
 }
 
-/// A kiss tells nothing of our clock: its timestamps are the request's own.
+/// A kiss-o'-death reveals nothing of our clock: its timestamps are the request's own.
 fn kiss(request: &Header, code: RefId) -> Header {
     Header {
         leap: Leap::Unsynchronised,
@@ -356,7 +356,7 @@ fn kiss(request: &Header, code: RefId) -> Header {
 }
 
 /// Whether a request could be one of interleaved mode (RFC 9769): a client whose receive and transmit
-/// timestamps differ, so that it can tell which of the two comes back as the origin.
+/// timestamps differ, so that it recognizes which of the two is returned as the origin.
 fn may_interleave(request: &Header) -> bool {
     request.mode == Mode::Client && !request.receive.is_zero() && request.receive != request.transmit
 }

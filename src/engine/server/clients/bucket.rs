@@ -52,7 +52,7 @@ impl Limits {
         };
         match verdict {
             _ if !flags.contains(AccessFlags::LIMITED) => Verdict::Pass,
-            // Servers are not told: an answer to an answer could go round for ever.
+            // Servers get no kiss-o'-death: a response to a response could go round for ever.
             Verdict::Kiss
                 if !flags.contains(AccessFlags::KOD) || matches!(mode, Mode::Server | Mode::Broadcast) =>
             {

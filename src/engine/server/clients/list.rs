@@ -71,7 +71,7 @@ impl Client {
     }
 
     /// The flags of the last packet as ntpd's restriction word: `limited` (0x20) where it was
-    /// limited, `kod` (0x400) where it was told.
+    /// limited, `kod` (0x400) where it got a kiss-o'-death.
     #[must_use]
     pub fn restrict_word(&self) -> u16 {
         RESTRICT_BITS

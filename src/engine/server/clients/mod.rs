@@ -1,10 +1,10 @@
-//! The client table: whom we heard of late, how often, and what came of it. Behind rate limits
-//! (`limited`, `kod`, `discard`), ntpq's `mrulist` and interleaved answers.
+//! The client table: which clients sent packets of late, how often, and with which result. Rate limits
+//! (`limited`, `kod`, `discard`), ntpq's `mrulist` and interleaved responses are based on it.
 //!
 //! One entry a source address, all ports; a fixed amount of memory (`mru`). A packet costs one
-//! keyed hash and no allocation (`store.rs`). When the table is full a new client takes the place of
-//! the one heard longest ago, by ntpd's rule: surely if that was more than `discard monitor` ago,
-//! else with the chance age/monitor. So a flood of forged sources leaves most of the honest ones in.
+//! keyed hash and no allocation (`store.rs`). When the table is full a new client replaces the one
+//! heard longest ago, by ntpd's rule: always if that was more than `discard monitor` ago, else with
+//! the probability age/monitor. So most honest clients stay in the table during a flood of forged sources.
 
 mod bucket;
 mod list;
@@ -34,7 +34,7 @@ pub struct Client {
     pub first_byte: u8,
     /// Source port of the last packet.
     pub port: u16,
-    /// Access flags of the last packet; `limited` and `kod` only where it was limited and told so.
+    /// Access flags of the last packet; `limited` and `kod` only where it was limited and got a kiss-o'-death.
     pub flags: AccessFlags,
     /// Packets heard; stops at the largest value.
     pub count: u32,
@@ -48,9 +48,9 @@ pub struct Client {
     pub heard: MonoTime,
     /// Which of our addresses it came to: see [`ClientTable::local_of`].
     local: u16,
-    /// When the request we answered last had arrived, as the answer said; zero for none.
+    /// When the last answered request arrived, by the response's receive timestamp; zero for none.
     answered: NtpTimestamp,
-    /// When that answer left.
+    /// When that response left.
     left: NtpTimestamp,
     leak: i32,
 }
@@ -75,7 +75,7 @@ impl Client {
     }
 }
 
-/// Most of our own addresses that are told apart.
+/// Most of our own addresses that are recorded separately.
 const LOCALS_MAX: usize = 256;
 
 /// A packet, for the table.
@@ -165,7 +165,7 @@ impl ClientTable {
         self.monitor = f64::from(discard.monitor.max(1));
     }
 
-    /// Notes a request and judges it. The client's entry, unless nothing is kept of it.
+    /// Records a request and applies the rate limits. Returns the client's entry, unless the client is not recorded.
     pub fn judge(&mut self, now: Now, heard: &Heard) -> (Verdict, Option<ClientId>) {
         if !self.on {
             return (Verdict::Pass, None);
@@ -261,9 +261,9 @@ impl ClientTable {
         index as u16
     }
 
-    /// When the last answer to this client left, if its request has shown that it knows that answer:
-    /// the request's origin is the answer's receive timestamp (interleaved mode, RFC 9769). Good for
-    /// one request: whoever repeats it gets a plain answer.
+    /// When the last response to this client left, if its request shows that it received that response:
+    /// the request's origin is the response's receive timestamp (interleaved mode, RFC 9769). Valid for
+    /// one request: a repeated one gets a plain response.
     pub fn interleaved(&mut self, id: ClientId, origin: NtpTimestamp) -> Option<NtpTimestamp> {
         let client = self.store.get_mut(id)?;
         if origin.is_zero() || origin != client.answered || client.left.is_zero() {
@@ -280,7 +280,7 @@ impl ClientTable {
         }
     }
 
-    /// The answer that said `received` has left at `at`: known better than foretold.
+    /// The response with this receive timestamp has left at `at`: known better than predicted.
     pub fn answer_left(&mut self, id: ClientId, received: NtpTimestamp, at: NtpTimestamp) {
         if let Some(client) = self.store.get_mut(id).filter(|c| c.answered == received) {
             client.left = at;

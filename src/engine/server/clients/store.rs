@@ -1,7 +1,7 @@
 //! Where clients are kept: a slab of fixed depth, found through a keyed hash, in order of recency.
 //!
-//! All memory is asked for once; the kernel gives pages as they are used. A packet allocates
-//! nothing, and nobody who does not know the key can make two addresses meet in one bucket.
+//! All memory is allocated once; the kernel maps pages as they are used. A packet allocates
+//! nothing, and without the key no attacker can make two addresses collide in one bucket.
 
 use crate::engine::server::clients::Client;
 use siphasher::sip::SipHasher13;
@@ -119,7 +119,7 @@ impl Store {
         ClientId(at)
     }
 
-    /// Gives the oldest client's slot to a new one.
+    /// Assigns the oldest client's slot to a new one.
     pub(super) fn replace_oldest(&mut self, client: Client) -> ClientId {
         debug_assert!(self.find(client.address).is_none(), "an address has one entry: {}", client.address);
         let at = self.oldest;
@@ -167,7 +167,7 @@ impl Store {
         self.slots.get(id.0 as usize).filter(|s| s.newer != NONE).map(|s| ClientId(s.newer))
     }
 
-    /// A number that nobody outside can foretell, for chance decisions.
+    /// A number that no attacker can predict, for random decisions.
     pub(super) fn draw(&self, counter: u64) -> u32 {
         let mut hasher = SipHasher13::new_with_key(&self.key);
         hasher.write(&counter.to_ne_bytes());
