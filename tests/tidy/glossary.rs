@@ -47,6 +47,8 @@ pub const CLEAN: &[(&str, &[&str])] = &[
     ("src/tools", &["octet"]),
     ("src/engine/selection", &[]),
     ("src/engine/server", &[]),
+    // As in src/daemon.
+    ("src/engine/control", &["errand", "errands"]),
     ("src/engine/report", &[]),
     ("src/wire", &[]),
     ("src/engine/auth", &[]),

@@ -2,7 +2,7 @@
 //! and the kernel have, a configuration text to be parsed, a file to be written.
 //!
 //! The engine parks the request, asks with [`crate::engine::contract::Output::Errand`], and answers when
-//! [`crate::engine::contract::Input::Returned`] comes. Nothing is asked for that nobody wants to know.
+//! [`crate::engine::contract::Input::Returned`] comes. Only what a request needs is read.
 
 use crate::engine::contract::Setup;
 use crate::units::KernelClock;

@@ -3,14 +3,14 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | who may ask, what of the shell it needs, sending | `mod.rs`, `bound.rs` |
+//! | access rights, what a request needs of the shell, sending | `mod.rs`, `bucket.rs` |
 //! | status words and variables | `read.rs`; `system.rs`, `counters.rs`, `peer.rs` in the form of `table.rs` |
 //! | `mrulist` | `mru.rs`, `nonce.rs` |
 //! | `ifstats`, `reslist` | `lists.rs` |
 //! | `:config`, `saveconfig`, writing variables | `write.rs` |
 //! | number formats, lines, fragments | `text.rs` |
 
-mod bound;
+mod bucket;
 mod counters;
 pub mod errand;
 mod lists;
@@ -23,9 +23,9 @@ mod table;
 mod text;
 mod write;
 
-pub use bound::{BURST, RATE};
+pub use bucket::{BURST, RATE};
 
-use self::bound::Bound;
+use self::bucket::ReplyBucket;
 use self::nonce::Nonces;
 use crate::config::model::AccessFlags;
 use crate::engine::Engine;
@@ -46,7 +46,7 @@ const PARKED_MAX: usize = 16;
 #[derive(Clone, Debug)]
 pub(in crate::engine) struct Control {
     nonces: Nonces,
-    bound: Bound,
+    bucket: ReplyBucket,
     parked: VecDeque<Parked>,
     errands: u64,
     /// Requests so far (`ss_numctlreq`).
@@ -65,7 +65,7 @@ impl Control {
         rng.fill_bytes(&mut secret);
         Self {
             nonces: Nonces::new(secret),
-            bound: Bound::new(now),
+            bucket: ReplyBucket::new(now),
             parked: VecDeque::new(),
             errands: 0,
             requests: 0,
@@ -84,7 +84,7 @@ struct Parked {
     packet: Vec<u8>,
 }
 
-/// Who asks.
+/// The sender of a request.
 #[derive(Clone, Copy, Debug)]
 struct Asker {
     from: SocketAddr,
@@ -134,7 +134,7 @@ impl Engine {
         };
         let key = self.signer(&request, rx);
         let proven = key.is_some() || rx.from.ip().is_loopback() || self.has_nonce(now, &request, rx.from);
-        if !proven && !self.control.bound.is_open(now.mono) {
+        if !proven && !self.control.bucket.is_open(now.mono) {
             return Err(Reject::Limited);
         }
         let asker = Asker { from: rx.from, to: rx.to, socket: rx.socket, flags, key, proven };
@@ -212,7 +212,7 @@ impl Engine {
                 self.require_control_key(asker)?;
                 self.write(request, asker)
             }
-            // Traps are not supported: nobody has set one for decades, and they are a reflector.
+            // Traps are not supported: they have been out of use for decades, and they are a reflector.
             _ => Err(ControlError::Opcode),
         }
     }
@@ -239,7 +239,7 @@ impl Engine {
             Ok(Answer::Silence) => return,
         };
         if !asker.proven {
-            self.control.bound.take(datagrams.len());
+            self.control.bucket.take(datagrams.len());
         }
         for mut data in datagrams {
             if let Some(key) = asker.key.filter(|key| self.server.keys().contains(*key)) {

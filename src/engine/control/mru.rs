@@ -1,6 +1,6 @@
 //! `mrulist`: the clients heard of late, oldest first, a batch a request (RFC 9327 section 4, read
-//! MRU). The server keeps nothing between batches: the reader says what it has last, and the batch goes
-//! on behind the first of those entries that is still as the reader knows it.
+//! MRU). The server keeps nothing between batches: the reader names its last entries, and the batch
+//! continues behind the first of them that is still as the reader has it.
 
 use crate::engine::Engine;
 use crate::engine::contract::Now;
@@ -132,7 +132,7 @@ impl Engine {
             && nonce(request.data).is_some_and(|nonce| self.control.nonces.admits(now.mono, from, &nonce))
     }
 
-    /// Answers `READ_MRU`. Nothing is said without a nonce.
+    /// Answers `READ_MRU`. Without a nonce there is no response.
     pub(super) fn mru_list(
         &self,
         now: Now,

@@ -1,5 +1,5 @@
-//! Nonces of `mrulist` (RFC 9327 section 4, request nonce): a long answer goes only to who has
-//! received a short one at the same address and port within the last seconds.
+//! Nonces of `mrulist` (RFC 9327 section 4, request nonce): a long response goes only to an address and port
+//! that received a short one within the last seconds.
 
 use crate::units::{MonoTime, Seconds};
 use sha1::{Digest as _, Sha1};

@@ -186,7 +186,7 @@ fn unheard(s: &PeerScene<'_>) -> bool {
     s.a.reach().last_response().is_none()
 }
 
-/// The poll exponent the peer said, never below ours: ntpq shows the smaller of both as `poll`.
+/// The poll exponent in the peer's packets, never below ours: ntpq shows the smaller of both as `poll`.
 fn peer_poll(a: &Source) -> u8 {
     (a.header().poll.clamp(0, 17) as u8).max(a.config().minpoll.get())
 }

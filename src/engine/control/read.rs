@@ -36,12 +36,12 @@ impl Engine {
             let clock = clocks.find(|s| id == 0 || s.id() == AssocId(id));
             let clock = clock.ok_or(ControlError::Association)?;
             let pieces = self.peer_text(now, clock, &[&peer::CLOCK], &peer::CLOCK_SHOWN, request.data)?;
-            // Clocks have status words of their own; this one never has anything to tell.
+            // Reference clocks have status words of their own; this one never has an event.
             return Ok(Answer::Reply(Reply::new(0, pieces)));
         }
         let status = self.status_of(id)?;
         let answer = if id != 0 {
-            // Which variables of one association READ_STATUS shows is not for the asker to choose.
+            // READ_STATUS shows fixed variables of one association: the requester does not choose them.
             let names = if request.opcode == opcode::READ_STATUS { &[][..] } else { request.data };
             let pieces = self.peer_text(now, self.peer(id)?, &peer::TABLES, &peer::SHOWN, names)?;
             Answer::Reply(Reply::new(status, pieces))
@@ -50,7 +50,7 @@ impl Engine {
         } else {
             self.system_text(now, status, request.data, survey)?
         };
-        // As with ntpd, somebody with a key who has looked has seen the events.
+        // As with ntpd, a read request with a key acknowledges the events.
         if asker.key.is_some() && matches!(answer, Answer::Reply(_)) {
             match self.sources.get_mut(AssocId(id)) {
                 Some(source) => source.events_seen(),

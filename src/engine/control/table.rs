@@ -1,5 +1,5 @@
-//! Tables of variables: one row a name. What a request asks for comes in the order of the table,
-//! each once, as with ntpd: repeating a name makes no longer answer.
+//! Tables of variables: one row a name. The requested ones are sent in the order of the table,
+//! each once, as with ntpd: repeating a name makes no longer response.
 
 use crate::engine::Engine;
 use crate::engine::contract::Now;
@@ -12,7 +12,7 @@ use crate::wire::control::ControlError;
 pub(super) struct Scene<'a> {
     pub(super) engine: &'a Engine,
     pub(super) now: Now,
-    /// There once somebody asked for what needs it.
+    /// Read when a requested variable needs it.
     pub(super) survey: Option<&'a Survey>,
 }
 

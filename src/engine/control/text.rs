@@ -74,7 +74,7 @@ pub(super) fn quoted(value: &str) -> String {
     format!("\"{}\"", value.chars().map(safe).collect::<String>())
 }
 
-/// The value of a variable that somebody else named: unquoted where that is no risk.
+/// The value of a variable that another program chose: unquoted where that is no risk.
 pub(super) fn given(value: &str) -> String {
     let plain = !value.is_empty() && value.bytes().all(|b| b.is_ascii_graphic() && !b",\"=".contains(&b));
     if plain { value.to_owned() } else { quoted(value) }

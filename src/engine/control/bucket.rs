@@ -1,8 +1,8 @@
-//! How many datagrams mode 6 sends to sources that have shown nothing: a bucket that all of them
+//! How many datagrams mode 6 sends to addresses that may be forged: a reply bucket that all of them
 //! share, so that forged requests cannot make this machine a reflector.
 //!
-//! Whoever signs a request, sends back a nonce of ours or asks from the machine itself does not
-//! draw on the bucket: their addresses are not forged.
+//! A request that is signed, returns a nonce of ours or comes from the machine itself does not
+//! draw on the bucket: its address is not forged.
 
 use crate::units::MonoTime;
 
@@ -13,12 +13,12 @@ pub const BURST: f64 = 300.0;
 
 /// The bucket.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bound {
+pub(super) struct ReplyBucket {
     level: f64,
     at: MonoTime,
 }
 
-impl Bound {
+impl ReplyBucket {
     /// A full bucket.
     pub(super) const fn new(now: MonoTime) -> Self {
         Self { level: BURST, at: now }
@@ -46,12 +46,12 @@ mod tests {
 
     #[test]
     fn what_is_sent_in_the_long_run_does_not_depend_on_what_is_asked() {
-        let mut bound = Bound::new(MonoTime::ZERO);
+        let mut bucket = ReplyBucket::new(MonoTime::ZERO);
         let mut sent = 0;
         for request in 0..100_000 {
             let now = MonoTime::ZERO + Seconds::new(f64::from(request) * 1e-4);
-            if bound.is_open(now) {
-                bound.take(3);
+            if bucket.is_open(now) {
+                bucket.take(3);
                 sent += 3;
             }
         }
