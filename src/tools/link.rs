@@ -25,13 +25,45 @@ pub struct Host {
     pub addresses: Vec<SocketAddr>,
 }
 
+/// Why a host has no address that can be used.
+#[derive(Debug)]
+pub enum NoHost {
+    /// None of the family that is wanted.
+    Family {
+        /// The host, as named.
+        name: String,
+        /// What is wanted.
+        family: Family,
+    },
+    /// The name has none at all.
+    NoAddress(String),
+    /// The name cannot be looked up.
+    Lookup(String, io::Error),
+    /// The name servers do not respond.
+    Slow(String),
+}
+
+impl fmt::Display for NoHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Family { name, family } => {
+                let version = if *family == Family::V4 { "IPv4" } else { "IPv6" };
+                write!(f, "{name} has no {version} address")
+            }
+            Self::NoAddress(name) => write!(f, "{name} has no address"),
+            Self::Lookup(name, why) => write!(f, "{name}: {why}"),
+            Self::Slow(name) => write!(f, "{name}: the name servers did not answer within 5 s"),
+        }
+    }
+}
+
 impl Host {
     /// Finds the addresses of `name`: a numeric address, `localhost`, or a name for the system's
     /// resolver, which gets 5 s at most. A port may follow: `192.0.2.1:1123`, `[2001:db8::1]:1123`.
     ///
     /// # Errors
-    /// Why there is no address, in words.
-    pub fn find(name: &str, family: Family) -> Result<Self, String> {
+    /// [`NoHost`] where there is no address.
+    pub fn find(name: &str, family: Family) -> Result<Self, NoHost> {
         let (bare, port) = split_port(name);
         let found = if let Some(numeric) = numeric(bare, port) {
             vec![numeric]
@@ -44,8 +76,7 @@ impl Host {
         };
         let addresses: Vec<_> = found.into_iter().filter(|a| family.admits(a.ip())).collect();
         if addresses.is_empty() {
-            let version = if family == Family::V4 { "IPv4" } else { "IPv6" };
-            return Err(format!("{name} has no {version} address"));
+            return Err(NoHost::Family { name: name.to_owned(), family });
         }
         Ok(Self { name: name.to_owned(), addresses })
     }
@@ -82,7 +113,7 @@ fn numeric(bare: &str, port: u16) -> Option<SocketAddr> {
     Some(std::net::SocketAddrV6::new(ip, port, 0, index).into())
 }
 
-fn lookup(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
+fn lookup(name: &str, port: u16) -> Result<Vec<SocketAddr>, NoHost> {
     let (sender, receiver) = mpsc::channel();
     let asked = name.to_owned();
     // A resolver that hangs is left behind: it ends with the program.
@@ -92,9 +123,9 @@ fn lookup(name: &str, port: u16) -> Result<Vec<SocketAddr>, String> {
     });
     match receiver.recv_timeout(LOOKUP_MAX) {
         Ok(Ok(found)) if !found.is_empty() => Ok(found),
-        Ok(Ok(_)) => Err(format!("{name} has no address")),
-        Ok(Err(error)) => Err(format!("{name}: {error}")),
-        Err(_) => Err(format!("{name}: the name servers did not answer within 5 s")),
+        Ok(Ok(_)) => Err(NoHost::NoAddress(name.to_owned())),
+        Ok(Err(why)) => Err(NoHost::Lookup(name.to_owned(), why)),
+        Err(_) => Err(NoHost::Slow(name.to_owned())),
     }
 }
 
@@ -114,6 +145,8 @@ pub enum Trouble {
     },
     /// The server responded with an error code.
     Server(u8),
+    /// There is no host to ask.
+    NoHost(NoHost),
     /// We cannot ask, for the reason given.
     Cannot(String),
 }
@@ -148,6 +181,7 @@ impl fmt::Display for Trouble {
                 7 => "***Server disallowed requested operation",
                 _ => "***Server returned an unspecified error",
             }),
+            Self::NoHost(why) => write!(f, "***{why}"),
             Self::Cannot(why) => write!(f, "***{why}"),
         }
     }
@@ -346,7 +380,7 @@ mod tests {
         assert_eq!(found("localhost"), "127.0.0.1:123");
         let v6 = Host::find("localhost", Family::V6).unwrap();
         assert_eq!(v6.addresses, [SocketAddr::from((Ipv6Addr::LOCALHOST, 123))]);
-        assert!(Host::find("192.0.2.1", Family::V6).unwrap_err().contains("no IPv6"));
+        assert!(Host::find("192.0.2.1", Family::V6).unwrap_err().to_string().contains("no IPv6"));
     }
 
     #[test]

@@ -93,7 +93,9 @@ fn run(matches: &ArgMatches) -> u8 {
                 Trouble::Refused => "Unable to talk to NTP daemon. Is it running?\n",
                 Trouble::Silent { .. } => "timeout\n",
                 Trouble::Server(_) => "return data appears to be invalid based on status word\n",
-                Trouble::Socket(_) | Trouble::Cannot(_) => "unable to send command to NTP port\n",
+                Trouble::Socket(_) | Trouble::NoHost(_) | Trouble::Cannot(_) => {
+                    "unable to send command to NTP port\n"
+                }
             });
             UNKNOWN
         }

@@ -9,6 +9,7 @@ use crate::wire::status::SystemStatus;
 use crate::wire::varlist::VarList;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use std::ffi::OsString;
+use std::fmt;
 use std::time::Duration;
 
 /// Exit statuses of plugins.
@@ -50,11 +51,23 @@ pub struct Limits {
     pub min_sources: Option<u32>,
 }
 
+/// The text is no time that can be a limit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoTime;
+
+impl fmt::Display for NoTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected a time such as 50ms or 0.05")
+    }
+}
+
+impl std::error::Error for NoTime {}
+
 /// A time with its unit: `50ms`, `100us`, `0.5s`, or seconds without one.
 ///
 /// # Errors
-/// In words.
-pub fn seconds(text: &str) -> Result<f64, String> {
+/// [`NoTime`] for anything else, and for what is negative.
+pub fn seconds(text: &str) -> Result<f64, NoTime> {
     let (number, factor) = match text {
         t if t.ends_with("ms") => (&t[..t.len() - 2], 1e-3),
         t if t.ends_with("us") => (&t[..t.len() - 2], 1e-6),
@@ -64,7 +77,7 @@ pub fn seconds(text: &str) -> Result<f64, String> {
     };
     match number.trim().parse::<f64>() {
         Ok(value) if value.is_finite() && value >= 0.0 => Ok(value * factor),
-        _ => Err("expected a time such as 50ms or 0.05".to_owned()),
+        _ => Err(NoTime),
     }
 }
 
@@ -104,6 +117,7 @@ pub fn main(args: &[OsString]) -> u8 {
     let host = matches.get_one::<String>("host").map_or("localhost", String::as_str);
     let (verdict, text) = match ask(host, matches.get_one::<f64>("timeout").copied().unwrap_or(5.0)) {
         Ok((status, list, sources)) => judge(status, &list, &sources, &limits),
+        Err(Trouble::NoHost(why)) => (Verdict::Unknown, why.to_string()),
         Err(Trouble::Cannot(why)) => (Verdict::Unknown, why),
         Err(trouble) => (Verdict::Critical, trouble.to_string().replace(['\n', '*'], " ").trim().to_owned()),
     };
@@ -126,7 +140,7 @@ fn limits(matches: &ArgMatches) -> Limits {
 type Answers = (SystemStatus, VarList, Vec<Source>);
 
 fn ask(host: &str, timeout: f64) -> Result<Answers, Trouble> {
-    let mut link = Link::new(Host::find(host, Family::Any).map_err(Trouble::Cannot)?);
+    let mut link = Link::new(Host::find(host, Family::Any).map_err(Trouble::NoHost)?);
     link.timeout = Duration::from_secs_f64(timeout.clamp(0.01, 300.0));
     let system = fetch::variables(&mut link, 0, "")?;
     let sources = fetch::sources(&mut link, false)?;

@@ -3,6 +3,7 @@
 use super::console::{Console, Output};
 use super::{associations, change, local, mru, ordered, peers, summaries, variables};
 use crate::tools::link::Trouble;
+use std::fmt;
 
 /// What a command gives.
 pub type Result = std::result::Result<Output, Trouble>;
@@ -119,11 +120,29 @@ pub const COMMANDS: &[Command] = &[
     other("writevar", "assoc name=value,…", "Write variables (needs a key)", change::writevar),
 ];
 
+/// Why a word is no command.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum NoCommand {
+    /// No command begins like this.
+    Unknown,
+    /// All these do.
+    Ambiguous(Vec<&'static str>),
+}
+
+impl fmt::Display for NoCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("unknown"),
+            Self::Ambiguous(names) => write!(f, "ambiguous: {}", names.join(", ")),
+        }
+    }
+}
+
 /// The command of a name or of the beginning of one.
 ///
 /// # Errors
-/// `unknown`, or `ambiguous` with what it may be.
-pub fn find(word: &str) -> std::result::Result<&'static Command, String> {
+/// [`NoCommand`].
+pub fn find(word: &str) -> std::result::Result<&'static Command, NoCommand> {
     let word = match word {
         // The names ntpq knows besides, and those that a shorter one would make ambiguous.
         "as" => "associations",
@@ -139,12 +158,9 @@ pub fn find(word: &str) -> std::result::Result<&'static Command, String> {
     }
     let close: Vec<&Command> = COMMANDS.iter().filter(|c| c.name.starts_with(word)).collect();
     match close[..] {
-        [] => Err("unknown".to_owned()),
+        [] => Err(NoCommand::Unknown),
         [one] => Ok(one),
-        _ => {
-            let names: Vec<&str> = close.iter().map(|c| c.name).collect();
-            Err(format!("ambiguous: {}", names.join(", ")))
-        }
+        _ => Err(NoCommand::Ambiguous(close.iter().map(|c| c.name).collect())),
     }
 }
 
@@ -158,7 +174,7 @@ mod tests {
         for (word, name) in [("as", "associations"), ("rv", "rv"), ("mru", "mrulist"), ("sysi", "sysinfo")] {
             assert_eq!(find(word).unwrap().name, name);
         }
-        assert!(find("sys").unwrap_err().starts_with("ambiguous: sysinfo, sysstats"));
-        assert_eq!(find("xyzzy").unwrap_err(), "unknown");
+        assert!(find("sys").unwrap_err().to_string().starts_with("ambiguous: sysinfo, sysstats"));
+        assert_eq!(find("xyzzy").unwrap_err(), NoCommand::Unknown);
     }
 }

@@ -128,7 +128,7 @@ impl Console {
     /// # Errors
     /// Why it has no address.
     pub fn open(&mut self, host: &str) -> Result<(), Trouble> {
-        let host = Host::find(host, self.settings.family).map_err(Trouble::Cannot)?;
+        let host = Host::find(host, self.settings.family).map_err(Trouble::NoHost)?;
         self.listed.clear();
         self.link = Some(Link::new(host));
         Ok(())

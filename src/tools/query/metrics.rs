@@ -161,7 +161,7 @@ pub struct State {
 }
 
 fn read(host: &str) -> Result<State, Trouble> {
-    let mut link = Link::new(Host::find(host, Family::Any).map_err(Trouble::Cannot)?);
+    let mut link = Link::new(Host::find(host, Family::Any).map_err(Trouble::NoHost)?);
     let system = fetch::variables(&mut link, 0, "")?;
     let packets = PACKETS.iter().map(|(_, counter)| counter.name());
     let names: Vec<&str> = packets.chain(["ss_uptime", "mru_depth"]).collect();

@@ -6,6 +6,7 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use std::fmt;
 
 /// Width and heights, in the charts' own units: the page scales them.
 const WIDTH: u32 = 960;
@@ -117,13 +118,23 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Panel<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
+/// A chart could not be drawn, for the drawing library's reason.
+#[derive(Debug)]
+pub(super) struct NotDrawn(Box<dyn std::error::Error>);
+
+impl fmt::Display for NotDrawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Values over time, in a unit; `time` is the whole page's span.
 pub(super) fn over_time(
     points: &[Point],
     time: (f64, f64),
     unit: Unit,
     height: u32,
-) -> Result<Chart, String> {
+) -> Result<Chart, NotDrawn> {
     let values = sorted(points.iter().map(|(_, value)| value * unit.factor));
     let axis = Axis::of(time);
     let up = scale(&values);
@@ -141,7 +152,7 @@ pub(super) fn over_time(
     };
     let mut svg = String::new();
     plot.draw(&SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area(), unit)
-        .map_err(|error| error.to_string())?;
+        .map_err(NotDrawn)?;
     let outside = values.iter().filter(|value| **value < up.0 || up.1 < **value).count();
     let extremes = values.first().zip(values.last()).filter(|_| outside > 0);
     Ok(Chart { svg, outside: extremes.map(|(least, most)| (outside, *least, *most)) })
@@ -253,7 +264,7 @@ fn label(value: f64, span: f64) -> String {
 }
 
 /// The Allan deviation, both axes by powers of ten.
-pub(super) fn allan(points: &[Point]) -> Result<String, String> {
+pub(super) fn allan(points: &[Point]) -> Result<String, NotDrawn> {
     let (first, last) =
         points.iter().fold((f64::MAX, 0.0_f64), |(a, b), (tau, _)| (a.min(*tau), b.max(*tau)));
     let (low, high) = points.iter().fold((f64::MAX, 0.0_f64), |(a, b), (_, v)| (a.min(*v), b.max(*v)));
@@ -283,7 +294,7 @@ pub(super) fn allan(points: &[Point]) -> Result<String, String> {
         area.present()?;
         Ok(())
     };
-    draw().map_err(|error| error.to_string())?;
+    draw().map_err(NotDrawn)?;
     Ok(text)
 }
 

@@ -22,6 +22,7 @@ use clap::{Arg, Command, value_parser};
 use lines::Statistics;
 use page::Host;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -75,7 +76,7 @@ pub fn main(args: &[OsString]) -> u8 {
     let hosts: Vec<Host> =
         folders.map(|folder| Host { name: folder.display().to_string(), statistics: read(folder) }).collect();
     for why in hosts.iter().filter_map(|host| host.statistics.as_ref().err()) {
-        fail(why);
+        fail(&why.to_string());
     }
     if hosts.iter().all(|host| host.statistics.is_err()) {
         return FAILED;
@@ -83,7 +84,7 @@ pub fn main(args: &[OsString]) -> u8 {
     let now = clock::wall().to_unix(PIVOT).0;
     let page = match page::page(&hosts, now as f64) {
         Ok(page) => page,
-        Err(why) => return fail(&why),
+        Err(why) => return fail(&why.to_string()),
     };
     let Some(file) = matches.get_one::<PathBuf>("out") else {
         crate::tools::say(&page);
@@ -100,9 +101,30 @@ fn fail(why: &str) -> u8 {
     FAILED
 }
 
+/// Why a directory has no statistics for the report.
+#[derive(Debug)]
+enum Unread {
+    /// It, or a file in it.
+    File(PathBuf, io::Error),
+    /// No line in it is one of loopstats or peerstats; perhaps there are compressed files.
+    NoLine { folder: PathBuf, compressed: bool },
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, why) => write!(f, "{}: {why}", path.display()),
+            Self::NoLine { folder, compressed } => {
+                let hint = if *compressed { ", only compressed files" } else { "" };
+                write!(f, "{}: no line of loopstats or peerstats found{hint}", folder.display())
+            }
+        }
+    }
+}
+
 /// Reads the statistics files of a directory.
-fn read(folder: &Path) -> Result<Statistics, String> {
-    let failed = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
+fn read(folder: &Path) -> Result<Statistics, Unread> {
+    let failed = |path: &Path, why: io::Error| Unread::File(path.to_owned(), why);
     let mut statistics = Statistics::default();
     for entry in std::fs::read_dir(folder).map_err(|error| failed(folder, error))? {
         let path = entry.map_err(|error| failed(folder, error))?.path();
@@ -130,8 +152,7 @@ fn read(folder: &Path) -> Result<Statistics, String> {
     }
     statistics.finish();
     if statistics.updates.is_empty() && statistics.sources.is_empty() {
-        let hint = if statistics.compressed > 0 { ", only compressed files" } else { "" };
-        return Err(format!("{}: no line of loopstats or peerstats found{hint}", folder.display()));
+        return Err(Unread::NoLine { folder: folder.to_owned(), compressed: statistics.compressed > 0 });
     }
     Ok(statistics)
 }

@@ -1,7 +1,8 @@
 //! The page: HTML that needs nothing else. A header, a table that compares the hosts where there are
 //! several, then charts and tables of each host.
 
-use super::chart::{self, PPM, SMALL, TALL, Unit, unit_of};
+use super::Unread;
+use super::chart::{self, NotDrawn, PPM, SMALL, TALL, Unit, unit_of};
 use super::lines::{Sample, Statistics, Update};
 use super::numbers::{Point, allan, mean, percentile, sorted};
 use crate::units::DAY;
@@ -26,7 +27,7 @@ const SHARES: [(&str, f64); 7] =
 /// A host of the report: its directory, and its statistics or why there are none.
 pub(super) struct Host {
     pub(super) name: String,
-    pub(super) statistics: Result<Statistics, String>,
+    pub(super) statistics: Result<Statistics, Unread>,
 }
 
 /// Text between tags.
@@ -70,7 +71,7 @@ fn unit_for(values: &[f64]) -> Unit {
 ///
 /// # Errors
 /// Where a chart could not be drawn.
-pub(super) fn page(hosts: &[Host], now: f64) -> Result<String, String> {
+pub(super) fn page(hosts: &[Host], now: f64) -> Result<String, NotDrawn> {
     let mut out = String::new();
     let names: Vec<String> = hosts.iter().map(|host| escaped(&host.name)).collect();
     let spans = hosts.iter().filter_map(|host| host.statistics.as_ref().ok()).map(Statistics::span);
@@ -96,7 +97,7 @@ pub(super) fn page(hosts: &[Host], now: f64) -> Result<String, String> {
         match &host.statistics {
             Ok(statistics) => whole_host(&mut out, statistics, hosts.len() > 1)?,
             Err(why) => {
-                let _ = writeln!(out, "<p>No data: {}</p>", escaped(why));
+                let _ = writeln!(out, "<p>No data: {}</p>", escaped(&why.to_string()));
             }
         }
     }
@@ -150,7 +151,7 @@ fn comparison(hosts: &[Host]) -> String {
     out
 }
 
-fn whole_host(out: &mut String, statistics: &Statistics, one_of_several: bool) -> Result<(), String> {
+fn whole_host(out: &mut String, statistics: &Statistics, one_of_several: bool) -> Result<(), NotDrawn> {
     let span = statistics.span();
     if one_of_several {
         let _ = writeln!(out, "<p>{}</p>", range(span));
@@ -179,7 +180,7 @@ fn section(out: &mut String, title: &str, note: &str, body: &str) {
 }
 
 /// A chart, and a note about values outside its scale.
-fn drawn(points: &[Point], span: (f64, f64), unit: Unit, height: u32) -> Result<String, String> {
+fn drawn(points: &[Point], span: (f64, f64), unit: Unit, height: u32) -> Result<String, NotDrawn> {
     let chart = chart::over_time(points, span, unit, height)?;
     let text = |value: f64| if unit == PPM { ppm(value) } else { time(value / unit.factor) };
     let note = chart.outside.map_or_else(String::new, |(count, least, most)| {
@@ -194,7 +195,7 @@ fn drawn(points: &[Point], span: (f64, f64), unit: Unit, height: u32) -> Result<
     Ok(chart.svg + &note)
 }
 
-fn clock(out: &mut String, statistics: &Statistics, span: (f64, f64)) -> Result<(), String> {
+fn clock(out: &mut String, statistics: &Statistics, span: (f64, f64)) -> Result<(), NotDrawn> {
     let updates = &statistics.updates;
     let series = |value: fn(&Update) -> f64| -> (Vec<Point>, Vec<f64>) {
         (updates.iter().map(|u| (u.at, value(u))).collect(), sorted(updates.iter().map(value)))
@@ -253,7 +254,7 @@ fn summary_row(name: &str, values: &[f64], text: fn(f64) -> String) -> String {
     row
 }
 
-fn sources(out: &mut String, statistics: &Statistics, span: (f64, f64)) -> Result<(), String> {
+fn sources(out: &mut String, statistics: &Statistics, span: (f64, f64)) -> Result<(), NotDrawn> {
     if statistics.sources.is_empty() {
         return Ok(());
     }
@@ -368,7 +369,10 @@ mod tests {
 
     #[test]
     fn d12_several_hosts_share_a_page() {
-        let nothing = Host { name: "c".to_owned(), statistics: Err("c: no <lines>".to_owned()) };
+        let nothing = Host {
+            name: "c".to_owned(),
+            statistics: Err(Unread::NoLine { folder: "<c>".into(), compressed: false }),
+        };
         let hosts = [host("a", 300, 0.0), host("b", 1, 0.25), nothing];
         let text = page(&hosts, 0.0).unwrap();
         whole(&text);
@@ -377,7 +381,7 @@ mod tests {
             assert!(text.contains(&format!("<h2 class=\"host\" id=\"host-{index}\">{name}</h2>")));
             assert!(text.contains(&format!("<td><a href=\"#host-{index}\">{name}</a></td>")));
         }
-        assert!(text.contains("<p>No data: c: no &lt;lines&gt;</p>"));
+        assert!(text.contains("<p>No data: &lt;c&gt;: no line of loopstats or peerstats found</p>"));
         assert_eq!(text.matches("<h2>Clock offset</h2>").count(), 2);
     }
 }

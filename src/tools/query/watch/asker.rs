@@ -63,13 +63,10 @@ impl Asker {
 
     fn round(&mut self) -> News {
         self.console.timeout = PATIENCE;
-        let answers = self.ask().map_err(|trouble| {
-            let text = trouble.to_string();
-            text.lines().last().unwrap_or_default().trim_start_matches('*').to_owned()
-        });
+        let answers = self.ask();
         let clients = (answers.is_ok() && self.clients_due()).then(|| {
             self.clients_read = Some(Instant::now());
-            self.clients().map_err(|trouble| trouble.to_string().trim_start_matches('*').to_owned())
+            self.clients()
         });
         News { at: Instant::now(), answers, clients }
     }

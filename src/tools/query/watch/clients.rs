@@ -20,7 +20,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, style: Styl
     let (clients, complete, entries) = match &state.clients {
         None => return frame.render_widget(Paragraph::new(" reading the client list ..."), list),
         Some(Err(why)) => {
-            let text = format!(" client list not available: {why}");
+            let why = why.to_string();
+            let text = format!(" client list not available: {}", why.trim_start_matches('*'));
             return frame.render_widget(Paragraph::new(text), list);
         }
         Some(Ok((clients, complete, entries))) => (clients, *complete, entries.as_deref()),
@@ -84,6 +85,7 @@ fn described(client: &Client, entries: Option<&[explain::Entry]>) -> Vec<Line<'s
 mod tests {
     use super::super::state::{News, Page, State};
     use super::*;
+    use crate::tools::link::Trouble;
     use crate::tools::query::mru::Entry;
     use crate::units::NtpTimestamp;
     use ratatui::Terminal;
@@ -108,7 +110,7 @@ mod tests {
         let entries = explain::Entry::new(&row.into_iter().collect()).into_iter().collect();
         let mut state = State::new("here");
         let clients = Some(Ok((vec![client], true, Some(entries))));
-        state.take(News { at: std::time::Instant::now(), answers: Err(String::new()), clients });
+        state.take(News { at: std::time::Instant::now(), answers: Err(Trouble::Refused), clients });
         state.page = Page::Clients;
         let mut terminal = Terminal::new(TestBackend::new(80, 20)).unwrap();
         let style = Style { colours: false, unicode: false };

@@ -19,6 +19,7 @@ mod state;
 
 use super::console::{Console, Settings};
 use crate::config::model::Family;
+use crate::tools::link::Trouble;
 use crate::tools::options::{self, flag, valued};
 use crate::units::KeyId;
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -32,6 +33,7 @@ use ratatui::termion::screen::IntoAlternateScreen as _;
 use screen::Style;
 use state::{News, State};
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -94,9 +96,28 @@ enum Event {
     News(Box<News>),
 }
 
-fn run(matches: &ArgMatches) -> Result<(), String> {
+/// Why nothing is shown any more.
+#[derive(Debug)]
+enum Failure {
+    /// Input or output is none.
+    NoTerminal,
+    Host(Trouble),
+    Terminal(io::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoTerminal => f.write_str("not a terminal; use rsntpq -p or rsntpq --json instead"),
+            Self::Host(why) => write!(f, "{why}"),
+            Self::Terminal(why) => write!(f, "{why}"),
+        }
+    }
+}
+
+fn run(matches: &ArgMatches) -> Result<(), Failure> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        return Err("not a terminal; use rsntpq -p or rsntpq --json instead".to_owned());
+        return Err(Failure::NoTerminal);
     }
     let settings = Settings {
         family: match (matches.get_flag("ipv4"), matches.get_flag("ipv6")) {
@@ -111,10 +132,10 @@ fn run(matches: &ArgMatches) -> Result<(), String> {
     };
     let host = matches.get_one::<String>("host").map_or("localhost", String::as_str);
     let mut console = Console::new(settings);
-    console.open(host).map_err(|trouble| trouble.to_string())?;
+    console.open(host).map_err(Failure::Host)?;
     let interval = Duration::from_secs(matches.get_one::<u64>("interval").copied().unwrap_or(2));
     let style = Style::of_environment(matches.get_flag("no-color"));
-    show(console, host, interval, style).map_err(|error| error.to_string())
+    show(console, host, interval, style).map_err(Failure::Terminal)
 }
 
 /// Draws until the user leaves. The terminal is as before when this returns, however it does.

@@ -123,6 +123,8 @@ fn heading(state: &State, style: Style, width: u16) -> Vec<Line<'static>> {
     lines.push(match (&state.trouble, &state.answers) {
         (Some(why), _) => {
             let age = state.age().map(|age| format!(" (data below is {age} s old)")).unwrap_or_default();
+            let why = why.to_string();
+            let why = why.lines().last().unwrap_or_default().trim_start_matches('*');
             Line::styled(format!(" {why}{age}"), style.colour(Color::Red).add_modifier(Modifier::BOLD))
         }
         (None, Some(answers)) => {
@@ -279,6 +281,7 @@ const HELP: &str = "
 mod tests {
     use super::super::state::tests::{news, row};
     use super::*;
+    use crate::tools::link::Trouble;
     use ratatui::Terminal;
     use ratatui::backend::TestBackend;
 
@@ -340,7 +343,7 @@ mod tests {
     #[test]
     fn silence_is_told_and_the_old_answers_stay() {
         let mut state = state();
-        let trouble = Err("Request timed out".to_owned());
+        let trouble = Err(Trouble::Silent { host: "here".to_owned(), partial: false });
         state.take(super::super::state::News {
             at: std::time::Instant::now(),
             answers: trouble,

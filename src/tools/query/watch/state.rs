@@ -1,6 +1,7 @@
 //! The state of `watch`: the last responses, a history of offsets, the selection.
 
 use super::explain::Entry;
+use crate::tools::link::Trouble;
 use crate::tools::query::fetch::Source;
 use crate::tools::query::mru;
 use crate::units::NtpTimestamp;
@@ -72,8 +73,8 @@ pub(super) type Clients = (Vec<Client>, bool, Option<Vec<Entry>>);
 /// A round's end.
 pub(super) struct News {
     pub(super) at: Instant,
-    pub(super) answers: Result<Answers, String>,
-    pub(super) clients: Option<Result<Clients, String>>,
+    pub(super) answers: Result<Answers, Trouble>,
+    pub(super) clients: Option<Result<Clients, Trouble>>,
 }
 
 /// The pages.
@@ -92,8 +93,8 @@ pub(super) struct State {
     /// When they came.
     pub(super) answered: Option<Instant>,
     /// Why the last round brought nothing.
-    pub(super) trouble: Option<String>,
-    pub(super) clients: Option<Result<Clients, String>>,
+    pub(super) trouble: Option<Trouble>,
+    pub(super) clients: Option<Result<Clients, Trouble>>,
     /// Offsets in milliseconds by association, the newest last.
     pub(super) history: BTreeMap<u16, VecDeque<f64>>,
     heard: BTreeMap<u16, NtpTimestamp>,
@@ -231,8 +232,8 @@ pub(super) mod tests {
         assert_eq!(state.history[&7], [1.0, 3.0]);
         state.take(news(Vec::new()));
         assert!(state.history.is_empty());
-        state.take(News { at: Instant::now(), answers: Err("timed out".to_owned()), clients: None });
-        assert!(state.answers.is_some() && state.trouble.as_deref() == Some("timed out"));
+        state.take(News { at: Instant::now(), answers: Err(Trouble::Refused), clients: None });
+        assert!(state.answers.is_some() && matches!(state.trouble, Some(Trouble::Refused)));
     }
 
     #[test]
