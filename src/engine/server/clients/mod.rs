@@ -257,7 +257,10 @@ impl ClientTable {
         if index == self.locals.len() && index < LOCALS_MAX {
             self.locals.push(local);
         }
-        debug_assert!(self.locals.len() <= LOCALS_MAX, "addresses of ours that are told apart are bounded");
+        debug_assert!(
+            self.locals.len() <= LOCALS_MAX,
+            "addresses of ours that have numbers of their own are bounded"
+        );
         index as u16
     }
 
