@@ -49,6 +49,7 @@ pub const CLEAN: &[(&str, &[&str])] = &[
     ("src/engine/server", &[]),
     // As in src/daemon.
     ("src/engine/control", &["errand", "errands"]),
+    ("src/engine/clock", &[]),
     ("src/engine/report", &[]),
     ("src/wire", &[]),
     ("src/engine/auth", &[]),

@@ -1,10 +1,10 @@
 //! The clock discipline: what is done to the clock when the sources have been combined.
 //!
-//! States and thresholds are ntpd's; frequency and phase are steered from here, the kernel's own
-//! loop works off large phases only. `estimator.rs` says what the samples mean, `steering.rs` how the clock moves.
+//! States and thresholds are ntpd's; frequency and phase are controlled from here, the kernel PLL slews large
+//! phases only. The estimator interprets the samples, `steering.rs` adjusts the clock.
 
 use super::drift::Drift;
-use super::steering::{Push, Steering};
+use super::steering::{Slews, Steering};
 use crate::config::model::Tinker;
 use crate::engine::contract::Now;
 use crate::engine::estimator::{Combined, Estimator, Evidence, KnownRate, Measurement};
@@ -40,7 +40,7 @@ pub enum Verdict {
 const UNKNOWN_SIGMA: Ppm = Ppm::new(50.0);
 /// A frequency less certain than this is not kept for the next start, ppm.
 const WORTH_SAVING: f64 = 5.0;
-/// A frequency more certain than this (ppm), or than this part of the difference, tells how wrong the drift file was.
+/// A frequency more certain than this (ppm), or than this part of the difference, shows how wrong the drift file was.
 const KNOWN: (f64, f64) = (0.5, 5.0);
 /// The longest interval chosen for its own sake, 256 s: longer ones save four packets an hour
 /// and cost accuracy. `minpoll` may demand more, `maxpoll` less.
@@ -60,13 +60,13 @@ const RHYTHM: f64 = 0.1;
 #[derive(Clone, Debug)]
 pub struct Discipline {
     state: State,
-    /// Whether the clock is ours to move.
+    /// Whether we may adjust the clock.
     steers: bool,
     allow_panic: bool,
-    /// Whether the kernel's own loop works as Linux's does, as far as known.
-    loop_works: bool,
-    /// Whether that loop is ours to use, as of the last push.
-    may_glide: bool,
+    /// Whether the kernel PLL works as Linux's does, as far as known.
+    pll_works: bool,
+    /// Whether we may use it, as of the last slew.
+    may_use_pll: bool,
     prior: (Ppm, Ppm),
     steering: Steering,
     target: Option<Combined>,
@@ -93,8 +93,8 @@ impl Discipline {
             state: if drift.is_some() { State::FrequencySet } else { State::FrequencyNotSet },
             steers,
             allow_panic,
-            loop_works: true,
-            may_glide: false,
+            pll_works: true,
+            may_use_pll: false,
             prior: (start, sigma),
             steering: Steering::new(now.mono, start),
             target: None,
@@ -163,7 +163,7 @@ impl Discipline {
         self.state
     }
 
-    /// Whether the clock is ours to move.
+    /// Whether we may adjust the clock.
     #[must_use]
     pub const fn steers(&self) -> bool {
         self.steers
@@ -222,7 +222,7 @@ impl Discipline {
         (target.rate_error * 1e6 < KNOWN.0.max(error.abs() / KNOWN.1)).then_some(Ppm::new(error))
     }
 
-    /// The clock turned out not to be ours to move: from now on only measured. Estimators begin anew.
+    /// We may not adjust the clock: from now on it is only measured. Estimators begin anew.
     pub fn stop_steering(&mut self, now: Now) {
         self.steers = false;
         self.prior = (Ppm::ZERO, UNKNOWN_SIGMA);
@@ -269,7 +269,7 @@ impl Discipline {
     }
 
     /// The clock was stepped by `by`, as [`Verdict::Step`] asked. A step is no correction: it makes another free-running
-    /// clock, and the estimators are told of it, too.
+    /// clock, also for the estimators.
     pub fn stepped(&mut self, now: Now, by: Seconds, combined: Combined) {
         self.steering.stepped(now.mono);
         self.last_residual = None;
@@ -342,7 +342,7 @@ impl Discipline {
         self.target = Some(combined);
     }
 
-    /// The frequency correction that the clock needs, where it is more than the kernel grants beyond doubt.
+    /// The frequency correction that the clock needs, where it is significantly more than the kernel allows.
     #[must_use]
     pub fn beyond_range(&self) -> Option<Ppm> {
         let target = self.target.filter(|_| self.steers)?;
@@ -350,11 +350,11 @@ impl Discipline {
         (excess > SURE * target.rate_error).then(|| Ppm::from_rate(target.rate))
     }
 
-    /// The frequency to tell the kernel after an update; `None` if it stays.
+    /// The frequency to set in the kernel after an update; `None` if it stays.
     pub fn new_frequency(&mut self, now: Now) -> Option<Ppm> {
         let target = self.target.filter(|_| self.steers)?;
-        // What is too little for a slew is left to the frequency where the loop does not work it off.
-        let fine = if self.may_glide && Steering::is_exact(target.offset_error) {
+        // What is too little for a single shot is left to the frequency where the PLL does not correct it.
+        let fine = if self.may_use_pll && Steering::is_exact(target.offset_error) {
             0.0
         } else {
             let error = SURE * target.rate_error;
@@ -363,22 +363,22 @@ impl Discipline {
         self.steering.set_frequency(now.mono, Ppm::from_rate(target.rate + fine))
     }
 
-    /// What the kernel is to be told for the next second; `None` while there is nothing to correct.
-    /// With `disable kernel` (not `kernel`), and with a step threshold of 0 or above 0.5 s, ntpd leaves the kernel's
-    /// own loop alone, and so do we.
-    pub fn push(&mut self, now: Now, kernel: bool, tinker: &Tinker) -> Option<Push> {
+    /// What the kernel gets for the next second; `None` while there is nothing to correct.
+    /// With `disable kernel` (not `kernel`), and with a step threshold of 0 or above 0.5 s, ntpd does not use the kernel
+    /// PLL, and neither do we.
+    pub fn next_slews(&mut self, now: Now, kernel: bool, tinker: &Tinker) -> Option<Slews> {
         let step = tinker.step.get();
-        self.may_glide = kernel && step > 0.0 && step <= KERNEL_STEP && self.loop_works;
+        self.may_use_pll = kernel && step > 0.0 && step <= KERNEL_STEP && self.pll_works;
         let ready = self.steers && self.state == State::Synchronised && self.set_outside.is_none();
         let target = self.target.filter(|_| ready)?;
         let goal = self.goal(&target, now.mono);
-        self.steering.push(now, goal, target.offset_error, self.may_glide)
+        self.steering.next_slews(now, goal, target.offset_error, self.may_use_pll)
     }
 
-    /// The kernel's own loop turned out not to work as Linux's does: slews must do.
-    pub fn glide_failed(&mut self) {
-        self.loop_works = false;
-        self.steering.glide_failed();
+    /// The kernel PLL does not behave as Linux's: single shots must do.
+    pub fn pll_failed(&mut self) {
+        self.pll_works = false;
+        self.steering.pll_failed();
     }
 
     /// The whole remaining offset as one slew, for `-q`, in microseconds.
@@ -457,17 +457,17 @@ mod tests {
         let tinker = Tinker { step: Seconds::new(600.0), ..Tinker::default() };
         let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::ZERO)), true, false);
         assert_eq!(d.update(at(1.0), combined(0.4), &tinker), Verdict::Slew);
-        assert_eq!(d.push(at(1.0), true, &tinker), Some(Push { slew: Some(500), glide: None }));
+        assert_eq!(d.next_slews(at(1.0), true, &tinker), Some(Slews { single: Some(500), pll: None }));
     }
 
     #[test]
     fn b15_the_kernel_takes_the_phase_up_to_a_step_threshold_of_half_a_second() {
-        for (step, glides) in [(0.128, true), (0.3, true), (0.5, true), (0.501, false), (0.0, false)] {
+        for (step, by_pll) in [(0.128, true), (0.3, true), (0.5, true), (0.501, false), (0.0, false)] {
             let tinker = Tinker { step: Seconds::new(step), ..Tinker::default() };
             let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::ZERO)), true, false);
             assert_eq!(d.update(at(1.0), combined(0.1), &tinker), Verdict::Slew);
-            let push = d.push(at(1.0), true, &tinker).unwrap();
-            assert_eq!(push.glide.is_some(), glides, "{step}");
+            let slews = d.next_slews(at(1.0), true, &tinker).unwrap();
+            assert_eq!(slews.pll.is_some(), by_pll, "{step}");
         }
     }
 
@@ -475,7 +475,7 @@ mod tests {
     fn a_clock_that_is_not_ours_is_not_moved() {
         let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::new(40.0))), false, false);
         assert_eq!(d.update(at(1.0), combined(5e3), &Tinker::default()), Verdict::Slew);
-        assert_eq!((d.push(at(2.0), true, &Tinker::default()), d.new_frequency(at(2.0))), (None, None));
+        assert_eq!((d.next_slews(at(2.0), true, &Tinker::default()), d.new_frequency(at(2.0))), (None, None));
         assert_eq!(d.offset(at(2.0).mono), Seconds::new(5e3));
     }
 }

@@ -1,4 +1,4 @@
-//! How far the frequency of a drift file is believed: by its age, and by how wrong it was at earlier starts.
+//! How far the frequency of a drift file is trusted: by its age, and by its error at earlier starts.
 
 use crate::units::{DAY, Ppm, Seconds};
 
@@ -16,7 +16,7 @@ pub struct Record {
 pub struct Drift {
     /// The frequency that was in force.
     pub frequency: Ppm,
-    /// How long ago that was; `None` if the clock cannot tell.
+    /// How long ago that was; `None` if the clock does not show it.
     pub age: Option<Seconds>,
     /// How right such frequencies were.
     pub record: Record,
@@ -29,7 +29,7 @@ const AGEING: Ppm = Ppm::new(5.0);
 const YEAR: f64 = 365.25 * DAY as f64;
 /// Starts that the record remembers: older ones fade.
 const STARTS: u32 = 8;
-/// Nobody is that sure, nor so unsure that a file would say less than none.
+/// A smaller error is never credible, and with a larger one a file would be worth less than none.
 const LIMITS: (f64, f64) = (0.2, 50.0);
 
 impl Record {

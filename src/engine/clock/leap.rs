@@ -4,7 +4,7 @@
 //! A leap second file that has not expired decides alone, as in ntpd 4.2.8: what servers announce
 //! beside it does not count, neither for nor against. Without a file, or once it has expired, the
 //! servers decide. TAI − UTC is the file's even when it has expired: an expired file knows of no
-//! newer leap second, and is told to be old.
+//! newer leap second, and is reported as expired.
 
 use crate::config::model::LeapTable;
 use crate::units::{DAY, Leap, NtpTimestamp, end_of_month};
@@ -25,7 +25,7 @@ pub enum Change {
 pub struct LeapWatch {
     /// Announced for the end of this month, and when that is (Unix seconds).
     armed: Option<(Leap, i64)>,
-    /// After a leap second its announcement is not believed again until the next day.
+    /// After a leap second its announcement is ignored until the next day.
     deaf_until: i64,
 }
 

@@ -3,11 +3,11 @@
 //! | question | file |
 //! |---|---|
 //! | states, thresholds, frequency | `discipline.rs` |
-//! | how the phase is moved, and the ledger of all corrections | `steering.rs` |
+//! | how the phase is slewed, and the ledger of all corrections | `steering.rs` |
 //! | leap seconds | `leap.rs` |
 //! | how finely it can be read | `resolution.rs` |
 //! | the drift file, and how far it is trusted | `drift.rs` |
-//! | what the kernel reports and is told; slews in time | here |
+//! | what the kernel reports and what it gets; when to slew | here |
 
 mod discipline;
 mod drift;
@@ -17,7 +17,7 @@ mod steering;
 
 pub use discipline::{Discipline, State, Verdict};
 pub use drift::{Drift, Record};
-pub use steering::{Push, Steering};
+pub use steering::{Slews, Steering};
 
 use crate::config::model::{LeapTable, Tinker};
 use crate::engine::contract::{ClockCommand, Now, Output};
@@ -191,7 +191,7 @@ impl Clock {
         Some(Seconds::new((eras * ERA) as f64))
     }
 
-    /// `-q` with a small offset: one slew for all of it, which the kernel ends without us. Gives the offset.
+    /// `-q` with a small offset: one slew for all of it, which the kernel ends without us. Returns the offset.
     pub fn slew_all(&mut self, now: Now, outbox: &mut Outbox) -> Seconds {
         let offset = self.discipline.offset(now.mono);
         let micros = self.discipline.slew_all(now);
@@ -199,7 +199,7 @@ impl Clock {
         offset
     }
 
-    /// Frequency and, where something is left to correct, the first slew. Gives a frequency that the kernel does not grant, once
+    /// Frequency and, where something is left to correct, the first slew. Returns a frequency that the kernel does not allow, once
     /// a day.
     pub fn correct(&mut self, now: Now, timers: &mut Timers, outbox: &mut Outbox) -> Option<Ppm> {
         if let Some(frequency) = self.discipline.new_frequency(now) {
@@ -227,14 +227,14 @@ impl Clock {
         }
         // Linux forgets that it is about to insert a leap second when its PLL is switched off.
         let kernel_pll = kernel_pll && self.leap.for_kernel(now.wall, PIVOT) == Leap::None;
-        let Some(push) = self.discipline.push(now, kernel_pll, tinker) else {
+        let Some(slews) = self.discipline.next_slews(now, kernel_pll, tinker) else {
             timers.clear(Timer::Slew);
             return;
         };
-        if let Some((nanos, left)) = push.glide {
+        if let Some((nanos, left)) = slews.pll {
             outbox.command(ClockCommand::PllSlew { nanos, left });
         }
-        if let Some(micros) = push.slew {
+        if let Some(micros) = slews.single {
             outbox.command(ClockCommand::Slew { micros });
         }
         self.wakeups.begin(now, timers);
@@ -246,9 +246,9 @@ impl Clock {
         self.wakeups.pass(now, timers);
     }
 
-    /// The kernel PLL turned out not to work as Linux's does: slews must do.
-    pub fn glide_failed(&mut self) {
-        self.discipline.glide_failed();
+    /// The kernel PLL does not behave as Linux's: single shots must do.
+    pub fn pll_failed(&mut self) {
+        self.discipline.pll_failed();
     }
 
     /// The clock turned out not to be ours to adjust: from now on it is only measured.

@@ -1,7 +1,7 @@
 //! How finely our clock can be read, as the exchanges show it.
 //!
 //! The precision is measured once, at the start. If that found a clock coarser than it is (a stopped machine, a faked one), each
-//! sample would be believed to that only. A clock with steps of 4 ms makes each round trip a whole number of these: so round trips
+//! sample would count as no more precise. A clock with steps of 4 ms makes each round trip a whole number of these: so round trips
 //! that differ by less show that the steps are shorter.
 
 use std::collections::VecDeque;
@@ -30,7 +30,7 @@ impl Resolution {
         Self { trips: VecDeque::new(), shown: None }
     }
 
-    /// An exchange took `elapsed` by our clock, `free` if that had run free, seconds. Gives the precision that is left of what
+    /// An exchange took `elapsed` by our clock, `free` if that had run free, seconds. Returns the precision that remains of what
     /// was `claimed`, log2 seconds.
     pub(super) fn shown_by(&mut self, elapsed: f64, free: f64, claimed: i8) -> i8 {
         if claimed <= FINE {

@@ -1,9 +1,9 @@
-//! How the clock is moved, and a ledger of all it has been moved by.
+//! How the clock is adjusted, and a ledger of all corrections.
 //!
-//! The kernel gets a frequency, and for the phase single slews of at most 500 µs, one a second,
-//! each of which the kernel ends by itself. A large phase is given to the kernel's own loop as well, which works
-//! off a quarter of what is left each second ("glide"). If the daemon dies, either ends by itself at the
-//! phase that it was meant to reach, and the clock is at its true frequency.
+//! The kernel gets a frequency, and for the phase single shots of at most 500 µs, one a second,
+//! each of which the kernel ends by itself. A large phase goes to the kernel PLL as well, which slews a quarter
+//! of the remainder each second ("PLL slew"). If the daemon dies, either ends by itself at the phase
+//! that it was meant to reach, and the clock is at its true frequency.
 
 use crate::engine::contract::Now;
 use crate::engine::timers::{Timer, Timers};
@@ -15,29 +15,30 @@ const SLEW_MAX: f64 = 500e-6;
 /// A correction decays with about this time constant, seconds: long enough to be smooth, short
 /// enough to be over before the next sample.
 const SLEW_TIME: f64 = 8.0;
-/// A correction that is certain (by so many standard errors) is made as soon as the kernel can.
+/// A correction that is significant (by so many standard errors) is made as soon as the kernel can.
 const CERTAIN: f64 = 10.0;
 /// The kernel's resolution of a slew, seconds.
 const MICRO: f64 = 1e-6;
 /// Less is no slew, seconds: 1 µs would leave about as much on the other side, and be taken back.
 const NEAR: f64 = 0.6e-6;
-/// The resolution of the loop's phase, seconds.
+/// The resolution of the PLL's phase, seconds.
 const NANO: f64 = 1e-9;
-/// For less than this, seconds, nor less than this part of the offset's error, the loop is not asked.
+/// For less than this, seconds, or less than this part of the offset's error, the PLL is not used.
 const LEAST: (f64, f64) = (20e-9, 0.1);
-/// Without the loop, the frequency works it off, by no more than this, s/s, unless its own error is larger: less than 1 ms a day.
+/// Without the PLL, a frequency offset corrects it, of no more than this, s/s, unless the frequency's error is larger: less than
+/// 1 ms a day.
 const FINE_MOST: f64 = 1e-8;
 /// And in no less than this, seconds.
 const FINE_TIME: f64 = 16.0;
 /// The kernel's resolution of the frequency: ppm in 16.16 fixed point.
 const PPM_SCALE: f64 = 65_536.0;
-/// The part of its phase that the kernel's loop works off each second, at its shortest time constant (SHIFT_PLL).
-const GLIDE_PART: f64 = 0.25;
+/// The part of its phase that the kernel PLL slews each second, at its shortest time constant (SHIFT_PLL).
+const PLL_PART: f64 = 0.25;
 /// From here on slews of 500 µs a second are slow, seconds.
-const GLIDE_FROM: f64 = 1e-3;
-/// The loop gets no more than this, seconds: so the clock is never more than 5.5 ms a second off its pace. ntpd's
-/// loop did 6 ms a second after a start that was 100 ms off.
-const GLIDE_MAX: f64 = 0.020;
+const PLL_FROM: f64 = 1e-3;
+/// The PLL gets no more than this, seconds: so the clock is never more than 5.5 ms a second off its pace. ntpd's
+/// PLL did 6 ms a second after a start that was 100 ms off.
+const PLL_MAX: f64 = 0.020;
 
 /// The longest tick of a kernel (100 Hz), and a little, seconds.
 const TICK: f64 = 0.011;
@@ -49,26 +50,26 @@ struct Chunk {
     amount: f64,
 }
 
-/// A phase that the kernel's loop has, from a whole second of the wall clock on.
+/// A phase that the kernel PLL has, from a whole second of the wall clock on.
 #[derive(Clone, Copy, Debug)]
-struct Glide {
+struct PllSlew {
     start: MonoTime,
     amount: f64,
 }
 
-impl Glide {
+impl PllSlew {
     /// What each second from the start on adds, and what is left of the phase after it. A second in which the clock
-    /// is pushed by s lasts only 1/(1 + s) by the crystal, so the push gains s/(1 + s): that is 14 µs in
-    /// 10 ms. The first second has a slew beside it, too.
+    /// is slewed by s lasts only 1/(1 + s) by the crystal, so the slew gains s/(1 + s): that is 14 µs less in
+    /// 10 ms. The first second has a single shot beside it, too.
     fn seconds(&self) -> impl Iterator<Item = (f64, f64)> {
         let mut left = self.amount;
         let mut beside = self.amount.signum() * SLEW_MAX;
         std::iter::from_fn(move || {
-            let push = left * GLIDE_PART;
-            left -= push;
-            let gain = push / (1.0 + push + beside);
+            let slew = left * PLL_PART;
+            left -= slew;
+            let gain = slew / (1.0 + slew + beside);
             beside = 0.0;
-            (push.abs() > MICRO / 1e4).then_some((gain, left))
+            (slew.abs() > MICRO / 1e4).then_some((gain, left))
         })
     }
 
@@ -80,18 +81,18 @@ impl Glide {
     }
 }
 
-/// What the kernel is to be told for the next second.
+/// What the kernel gets for the next second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Push {
-    /// A slew to add, in microseconds.
-    pub slew: Option<i32>,
-    /// A phase for the kernel's loop, and what it should have left of the last one, in nanoseconds.
-    pub glide: Option<(i32, i32)>,
+pub struct Slews {
+    /// A single shot to add, in microseconds.
+    pub single: Option<i32>,
+    /// A phase for the kernel PLL, and what it should have left of the last one, in nanoseconds.
+    pub pll: Option<(i32, i32)>,
 }
 
 /// When we have to be awake for the kernel's sake. It changes its pace at whole seconds, but on an idle machine without a
-/// regular tick it notices them only when anything happens: the old pace goes on until then, which may
-/// be for seconds. So we see to it that something happens, a tick after each second in which a push begins or ends.
+/// regular tick it notices them only at the next interrupt: the old pace goes on until then, which may
+/// be for seconds. So we wake up a tick after each second in which a slew begins or ends.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Wakeups {
     /// After the next one there is one more.
@@ -99,7 +100,7 @@ pub(super) struct Wakeups {
 }
 
 impl Wakeups {
-    /// A push begins with the next second and ends with the one after.
+    /// A slew begins with the next second and ends with the one after.
     pub(super) fn begin(&mut self, now: Now, timers: &mut Timers) {
         timers.set(Timer::SlewEnds, next_second(now) + Seconds::new(TICK));
         self.more = true;
@@ -122,20 +123,14 @@ pub struct Steering {
     since: MonoTime,
     settled: f64,
     chunks: VecDeque<Chunk>,
-    glide: Option<Glide>,
+    pll: Option<PllSlew>,
 }
 
 impl Steering {
-    /// A clock that runs with `frequency` from now on and has not been moved.
+    /// A clock that runs with `frequency` from now on, without any correction.
     #[must_use]
     pub fn new(now: MonoTime, frequency: Ppm) -> Self {
-        Self {
-            frequency: quantised(frequency),
-            since: now,
-            settled: 0.0,
-            chunks: VecDeque::new(),
-            glide: None,
-        }
+        Self { frequency: quantised(frequency), since: now, settled: 0.0, chunks: VecDeque::new(), pll: None }
     }
 
     /// The frequency in force.
@@ -149,19 +144,19 @@ impl Steering {
     pub fn correction(&self, at: MonoTime) -> f64 {
         let slewed: f64 =
             self.chunks.iter().map(|c| c.amount * at.since(c.start).get().clamp(0.0, 1.0)).sum();
-        let glided = self.glide.map_or(0.0, |g| g.done(at));
-        self.settled + self.frequency.rate() * at.since(self.since).get() + slewed + glided
+        let by_pll = self.pll.map_or(0.0, |slew| slew.done(at));
+        self.settled + self.frequency.rate() * at.since(self.since).get() + slewed + by_pll
     }
 
     /// What will still be added after `at` without another command.
     fn pending(&self, at: MonoTime) -> f64 {
         let slews: f64 =
             self.chunks.iter().map(|c| c.amount * (1.0 - at.since(c.start).get().clamp(0.0, 1.0))).sum();
-        slews + self.glide.map_or(0.0, |g| g.seconds().map(|s| s.0).sum::<f64>() - g.done(at))
+        slews + self.pll.map_or(0.0, |slew| slew.seconds().map(|s| s.0).sum::<f64>() - slew.done(at))
     }
 
-    /// Takes `frequency` (held to ±500 ppm and the kernel's grid) from now on; gives back what to
-    /// tell the kernel, `None` if nothing changes.
+    /// Uses `frequency` (limited to ±500 ppm and rounded to the kernel's resolution) from now on; returns what to set in
+    /// the kernel, `None` if nothing changes.
     pub fn set_frequency(&mut self, now: MonoTime, frequency: Ppm) -> Option<Ppm> {
         let frequency = quantised(frequency);
         if frequency == self.frequency {
@@ -181,59 +176,60 @@ impl Steering {
         self.settle(now);
         let done: f64 = self.chunks.iter().map(|c| c.amount * now.since(c.start).get().clamp(0.0, 1.0)).sum();
         self.chunks.clear();
-        self.settled += done + self.glide.take().map_or(0.0, |g| g.done(now));
+        self.settled += done + self.pll.take().map_or(0.0, |slew| slew.done(now));
     }
 
-    /// What brings the clock nearer to a total correction of `target`, which is known within `error` seconds;
-    /// `None` when it is as near as slews can bring it. Without `may_glide`, by slews alone.
-    pub fn push(&mut self, now: Now, target: f64, error: f64, may_glide: bool) -> Option<Push> {
-        let mut push = Push::default();
-        let gliding = self.glide.is_some();
-        let left = self.end_glide(now.mono);
+    /// The slews that bring the clock nearer to a total correction of `target`, which is known within `error` seconds;
+    /// `None` when slews can bring it no nearer. Without `may_use_pll`, by single shots alone.
+    pub fn next_slews(&mut self, now: Now, target: f64, error: f64, may_use_pll: bool) -> Option<Slews> {
+        let mut slews = Slews::default();
+        let was_active = self.pll.is_some();
+        let left = self.end_pll_slew(now.mono);
         let mut remaining = self.remaining(now.mono, target);
-        let glides = may_glide && remaining.abs() > GLIDE_FROM;
-        if glides {
+        let is_large = may_use_pll && remaining.abs() > PLL_FROM;
+        if is_large {
             let slewed = remaining.signum() * SLEW_MAX;
-            push.glide = Some((self.glide(now, (remaining - slewed).clamp(-GLIDE_MAX, GLIDE_MAX)), left));
+            let phase = (remaining - slewed).clamp(-PLL_MAX, PLL_MAX);
+            slews.pll = Some((self.begin_pll_slew(now, phase), left));
             remaining = slewed;
-        } else if may_glide && remaining.abs() < NEAR && remaining.abs() > LEAST.0.max(LEAST.1 * error) {
-            // In one second the loop works off a quarter; then it is told to stop.
-            push.glide = Some((self.glide(now, remaining / GLIDE_PART), left));
-        } else if gliding {
-            push.glide = Some((0, left));
+        } else if may_use_pll && remaining.abs() < NEAR && remaining.abs() > LEAST.0.max(LEAST.1 * error) {
+            // In one second the PLL slews a quarter; then the next command ends it.
+            slews.pll = Some((self.begin_pll_slew(now, remaining / PLL_PART), left));
+        } else if was_active {
+            slews.pll = Some((0, left));
         }
         if remaining.abs() >= NEAR {
-            let time = if glides || remaining.abs() > CERTAIN * error { 1.0 } else { SLEW_TIME };
+            let time = if is_large || remaining.abs() > CERTAIN * error { 1.0 } else { SLEW_TIME };
             let amount = (remaining / time).clamp(-SLEW_MAX, SLEW_MAX);
             let micros = (amount / MICRO).round() as i32;
             let micros = if micros == 0 { remaining.signum() as i32 } else { micros };
-            let beside = push.glide.map_or(0.0, |g| f64::from(g.0) * NANO * GLIDE_PART);
+            let beside = slews.pll.map_or(0.0, |pll| f64::from(pll.0) * NANO * PLL_PART);
             let amount = f64::from(micros) * MICRO;
             self.record(now, amount / (1.0 + amount + beside));
-            push.slew = Some(micros);
+            slews.single = Some(micros);
         }
         debug_assert!(
-            push.slew.is_none_or(|micros| micros != 0 && f64::from(micros.abs()) * MICRO <= SLEW_MAX + MICRO / 2.0),
-            "a slew is over within a second: {push:?}"
+            slews.single.is_none_or(|micros| micros != 0 && f64::from(micros.abs()) * MICRO <= SLEW_MAX + MICRO / 2.0),
+            "a slew is over within a second: {slews:?}"
         );
-        (push != Push::default()).then_some(push)
+        (slews != Slews::default()).then_some(slews)
     }
 
-    /// The kernel's loop gets this phase, seconds, from the next second on. Gives it in nanoseconds.
-    fn glide(&mut self, now: Now, phase: f64) -> i32 {
-        debug_assert!(phase.abs() <= GLIDE_MAX, "the kernel PLL gets no larger phase than it may: {phase} s");
+    /// The kernel PLL gets this phase, seconds, from the next second on. Returns it in nanoseconds.
+    fn begin_pll_slew(&mut self, now: Now, phase: f64) -> i32 {
+        debug_assert!(phase.abs() <= PLL_MAX, "the kernel PLL gets no larger phase than it may: {phase} s");
         let nanos = (phase / NANO).round();
-        self.glide = Some(Glide { start: next_second(now), amount: nanos * NANO });
+        self.pll = Some(PllSlew { start: next_second(now), amount: nanos * NANO });
         nanos as i32
     }
 
-    /// The kernel's loop is told something else now: what it has begun to work off in this second it
-    /// still does. Gives what it has left, in nanoseconds.
-    fn end_glide(&mut self, now: MonoTime) -> i32 {
-        let Some(glide) = self.glide.take() else { return 0 };
-        let mut left = glide.amount;
-        for (n, (gain, after)) in glide.seconds().enumerate() {
-            let start = glide.start + Seconds::new(n as f64);
+    /// The kernel PLL gets another command now: it still completes the slew of this second. Returns its remaining
+    /// phase, in nanoseconds.
+    fn end_pll_slew(&mut self, now: MonoTime) -> i32 {
+        let Some(slew) = self.pll.take() else { return 0 };
+        let mut left = slew.amount;
+        for (n, (gain, after)) in slew.seconds().enumerate() {
+            let start = slew.start + Seconds::new(n as f64);
             if start > now {
                 break;
             }
@@ -243,12 +239,12 @@ impl Steering {
         (left / NANO).round() as i32
     }
 
-    /// The kernel's loop did not do what was asked of it last, and was told to stop.
-    pub fn glide_failed(&mut self) {
-        self.glide = None;
+    /// The kernel PLL did not behave as expected, and was stopped.
+    pub fn pll_failed(&mut self) {
+        self.pll = None;
     }
 
-    /// Notes a slew that the kernel begins at its next whole second.
+    /// Records a slew that the kernel begins at its next whole second.
     pub fn record(&mut self, now: Now, amount: f64) {
         self.settle(now.mono);
         self.chunks.push_back(Chunk { start: next_second(now), amount });
@@ -260,12 +256,12 @@ impl Steering {
         target - self.correction(at) - self.pending(at)
     }
 
-    /// Whether an offset that is known within `error`, seconds, is worth the loop's while even where it is too little for a slew.
+    /// Whether an offset that is known within `error`, seconds, is worth the use of the PLL even where it is too little for a single shot.
     pub const fn is_exact(error: f64) -> bool {
         LEAST.1 * error < NEAR
     }
 
-    /// What the frequency is to differ from the true one by, s/s, to work off what is too little for a slew in about `time`
+    /// The frequency offset, s/s, that corrects what is too little for a single shot in about `time`
     /// seconds, until the next update. It is no more than the `error` with which the true one is known, or than a crystal's rate
     /// changes by within minutes: so it need not end.
     #[must_use]
@@ -275,14 +271,14 @@ impl Steering {
         if left.abs() < NEAR { (left / time.max(FINE_TIME)).clamp(-most, most) } else { 0.0 }
     }
 
-    /// When the first slew may be asked for: at once, but not so late in a second of the wall clock that the
+    /// When the first slew may be requested: at once, but not so late in a second of the wall clock that the
     /// kernel may or may not have begun the next one.
     #[must_use]
     pub fn first_tick(now: Now) -> MonoTime {
         if into_second(now) < 0.9 { now.mono } else { Self::next_tick(now) }
     }
 
-    /// When the next slew should be asked for: the middle of the next second of the wall clock, so
+    /// When the next slew should be requested: the middle of the next second of the wall clock, so
     /// that no two fall into the same one.
     #[must_use]
     pub fn next_tick(now: Now) -> MonoTime {
@@ -314,7 +310,7 @@ fn next_second(now: Now) -> MonoTime {
     now.mono + Seconds::new(1.0 - into_second(now))
 }
 
-/// The nearest frequency that the kernel can be told.
+/// The nearest frequency that the kernel can represent.
 fn quantised(frequency: Ppm) -> Ppm {
     Ppm::new((frequency.clamped().get() * PPM_SCALE).round() / PPM_SCALE)
 }
@@ -338,9 +334,9 @@ mod tests {
         let mut now = at(0.25);
         let mut sum = 0;
         for _ in 0..200 {
-            let Some(push) = steering.push(now, target, 1e-3, false) else { break };
-            assert_eq!(push.glide, None);
-            let micros = push.slew.unwrap();
+            let Some(slews) = steering.next_slews(now, target, 1e-3, false) else { break };
+            assert_eq!(slews.pll, None);
+            let micros = slews.single.unwrap();
             assert!(micros.abs() <= 500);
             sum += micros;
             assert!(steering.correction(now.mono) <= target);
@@ -368,10 +364,10 @@ mod tests {
         let target = -0.010;
         let mut now = at(0.25);
         let mut ticks = 0;
-        while let Some(push) = steering.push(now, target, 1e-6, true) {
+        while let Some(slews) = steering.next_slews(now, target, 1e-6, true) {
             if ticks == 1 {
-                // A quarter of the first 9.5 ms was worked off, and a slew of 0.5 ms.
-                assert_eq!(push.glide.map(|g| g.1), Some(-7_125_000));
+                // A quarter of the first 9.5 ms was slewed out, and a single shot of 0.5 ms.
+                assert_eq!(slews.pll.map(|pll| pll.1), Some(-7_125_000));
             }
             assert!(steering.correction(now.mono) >= target - 1e-9);
             ticks += 1;
@@ -379,18 +375,18 @@ mod tests {
         }
         assert!(ticks <= 9, "{ticks}");
         assert!((steering.correction(at(100.0).mono) - target).abs() < 1.1e-6);
-        assert_eq!(steering.glide.map(|g| g.amount), None);
+        assert_eq!(steering.pll.map(|slew| slew.amount), None);
     }
 
     #[test]
     fn a_glide_that_nobody_looks_after_ends_where_it_was_meant_to() {
         let mut steering = Steering::new(at(0.0).mono, Ppm::ZERO);
-        let push = steering.push(at(0.25), 0.010, 1e-6, true).unwrap();
-        assert_eq!(push, Push { slew: Some(500), glide: Some((9_500_000, 0)) });
+        let slews = steering.next_slews(at(0.25), 0.010, 1e-6, true).unwrap();
+        assert_eq!(slews, Slews { single: Some(500), pll: Some((9_500_000, 0)) });
         assert!((steering.correction(at(1.5).mono) - (250e-6 + 9.5e-3 / 8.0)).abs() < 5e-6);
         // Stopped for a while: the next command follows much later.
-        let push = steering.push(at(8.5), 0.010, 1e-6, true).unwrap();
-        assert_eq!(push.glide, Some((0, (9_500_000.0 * 0.75f64.powi(8)).round() as i32)));
+        let slews = steering.next_slews(at(8.5), 0.010, 1e-6, true).unwrap();
+        assert_eq!(slews.pll, Some((0, (9_500_000.0 * 0.75f64.powi(8)).round() as i32)));
         assert!((steering.correction(at(60.0).mono) - steering.correction(at(50.0).mono)).abs() < 1e-12);
     }
 }

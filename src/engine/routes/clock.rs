@@ -24,7 +24,7 @@ impl Engine {
             self.sources.iter_mut().for_each(|source| source.clock_stepped(by * -1.0));
         }
         match failure {
-            ClockFailure::NoLoop => self.clock.glide_failed(),
+            ClockFailure::NoLoop => self.clock.pll_failed(),
             ClockFailure::NotPermitted => self.stop_adjusting(now),
             ClockFailure::Os(_) => {
                 let what = match report.command {
