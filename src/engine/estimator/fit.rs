@@ -1,5 +1,5 @@
 //! The last samples, fitted together by a bank: one account of what happened. The estimator holds one, and
-//! beside it, while there is a suspicion, another (`suspicion.rs`).
+//! beside it, while there is a suspicion, another (`hypothesis.rs`).
 
 use crate::engine::estimator::bank::Bank;
 use crate::engine::estimator::interval::Interval;

@@ -15,13 +15,13 @@
 mod bank;
 mod coloured;
 mod fit;
+mod hypothesis;
 mod interval;
 mod kalman;
 mod mean;
 mod one_way;
 mod path;
 mod smoother;
-mod suspicion;
 mod two_way;
 
 use crate::engine::estimator::one_way::OneWay;

@@ -7,11 +7,11 @@
 
 use crate::engine::estimator::bank::Bank;
 use crate::engine::estimator::fit::{Fit, OPEN, WINDOW};
+use crate::engine::estimator::hypothesis::{Suspicion, Verdict};
 use crate::engine::estimator::interval::Interval;
 use crate::engine::estimator::kalman::State;
 use crate::engine::estimator::path::Path;
 use crate::engine::estimator::smoother::Seen;
-use crate::engine::estimator::suspicion::{Suspicion, Verdict};
 use crate::engine::estimator::{Estimate, Prior};
 use crate::units::{MonoTime, Seconds};
 
