@@ -50,6 +50,7 @@ pub const CLEAN: &[(&str, &[&str])] = &[
     // As in src/daemon.
     ("src/engine/control", &["errand", "errands"]),
     ("src/engine/clock", &[]),
+    ("src/engine/estimator", &[]),
     ("src/engine/report", &[]),
     ("src/wire", &[]),
     ("src/engine/auth", &[]),

@@ -1,5 +1,5 @@
-//! The bank: filters side by side, each with its own idea of the clock's wander and of the path, and
-//! each weighted by how well it foretold the samples.
+//! The model bank (multiple-model estimator): filters side by side, each with another assumption of the clock's
+//! wander and of the path, and each weighted by how well it predicted the samples.
 
 use crate::engine::estimator::coloured::Coloured;
 use crate::engine::estimator::kalman::State;
@@ -9,19 +9,19 @@ use std::collections::VecDeque;
 
 /// 10^-11 to 10^-7 in half decades: that covers an ovened crystal to a hot virtual machine.
 const WANDERS: usize = 9;
-/// How long queues stay, seconds: 20 and 80 minutes, for the filters that do not take each packet's for its own.
+/// Correlation times of queueing noise, seconds: 20 and 80 minutes, for the filters that assume it correlated.
 const STAY: [f64; 2] = [1200.0, 4800.0];
-/// By so much these are less likely before any evidence (logarithm).
+/// These are less likely by this before any evidence (logarithm).
 const STAY_SELDOM: f64 = 1.0;
-/// All filters but the twins that a jump or a doubt adds.
+/// All filters but the alternatives that a jump or a doubtful prior adds.
 const MODELS: usize = WANDERS * (1 + STAY.len());
 /// Memory of the weights: about the last 50 samples count.
 const FORGETTING: f64 = 0.98;
-/// No sample speaks more against a model than this (logarithm): then all are equally wrong.
+/// No sample counts more against a model than this (logarithm): then all are equally wrong.
 const IMPOSSIBLE: f64 = -1e4;
-/// No model is less likely than the best by more than this (logarithm): whatever happened, some dozens of samples bring it back.
+/// No model is less likely than the best by more than this (logarithm): so some dozens of samples can always bring it back.
 const LEAST: f64 = -200.0;
-/// No clock runs faster than this against another, s/s: what looks like it was a jump of the phase.
+/// No clock runs faster than this against another, s/s: an apparent rate beyond it is a jump of the phase.
 const FASTEST: f64 = 1e-3;
 /// A jump of the rate is less likely than one of the phase by this (logarithm), and the less so the larger
 /// it is: half of them are smaller than 5 ppm (a Cauchy law), as a shock of temperature makes them.
@@ -31,40 +31,40 @@ const USUAL_RATE: f64 = 5e-6;
 /// A model that is less likely than the best by this (logarithm) moves no mean by a visible digit: its window is not fitted until it
 /// is likelier again.
 const NEGLIGIBLE: f64 = -10.0;
-/// What was known of the rate at the start is less often all wrong by this (logarithm).
+/// That the prior rate is all wrong is less likely by this (logarithm).
 const WRONG_SELDOM: f64 = 1.0;
 
 #[derive(Clone, Debug)]
 enum Filter {
-    /// Each packet queues for itself.
+    /// Queueing noise is independent from packet to packet.
     Intervals(Smoother),
-    /// Queues stay.
+    /// Queueing noise is correlated.
     Coloured(Coloured),
 }
 
 impl Filter {
-    fn belief(&self, dt: f64) -> State {
+    fn state(&self, dt: f64) -> State {
         match self {
-            Self::Intervals(smoother) => smoother.belief(dt),
-            Self::Coloured(filter) => filter.belief(dt),
+            Self::Intervals(smoother) => smoother.state(dt),
+            Self::Coloured(filter) => filter.state(dt),
         }
     }
 
     /// Logarithm of the probability density of a sample's offset, in units of that between its bounds.
-    fn foretold(&self, new: &Seen, queueing: f64) -> f64 {
-        let told = match self {
-            Self::Intervals(smoother) => smoother.foretold(new),
+    fn log_density(&self, new: &Seen, queueing: f64) -> f64 {
+        let density = match self {
+            Self::Intervals(smoother) => smoother.log_density(new),
             Self::Coloured(filter) => {
-                filter.foretold(new, queueing * queueing) + (2.0 * new.interval.half).ln()
+                filter.log_density(new, queueing * queueing) + (2.0 * new.interval.half).ln()
             }
         };
-        if told.is_nan() { IMPOSSIBLE } else { told.clamp(IMPOSSIBLE, -IMPOSSIBLE) }
+        if density.is_nan() { IMPOSSIBLE } else { density.clamp(IMPOSSIBLE, -IMPOSSIBLE) }
     }
 
-    fn begin_anew(&mut self, belief: State) {
+    fn begin_anew(&mut self, state: State) {
         match self {
-            Self::Intervals(smoother) => smoother.begin_anew(belief),
-            Self::Coloured(filter) => filter.begin_anew(belief),
+            Self::Intervals(smoother) => smoother.begin_anew(state),
+            Self::Coloured(filter) => filter.begin_anew(state),
         }
     }
 }
@@ -84,8 +84,8 @@ pub(super) struct Bank {
 }
 
 impl Bank {
-    /// All filters; `belief` holds at the time of the first sample.
-    pub(super) fn new(belief: State) -> Self {
+    /// All filters; `state` holds at the time of the first sample.
+    pub(super) fn new(state: State) -> Self {
         let model = |index: usize| {
             let half_decades = (index % WANDERS) as f64;
             // Before any evidence most clocks wander by about 1e-9, give or take a decade.
@@ -93,8 +93,8 @@ impl Bank {
             let wander = 10f64.powf(-11.0 + half_decades / 2.0);
             let stay = (index / WANDERS).checked_sub(1).and_then(|n| STAY.get(n));
             let filter = stay.map_or_else(
-                || Filter::Intervals(Smoother::new(wander, belief)),
-                |stay| Filter::Coloured(Coloured::new(wander, *stay, belief)),
+                || Filter::Intervals(Smoother::new(wander, state)),
+                |stay| Filter::Coloured(Coloured::new(wander, *stay, state)),
             );
             let seldom = if stay.is_some() { STAY_SELDOM } else { 0.0 };
             Model { filter, ln_wander: wander.ln(), log_weight: -0.5 * unlikely * unlikely - seldom }
@@ -102,40 +102,40 @@ impl Bank {
         Self { models: (0..MODELS).map(model).collect() }
     }
 
-    /// Each filter gets a twin that knows the rate only within `sigma`, s/s, of none: as without what was known.
-    pub(super) fn doubt(&mut self, sigma: f64) {
-        self.add_twins(WRONG_SELDOM, |belief| State { f: 0.0, ff: sigma * sigma, ..belief });
+    /// Each filter gets an alternative with a rate of zero ± `sigma`, s/s: as without the prior.
+    pub(super) fn add_rate_alternative(&mut self, sigma: f64) {
+        self.add_alternatives(WRONG_SELDOM, |state| State { f: 0.0, ff: sigma * sigma, ..state });
     }
 
-    /// Each filter gets a twin that begins with another belief and is less likely by `seldom` (logarithm).
-    fn add_twins(&mut self, seldom: f64, other_belief: impl Fn(State) -> State) {
-        debug_assert_eq!(self.models.len(), MODELS, "only a bank without twins gets twins");
+    /// Each filter gets an alternative that begins with another state and is less likely by `seldom` (logarithm).
+    fn add_alternatives(&mut self, seldom: f64, other_state: impl Fn(State) -> State) {
+        debug_assert_eq!(self.models.len(), MODELS, "only a bank without alternatives gets them");
         let mut others = self.models.clone();
         for other in &mut others {
-            other.filter.begin_anew(other_belief(other.filter.belief(0.0)));
+            other.filter.begin_anew(other_state(other.filter.state(0.0)));
             other.log_weight -= seldom;
         }
         self.models.append(&mut others);
     }
 
-    /// Whether nothing was seen yet.
+    /// Whether there was no sample yet.
     pub(super) const fn is_empty(&self) -> bool {
         self.models.is_empty()
     }
 
-    /// Whether all of it are numbers that a clock could have.
+    /// Whether all states are ones that a clock could have.
     pub(super) fn is_sound(&self) -> bool {
-        self.models.iter().all(|m| m.filter.belief(0.0).is_sound())
+        self.models.iter().all(|m| m.filter.state(0.0).is_sound())
     }
 
-    /// Forgets the samples; what they made believe stays.
+    /// Forgets the samples; the estimate stays.
     pub(super) fn begin_anew(&mut self) {
         for model in &mut self.models {
-            model.filter.begin_anew(model.filter.belief(0.0));
+            model.filter.begin_anew(model.filter.state(0.0));
         }
     }
 
-    /// The oldest sample leaves the window, what it said stays. The next one came `dt` seconds later.
+    /// The oldest sample leaves the window, its information stays. The next one arrived `dt` seconds later.
     pub(super) fn let_go(&mut self, dt: f64) {
         for model in &mut self.models {
             if let Filter::Intervals(smoother) = &mut model.filter {
@@ -144,13 +144,13 @@ impl Bank {
         }
     }
 
-    /// The last of `window` is new. `queueing` is the standard deviation of what queues make an offset wrong by.
+    /// The last of `window` is new. `queueing` is the standard deviation of the queueing noise of an offset.
     pub(super) fn take(&mut self, window: &VecDeque<Seen>, queueing: f64) {
         let Some(new) = window.back() else { return };
         let mut passed = Passed::with_capacity(window.len());
         for model in &mut self.models {
             let before = model.log_weight;
-            model.log_weight = FORGETTING * model.log_weight + model.filter.foretold(new, queueing);
+            model.log_weight = FORGETTING * model.log_weight + model.filter.log_density(new, queueing);
             match &mut model.filter {
                 Filter::Intervals(smoother) if before < NEGLIGIBLE => smoother.append(new),
                 Filter::Intervals(smoother) => smoother.take(window, &mut passed),
@@ -168,51 +168,51 @@ impl Bank {
         debug_assert!(self.is_empty() || self.best() == 0.0, "the best of a bank has the weight 0");
     }
 
-    /// Logarithm of the probability density that all together foretell for the offset of a sample, in units of that between
-    /// its bounds.
-    pub(super) fn foretold(&self, new: &Seen, queueing: f64) -> f64 {
+    /// Logarithm of the probability density that all models together predict for the offset of a sample, in units of
+    /// that between its bounds.
+    pub(super) fn log_density(&self, new: &Seen, queueing: f64) -> f64 {
         let best = self.best();
-        let (mut all, mut told) = (0.0, 0.0);
+        let (mut all, mut density) = (0.0, 0.0);
         for model in self.models.iter().filter(|m| m.log_weight - best > NOTHING) {
             let weight = (model.log_weight - best).exp();
             all += weight;
-            told += weight * model.filter.foretold(new, queueing).exp();
+            density += weight * model.filter.log_density(new, queueing).exp();
         }
-        f64::max(told / all, f64::MIN_POSITIVE).ln()
+        f64::max(density / all, f64::MIN_POSITIVE).ln()
     }
 
-    /// Whether what is believed `dt` seconds after the newest sample `fits`: by all, or, while twins compete,
-    /// by one of the two kinds.
-    pub(super) fn is_foretold(&self, dt: f64, fits: impl Fn(&Mean) -> bool) -> bool {
+    /// Whether the estimate `dt` seconds after the newest sample `fits`: that of all models, or, while paired hypotheses
+    /// compete, that of one of the two sets.
+    pub(super) fn is_predicted(&self, dt: f64, fits: impl Fn(&Mean) -> bool) -> bool {
         let mut kinds = self.models.chunks(MODELS);
         fits(&self.mean(dt)) || (self.models.len() > MODELS && kinds.any(|kind| fits(&mean(kind, dt))))
     }
 
     /// Something jumped, `since` seconds after the newest sample or before: `offset` (mean and variance) is where the
-    /// first sample after it is. Each filter takes it for a jump of the phase, and a second one like it for a jump of
-    /// the rate by `rate`, as far as a clock can have it. The samples decide.
+    /// first sample after it is. Each filter assumes a jump of the phase, and its alternative a jump of the rate by
+    /// `rate`, if a clock can have that. The samples decide.
     pub(super) fn jump(&mut self, since: f64, offset: (f64, f64), rate: f64) {
         self.decide();
         for model in &mut self.models {
-            let belief = model.filter.belief(since);
-            model.filter.begin_anew(State { x: offset.0, xx: offset.1, xf: 0.0, ..belief });
+            let state = model.filter.state(since);
+            model.filter.begin_anew(State { x: offset.0, xx: offset.1, xf: 0.0, ..state });
         }
         if rate.abs() < FASTEST {
             let ratio = rate / USUAL_RATE;
-            self.add_twins(RATE_SELDOM + ratio.mul_add(ratio, 1.0).ln(), |belief| State {
-                f: belief.f + rate,
-                ff: belief.ff + rate * rate,
-                ..belief
+            self.add_alternatives(RATE_SELDOM + ratio.mul_add(ratio, 1.0).ln(), |state| State {
+                f: state.f + rate,
+                ff: state.ff + rate * rate,
+                ..state
             });
         }
     }
 
-    /// A jump is over, or a start: of the two twins the likelier stays, for each wander and path.
+    /// A jump is over, or a start: of the paired hypotheses the likelier stays, for each wander and path.
     pub(super) fn decide(&mut self) {
         let others = self.models.split_off(self.models.len().min(MODELS));
         debug_assert!(
             others.is_empty() || others.len() == self.models.len(),
-            "twins are as many as the models that they are twins of"
+            "each model has one alternative"
         );
         for (model, other) in self.models.iter_mut().zip(others) {
             if other.log_weight > model.log_weight {
@@ -240,7 +240,7 @@ fn mean(models: &[Model], dt: f64) -> Mean {
     mean::mean(
         &models.iter(),
         |m| Member { log_weight: m.log_weight, ln_wander: m.ln_wander },
-        |m| m.filter.belief(dt),
+        |m| m.filter.state(dt),
     )
 }
 
@@ -273,7 +273,7 @@ mod tests {
         Seen { sample, dt, interval: Interval { middle: offset, half, blur: blur * blur, reading: 1e-18 } }
     }
 
-    /// What a bank holds after all these samples.
+    /// A bank after all these samples.
     fn fitted(samples: impl IntoIterator<Item = Seen>, queueing: f64) -> Bank {
         let mut bank = Bank::new(State { x: 0.0, f: 0.0, xx: 1.0, xf: 0.0, ff: 1e-10 });
         let mut window: VecDeque<Seen> = VecDeque::new();
@@ -288,7 +288,7 @@ mod tests {
         bank
     }
 
-    /// The member with the most weight: its wander and, where it counts on queues that stay, for how long.
+    /// The member with the most weight: its wander and, where it assumes correlated queueing, the correlation time.
     fn winner(bank: &Bank) -> (f64, Option<f64>) {
         let index = (0..MODELS)
             .max_by(|a, b| f64::total_cmp(&bank.models[*a].log_weight, &bank.models[*b].log_weight));
@@ -352,12 +352,12 @@ mod tests {
     fn twins_add_their_share_to_the_mean() {
         let sigma = 100e-6;
         let mut bank = Bank::new(State { f: 0.0, ..KNOWN });
-        bank.doubt(sigma);
-        let twin = (-WRONG_SELDOM).exp();
-        let wanted = (KNOWN.ff + twin * sigma * sigma) / (1.0 + twin);
+        bank.add_rate_alternative(sigma);
+        let share = (-WRONG_SELDOM).exp();
+        let wanted = (KNOWN.ff + share * sigma * sigma) / (1.0 + share);
         let mean = bank.mean(0.0);
         assert!((mean.ff / wanted - 1.0).abs() < 1e-12, "{mean:?}, not {wanted}");
-        // Nothing has spoken for the twins: the others stay.
+        // No evidence for the alternatives: the others stay.
         bank.decide();
         assert!((bank.mean(0.0).ff / KNOWN.ff - 1.0).abs() < 1e-12);
     }
@@ -367,12 +367,12 @@ mod tests {
         for rate in [1e-6, 5e-6, -50e-6] {
             let mut bank = Bank::new(KNOWN);
             bank.jump(0.0, (0.25, 1e-6), rate);
-            let twin = (-RATE_SELDOM).exp() / (1.0 + (rate / USUAL_RATE).powi(2));
-            let (mean, wanted) = (bank.mean(0.0), KNOWN.f + rate * twin / (1.0 + twin));
+            let share = (-RATE_SELDOM).exp() / (1.0 + (rate / USUAL_RATE).powi(2));
+            let (mean, wanted) = (bank.mean(0.0), KNOWN.f + rate * share / (1.0 + share));
             assert!((mean.f / wanted - 1.0).abs() < 1e-9, "{rate}: {mean:?}, not {wanted}");
             assert!((mean.x - 0.25).abs() < 1e-12 && (mean.xx / 1e-6 - 1.0).abs() < 1e-9, "{mean:?}");
         }
-        // No clock has that rate: there is no twin.
+        // No clock has that rate: there is no alternative.
         let mut bank = Bank::new(KNOWN);
         bank.jump(0.0, (0.25, 1e-6), FASTEST);
         assert_eq!(bank.models.len(), MODELS);

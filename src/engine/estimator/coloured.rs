@@ -1,23 +1,23 @@
-//! A filter for queues that stay: what is wrong with one sample is wrong with the next ones, too.
+//! A filter for correlated queueing noise: the error of one sample is that of the next ones, too.
 //!
-//! Beside the offset and its rate it follows the error that the path makes, which decays with a time of its own as new
-//! queueing takes its place. All is Gaussian, so one pass does (R. E. Kalman 1960).
+//! Beside the offset and its rate the state has the path's error, which decays with a time constant of its own as new
+//! queueing replaces it. All is Gaussian, so one pass does (R. E. Kalman 1960).
 
 use crate::engine::estimator::kalman::State;
 use crate::engine::estimator::smoother::Seen;
 
-/// An error whose square is expected to be so many times what the path makes now is from another time of it.
+/// An error whose expected square is so many times the path's present variance belongs to an earlier state of the path.
 const FOREIGN: f64 = 25.0;
 /// Variances are not known better than to this part of them.
 const ROUNDING: f64 = 1e-12;
 /// ln 2π.
 const LN_TAU: f64 = 1.837_877_066_409_345_3;
 
-/// A filter under one assumption of the wander and of how long queues stay.
+/// A filter under one assumption of the wander and of the correlation time.
 #[derive(Clone, Debug)]
 pub(super) struct Coloured {
     wander: f64,
-    /// How long queues stay, seconds.
+    /// Correlation time of queueing noise, seconds.
     stay: f64,
     /// Offset and rate.
     known: State,
@@ -25,7 +25,7 @@ pub(super) struct Coloured {
     path: Option<PathError>,
 }
 
-/// What queues make the offset wrong by.
+/// The queueing noise of an offset.
 #[derive(Clone, Copy, Debug)]
 struct PathError {
     /// Its mean, seconds.
@@ -37,32 +37,32 @@ struct PathError {
 }
 
 impl Coloured {
-    /// Nothing was seen; `belief` holds at the time of the first sample. `wander` in s/s per √s.
-    pub(super) const fn new(wander: f64, stay: f64, belief: State) -> Self {
-        Self { wander, stay, known: belief, path: None }
+    /// No samples yet; `state` holds at the time of the first sample. `wander` in s/s per √s.
+    pub(super) const fn new(wander: f64, stay: f64, state: State) -> Self {
+        Self { wander, stay, known: state, path: None }
     }
 
-    /// What is believed `dt` seconds after the newest sample; before it, where it was then.
-    pub(super) fn belief(&self, dt: f64) -> State {
+    /// The state `dt` seconds after the newest sample; before it, extrapolated back along the line.
+    pub(super) fn state(&self, dt: f64) -> State {
         self.known.at(dt, self.wander)
     }
 
-    /// Forgets the path's error; `belief` holds at the time of the newest sample.
-    pub(super) fn begin_anew(&mut self, belief: State) {
-        *self = Self::new(self.wander, self.stay, belief);
+    /// Forgets the path's error; `state` holds at the time of the newest sample.
+    pub(super) fn begin_anew(&mut self, state: State) {
+        *self = Self::new(self.wander, self.stay, state);
     }
 
-    /// Logarithm of the probability density that is foretold for the offset of a sample whose path has an error of this
-    /// variance, by the samples before it and by its round trip.
-    pub(super) fn foretold(&self, new: &Seen, variance: f64) -> f64 {
-        let Expected { spread, miss, .. } = self.expect(new, variance);
-        -0.5 * (miss * miss / spread + spread.ln() + LN_TAU)
+    /// Logarithm of the probability density of a sample's offset, predicted from the samples before it and from its round
+    /// trip. `variance` is that of the path's error.
+    pub(super) fn log_density(&self, new: &Seen, variance: f64) -> f64 {
+        let Expected { spread, innovation, .. } = self.expect(new, variance);
+        -0.5 * (innovation * innovation / spread + spread.ln() + LN_TAU)
     }
 
-    /// Takes it.
+    /// Adds a sample.
     pub(super) fn take(&mut self, new: &Seen, variance: f64) {
-        let Expected { mut both, gains, spread, miss } = self.expect(new, variance);
-        both.learn(gains, spread, miss);
+        let Expected { mut both, gains, spread, innovation } = self.expect(new, variance);
+        both.learn(gains, spread, innovation);
         (self.known, self.path) = (both.s, Some(both.p));
     }
 
@@ -71,7 +71,7 @@ impl Coloured {
         let old = self.path.map(|p| p.predict(new.dt, (-new.dt / self.stay).exp(), variance));
         let p = old.filter(|p| p.e * p.e + p.ee < FOREIGN * variance).unwrap_or(fresh);
         let mut both = Both { s: self.known.predict(new.dt, self.wander), p };
-        // A round trip that is hardly longer than the least says that there is hardly an error, whatever was before.
+        // A round trip that is hardly longer than the least has hardly an error, whatever was before.
         let bounds = 1.0 / new.interval.variance() - 1.0 / variance;
         if bounds > 0.0 {
             let p = both.p;
@@ -85,18 +85,18 @@ impl Coloured {
             spread > 0.0 || !self.known.is_sound(),
             "a measured offset always has a variance: {spread} from {both:?}"
         );
-        Expected { both, gains, spread, miss: new.interval.middle - s.x - p.e }
+        Expected { both, gains, spread, innovation: new.interval.middle - s.x - p.e }
     }
 }
 
-/// What is believed when a sample comes, before its offset is looked at; and by how much that is off.
+/// The prediction for a sample before its offset is used, and the innovation.
 struct Expected {
     both: Both,
     /// Covariances of the measured offset with offset, rate and the path's error.
     gains: [f64; 3],
     /// Variance of the measured offset.
     spread: f64,
-    miss: f64,
+    innovation: f64,
 }
 
 /// Clock and path.
@@ -107,11 +107,11 @@ struct Both {
 }
 
 impl Both {
-    /// Learns of something that was expected to vary by `spread` (variance) that it is off by `miss`. `gains` are its
-    /// covariances with offset, rate and the path's error.
-    fn learn(&mut self, gains: [f64; 3], spread: f64, miss: f64) {
+    /// Updates the state by an innovation of this value and variance (`spread`). `gains` are its covariances with offset,
+    /// rate and the path's error.
+    fn learn(&mut self, gains: [f64; 3], spread: f64, innovation: f64) {
         let (Self { s, p }, [x, f, e]) = (*self, gains);
-        let step = miss / spread;
+        let step = innovation / spread;
         self.s = State {
             x: s.x + x * step,
             f: s.f + f * step,
@@ -149,7 +149,7 @@ mod tests {
     use crate::engine::estimator::two_way::Sample;
     use crate::units::{MonoTime, Seconds};
 
-    /// A sample whose round trip says that the offset is wrong by no more than `half`.
+    /// A sample whose round trip bounds the error of the offset by `half`.
     fn bounded(dt: f64, offset: f64, half: f64) -> Seen {
         let sample = Sample {
             at: MonoTime::ZERO,
@@ -172,8 +172,8 @@ mod tests {
         for i in 0..100 {
             filter.take(&seen(1000.0, if i % 2 == 0 { 1e-3 } else { -1e-3 }), 1e-6);
         }
-        let belief = filter.belief(0.0);
-        assert!(belief.x.abs() < 2e-5 && (belief.xx.sqrt() - 1e-4).abs() < 1e-6, "{belief:?}");
+        let state = filter.state(0.0);
+        assert!(state.x.abs() < 2e-5 && (state.xx.sqrt() - 1e-4).abs() < 1e-6, "{state:?}");
     }
 
     #[test]
@@ -182,8 +182,8 @@ mod tests {
         for _ in 0..100 {
             filter.take(&seen(0.0, 1e-3), 1e-6);
         }
-        let belief = filter.belief(0.0);
-        assert!((belief.x - 1e-3).abs() < 1e-6 && (belief.xx.sqrt() - 1e-3).abs() < 1e-5, "{belief:?}");
+        let state = filter.state(0.0);
+        assert!((state.x - 1e-3).abs() < 1e-6 && (state.xx.sqrt() - 1e-3).abs() < 1e-5, "{state:?}");
     }
 
     #[test]
@@ -193,11 +193,11 @@ mod tests {
             filter.take(&seen(0.0, 1e-3), 1e-6);
         }
         filter.take(&bounded(16.0, 0.2e-3, 1e-6), 1e-6);
-        let belief = filter.belief(0.0);
-        assert!((belief.x - 0.2e-3).abs() < 1e-6 && belief.xx.sqrt() < 2e-6, "{belief:?}");
+        let state = filter.state(0.0);
+        assert!((state.x - 0.2e-3).abs() < 1e-6 && state.xx.sqrt() < 2e-6, "{state:?}");
         // Half an hour later, and with a long round trip, an error like that is likely again.
         filter.take(&seen(1800.0, 1.2e-3), 1e-6);
-        assert!((filter.belief(0.0).x - 0.2e-3).abs() < 1e-6, "{:?}", filter.belief(0.0));
+        assert!((filter.state(0.0).x - 0.2e-3).abs() < 1e-6, "{:?}", filter.state(0.0));
     }
 
     #[test]
@@ -206,7 +206,7 @@ mod tests {
         let mut filter = Coloured::new(1e-9, 1200.0, UNKNOWN);
         filter.take(&seen(0.0, 0.0), 1e-6);
         let step = 1e-5;
-        let density = |i: i32| filter.foretold(&seen(600.0, f64::from(i) * step), 1e-6).exp();
+        let density = |i: i32| filter.log_density(&seen(600.0, f64::from(i) * step), 1e-6).exp();
         let sum: f64 = (-1000..1000).map(density).sum();
         assert!((sum * step - 1.0).abs() < 1e-3, "{sum}");
     }

@@ -1,5 +1,5 @@
-//! The last samples, fitted together by a bank: one account of what happened. The estimator holds one, and
-//! beside it, while there is a suspicion, another (`hypothesis.rs`).
+//! The last samples, fitted together by a model bank: one hypothesis of what happened. The estimator holds one, and
+//! beside it, while a jump is possible, another (`hypothesis.rs`).
 
 use crate::engine::estimator::bank::Bank;
 use crate::engine::estimator::interval::Interval;
@@ -10,12 +10,12 @@ use crate::engine::estimator::two_way::Sample;
 use crate::units::MonoTime;
 use std::collections::VecDeque;
 
-/// Samples fitted together. Twice and four times as many gain nothing: what older ones say is kept as Gaussians.
+/// Samples fitted together. Twice and four times as many gain nothing: the information of older ones is kept as Gaussians.
 pub(super) const WINDOW: usize = 32;
-/// A belief so many standard deviations beyond an interval: an outlier, or, when it repeats, a jump.
+/// An estimate so many standard deviations beyond an interval: an outlier, or, when it repeats, a jump.
 const GATE: f64 = 3.5;
-/// Before the first sample, and after a jump, the offset is believed to be the sample's, with a variance so many times
-/// the sample's own: nearly nothing, and not so much more that rounding is felt.
+/// Before the first sample, and after a jump, the offset is assumed to be the sample's, with a variance so many times
+/// the sample's own: nearly no information, but not so large that rounding matters.
 pub(super) const OPEN: f64 = 100.0;
 /// Samples over which the typical error is averaged.
 const TYPICAL: f64 = 16.0;
@@ -31,17 +31,17 @@ pub(super) struct Fit {
 }
 
 impl Fit {
-    /// Nothing was seen; what `bank` believes holds at `at`.
+    /// No samples yet; the state of `bank` holds at `at`.
     pub(super) const fn new(bank: Bank, at: MonoTime) -> Self {
         Self { bank, window: VecDeque::new(), at }
     }
 
-    /// Whether nothing was ever seen.
+    /// Whether there was no sample yet.
     pub(super) const fn is_empty(&self) -> bool {
         self.bank.is_empty()
     }
 
-    /// What is believed of `at`, which may lie before or after the newest sample.
+    /// The estimate for `at`, which may lie before or after the newest sample.
     pub(super) fn mean(&self, at: MonoTime) -> Mean {
         self.bank.mean(at.since(self.at).get())
     }
@@ -51,13 +51,13 @@ impl Fit {
         Seen { sample: *sample, dt: sample.at.since(self.at).get().max(0.0), interval }
     }
 
-    /// Whether a sample is what was to be expected: by all, or, while twins compete, by one kind of past.
+    /// Whether a sample is within the gate: of all models together, or, while paired hypotheses compete, of one of them.
     pub(super) fn fits(&self, seen: &Seen) -> bool {
-        self.bank.is_foretold(seen.dt, |belief| seen.interval.surprise(belief.x, belief.xx) <= GATE)
+        self.bank.is_predicted(seen.dt, |mean| seen.interval.surprise(mean.x, mean.xx) <= GATE)
     }
 
-    /// How far a sample is from what is expected, seconds; and how many standard deviations beyond its bounds that is.
-    pub(super) fn miss(&self, seen: &Seen) -> (f64, f64) {
+    /// The innovation of a sample, seconds, and how many standard deviations the estimate is beyond its bounds.
+    pub(super) fn innovation(&self, seen: &Seen) -> (f64, f64) {
         let expected = self.bank.mean(seen.dt);
         (seen.interval.middle - expected.x, seen.interval.surprise(expected.x, expected.xx))
     }
@@ -68,13 +68,13 @@ impl Fit {
         seen.interval.surprise(expected.x + by, expected.xx) <= GATE
     }
 
-    /// Logarithm of the probability density that was foretold for a sample.
-    pub(super) fn foretold(&self, seen: &Seen, path: &Path) -> f64 {
-        self.bank.foretold(seen, path.queueing())
+    /// Logarithm of the predicted probability density of a sample.
+    pub(super) fn log_density(&self, seen: &Seen, path: &Path) -> f64 {
+        self.bank.log_density(seen, path.queueing())
     }
 
-    /// Takes a sample in. Gives whether what is believed then is something that a clock could be: if not, samples contradict
-    /// one another beyond the numbers' range.
+    /// Adds a sample. Returns whether the estimate is one that a clock could have: if not, samples contradict one another
+    /// beyond the numbers' range.
     pub(super) fn take(&mut self, seen: Seen, path: &Path) -> bool {
         self.at = self.at.max(seen.sample.at);
         if self.window.len() == WINDOW {
@@ -90,9 +90,9 @@ impl Fit {
     }
 
     /// Something jumped between the newest sample and `first`: the window is closed, the offset is opened. `last`, the newest
-    /// sample that tells of it, is off by `by` seconds.
+    /// sample that shows it, is off by `by` seconds.
     pub(super) fn jump(&mut self, first: &Sample, interval: &Interval, last: MonoTime, by: f64) {
-        // Before now, where samples in between said nothing about it: they have moved the belief on.
+        // Negative where later samples had no information about it: they have advanced the state.
         let since = first.at.since(self.at).get();
         let rate = by / last.since(self.at).get().max(1.0);
         self.window.clear();
@@ -100,7 +100,7 @@ impl Fit {
         self.at = first.at;
     }
 
-    /// The phase jumped just before this sample, and nothing else did: that is known.
+    /// The phase is known to have jumped just before this sample, and nothing else.
     pub(super) fn jump_of_phase(&mut self, first: &Sample, interval: &Interval) {
         let since = first.at.since(self.at).get();
         self.window.clear();
@@ -113,14 +113,14 @@ impl Fit {
         self.bank.decide();
     }
 
-    /// Forms all intervals anew, as the path is better known.
+    /// Recomputes all intervals, as the path is better known.
     pub(super) fn reconsider(&mut self, path: &Path) {
         for seen in &mut self.window {
             seen.interval = path.interval(&seen.sample);
         }
     }
 
-    /// Forgets the samples; what they made believe stays.
+    /// Forgets the samples; the estimate stays.
     pub(super) fn forget_samples(&mut self) {
         self.bank.begin_anew();
         self.window.clear();
@@ -178,9 +178,9 @@ mod tests {
             assert_eq!(fit.fits(&seen(offset)), fits, "{offset}");
             assert_eq!(fit.fits_jumped(&seen(offset + 5e-3), 5e-3), fits, "{offset} after a jump of 5 ms");
         }
-        let (off, surprise) = fit.miss(&seen(5e-4));
+        let (off, surprise) = fit.innovation(&seen(5e-4));
         assert!((off - 5e-4).abs() < 1e-12 && (surprise - 2.0).abs() < 1e-9, "{off} {surprise}");
-        assert_eq!(fit.miss(&seen(0.9e-4)).1, 0.0, "between the bounds");
+        assert_eq!(fit.innovation(&seen(0.9e-4)).1, 0.0, "between the bounds");
     }
 
     #[test]

@@ -1,66 +1,66 @@
-//! A suspicion: something jumped just before a sample that fits, but badly.
+//! The jump hypothesis: something jumped just before a sample that fits, but badly.
 //!
-//! A jump that is no larger than the queues is no outlier. Taken for one sample more, it pulls the belief half of the way, passes for a
-//! wander of the clock, and the next samples fit all the better. So from such a sample on there are two accounts:
-//! beside the one that has no jump, which is the one that is believed, another one that has it. Both take
-//! the samples, and as soon as they are likelier by the second one, that is believed.
+//! A jump that is no larger than the queues is no outlier. Taken as an ordinary sample, it pulls the estimate half of
+//! the way, looks like a wander of the clock, and the next samples fit all the better. So from such a sample on
+//! there are two hypotheses: one without a jump, on which the estimate is based, and one with a jump. Both
+//! take the samples, and as soon as the second one is likelier, it replaces the first.
 
 use crate::engine::estimator::fit::Fit;
 use crate::engine::estimator::interval::Interval;
 use crate::engine::estimator::path::Path;
 use crate::engine::estimator::two_way::Sample;
 
-/// A belief so many standard deviations beyond an interval raises a suspicion.
-const SUSPICIOUS: f64 = 1.5;
+/// An estimate so many standard deviations beyond an interval raises the hypothesis.
+const RAISED_AT: f64 = 1.5;
 /// A jump just here is less likely than none by this (logarithm).
 const SELDOM: f64 = 7.0;
-/// No sample speaks more than this against an account (logarithm): it may be an outlier.
+/// No sample counts more than this against a hypothesis (logarithm): it may be an outlier.
 const OUTLIER: f64 = -6.0;
-/// After so many samples the matter is closed: a jump shows soon or never.
+/// After so many samples the hypothesis is dropped: a jump shows soon or never.
 const PATIENCE: u32 = 8;
 
-/// The other account.
+/// The fit with the jump.
 #[derive(Clone, Debug)]
-pub(super) struct Suspicion {
+pub(super) struct JumpHypothesis {
     fit: Fit,
     /// How much likelier it is than that without a jump (logarithm).
     odds: f64,
     samples: u32,
 }
 
-/// What a sample more makes of a suspicion.
+/// The result of one more sample.
 pub(super) enum Verdict {
-    /// Nobody can tell yet.
-    Open(Suspicion),
+    /// Not decided yet.
+    Open(JumpHypothesis),
     /// There was no jump, or it does not matter any more.
     Dismissed,
-    /// There was one: this is how it went.
+    /// There was one: this is the fit with it.
     Confirmed(Fit),
 }
 
-impl Suspicion {
-    /// What to make of a sample that `fit` has not taken yet.
+impl JumpHypothesis {
+    /// The hypothesis that a sample raises which `fit` has not taken yet, if it does.
     pub(super) fn raised(fit: &Fit, sample: &Sample, interval: Interval, path: &Path) -> Option<Self> {
         let seen = fit.seen(sample, interval);
-        let (by, surprise) = fit.miss(&seen);
-        if surprise <= SUSPICIOUS {
+        let (by, surprise) = fit.innovation(&seen);
+        if surprise <= RAISED_AT {
             return None;
         }
-        let odds = -SELDOM - fit.foretold(&seen, path).max(OUTLIER);
+        let odds = -SELDOM - fit.log_density(&seen, path).max(OUTLIER);
         let mut other = fit.clone();
         other.jump(sample, &interval, sample.at, by);
         other.take(other.seen(sample, interval), path);
         Some(Self { fit: other, odds, samples: 0 })
     }
 
-    /// Takes one more sample, which has not been taken by `fit` yet either.
+    /// Adds one more sample, which `fit` has not taken yet either.
     pub(super) fn weigh(mut self, fit: &Fit, sample: &Sample, interval: Interval, path: &Path) -> Verdict {
         let seen = self.fit.seen(sample, interval);
-        let other = self.fit.foretold(&seen, path);
-        self.odds += other.max(OUTLIER) - fit.foretold(&fit.seen(sample, interval), path).max(OUTLIER);
+        let other = self.fit.log_density(&seen, path);
+        self.odds += other.max(OUTLIER) - fit.log_density(&fit.seen(sample, interval), path).max(OUTLIER);
         self.samples += 1;
-        debug_assert!(self.samples <= PATIENCE, "a suspicion is closed after so many samples");
-        debug_assert!(!self.odds.is_nan(), "the odds of a suspicion are a number");
+        debug_assert!(self.samples <= PATIENCE, "a hypothesis is closed after so many samples");
+        debug_assert!(!self.odds.is_nan(), "the odds of a hypothesis are a number");
         if self.fit.fits(&seen) && !self.fit.take(seen, path) {
             return Verdict::Dismissed;
         }
@@ -73,7 +73,7 @@ impl Suspicion {
         }
     }
 
-    /// Forms all intervals anew, as the path is better known.
+    /// Recomputes all intervals, as the path is better known.
     pub(super) fn reconsider(&mut self, path: &Path) {
         self.fit.reconsider(path);
     }
@@ -100,18 +100,18 @@ mod tests {
         }
     }
 
-    /// The sample in doubt: it queued on the way back, which hides a part of what the clock is off by.
+    /// The sample in question: it queued on the way back, which hides a part of the clock's offset.
     const FIRST: u32 = 41;
 
     fn queue(n: u32) -> f64 {
         QUEUES[n as usize % QUEUES.len()]
     }
 
-    /// A clock that is right has been followed for forty samples.
-    fn followed() -> (Fit, Path) {
+    /// A fit to forty samples of a clock that is right.
+    fn fitted() -> (Fit, Path) {
         let mut path = Path::default();
-        let belief = State { x: 0.0, f: 0.0, xx: 1e-4, xf: 0.0, ff: 1e-16 };
-        let mut fit = Fit::new(Bank::new(belief), MonoTime::ZERO);
+        let state = State { x: 0.0, f: 0.0, xx: 1e-4, xf: 0.0, ff: 1e-16 };
+        let mut fit = Fit::new(Bank::new(state), MonoTime::ZERO);
         for n in 0..40 {
             let sample = sample(n, 0.0, queue(n));
             path.take(sample.delay.get());
@@ -121,19 +121,24 @@ mod tests {
         (fit, path)
     }
 
-    /// The suspicion that a sample raises which comes when the clock is off by `offset`, and which queued for `queue` only.
-    fn raised(fit: &Fit, path: &Path, offset: f64, queue: f64) -> Option<Suspicion> {
+    /// The hypothesis that a sample raises which arrives when the clock is off by `offset`, and which queued for `queue` only.
+    fn raised(fit: &Fit, path: &Path, offset: f64, queue: f64) -> Option<JumpHypothesis> {
         let sample = sample(FIRST, offset, queue);
-        Suspicion::raised(fit, &sample, path.interval(&sample), path)
+        JumpHypothesis::raised(fit, &sample, path.interval(&sample), path)
     }
 
-    /// What becomes of it when the clock is off by `offset` from then on, and after how many samples.
-    fn outcome(fit: &mut Fit, path: &Path, mut suspicion: Suspicion, offset: f64) -> (Option<Fit>, u32) {
+    /// The result when the clock is off by `offset` from then on, and after how many samples.
+    fn outcome(
+        fit: &mut Fit,
+        path: &Path,
+        mut hypothesis: JumpHypothesis,
+        offset: f64,
+    ) -> (Option<Fit>, u32) {
         for n in FIRST + 1.. {
             let sample = sample(n, offset, queue(n));
             let interval = path.interval(&sample);
-            match suspicion.weigh(fit, &sample, interval, path) {
-                Verdict::Open(still) => suspicion = still,
+            match hypothesis.weigh(fit, &sample, interval, path) {
+                Verdict::Open(still) => hypothesis = still,
                 Verdict::Dismissed => return (None, n - FIRST),
                 Verdict::Confirmed(other) => return (Some(other), n - FIRST),
             }
@@ -144,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_fits_well_raises_none() {
-        let (fit, path) = followed();
+        let (fit, path) = fitted();
         assert!(raised(&fit, &path, 0.0, 0.5e-3).is_none());
         assert!(raised(&fit, &path, 1e-3, 6e-3).is_none(), "its bounds are far apart");
         assert!(raised(&fit, &path, 0.6e-3, 0.5e-3).is_some());
@@ -152,12 +157,12 @@ mod tests {
 
     #[test]
     fn a_jump_within_the_queues_is_found_out() {
-        let (mut fit, path) = followed();
-        let suspicion = raised(&fit, &path, 0.6e-3, 0.5e-3).unwrap();
+        let (mut fit, path) = fitted();
+        let hypothesis = raised(&fit, &path, 0.6e-3, 0.5e-3).unwrap();
         let first = sample(FIRST, 0.6e-3, 0.5e-3);
         assert!(fit.fits(&fit.seen(&first, path.interval(&first))), "no outlier: the gate lets it pass");
         fit.take(fit.seen(&first, path.interval(&first)), &path);
-        let (other, samples) = outcome(&mut fit, &path, suspicion, 0.6e-3);
+        let (other, samples) = outcome(&mut fit, &path, hypothesis, 0.6e-3);
         let at = sample(FIRST + samples, 0.0, 0.0).at;
         let off = |fit: &Fit| (fit.mean(at).x - 0.6e-3).abs();
         let other = other.unwrap();
@@ -168,9 +173,9 @@ mod tests {
     #[test]
     fn a_single_sample_that_is_off_is_forgotten() {
         for off in [0.6e-3, 5e-3, 1.0] {
-            let (mut fit, path) = followed();
-            let suspicion = raised(&fit, &path, off, 0.5e-3).unwrap();
-            let (other, samples) = outcome(&mut fit, &path, suspicion, 0.0);
+            let (mut fit, path) = fitted();
+            let hypothesis = raised(&fit, &path, off, 0.5e-3).unwrap();
+            let (other, samples) = outcome(&mut fit, &path, hypothesis, 0.0);
             assert!(other.is_none(), "off by {off}");
             assert_eq!(samples, PATIENCE);
         }

@@ -1,7 +1,7 @@
-//! What a sample says: between which bounds the true offset lies. And how a Gaussian belief of the
-//! offset changes by that.
+//! The bounds between which the true offset lies, by a sample, and how they change a Gaussian estimate of the
+//! offset.
 //!
-//! A request that queued for u and an answer that queued for d make the offset wrong by (u − d)/2 and the round
+//! A request that queued for u and a response that queued for d make the offset wrong by (u − d)/2 and the round
 //! trip longer by u + d. So the truth is no further from the measured offset than half the excess, for
 //! certain, whatever the law of the queues; and where both are exponential alike, it lies anywhere
 //! between with the same likelihood.
@@ -22,7 +22,7 @@ pub(super) struct Interval {
     pub(super) reading: f64,
 }
 
-/// A belief of the offset after an interval was taken in.
+/// A Gaussian estimate of the offset, updated by an interval.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Narrowed {
     /// By how much the mean moved, seconds.
@@ -39,7 +39,7 @@ impl Narrowed {
     }
 }
 
-/// No interval narrows a belief by more than this: a limit for rounding, not for samples.
+/// No interval narrows an estimate by more than this: a limit for rounding, not for samples.
 const NARROWEST: f64 = 1e-20;
 
 impl Interval {
@@ -48,14 +48,14 @@ impl Interval {
         self.half * self.half / 3.0 + self.blur
     }
 
-    /// How many standard deviations a belief's mean lies beyond the bounds; zero between them.
+    /// How many standard deviations an estimate's mean lies beyond the bounds; zero between them.
     pub(super) fn surprise(&self, mean: f64, variance: f64) -> f64 {
         let beyond = ((mean - self.middle).abs() - self.half).max(0.0);
         beyond / (variance + self.blur).sqrt()
     }
 
-    /// A Gaussian belief, after this interval: the blurred offset is the belief's, wider by the blur and then
-    /// cut off at the bounds; the offset itself follows it in the ratio of the variances.
+    /// A Gaussian estimate, updated by this interval: the blurred offset is the estimate's, wider by the blur and
+    /// then cut off at the bounds; the offset itself moves with it in the ratio of the variances.
     pub(super) fn narrow(&self, mean: f64, variance: f64) -> Narrowed {
         let spread = variance + self.blur;
         let sigma = spread.sqrt();
@@ -68,12 +68,12 @@ impl Interval {
         };
         debug_assert!(
             narrowed.variance.is_nan() || narrowed.variance <= variance * (1.0 + ROUNDING),
-            "an interval never makes a belief wider: from {variance} to {narrowed:?}"
+            "an interval never makes an estimate wider: from {variance} to {narrowed:?}"
         );
         narrowed
     }
 
-    /// The Gaussian that changes a belief just as the interval does.
+    /// The Gaussian that changes an estimate just as the interval does.
     pub(super) fn as_gaussian(&self, mean: f64, variance: f64) -> Gaussian {
         let narrowed = self.narrow(mean, variance);
         let left = narrowed.variance.max(variance * NARROWEST);
@@ -245,8 +245,8 @@ mod tests {
                 let got = interval.narrow(mean, 1e-8);
                 assert!(got.shift.is_finite() && got.variance > 0.0 && got.variance <= 1e-8, "{got:?}");
                 assert!(!got.log_probability().is_nan(), "{got:?}");
-                let said = interval.as_gaussian(mean, 1e-8);
-                assert!(said.precision >= 0.0 && said.pull.is_finite(), "{said:?}");
+                let observation = interval.as_gaussian(mean, 1e-8);
+                assert!(observation.precision >= 0.0 && observation.pull.is_finite(), "{observation:?}");
             }
         }
     }

@@ -1,8 +1,8 @@
-//! What is believed of a source: its offset from our free-running clock and its rate, Gaussian.
+//! The state of a source: its offset from our free-running clock and its rate, Gaussian.
 //!
 //! Between samples the offset grows with the rate, and the rate walks at random by `wander`
-//! per square-root second. This file is plain linear algebra; what a sample says is decided in
-//! `interval.rs`, what it changes in `smoother.rs`.
+//! per square-root second. This file is plain linear algebra; `interval.rs` makes an observation of a
+//! sample, `smoother.rs` applies it.
 
 /// What rounding may take of a variance, as a part of it, before an assertion fails.
 const ROUNDING: f64 = 1e-9;
@@ -25,7 +25,7 @@ pub(super) struct State {
 /// A Gaussian likelihood of the offset: exp(pull·d − precision·d²/2), with d the offset less `about`.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(super) struct Gaussian {
-    /// From where d is counted, seconds: near the offset, so that no digits are lost.
+    /// The origin of d, seconds: near the offset, so that no digits are lost.
     pub(super) about: f64,
     /// 1/s².
     pub(super) precision: f64,
@@ -33,7 +33,7 @@ pub(super) struct Gaussian {
     pub(super) pull: f64,
 }
 
-/// What later samples say of a state: exp(η·d − d·Λ·d/2), d the difference from a known state.
+/// The likelihood of a state given later samples: exp(η·d − d·Λ·d/2), d the difference from a known state.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Later {
     xx: f64,
@@ -75,25 +75,25 @@ impl State {
         later
     }
 
-    /// What is believed of `dt` seconds later; of a time before, where it was then.
+    /// The state `dt` seconds later; at an earlier time, extrapolated back along the line.
     pub(super) fn at(&self, dt: f64, wander: f64) -> Self {
         if dt > 0.0 { self.predict(dt, wander) } else { Self { x: self.x + self.f * dt, ..*self } }
     }
 
-    /// The state when `said` of the offset is known, too.
-    pub(super) fn knowing(&self, said: &Gaussian) -> Self {
+    /// The state given an observation of the offset.
+    pub(super) fn given(&self, observation: &Gaussian) -> Self {
         debug_assert!(
-            said.precision >= 0.0 || !self.is_sound(),
-            "a sample makes no variance larger: {said:?}"
+            observation.precision >= 0.0 || !self.is_sound(),
+            "a sample makes no variance larger: {observation:?}"
         );
-        let less = 1.0 + said.precision * self.xx;
-        let pull = (said.pull - said.precision * (self.x - said.about)) / less;
+        let less = 1.0 + observation.precision * self.xx;
+        let pull = (observation.pull - observation.precision * (self.x - observation.about)) / less;
         let after = Self {
             x: self.x + self.xx * pull,
             f: self.f + self.xf * pull,
             xx: self.xx / less,
             xf: self.xf / less,
-            ff: (self.ff - said.precision * self.xf * self.xf / less).max(0.0),
+            ff: (self.ff - observation.precision * self.xf * self.xf / less).max(0.0),
         };
         let lost = [ROUNDING * after.xx, ROUNDING * self.ff];
         debug_assert!(
@@ -104,8 +104,8 @@ impl State {
         after
     }
 
-    /// Mean and variance of the offset when what later samples say, counted from here, is known, too.
-    pub(super) fn offset_knowing(&self, later: &Later) -> (f64, f64) {
+    /// Mean and variance of the offset given later samples, whose likelihood is counted from here.
+    pub(super) fn offset_given(&self, later: &Later) -> (f64, f64) {
         // (I + PΛ)⁻¹ times P and Pη.
         let m00 = 1.0 + self.xx * later.xx + self.xf * later.xf;
         let m01 = self.xx * later.xf + self.xf * later.ff;
@@ -126,17 +126,17 @@ impl Later {
         Self { x: self.x + self.xx * dx + self.xf * df, f: self.f + self.xf * dx + self.ff * df, ..self }
     }
 
-    /// With what is said of the offset at the same moment; counted from `here`.
-    pub(super) fn and(self, said: &Gaussian, here: &State) -> Self {
+    /// With an observation of the offset at the same moment; counted from `here`.
+    pub(super) fn and(self, observation: &Gaussian, here: &State) -> Self {
         Self {
-            xx: self.xx + said.precision,
-            x: self.x + said.pull - said.precision * (here.x - said.about),
+            xx: self.xx + observation.precision,
+            x: self.x + observation.pull - observation.precision * (here.x - observation.about),
             ..self
         }
     }
 
-    /// What it says of the state `dt` seconds earlier, counted from the state from which the one it
-    /// was counted from is predicted.
+    /// The likelihood of the state `dt` seconds earlier, counted from the state that predicts the one it was
+    /// counted from.
     pub(super) fn earlier(self, dt: f64, wander: f64) -> Self {
         let q = wander * wander;
         let (qxx, qxf, qff) = (q * dt * dt * dt / 3.0, q * dt * dt / 2.0, q * dt);
@@ -172,7 +172,7 @@ mod tests {
                 state = state.predict(16.0, 1e-11);
             }
             let noise = if i % 2 == 0 { 1e-5 } else { -1e-5 };
-            state = state.knowing(&measured(0.003 + 25e-6 * 16.0 * f64::from(i) + noise, 1e-10));
+            state = state.given(&measured(0.003 + 25e-6 * 16.0 * f64::from(i) + noise, 1e-10));
         }
         assert!((state.f - 25e-6).abs() < 0.05e-6, "{state:?}");
         assert!((state.x - (0.003 + 25e-6 * 16.0 * 49.0)).abs() < 5e-6, "{state:?}");
@@ -193,11 +193,11 @@ mod tests {
         let predicted = start.predict(1.0, 0.0);
         is(&predicted, 0.0, 0.0, [2.0, 1.0, 1.0]);
         // S = 3 and K = (2/3, 1/3), for the measurement 1 and, a second later, the measurement 2.
-        let first = predicted.knowing(&measured(1.0, 1.0));
+        let first = predicted.given(&measured(1.0, 1.0));
         is(&first, 2.0 / 3.0, 1.0 / 3.0, [2.0 / 3.0, 1.0 / 3.0, 2.0 / 3.0]);
         let predicted = first.predict(1.0, 0.0);
         is(&predicted, 1.0, 1.0 / 3.0, [2.0, 1.0, 2.0 / 3.0]);
-        let second = predicted.knowing(&measured(2.0, 1.0));
+        let second = predicted.given(&measured(2.0, 1.0));
         is(&second, 5.0 / 3.0, 2.0 / 3.0, [2.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0]);
         // White acceleration of q = 3: Q = q·(T³/3, T²/2, T).
         is(&start.predict(1.0, 3f64.sqrt()), 0.0, 0.0, [1.0 + 1.0 + 1.0, 1.0 + 1.5, 1.0 + 3.0]);
@@ -212,10 +212,10 @@ mod tests {
             let wander = (beta * beta / (1.0 - alpha) * noise / interval.powi(3)).sqrt();
             let mut state = State { x: 0.0, f: 0.0, xx: 100.0 * noise, xf: 0.0, ff: noise };
             for _ in 0..500 {
-                state = state.predict(interval, wander).knowing(&measured(0.0, noise));
+                state = state.predict(interval, wander).given(&measured(0.0, noise));
             }
             let predicted = state.predict(interval, wander);
-            let unit = State { x: 0.0, f: 0.0, ..predicted }.knowing(&measured(1.0, noise));
+            let unit = State { x: 0.0, f: 0.0, ..predicted }.given(&measured(1.0, noise));
             assert!((unit.x - alpha).abs() < 1e-6, "{} {alpha}", unit.x);
             assert!((unit.f * interval - beta).abs() < 1e-6, "{} {beta}", unit.f * interval);
         }
@@ -226,10 +226,10 @@ mod tests {
         // Two samples and no wander: the offset at the first by both, once forwards in time and once back.
         let first = State { x: 0.0, f: 0.0, xx: 1e-2, xf: 0.0, ff: 1e-8 };
         let (here, there) = (measured(1e-3, 1e-8), measured(1.2e-3, 1e-8));
-        let after = first.knowing(&here);
+        let after = first.given(&here);
         let at_end = after.predict(100.0, 0.0);
         let later = Later::default().and(&there, &at_end).earlier(100.0, 0.0).counted_from(&first, &after);
-        let (x, xx) = first.offset_knowing(&later.and(&here, &first));
+        let (x, xx) = first.offset_given(&later.and(&here, &first));
         // By least squares with a prior on the rate of 1e-4: s = 1e-8 + 1e-8 + 1e-4 the other's variance.
         let other = 1e-8 + 1e-8 * 1e4;
         let expected = (1e-3 / 1e-8 + 1.2e-3 / other) / (1.0 / 1e-8 + 1.0 / other + 1e2);

@@ -1,8 +1,8 @@
-//! What filters side by side believe together, each weighted by how well it foretold the samples.
+//! The estimate of filters side by side, each weighted by how well it predicted the samples.
 
 use crate::engine::estimator::kalman::State;
 
-/// What is less likely than the best by this (logarithm) moves no mean at all: f64 has 16 digits.
+/// A filter that is less likely than the best by this (logarithm) moves no mean at all: f64 has 16 digits.
 pub(super) const NOTHING: f64 = -40.0;
 
 /// Means and spreads, between the filters, too.
@@ -38,26 +38,26 @@ pub(super) fn best(log_weights: impl Iterator<Item = f64>) -> f64 {
 pub(super) fn mean<F>(
     filters: &(impl Iterator<Item = F> + Clone),
     member: impl Fn(&F) -> Member,
-    belief: impl Fn(&F) -> State,
+    state: impl Fn(&F) -> State,
 ) -> Mean {
     let best = best(filters.clone().map(|f| member(&f).log_weight));
     let counted = || filters.clone().filter(|f| member(f).log_weight - best > NOTHING);
     let (mut total, mut x, mut f, mut wander) = (0.0, 0.0, 0.0, 0.0);
     for filter in counted() {
-        let (belief, Member { log_weight, ln_wander }) = (belief(&filter), member(&filter));
+        let (state, Member { log_weight, ln_wander }) = (state(&filter), member(&filter));
         let weight = (log_weight - best).exp();
         total += weight;
-        x += weight * belief.x;
-        f += weight * belief.f;
+        x += weight * state.x;
+        f += weight * state.f;
         wander += weight * ln_wander;
     }
     debug_assert!(total >= 1.0, "the likeliest filter counts whole: {total}");
     let (x, f) = (x / total, f / total);
     let (mut xx, mut ff) = (0.0, 0.0);
     for filter in counted() {
-        let (belief, weight) = (belief(&filter), (member(&filter).log_weight - best).exp());
-        xx += weight * (belief.xx + (belief.x - x).powi(2));
-        ff += weight * (belief.ff + (belief.f - f).powi(2));
+        let (state, weight) = (state(&filter), (member(&filter).log_weight - best).exp());
+        xx += weight * (state.xx + (state.x - x).powi(2));
+        ff += weight * (state.ff + (state.f - f).powi(2));
     }
     Mean { x, f, xx: xx / total, ff: ff / total, wander: (wander / total).exp() }
 }

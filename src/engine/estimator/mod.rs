@@ -1,15 +1,15 @@
-//! What one source's measurements tell of our free-running clock. THE SEAM: the rest of the engine
+//! Estimates our free-running clock from one source's measurements. THE SEAM: the rest of the engine
 //! knows only [`Measurement`] in and [`Estimate`] out; another estimator replaces this folder.
 //!
 //! "Free-running" means the clock as it would be without our corrections: the caller adds back
-//! all that it has steered. So the estimator needs no telling of slews or frequency settings, and its
-//! model is nothing but a rate that wanders.
+//! every correction. So the estimator needs to know of no slew or frequency setting, and its model is
+//! nothing but a rate that wanders. The state is [offset x, frequency f] with covariance P.
 //!
 //! | question | file |
 //! |---|---|
-//! | what a round trip says, and many of them together | `two_way.rs` |
-//! | what samples without a round trip say | `one_way.rs` |
-//! | what several filters believe together | `mean.rs` |
+//! | the estimate from round trips | `two_way.rs` |
+//! | the estimate from samples without a round trip | `one_way.rs` |
+//! | the estimate of several filters together | `mean.rs` |
 //! | a step of a Kalman filter | `kalman.rs` |
 
 mod bank;
@@ -49,9 +49,9 @@ pub enum Evidence {
         /// Error of reading both clocks.
         error: Seconds,
     },
-    /// By something that only arrived: a broadcast, a pulse, a reading. How much such samples scatter is learnt from them.
+    /// By something that only arrived: a broadcast, a pulse, a reading. Their scatter is estimated from them.
     OneWay {
-        /// What the source says of its precision, a standard deviation: what is believed before there are samples.
+        /// The precision that the source claims, a standard deviation: the prior before there are samples.
         spread: Seconds,
     },
 }
@@ -78,7 +78,7 @@ impl Measurement {
         }
     }
 
-    /// What the reading alone may be off by.
+    /// The error of the reading alone.
     #[must_use]
     pub const fn error(&self) -> Seconds {
         match self.evidence {
@@ -88,12 +88,12 @@ impl Measurement {
     }
 }
 
-/// What is known of a source at a moment.
+/// The estimate of a source at a moment.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Estimate {
     /// Source minus free-running clock, seconds.
     pub offset: f64,
-    /// How fast that grows, seconds per second.
+    /// Its derivative, seconds per second.
     pub rate: f64,
     /// Variance of the offset, s².
     pub offset_variance: f64,
@@ -162,7 +162,7 @@ impl Estimator {
         Self::with(Prior { rate: rate.rate(), sigma: sigma.rate(), doubt: None })
     }
 
-    /// The same, but that may be all wrong: then the frequency is off by about `sigma`. The samples decide.
+    /// The same, but the prior may be all wrong: then the frequency is off by about `sigma`. The samples decide.
     #[must_use]
     pub fn doubting(self, sigma: Ppm) -> Self {
         Self::with(Prior { doubt: Some(sigma.rate()), ..self.prior })
@@ -172,8 +172,8 @@ impl Estimator {
         Self { prior, by: By::TwoWay(Box::new(TwoWay::new(prior))) }
     }
 
-    /// Takes a measurement in. One older than the last is used as if taken with it. A source that measures otherwise than before
-    /// (a broadcast server, once its volley is over) begins anew with what is known of the clock's rate.
+    /// Adds a measurement. One older than the last is used as if taken with it. A source that measures otherwise than before
+    /// (a broadcast server, once its volley is over) begins anew with the clock's rate as estimated so far.
     pub fn take(&mut self, measurement: &Measurement) {
         let Measurement { at, offset, evidence } = *measurement;
         match (evidence, &mut self.by) {
@@ -182,21 +182,25 @@ impl Estimator {
             }
             (Evidence::OneWay { spread }, By::OneWay(one_way)) => one_way.sample(at, offset, spread),
             (Evidence::TwoWay { .. }, By::OneWay(_)) => {
-                self.by = By::TwoWay(Box::new(TwoWay::new(self.learnt(at))));
+                self.by = By::TwoWay(Box::new(TwoWay::new(self.prior_at(at))));
                 self.take(measurement);
             }
             (Evidence::OneWay { .. }, By::TwoWay(_)) => {
-                self.by = By::OneWay(Box::new(OneWay::new(self.learnt(at))));
+                self.by = By::OneWay(Box::new(OneWay::new(self.prior_at(at))));
                 self.take(measurement);
             }
         }
     }
 
-    /// What is known of the clock's rate by now.
-    fn learnt(&self, at: MonoTime) -> Prior {
-        self.estimate(at).map_or(self.prior, |told| {
-            let sigma = told.rate_variance.sqrt();
-            if sigma < self.prior.sigma { Prior { rate: told.rate, sigma, doubt: None } } else { self.prior }
+    /// The clock's rate as estimated so far, as a prior.
+    fn prior_at(&self, at: MonoTime) -> Prior {
+        self.estimate(at).map_or(self.prior, |estimate| {
+            let sigma = estimate.rate_variance.sqrt();
+            if sigma < self.prior.sigma {
+                Prior { rate: estimate.rate, sigma, doubt: None }
+            } else {
+                self.prior
+            }
         })
     }
 
@@ -236,7 +240,7 @@ impl Estimator {
         }
     }
 
-    /// What is known at `at`, which may lie before or after the last sample; `None` before any.
+    /// The estimate at `at`, which may lie before or after the last sample; `None` before any.
     #[must_use]
     pub fn estimate(&self, at: MonoTime) -> Option<Estimate> {
         match &self.by {

@@ -1,8 +1,8 @@
-//! What samples without a round trip say of our free-running clock: broadcasts, pulses, readings of a reference clock.
+//! The estimate of our free-running clock from samples without a round trip: broadcasts, pulses, readings of a reference clock.
 //!
-//! A round trip bounds the error of a sample; here nothing does. How much such samples scatter is learnt from them: Kalman filters
-//! side by side, one for each wander of the clock and each noise of the source, are weighted by how well each foretold the
-//! samples. What all samples have in common (the way a broadcast takes, the length of a cable) no filter can see.
+//! A round trip bounds the error of a sample; here nothing does. The scatter of such samples is estimated from them: Kalman
+//! filters side by side, one for each wander of the clock and each noise of the source, are weighted by how well each predicted
+//! the samples. An error that all samples have in common (the path of a broadcast, the length of a cable) is not observable.
 
 use crate::engine::estimator::kalman::{Gaussian, State};
 use crate::engine::estimator::mean::{self, Mean, Member};
@@ -10,21 +10,21 @@ use crate::engine::estimator::{Estimate, Prior};
 use crate::units::{MonoTime, Seconds};
 
 /// Wanders of the clock, s/s per √s: 10^-11 to 10^-7 in quarters of a decade. Where the wander between two samples is more than the noise,
-/// in half decades the next smaller one would pass for noise.
+/// in half decades the next smaller one would be taken for noise.
 const WANDERS: i32 = 17;
 /// Standard deviations of the source's noise, seconds: 10^-9 to 1 in steps of a sixth of a decade.
 const NOISES: i32 = 55;
 /// Before any evidence most clocks wander by about this, 10^-9, give or take a decade.
 const USUAL_WANDER: i32 = 8;
-/// A source is believed to know its spread within so many decades, as a standard deviation.
+/// A source is assumed to know its spread within so many decades, as a standard deviation.
 const SPREAD_KNOWN: f64 = 1.0;
 /// Memory of the weights: about the last 300 samples count. A wander shows only over the time that is averaged over, which may
 /// be a hundred samples.
 const FORGETTING: f64 = 0.997;
-/// No sample speaks more against a filter than this (logarithm): one outlier among the first samples is forgotten.
+/// No sample counts more against a filter than this (logarithm): one outlier among the first samples is forgotten.
 const IMPOSSIBLE: f64 = -20.0;
-/// So many samples are taken whatever they are: before that, what looks like an outlier may be a noise or a wander that is not
-/// known yet.
+/// So many samples are taken whatever they are: until then, an apparent outlier may be a noise or a wander that is
+/// not known yet.
 const LEARNING: usize = 32;
 /// No filter is less likely than the best by more than this (logarithm).
 const LEAST: f64 = -60.0;
@@ -38,7 +38,7 @@ const NOISIER: usize = 5;
 /// A filter that assumes this wander and this noise.
 #[derive(Clone, Debug)]
 struct Filter {
-    belief: State,
+    state: State,
     wander: f64,
     /// Variance of the noise, s².
     noise: f64,
@@ -46,18 +46,18 @@ struct Filter {
 }
 
 impl Filter {
-    /// Takes a sample, `dt` seconds after the last one. Gives the logarithm of the probability density that it foretold.
+    /// Adds a sample, `dt` seconds after the last one. Returns the logarithm of the predicted probability density.
     fn take(&mut self, dt: f64, offset: f64) -> f64 {
-        let expected = self.belief.predict(dt, self.wander);
-        let (variance, miss) = (expected.xx + self.noise, offset - expected.x);
-        self.belief = expected.knowing(&Gaussian { about: offset, precision: self.noise.recip(), pull: 0.0 });
-        -0.5 * (miss * miss / variance + variance.ln())
+        let expected = self.state.predict(dt, self.wander);
+        let (variance, innovation) = (expected.xx + self.noise, offset - expected.x);
+        self.state = expected.given(&Gaussian { about: offset, precision: self.noise.recip(), pull: 0.0 });
+        -0.5 * (innovation * innovation / variance + variance.ln())
     }
 
-    /// The offset is the sample's, whatever was believed `dt` seconds before; the rate is what it was.
+    /// The offset becomes the sample's, whatever the estimate was `dt` seconds before; the rate stays.
     fn open(&mut self, dt: f64, offset: f64) {
-        let before = self.belief.predict(dt, self.wander);
-        self.belief = State { x: offset, xx: self.noise, xf: 0.0, ..before };
+        let before = self.state.predict(dt, self.wander);
+        self.state = State { x: offset, xx: self.noise, xf: 0.0, ..before };
     }
 }
 
@@ -67,8 +67,7 @@ struct Outlier {
     at: MonoTime,
     /// Counted from the origin.
     offset: f64,
-    /// How far it was from what was expected.
-    miss: f64,
+    innovation: f64,
 }
 
 /// The estimator of a source whose samples have no round trip.
@@ -76,7 +75,7 @@ struct Outlier {
 pub(super) struct OneWay {
     prior: Prior,
     filters: Vec<Filter>,
-    /// From where offsets are counted, seconds: they may be decades, and are wanted to nanoseconds.
+    /// The origin of offsets, seconds: they may be decades, and are needed to nanoseconds.
     origin: f64,
     /// When the newest sample was measured.
     at: MonoTime,
@@ -100,7 +99,7 @@ impl OneWay {
         }
     }
 
-    /// Takes a sample in. `spread` is what the source says of its precision.
+    /// Adds a sample. `spread` is the precision that the source claims.
     pub(super) fn sample(&mut self, at: MonoTime, offset: Seconds, spread: Seconds) {
         self.taken = self.taken.saturating_add(1);
         if self.filters.is_empty() {
@@ -116,13 +115,13 @@ impl OneWay {
             return;
         }
         let offset = offset.get() - self.origin;
-        let (miss, deviation) = self.miss(at, offset);
-        if miss.abs() <= GATE * deviation || self.taken <= LEARNING {
+        let (innovation, deviation) = self.innovation(at, offset);
+        if innovation.abs() <= GATE * deviation || self.taken <= LEARNING {
             self.outliers.clear();
             self.take(at, offset);
             return;
         }
-        self.outliers.push(Outlier { at, offset, miss });
+        self.outliers.push(Outlier { at, offset, innovation });
         debug_assert!(self.outliers.len() <= NOISIER, "outliers are taken once they are many");
         if self.jumped(deviation) {
             let first = self.outliers.remove(0);
@@ -133,17 +132,17 @@ impl OneWay {
         }
     }
 
-    /// How far a sample is from what is expected, and the standard deviation of that.
-    fn miss(&self, at: MonoTime, offset: f64) -> (f64, f64) {
-        let told = self.mean(at);
-        (offset - told.x, (told.xx + self.noise()).sqrt())
+    /// The innovation of a sample, and its standard deviation.
+    fn innovation(&self, at: MonoTime, offset: f64) -> (f64, f64) {
+        let mean = self.mean(at);
+        (offset - mean.x, (mean.xx + self.noise()).sqrt())
     }
 
     /// Whether the last outliers lie near one another.
     fn jumped(&self, deviation: f64) -> bool {
         let last = self.outliers.last_chunk::<JUMP>();
         last.is_some_and(|[before, newest]| {
-            self.outliers.len() == JUMP && (newest.miss - before.miss).abs() <= GATE * deviation
+            self.outliers.len() == JUMP && (newest.innovation - before.innovation).abs() <= GATE * deviation
         })
     }
 
@@ -155,10 +154,10 @@ impl OneWay {
 
     fn take(&mut self, at: MonoTime, offset: f64) {
         let dt = self.advance(at);
-        let told: Vec<f64> = self.filters.iter_mut().map(|filter| filter.take(dt, offset)).collect();
-        let most = mean::best(told.iter().copied());
-        for (filter, told) in self.filters.iter_mut().zip(told) {
-            filter.log_weight = FORGETTING * filter.log_weight + (told - most).max(IMPOSSIBLE);
+        let densities: Vec<f64> = self.filters.iter_mut().map(|filter| filter.take(dt, offset)).collect();
+        let most = mean::best(densities.iter().copied());
+        for (filter, density) in self.filters.iter_mut().zip(densities) {
+            filter.log_weight = FORGETTING * filter.log_weight + (density - most).max(IMPOSSIBLE);
         }
         let best = mean::best(self.filters.iter().map(|f| f.log_weight));
         for filter in &mut self.filters {
@@ -168,7 +167,7 @@ impl OneWay {
             self.filters.iter().all(|f| (LEAST..=0.0).contains(&f.log_weight)),
             "a weight is a number, and none is larger than the best, which is 0"
         );
-        if !self.filters.iter().all(|filter| filter.belief.is_sound()) {
+        if !self.filters.iter().all(|filter| filter.state.is_sound()) {
             // Samples contradict one another beyond the numbers' range: it begins anew with the next one.
             self.filters.clear();
             self.outliers.clear();
@@ -213,7 +212,7 @@ impl OneWay {
     fn mean(&self, at: MonoTime) -> Mean {
         let dt = at.since(self.at).get();
         let member = |f: &&Filter| Member { log_weight: f.log_weight, ln_wander: f.wander.ln() };
-        mean::mean(&self.filters.iter(), member, |f| f.belief.at(dt, f.wander))
+        mean::mean(&self.filters.iter(), member, |f| f.state.at(dt, f.wander))
     }
 
     /// Variance of the noise, s².
@@ -227,19 +226,19 @@ impl OneWay {
         noise / total
     }
 
-    /// What is known at `at`, which may lie before or after the last sample; `None` before any.
+    /// The estimate at `at`, which may lie before or after the last sample; `None` before any.
     pub(super) fn estimate(&self, at: MonoTime) -> Option<Estimate> {
         if self.filters.is_empty() || self.unset {
             return None;
         }
-        let told = self.mean(at);
+        let mean = self.mean(at);
         Some(Estimate {
-            offset: told.x + self.origin,
-            rate: told.f,
-            offset_variance: told.xx,
-            rate_variance: told.ff,
+            offset: mean.x + self.origin,
+            rate: mean.f,
+            offset_variance: mean.xx,
+            rate_variance: mean.ff,
             sample_error: self.noise().sqrt(),
-            wander: told.wander,
+            wander: mean.wander,
         })
     }
 }
@@ -253,7 +252,7 @@ fn filters(prior: Prior, spread: f64) -> Vec<Filter> {
         let (decades, noise) = (f64::from(sixth) / 6.0 - 9.0, 10f64.powf(f64::from(sixth) / 3.0 - 18.0));
         let unlikely = [f64::from(quarter - USUAL_WANDER) / 4.0, (decades - expected) / SPREAD_KNOWN];
         Filter {
-            belief: State { x: 0.0, f: prior.rate, xx: noise, xf: 0.0, ff: sigma * sigma },
+            state: State { x: 0.0, f: prior.rate, xx: noise, xf: 0.0, ff: sigma * sigma },
             wander: 10f64.powf(f64::from(quarter) / 4.0 - 11.0),
             noise,
             log_weight: unlikely.iter().map(|decades| -0.5 * decades * decades).sum(),
@@ -316,21 +315,21 @@ mod tests {
         for n in 0..800 {
             let (offset, time) = (world.sample(), at(f64::from(n) * dt));
             ours.sample(time, Seconds::new(offset), Seconds::new(spread));
-            let belief =
+            let state =
                 State { x: offset, f: 0.0, xx: noise * noise, xf: 0.0, ff: PRIOR.sigma * PRIOR.sigma };
             match &mut best {
                 Some(filter) => _ = filter.take(dt, offset),
-                None => best = Some(Filter { belief, wander, noise: noise * noise, log_weight: 0.0 }),
+                None => best = Some(Filter { state, wander, noise: noise * noise, log_weight: 0.0 }),
             }
             if n >= 200 {
                 own += (ours.estimate(time).unwrap().offset - world.x).powi(2);
-                optimum += (best.as_ref().unwrap().belief.x - world.x).powi(2);
+                optimum += (best.as_ref().unwrap().state.x - world.x).powi(2);
             }
         }
         (own, optimum)
     }
 
-    /// The noise is unknown, and what the source says of it may be wrong by two decades.
+    /// The noise is unknown, and the source's claim may be wrong by two decades.
     #[test]
     fn a_source_of_unknown_noise_is_used_nearly_as_well_as_can_be() {
         let config = ProptestConfig { cases: 12, rng_seed: RngSeed::Fixed(11), ..ProptestConfig::default() };
@@ -358,8 +357,8 @@ mod tests {
                 let (offset, time) = (world.sample(), at(f64::from(n) * 16.0));
                 ours.sample(time, Seconds::new(offset), Seconds::new(1e-3));
                 if n >= 100 && n % 50 == 0 {
-                    let told = ours.estimate(time).unwrap();
-                    sum += (told.offset - world.x).powi(2) / told.offset_variance;
+                    let estimate = ours.estimate(time).unwrap();
+                    sum += (estimate.offset - world.x).powi(2) / estimate.offset_variance;
                     count += 1;
                 }
             }
@@ -395,9 +394,9 @@ mod tests {
             let time = at(f64::from(n) * 16.0);
             ours.sample(time, Seconds::new(world.sample()), Seconds::new(1e-6));
         }
-        let told = ours.estimate(at(599.0 * 16.0)).unwrap();
-        assert!((0.5e-4..2e-4).contains(&told.sample_error), "{told:?}");
-        assert!((told.offset - world.x).abs() < 50e-6, "{told:?}");
+        let estimate = ours.estimate(at(599.0 * 16.0)).unwrap();
+        assert!((0.5e-4..2e-4).contains(&estimate.sample_error), "{estimate:?}");
+        assert!((estimate.offset - world.x).abs() < 50e-6, "{estimate:?}");
     }
 
     #[test]
@@ -406,8 +405,11 @@ mod tests {
         for n in 0..300 {
             ours.sample(at(f64::from(n) * 64.0), Seconds::new(0.25), Seconds::new(1e-6));
         }
-        let told = ours.estimate(at(300.0 * 64.0)).unwrap();
-        assert!((told.offset - 0.25).abs() < 1e-9 && told.offset_variance.sqrt() > 1e-10, "{told:?}");
+        let estimate = ours.estimate(at(300.0 * 64.0)).unwrap();
+        assert!(
+            (estimate.offset - 0.25).abs() < 1e-9 && estimate.offset_variance.sqrt() > 1e-10,
+            "{estimate:?}"
+        );
     }
 
     #[test]
@@ -421,18 +423,18 @@ mod tests {
                 time += dt;
                 let offset = Seconds::new(if tame { offset * 1e-12 } else { offset });
                 ours.sample(at(time), offset, Seconds::new(spread));
-                if let Some(told) = ours.estimate(at(time + 1.0)) {
-                    let all = [told.offset, told.rate, told.wander, told.sample_error];
-                    prop_assert!(all.iter().all(|v| v.is_finite()), "{told:?}");
-                    prop_assert!(told.offset_variance > 0.0 && told.rate_variance > 0.0, "{told:?}");
+                if let Some(estimate) = ours.estimate(at(time + 1.0)) {
+                    let all = [estimate.offset, estimate.rate, estimate.wander, estimate.sample_error];
+                    prop_assert!(all.iter().all(|v| v.is_finite()), "{estimate:?}");
+                    prop_assert!(estimate.offset_variance > 0.0 && estimate.rate_variance > 0.0, "{estimate:?}");
                 }
             }
             for i in 0..200 {
                 time += 64.0;
                 ours.sample(at(time), Seconds::new(0.5 + f64::from(i % 5) * 1e-5), Seconds::new(1e-5));
             }
-            let told = ours.estimate(at(time)).unwrap();
-            prop_assert!((told.offset - 0.5).abs() < 1e-3, "{told:?}");
+            let estimate = ours.estimate(at(time)).unwrap();
+            prop_assert!((estimate.offset - 0.5).abs() < 1e-3, "{estimate:?}");
         });
     }
 }

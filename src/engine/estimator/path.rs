@@ -1,11 +1,11 @@
-//! The way to a source and back: how long it takes at least, and how long packets queue on it.
+//! The path to a source and back: its shortest round trip, and how long packets queue on it.
 
 use crate::engine::estimator::interval::Interval;
 use crate::engine::estimator::two_way::Sample;
 use std::collections::VecDeque;
 
 /// Round trips over which the shortest is sought. Long enough to hold a lucky packet, short
-/// enough that a new, longer route is believed after some hours.
+/// enough that a new, longer route is accepted after some hours.
 const DELAY_WINDOW: usize = 128;
 /// Median of the sum of two exponential queues, in units of the mean of one.
 const MEDIAN: f64 = 1.678;
@@ -28,7 +28,7 @@ const NEW_ROUTE: (usize, f64) = (8, 4.0);
 /// The part of packets that are so late, if queues are exponential. Where more are, a run of them must be longer, so that it is no
 /// likelier by chance.
 const LATE: f64 = 0.0916;
-/// Where most packets are late, only the shortest trips tell how long the others queue: the sixth part, but not fewer than so
+/// Where most packets are late, only the shortest trips show how long the others queue: the sixth part, but not fewer than so
 /// many. Their law near zero gives a mean queue; where the mean of all is so many times that (for exponential queues, by chance once in
 /// 40,000), so many times it is taken.
 const LOW: (usize, usize, f64, f64) = (6, 5, 10.0, 1.5);
@@ -41,7 +41,7 @@ pub(super) struct Path {
     shortest: f64,
     /// Mean of one of the two queues, seconds.
     queue: f64,
-    /// Standard deviation of what queues make an offset wrong by, seconds.
+    /// Standard deviation of the queueing noise of an offset, seconds.
     queueing: f64,
 }
 
@@ -57,8 +57,8 @@ fn low_mean(excess: &mut [f64]) -> f64 {
 }
 
 impl Path {
-    /// A packet had this round trip. Gives whether it shows that the packets have another, longer way now: then what is
-    /// known of the old one is forgotten.
+    /// A packet had this round trip. Returns whether it shows that the packets have another, longer way now: then the old
+    /// way is forgotten.
     pub(super) fn take(&mut self, delay: f64) -> bool {
         if self.delays.len() == DELAY_WINDOW {
             self.delays.pop_front();
@@ -94,7 +94,7 @@ impl Path {
         let assumed = if n < ASSUMED.0 { self.shortest / ASSUMED.1 / n } else { 0.0 };
         let usual = mean.min(median / MEDIAN);
         let low = low_mean(&mut excess);
-        // Trips that are equal to the last digit tell nothing of it.
+        // Trips that are equal to the last digit do not show it.
         self.queue = if low > 0.0 && usual > LOW.2 * low { LOW.3 * low } else { usual } + assumed;
         for e in &mut excess {
             *e = (*e - median).abs();
@@ -110,7 +110,7 @@ impl Path {
         self.delays.len()
     }
 
-    /// Standard deviation of what queues make an offset wrong by, whatever their law, seconds.
+    /// Standard deviation of the queueing noise of an offset, whatever its law, seconds.
     pub(super) const fn queueing(&self) -> f64 {
         self.queueing
     }
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(late(&mut path, 7), [false; 7]);
         assert!(!path.take(old(0)), "it is still there");
         assert_eq!(path.shortest, 10e-3);
-        // Seven of 48 were late before: ten in a row are as unlikely as eight of those of whom 9 % are late.
+        // Seven of 48 were late before: ten in a row are as unlikely as eight where 9 % are late.
         let mut run = [false; 10];
         run[9] = true;
         assert_eq!(late(&mut path, 10), run);
@@ -228,7 +228,7 @@ mod tests {
         let mut path = of((0..40).map(old));
         assert_eq!(late(&mut path, 8), [false, false, false, false, false, false, false, true]);
         assert_eq!((path.trips(), path.shortest), (7, 30e-3));
-        // With hardly more than the late ones themselves nobody knows which of the two ways is the usual one.
+        // With hardly more than the late ones themselves it is unknown which of the two ways is the usual one.
         assert_eq!(late(&mut of((0..8).map(old)), 8), [false; 8]);
     }
 }

@@ -2,9 +2,9 @@
 //! wanders.
 //!
 //! An interval is no Gaussian, and the product of many has no formula. So each is replaced by the Gaussian that
-//! changes the belief of the offset at its time, formed from all the other samples before and after
-//! it, just as the interval does (expectation propagation, T. Minka 2001). An edge that turns out to be the
-//! decisive one only later is used then.
+//! changes the estimate of the offset at its time, formed from all the other samples before and after
+//! it, just as the interval does (expectation propagation, T. Minka 2001). An edge that becomes decisive
+//! only later is used then.
 
 use crate::engine::estimator::interval::Interval;
 use crate::engine::estimator::kalman::{Gaussian, Later, State};
@@ -14,11 +14,10 @@ use std::collections::VecDeque;
 /// A sample of the window.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    /// It.
     pub(super) sample: Sample,
     /// Seconds since the one before.
     pub(super) dt: f64,
-    /// What it says, by what is known of the path now.
+    /// The interval of the true offset, by the path as known now.
     pub(super) interval: Interval,
 }
 
@@ -26,63 +25,63 @@ pub(super) struct Seen {
 #[derive(Clone, Debug)]
 pub(super) struct Smoother {
     wander: f64,
-    /// What is believed at the time of the oldest sample, without it.
+    /// The state at the time of the oldest sample, without it.
     oldest: State,
-    /// What is believed at the time of the newest sample, with all.
+    /// The state at the time of the newest sample, with all.
     newest: State,
-    /// In place of the intervals, oldest first.
-    said: VecDeque<Gaussian>,
+    /// The Gaussians in place of the intervals, oldest first.
+    observations: VecDeque<Gaussian>,
 }
 
-/// What is believed at each sample by those before it, and by it, too: room for a pass, which smoothers share.
+/// The states at each sample given those before it, and given it, too: room for a pass, which smoothers share.
 pub(super) type Passed = Vec<(State, State)>;
 
 impl Smoother {
-    /// Nothing was seen; `belief` holds at the time of the first sample. `wander` in s/s per √s.
-    pub(super) const fn new(wander: f64, belief: State) -> Self {
-        Self { wander, oldest: belief, newest: belief, said: VecDeque::new() }
+    /// No samples yet; `state` holds at the time of the first sample. `wander` in s/s per √s.
+    pub(super) const fn new(wander: f64, state: State) -> Self {
+        Self { wander, oldest: state, newest: state, observations: VecDeque::new() }
     }
 
-    /// What is believed `dt` seconds after the newest sample; before it, where it was then.
-    pub(super) fn belief(&self, dt: f64) -> State {
+    /// The state `dt` seconds after the newest sample; before it, extrapolated back along the line.
+    pub(super) fn state(&self, dt: f64) -> State {
         self.newest.at(dt, self.wander)
     }
 
-    /// Forgets the samples; `belief` holds at the time of the newest one.
-    pub(super) fn begin_anew(&mut self, belief: State) {
-        self.said.clear();
-        (self.oldest, self.newest) = (belief, belief);
+    /// Forgets the samples; `state` holds at the time of the newest one.
+    pub(super) fn begin_anew(&mut self, state: State) {
+        self.observations.clear();
+        (self.oldest, self.newest) = (state, state);
     }
 
-    /// The oldest sample leaves the window, what it said stays. The next one came `dt` seconds later.
+    /// The oldest sample leaves the window, its information stays. The next one arrived `dt` seconds later.
     pub(super) fn let_go(&mut self, dt: f64) {
-        if let Some(said) = self.said.pop_front() {
-            self.oldest = self.oldest.knowing(&said).predict(dt, self.wander);
+        if let Some(observation) = self.observations.pop_front() {
+            self.oldest = self.oldest.given(&observation).predict(dt, self.wander);
         }
     }
 
-    /// Logarithm of the probability that the samples so far give a new one.
-    pub(super) fn foretold(&self, new: &Seen) -> f64 {
-        let belief = self.belief(new.dt);
-        new.interval.narrow(belief.x, belief.xx).log_probability()
+    /// Logarithm of the probability of a new sample, given those so far.
+    pub(super) fn log_density(&self, new: &Seen) -> f64 {
+        let state = self.state(new.dt);
+        new.interval.narrow(state.x, state.xx).log_probability()
     }
 
-    /// Takes a new sample as the earlier ones make it look, and leaves these as they are.
+    /// Adds a new sample by the estimate from the earlier ones, and leaves these as they are.
     pub(super) fn append(&mut self, new: &Seen) {
-        let foretold = self.belief(new.dt);
-        if self.said.is_empty() {
-            self.oldest = foretold;
+        let predicted = self.state(new.dt);
+        if self.observations.is_empty() {
+            self.oldest = predicted;
         }
-        let said = new.interval.as_gaussian(foretold.x, foretold.xx);
-        self.newest = foretold.knowing(&said);
-        self.said.push_back(said);
+        let observation = new.interval.as_gaussian(predicted.x, predicted.xx);
+        self.newest = predicted.given(&observation);
+        self.observations.push_back(observation);
     }
 
     /// The last of `window` is new: fits all of them together.
     pub(super) fn take(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) {
         let Some(new) = window.back() else { return };
         self.append(new);
-        debug_assert_eq!(self.said.len(), window.len(), "each sample of the window has its Gaussian");
+        debug_assert_eq!(self.observations.len(), window.len(), "each sample of the window has its Gaussian");
         self.go_forward(window, passed);
         self.go_back(window, passed);
         self.go_forward(window, passed);
@@ -91,25 +90,31 @@ impl Smoother {
     fn go_forward(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) {
         passed.clear();
         let mut before = self.oldest;
-        for (index, (seen, said)) in window.iter().zip(&self.said).enumerate() {
+        for (index, (seen, observation)) in window.iter().zip(&self.observations).enumerate() {
             if index > 0 {
                 before = self.newest.predict(seen.dt, self.wander);
             }
-            self.newest = before.knowing(said);
+            self.newest = before.given(observation);
             passed.push((before, self.newest));
         }
     }
 
-    /// From the newest to the oldest: what does each interval do to what all the others say?
+    /// From the newest to the oldest: how does each interval change the estimate from all the others?
     fn go_back(&mut self, window: &VecDeque<Seen>, passed: &Passed) {
-        debug_assert_eq!(passed.len(), self.said.len(), "the way back passes what the way forward did");
+        debug_assert_eq!(
+            passed.len(),
+            self.observations.len(),
+            "the way back passes what the way forward did"
+        );
         let mut later = Later::default();
-        for (index, ((before, after), said)) in passed.iter().zip(&mut self.said).enumerate().rev() {
+        for (index, ((before, after), observation)) in
+            passed.iter().zip(&mut self.observations).enumerate().rev()
+        {
             let Some(seen) = window.get(index) else { continue };
             later = later.counted_from(before, after);
-            let (x, xx) = before.offset_knowing(&later);
-            *said = seen.interval.as_gaussian(x, xx);
-            later = later.and(said, before).earlier(seen.dt, self.wander);
+            let (x, xx) = before.offset_given(&later);
+            *observation = seen.interval.as_gaussian(x, xx);
+            later = later.and(observation, before).earlier(seen.dt, self.wander);
         }
     }
 }
@@ -178,18 +183,18 @@ mod tests {
         PRIOR.ff * other + WANDER * WANDER * other * other / 2.0
     }
 
-    /// The exact belief at `at`, not before the last of the first `count` measurements: all of them at once, no recursion.
+    /// The exact posterior at `at`, not before the last of the first `count` measurements: all of them at once, no recursion.
     fn exact(count: usize, at: f64) -> State {
         let times: Vec<f64> = MEASURED.iter().take(count).map(|m| m.0).collect();
         let noise = |i: usize, j: usize| if i == j { NOISE * NOISE } else { 0.0 };
         let row =
             |i: usize| (0..count).map(|j| offsets(times[i], times[j]) + noise(i, j)).collect::<Vec<f64>>();
         let joint: Vec<Vec<f64>> = (0..count).map(row).collect();
-        let misses = times.iter().zip(MEASURED).map(|(t, m)| m.1 - PRIOR.x - PRIOR.f * t).collect();
+        let innovations = times.iter().zip(MEASURED).map(|(t, m)| m.1 - PRIOR.x - PRIOR.f * t).collect();
         let x: Vec<f64> = times.iter().map(|t| offsets(*t, at)).collect();
         let f: Vec<f64> = times.iter().map(|t| rate_and_offset(*t)).collect();
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let weighed = solve(joint.clone(), misses);
+        let weighed = solve(joint.clone(), innovations);
         let (with_x, with_f) = (solve(joint.clone(), x.clone()), solve(joint, f.clone()));
         State {
             x: PRIOR.x + PRIOR.f * at + dot(&x, &weighed),
@@ -220,8 +225,8 @@ mod tests {
         for (index, (at, ..)) in MEASURED.iter().enumerate() {
             window.push_back(seen(index));
             smoother.take(&window, &mut passed);
-            same(&smoother.belief(0.0), &exact(index + 1, *at));
-            same(&smoother.belief(100.0), &exact(index + 1, at + 100.0));
+            same(&smoother.state(0.0), &exact(index + 1, *at));
+            same(&smoother.state(100.0), &exact(index + 1, at + 100.0));
         }
     }
 
@@ -236,7 +241,7 @@ mod tests {
             }
             window.push_back(seen(index));
             smoother.take(&window, &mut passed);
-            same(&smoother.belief(0.0), &exact(index + 1, *at));
+            same(&smoother.state(0.0), &exact(index + 1, *at));
         }
     }
 
@@ -247,10 +252,15 @@ mod tests {
         for (index, (at, ..)) in MEASURED.iter().enumerate() {
             let new = seen(index);
             let predicted = exact(index, *at);
-            let (miss, spread) = (new.interval.middle - predicted.x, predicted.xx + NOISE * NOISE);
-            let density = (-0.5 * miss * miss / spread).exp() / (std::f64::consts::TAU * spread).sqrt();
+            let (innovation, spread) = (new.interval.middle - predicted.x, predicted.xx + NOISE * NOISE);
+            let density =
+                (-0.5 * innovation * innovation / spread).exp() / (std::f64::consts::TAU * spread).sqrt();
             let wanted = (density * 2.0 * new.interval.half).ln();
-            assert!((smoother.foretold(&new) - wanted).abs() < 1e-6, "{} {wanted}", smoother.foretold(&new));
+            assert!(
+                (smoother.log_density(&new) - wanted).abs() < 1e-6,
+                "{} {wanted}",
+                smoother.log_density(&new)
+            );
             window.push_back(new);
             smoother.take(&window, &mut passed);
         }

@@ -1,13 +1,13 @@
-//! What round trips tell of our free-running clock.
+//! The estimate of our free-running clock from round trips.
 //!
-//! The minimum of the round trips turns each sample into an interval that holds the true offset (`path.rs`, `interval.rs`). A bank
-//! (`bank.rs`) of smoothers (`smoother.rs`), each with its own idea of how much this clock wanders, fits the last intervals
-//! together; others (`coloured.rs`) count on queues that stay. Each is weighted by how well it foretold the samples.
-//! `docs/discipline.md` derives it.
+//! The minimum of the round trips turns each sample into an interval that holds the true offset (`path.rs`, `interval.rs`). A
+//! model bank (`bank.rs`) of smoothers (`smoother.rs`), each with another assumption of the clock's wander, fits the
+//! last intervals together; others (`coloured.rs`) assume correlated queueing noise. Each is weighted by how well it
+//! predicted the samples. `docs/discipline.md` derives it.
 
 use crate::engine::estimator::bank::Bank;
 use crate::engine::estimator::fit::{Fit, OPEN, WINDOW};
-use crate::engine::estimator::hypothesis::{Suspicion, Verdict};
+use crate::engine::estimator::hypothesis::{JumpHypothesis, Verdict};
 use crate::engine::estimator::interval::Interval;
 use crate::engine::estimator::kalman::State;
 use crate::engine::estimator::path::Path;
@@ -28,31 +28,31 @@ pub(super) struct Sample {
     pub(super) reading_error: Seconds,
 }
 
-/// Outliers that make a jump, no sample between them having spoken against it.
+/// Outliers that make a jump, if no sample between them contradicts it.
 const JUMP: usize = 2;
-/// So many samples that fit, though they say nothing for sure, are enough to forget an outlier.
+/// So many samples that fit are enough to forget an outlier, even if none of them contradicts a jump.
 const NEUTRAL: u32 = 8;
-/// Samples after a jump until all is well again.
+/// Samples after a jump until it counts as over.
 const RECOVERY: u32 = 24;
-/// As long as there are no more samples than this, all are weighed anew with each: the first packets
-/// of all are often late (address resolution, cold caches), and only the later ones tell.
+/// As long as there are no more samples than this, all are re-weighted with each: the first packets
+/// of all are often late (address resolution, cold caches), and only the later ones show it.
 const ANEW: usize = 16;
 
 /// The estimator of a source whose samples are round trips.
 #[derive(Clone, Debug)]
 pub(super) struct TwoWay {
     prior: Prior,
-    /// From where offsets are counted, seconds: they may be decades, and are wanted to nanoseconds.
+    /// The origin of offsets, seconds: they may be decades, and are needed to nanoseconds.
     origin: f64,
     path: Path,
-    /// What is believed.
+    /// The fit on which the estimate is based.
     fit: Fit,
-    /// And what may be true instead.
-    suspicion: Option<Suspicion>,
-    /// Samples that did not fit, and against which none has spoken since.
-    misfits: Vec<Sample>,
-    /// By how much the newest of them was off, and the samples since then that said nothing about it.
-    misfit: f64,
+    /// The alternative with a jump.
+    hypothesis: Option<JumpHypothesis>,
+    /// Samples that did not fit, and that no sample has contradicted since.
+    outliers: Vec<Sample>,
+    /// The innovation of the newest of them, and the samples since then that fit with and without the jump.
+    innovation: f64,
     neutral: u32,
     /// Samples until a jump counts as over.
     recovering: u32,
@@ -71,9 +71,9 @@ impl TwoWay {
             origin: 0.0,
             path: Path::default(),
             fit: Fit::default(),
-            suspicion: None,
-            misfits: Vec::new(),
-            misfit: 0.0,
+            hypothesis: None,
+            outliers: Vec::new(),
+            innovation: 0.0,
             neutral: 0,
             recovering: 0,
             taken: 0,
@@ -82,19 +82,19 @@ impl TwoWay {
         }
     }
 
-    /// Takes a sample in. One older than the last is used as if taken with it.
+    /// Adds a sample. One older than the last is used as if taken with it.
     pub(super) fn sample(&mut self, sample: &Sample) {
         if self.path.take(sample.delay.get().max(0.0)) {
-            // By the new route's shortest trip the old samples would say what they do not.
+            // The new route's shortest trip would give the old samples wrong intervals.
             self.fit.forget_samples();
-            self.suspicion = None;
+            self.hypothesis = None;
         }
         self.taken = self.taken.saturating_add(1);
         if self.taken > ANEW {
             self.early = Vec::new();
             self.fit.reconsider(&self.path);
-            if let Some(suspicion) = &mut self.suspicion {
-                suspicion.reconsider(&self.path);
+            if let Some(hypothesis) = &mut self.hypothesis {
+                hypothesis.reconsider(&self.path);
             }
             self.take(sample);
             return;
@@ -103,7 +103,7 @@ impl TwoWay {
         debug_assert_eq!(self.early.len(), self.taken, "all samples are kept while they are few");
         self.origin = self.early.first().map_or(0.0, |first| first.offset.get());
         self.fit = Fit::default();
-        self.misfits.clear();
+        self.outliers.clear();
         for sample in std::mem::take(&mut self.early) {
             self.take(&sample);
             self.early.push(sample);
@@ -121,8 +121,8 @@ impl TwoWay {
         if self.taken <= ANEW {
             return false;
         }
-        self.suspicion = None;
-        self.misfits.clear();
+        self.hypothesis = None;
+        self.outliers.clear();
         self.recovering = 0;
         self.unset = true;
         true
@@ -138,7 +138,7 @@ impl TwoWay {
 
     /// Whether the last samples did not fit, or have not for long: the source, the way to it, or our clock changed.
     pub(super) fn alarmed(&self) -> bool {
-        !self.misfits.is_empty() || self.recovering > 0
+        !self.outliers.is_empty() || self.recovering > 0
     }
 
     fn take(&mut self, sample: &Sample) {
@@ -151,15 +151,15 @@ impl TwoWay {
         if self.fit.is_empty() {
             self.fit = Fit::new(self.first_bank(&interval), sample.at);
         }
-        if self.suspects(sample, interval) {
+        if self.test_jump(sample, interval) {
             return;
         }
         let seen = self.fit.seen(sample, interval);
         if self.fit.fits(&seen) {
-            // What fits a jump as well says nothing about it.
+            // A sample that fits with a jump as well does not decide.
             self.neutral = self.neutral.saturating_add(1);
-            if !self.fit.fits_jumped(&seen, self.misfit) || self.neutral > NEUTRAL {
-                self.misfits.clear();
+            if !self.fit.fits_jumped(&seen, self.innovation) || self.neutral > NEUTRAL {
+                self.outliers.clear();
             }
             self.recovering = self.recovering.saturating_sub(1);
             self.fit(seen);
@@ -168,47 +168,47 @@ impl TwoWay {
             }
             return;
         }
-        self.misfits.push(*sample);
-        debug_assert!(self.misfits.len() <= JUMP, "outliers that make a jump were taken for one");
-        (self.misfit, self.neutral) = (self.fit.miss(&seen).0, 0);
-        if self.misfits.len() == JUMP {
-            self.jump(self.misfit);
+        self.outliers.push(*sample);
+        debug_assert!(self.outliers.len() <= JUMP, "outliers that make a jump were taken for one");
+        (self.innovation, self.neutral) = (self.fit.innovation(&seen).0, 0);
+        if self.outliers.len() == JUMP {
+            self.jump(self.innovation);
         }
     }
 
-    /// Weighs a suspicion, or raises one. Gives whether it turned out to be right: then the sample is taken.
-    fn suspects(&mut self, sample: &Sample, interval: Interval) -> bool {
-        match self.suspicion.take().map(|s| s.weigh(&self.fit, sample, interval, &self.path)) {
+    /// Tests the jump hypothesis, or raises it. Returns whether it is confirmed: then the sample is taken.
+    fn test_jump(&mut self, sample: &Sample, interval: Interval) -> bool {
+        match self.hypothesis.take().map(|s| s.weigh(&self.fit, sample, interval, &self.path)) {
             Some(Verdict::Confirmed(fit)) => {
                 self.fit = fit;
-                self.misfits.clear();
+                self.outliers.clear();
                 self.recovering = RECOVERY;
                 return true;
             }
-            Some(Verdict::Open(suspicion)) => self.suspicion = Some(suspicion),
-            // Before that, what looks like a jump may be a wander that is not known yet.
+            Some(Verdict::Open(hypothesis)) => self.hypothesis = Some(hypothesis),
+            // Before that, an apparent jump may be a wander that is not known yet.
             None | Some(Verdict::Dismissed) if self.path.trips() > WINDOW && self.recovering == 0 => {
-                self.suspicion = Suspicion::raised(&self.fit, sample, interval, &self.path);
+                self.hypothesis = JumpHypothesis::raised(&self.fit, sample, interval, &self.path);
             }
             _ => {}
         }
         false
     }
 
-    /// The last samples did not fit, so it is not they that are wrong: the clock, the source or the path
-    /// jumped, some time after the last that fitted. `by` is how far off the newest is.
+    /// The last samples did not fit, so they are not at fault: the clock, the source or the path
+    /// jumped, some time after the last that fitted. `by` is the innovation of the newest.
     fn jump(&mut self, by: f64) {
-        self.suspicion = None;
-        let mut misfits = std::mem::take(&mut self.misfits);
-        let Some(origin) = misfits.first().map(|first| first.offset) else { return };
+        self.hypothesis = None;
+        let mut outliers = std::mem::take(&mut self.outliers);
+        let Some(origin) = outliers.first().map(|first| first.offset) else { return };
         self.origin += origin.get();
-        for sample in &mut misfits {
+        for sample in &mut outliers {
             sample.offset -= origin;
         }
-        let (Some(first), Some(last)) = (misfits.first(), misfits.last()) else { return };
+        let (Some(first), Some(last)) = (outliers.first(), outliers.last()) else { return };
         self.fit.jump(first, &self.path.interval(first), last.at, by);
         self.recovering = RECOVERY;
-        for sample in &misfits {
+        for sample in &outliers {
             self.fit(self.fit.seen(sample, self.path.interval(sample)));
         }
     }
@@ -224,33 +224,33 @@ impl TwoWay {
 
     fn fit(&mut self, seen: Seen) {
         if !self.fit.take(seen, &self.path) {
-            // Nothing was learnt from all that: it begins anew.
+            // The samples so far were of no use: it begins anew.
             self.fit = Fit::new(self.first_bank(&seen.interval), seen.sample.at);
-            self.suspicion = None;
+            self.hypothesis = None;
             self.fit.take(Seen { dt: 0.0, ..seen }, &self.path);
         }
     }
 
-    /// What is known at `at`, which may lie before or after the last sample; `None` before any.
+    /// The estimate at `at`, which may lie before or after the last sample; `None` before any.
     pub(super) fn estimate(&self, at: MonoTime) -> Option<Estimate> {
-        let told = (!self.fit.is_empty() && !self.unset).then(|| self.fit.mean(at))?;
+        let mean = (!self.fit.is_empty() && !self.unset).then(|| self.fit.mean(at))?;
         Some(Estimate {
-            offset: told.x + self.origin,
-            rate: told.f,
-            offset_variance: told.xx,
-            rate_variance: told.ff,
+            offset: mean.x + self.origin,
+            rate: mean.f,
+            offset_variance: mean.xx,
+            rate_variance: mean.ff,
             sample_error: self.fit.typical_error(),
-            wander: told.wander,
+            wander: mean.wander,
         })
     }
 
-    /// What is believed at the first sample.
+    /// The state at the first sample.
     fn first_bank(&self, interval: &Interval) -> Bank {
         let Prior { rate, sigma, doubt } = self.prior;
         let xx = OPEN * interval.variance();
         let mut bank = Bank::new(State { x: interval.middle, f: rate, xx, xf: 0.0, ff: sigma * sigma });
         if let Some(sigma) = doubt {
-            bank.doubt(sigma);
+            bank.add_rate_alternative(sigma);
         }
         bank
     }
@@ -333,12 +333,15 @@ mod tests {
             estimator.sample(&sample(at, rate * at + jump + noise, 0.01 + 2.0 * noise + queue));
         }
         let end = 44.0 * 64.0;
-        let told = estimator.estimate(MonoTime::ZERO + Seconds::new(end)).unwrap();
-        assert!((told.rate - rate).abs() < 0.3e-6 && told.rate_variance.sqrt() < 2e-6, "{told:?}");
-        assert!((told.offset - rate * end - 100e-6).abs() < 10e-6, "{told:?}");
+        let estimate = estimator.estimate(MonoTime::ZERO + Seconds::new(end)).unwrap();
+        assert!(
+            (estimate.rate - rate).abs() < 0.3e-6 && estimate.rate_variance.sqrt() < 2e-6,
+            "{estimate:?}"
+        );
+        assert!((estimate.offset - rate * end - 100e-6).abs() < 10e-6, "{estimate:?}");
     }
 
-    /// Whatever a server says, the estimates stay numbers, and a run of good samples makes them right again.
+    /// Whatever a server sends, the estimates stay numbers, and a run of good samples makes them right again.
     #[test]
     fn wild_samples_leave_no_lasting_harm() {
         use proptest::prelude::*;
@@ -351,18 +354,18 @@ mod tests {
             for (dt, offset, delay, tame) in samples {
                 at += dt;
                 estimator.sample(&sample(at, if tame { offset * 1e-12 } else { offset }, delay));
-                let told = estimator.estimate(MonoTime::ZERO + Seconds::new(at + 1.0)).unwrap();
-                let all = [told.offset, told.rate, told.wander, told.sample_error];
-                prop_assert!(all.iter().all(|v| v.is_finite()), "{told:?}");
-                prop_assert!(told.offset_variance > 0.0 && told.rate_variance > 0.0, "{told:?}");
+                let estimate = estimator.estimate(MonoTime::ZERO + Seconds::new(at + 1.0)).unwrap();
+                let all = [estimate.offset, estimate.rate, estimate.wander, estimate.sample_error];
+                prop_assert!(all.iter().all(|v| v.is_finite()), "{estimate:?}");
+                prop_assert!(estimate.offset_variance > 0.0 && estimate.rate_variance > 0.0, "{estimate:?}");
             }
             for i in 0..140 {
                 at += 64.0;
                 let noise = f64::from(i % 5) * 1e-5;
                 estimator.sample(&sample(at, 0.5 + noise, 0.02 + 2.0 * noise));
             }
-            let told = estimator.estimate(MonoTime::ZERO + Seconds::new(at)).unwrap();
-            prop_assert!((told.offset - 0.5).abs() < 1e-3, "{told:?}");
+            let estimate = estimator.estimate(MonoTime::ZERO + Seconds::new(at)).unwrap();
+            prop_assert!((estimate.offset - 0.5).abs() < 1e-3, "{estimate:?}");
         });
     }
 }
