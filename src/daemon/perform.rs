@@ -78,7 +78,7 @@ impl Shell {
         let mut exit = None;
         while let Some(output) = engine.next_output() {
             match output {
-                Output::Send(tx) => self.send(engine, &tx),
+                Output::Send(tx) => self.send(engine, tx),
                 Output::Clock(command) => {
                     let result = command_clock(&command);
                     if matches!(command, ClockCommand::Step(_)) {
@@ -110,10 +110,11 @@ impl Shell {
         exit
     }
 
-    fn send(&mut self, engine: &mut Engine, tx: &Tx) {
+    fn send(&mut self, engine: &mut Engine, mut tx: Tx) {
         let Some(open) = self.sockets.to_send(tx.socket, tx.to) else { return };
         let source = tx.from.filter(|_| open.ip.is_unspecified());
         let at = clock::wall();
+        engine.complete(&mut tx, at);
         let sent = open.socket.send(&tx.data, tx.to, source, tx.token.is_some()).is_ok();
         open.counts.left(usize::from(sent), usize::from(!sent));
         if !sent {

@@ -4,7 +4,7 @@ use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
 use crate::engine::clock::{Drift, Record};
 use crate::engine::control::errand::{Brought, Errand, ErrandId};
 use crate::engine::report::event::Event;
-use crate::units::{ClockStatus, Host, MonoTime, NtpTimestamp, Ppm, Seconds, Stamp};
+use crate::units::{AssocId, ClockStatus, Host, MonoTime, NtpTimestamp, Ppm, Seconds, Stamp};
 use std::net::{IpAddr, SocketAddr};
 
 /// The two clocks at one moment.
@@ -52,6 +52,9 @@ pub struct Tx {
     pub from: Option<IpAddr>,
     /// Where set, the shell answers with [`Input::Sent`].
     pub token: Option<SendToken>,
+    /// Where set, the transmit timestamp is the time: the shell reads the clock right before it sends and has
+    /// [`crate::engine::Engine::complete`] write it.
+    pub complete: Option<AssocId>,
 }
 
 /// Names a lookup.

@@ -36,18 +36,19 @@ pub use server::{Reply, Served};
 
 use crate::config::model::{Config, Target};
 use crate::engine::clock::Clock;
-use crate::engine::contract::{ExitReason, Input, Machine, Now, Output, Rx, Setup};
+use crate::engine::contract::{ExitReason, Input, Machine, Now, Output, Rx, Setup, Tx};
 use crate::engine::control::Control;
 use crate::engine::outbox::Outbox;
 use crate::engine::report::event::Event;
 use crate::engine::report::statistics::Records;
 use crate::engine::server::sharing::{COUNTED, PUBLISHED};
 use crate::engine::server::{ReplyBuffer, Server, Serving};
-use crate::engine::sources::Sources;
 use crate::engine::sources::names::Names;
+use crate::engine::sources::{Source, Sources};
 use crate::engine::system::System;
 use crate::engine::timers::Timers;
 use crate::units::{AssocId, MonoTime, NtpTimestamp};
+use crate::wire::header::{HEADER_LEN, TRANSMIT_OFFSET};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::net::IpAddr;
@@ -168,9 +169,29 @@ impl Engine {
         self.sources.iter().map(|s| (s.id(), s.address().map(|host| host.ip), &s.config().target))
     }
 
+    /// An association, to look at.
+    #[must_use]
+    pub fn source(&self, id: AssocId) -> Option<&Source> {
+        self.sources.get(id)
+    }
+
     /// The next thing to do; `None` when all is done. Drain it after every [`Engine::handle`].
     pub fn next_output(&mut self) -> Option<Output> {
         self.outbox.pop()
+    }
+
+    /// Completes a packet whose transmit timestamp is the time ([`Tx::complete`]), right before it leaves at `at`: writes that, and
+    /// the MAC.
+    pub fn complete(&mut self, tx: &mut Tx, at: NtpTimestamp) {
+        let source = tx.complete.take().and_then(|id| self.sources.get_mut(id));
+        let (Some(source), Some(transmit)) = (source, tx.data.get_mut(TRANSMIT_OFFSET..HEADER_LEN)) else {
+            return;
+        };
+        transmit.copy_from_slice(&at.to_bits().to_be_bytes());
+        source.departs(at);
+        if let Some(key) = source.config().key {
+            self.server.keys_mut().sign(key, &mut tx.data);
+        }
     }
 
     /// When [`Input::Timer`] is due; `None` if nothing is waiting.
@@ -212,6 +233,9 @@ impl Engine {
     /// Answers a time request (modes 3, 1 and version 1's 0): the first 48 bytes, without the transmit timestamp.
     /// [`Engine::seal`] completes them.
     pub fn answer(&mut self, now: Now, rx: &Rx<'_>, reply: &mut ReplyBuffer) -> Served<Reply> {
+        if self.is_for_association(rx) {
+            return Served::NotARequest;
+        }
         let ours = Serving { now, system: &self.system };
         self.server.answer(ours, &mut self.rng, rx, reply)
     }

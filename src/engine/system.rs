@@ -3,8 +3,11 @@
 use crate::engine::clock::Discipline;
 use crate::engine::contract::Now;
 use crate::engine::sources::Source;
-use crate::units::{AssocId, Leap, MAX_DISPERSION, MonoTime, NtpTimestamp, PHI, RefId, Seconds, Stratum};
+use crate::units::{
+    AssocId, Leap, MAX_DISPERSION, MonoTime, NtpShort, NtpTimestamp, PHI, RefId, Seconds, Stratum,
+};
 use crate::wire::event::SystemEvent;
+use crate::wire::{Header, Mode, Version};
 use md5::{Digest as _, Md5};
 use std::net::IpAddr;
 
@@ -76,6 +79,26 @@ impl System {
         Seconds::new(self.root_dispersion.get() + PHI * age)
     }
 
+    /// What we say of our clock in packets: all of the header but mode, version, poll and timestamps.
+    #[must_use]
+    pub fn header(&self, now: MonoTime) -> Header {
+        Header {
+            leap: self.leap,
+            version: Version::V4,
+            mode: Mode::Server,
+            stratum: self.stratum.to_wire(),
+            poll: 0,
+            precision: self.precision,
+            root_delay: NtpShort::from_seconds(self.root_delay),
+            root_dispersion: NtpShort::from_seconds(self.root_dispersion_at(now)),
+            reference_id: self.refid,
+            reference: self.reftime,
+            origin: NtpTimestamp::ZERO,
+            receive: NtpTimestamp::ZERO,
+            transmit: NtpTimestamp::ZERO,
+        }
+    }
+
     /// The clock may be wrong by so much more than was known: from now on it is served with that error bound, and as
     /// unsynchronized until it is right again.
     pub fn doubt(&mut self, now: MonoTime, more: Seconds) {
@@ -127,7 +150,8 @@ impl System {
         } else {
             peer.address().map_or(RefId::INIT, |host| refid_of(host.ip))
         };
-        self.reftime = wall;
+        // A partner's time is no newer than it says: so no ring of partners takes its own time for news.
+        self.reftime = if peer.is_partner() { peer.header().reftime } else { wall };
         self.updated = now;
         let best = peer.filter().best();
         self.root_delay =

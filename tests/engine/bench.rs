@@ -121,7 +121,9 @@ impl Bench {
     fn drain(&mut self) {
         while let Some(output) = self.engine.next_output() {
             match output {
-                Output::Send(tx) => {
+                Output::Send(mut tx) => {
+                    let leaves = self.now().wall;
+                    self.engine.complete(&mut tx, leaves);
                     if let Some(token) = tx.token {
                         self.engine
                             .handle(self.now(), Input::Sent { token, at: Stamp::clock(self.now().wall) });

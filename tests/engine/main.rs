@@ -20,6 +20,7 @@ mod jumps;
 mod kisses;
 mod macs;
 mod names;
+mod partners;
 mod paths;
 mod server;
 mod simulation;

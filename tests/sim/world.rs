@@ -178,7 +178,9 @@ impl World {
         while let Some(output) = self.hosts[index].engine.next_output() {
             let host = &mut self.hosts[index];
             match output {
-                Output::Send(tx) => {
+                Output::Send(mut tx) => {
+                    let leaves = host.clock.wall();
+                    host.engine.complete(&mut tx, leaves);
                     if let Some(token) = tx.token {
                         host.sent += 1;
                         host.engine.handle(
@@ -303,7 +305,10 @@ impl World {
         match host.engine.serve(now, &rx, &mut || now.wall, &mut reply) {
             Served::Reply(len) => {
                 let data = reply[..len].to_vec();
-                self.send(index, &Tx { data, to: packet.from, socket: None, from: None, token: None });
+                self.send(
+                    index,
+                    &Tx { data, to: packet.from, socket: None, from: None, token: None, complete: None },
+                );
             }
             Served::Dropped => {}
             Served::NotARequest => self.input(index, Input::Datagram(rx)),

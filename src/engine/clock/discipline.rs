@@ -47,6 +47,8 @@ const KNOWN: (f64, f64) = (0.5, 5.0);
 const COMFORTABLE: u8 = 8;
 /// The clock's rate is off by no more than so many standard errors.
 const SURE: f64 = 3.0;
+/// Held longer than this, our packet comes back after a time in which the rate of the free-running clock counts.
+const LONG: Seconds = Seconds::new(1.0);
 /// The largest step threshold with which ntpd leaves the phase to the kernel, which takes no more, seconds.
 const KERNEL_STEP: f64 = 0.5;
 /// A correction takes back what another process did to the clock if it differs by no more than this part of it, or than this, seconds.
@@ -133,14 +135,25 @@ impl Discipline {
     /// A measurement, as it would be if the clock had run free during the exchange, which took `elapsed` around it. Both ends
     /// of it were read from a clock that was being slewed, perhaps: that makes a round trip look shorter or
     /// longer, by 150 µs in 60 ms.
+    ///
+    /// A partner of symmetric mode may have `held` our packet for minutes. Its clock runs true then and the free-running one does
+    /// not, so the round trip is computed by what is known of its rate.
     #[must_use]
-    pub fn free_running(&self, measured: &Measurement, elapsed: Seconds) -> Measurement {
+    pub fn free_running(&self, measured: &Measurement, elapsed: Seconds, held: Seconds) -> Measurement {
         let half = Seconds::new(elapsed.get().max(0.0) / 2.0);
         let before = self.steering.correction(measured.at + half * -1.0);
         let after = self.steering.correction(measured.at + half);
         // Of the 15 ppm that a clock may be off by, we know better by now.
         let surplus = (PHI - self.rate_error()) * elapsed.get().max(0.0);
         let evidence = match measured.evidence {
+            Evidence::TwoWay { delay, error } if held > LONG => {
+                let (rate, doubt) = self.believed_rate();
+                let true_delay = delay.get() - (after - before) + rate * held.get();
+                Evidence::TwoWay {
+                    delay: Seconds::new(true_delay.max(0.0)),
+                    error: Seconds::new((error.get() - surplus).max(doubt * held.get())),
+                }
+            }
             Evidence::TwoWay { delay, error } => Evidence::TwoWay {
                 delay: delay - Seconds::new(after - before),
                 error: Seconds::new((error.get() - surplus).max(0.0)),
@@ -149,6 +162,12 @@ impl Discipline {
         };
         let offset = measured.offset + Seconds::new(f64::midpoint(before, after));
         Measurement { offset, evidence, ..*measured }
+    }
+
+    /// The frequency correction that the free-running clock needs, s/s, and its standard error.
+    fn believed_rate(&self) -> (f64, f64) {
+        let known = self.target.filter(|_| self.state == State::Synchronised);
+        known.map_or((self.prior.0.rate(), self.prior.1.rate()), |t| (t.rate, t.rate_error))
     }
 
     /// How far the clock's own rate may be off, s/s.

@@ -128,10 +128,11 @@ impl Clock {
         self.discipline.new_estimator()
     }
 
-    /// A measurement, as it would be if the clock had run free during the exchange, which took `elapsed`.
+    /// A measurement, as it would be if the clock had run free during the exchange, which took `elapsed`;
+    /// of that the other side `held` our packet.
     #[must_use]
-    pub fn free_running(&self, measured: &Measurement, elapsed: Seconds) -> Measurement {
-        self.discipline.free_running(measured, elapsed)
+    pub fn free_running(&self, measured: &Measurement, elapsed: Seconds, held: Seconds) -> Measurement {
+        self.discipline.free_running(measured, elapsed, held)
     }
 
     /// The precision of the clock, log2 seconds, that an exchange leaves of what is `claimed`. It took `elapsed` by the clock, and `free`

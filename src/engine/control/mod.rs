@@ -246,8 +246,14 @@ impl Engine {
                 control::pad_for_code(&mut data);
                 self.server.keys_mut().sign(key, &mut data);
             }
-            let tx =
-                Tx { data, to: asker.from, socket: Some(asker.socket), from: Some(asker.to), token: None };
+            let tx = Tx {
+                data,
+                to: asker.from,
+                socket: Some(asker.socket),
+                from: Some(asker.to),
+                token: None,
+                complete: None,
+            };
             self.outbox.push(Output::Send(tx));
         }
     }

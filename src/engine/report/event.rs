@@ -72,6 +72,8 @@ pub enum Event {
     },
     /// The leap second file expires in this many seconds, or expired this many ago (negative).
     LeapFileOld(i64),
+    /// An association that a packet had made has not been heard of for long, and ends.
+    TimedOut(Peer),
     /// An association was made.
     Mobilized(Peer),
     /// An association ended.

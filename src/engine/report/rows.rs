@@ -126,6 +126,7 @@ rows! {
         format!(" assoc {}", peer.id.0), "";
     Self::Demobilized(peer) => Code::Peer(peer, PeerEvent::Demobilize), PEER_EVENTS, Info,
         format!(" assoc {}", peer.id.0), "";
+    Self::TimedOut(peer) => Code::Peer(peer, PeerEvent::Restart), PEER_EVENTS, Info, " timeout", "";
     Self::Unreachable(peer) => Code::Peer(peer, PeerEvent::Unreachable), PEER_EVENTS, Info, "", "";
     Self::Reachable(peer) => Code::Peer(peer, PeerEvent::Reachable), PEER_EVENTS, Info, "", "";
     Self::KissObeyed(peer, kiss, poll) => Code::Peer(peer, kiss.code()), ALWAYS, Notice,

@@ -5,9 +5,10 @@ use crate::engine::Engine;
 use crate::engine::contract::Now;
 use crate::engine::report::event::Event;
 use crate::engine::sources::names::Purpose;
-use crate::engine::sources::{self, Client, Local, Source};
+use crate::engine::sources::{self, Client, Local, Origin, Source, Symmetric};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, Host, MonoTime, Seconds};
+use crate::wire::Mode;
 use crate::wire::event::PeerEvent;
 use rand_chacha::rand_core::Rng;
 
@@ -22,7 +23,7 @@ impl Engine {
                 let local = Local::new(*unit);
                 self.add_clock(now, server, local.into(), local.address());
             }
-            (Kind::Server | Kind::Pool, Target::Address(address)) => {
+            (Kind::Server | Kind::Pool | Kind::Peer, Target::Address(address)) => {
                 let host = Host::from(*address);
                 if host.is_no_server() {
                     self.event(Event::InvalidAddress(host));
@@ -30,7 +31,7 @@ impl Engine {
                     self.add_server(now, server, Some(host));
                 }
             }
-            (Kind::Server | Kind::Pool, Target::Name(name)) => {
+            (Kind::Server | Kind::Pool | Kind::Peer, Target::Name(name)) => {
                 let (name, family) = (name.clone(), server.family);
                 let id = self.add_server(now, server, None);
                 self.names.add(now.mono, name, family, Purpose::Association(id), &mut self.timers);
@@ -45,7 +46,7 @@ impl Engine {
     /// Whether no association has this address yet: ntpd makes one association of an address, whatever the lines say.
     /// Logs it, and remembers the line for the next reload.
     fn is_free(&mut self, address: Host, line: &Server) -> bool {
-        let free = !self.sources.has_address(address, None);
+        let free = !self.sources.has_address(address, mode_of(line.kind), None);
         if !free {
             self.event(Event::DuplicateAddress { name: target_words(&line.target), address });
             self.sources.note_duplicate(line.clone());
@@ -53,7 +54,7 @@ impl Engine {
         free
     }
 
-    /// Makes an association with a server or a pool member, whose address may be known later.
+    /// Makes an association with a server, a pool member or a peer, whose address may be known later.
     pub(super) fn add_server(&mut self, now: Now, mut line: Server, address: Option<Host>) -> AssocId {
         if self.setup.quit_after_set {
             line.iburst = true;
@@ -63,8 +64,11 @@ impl Engine {
         if address.is_some() {
             self.timers.set(Timer::Poll(id), first_poll);
         }
-        let client = Client::new(&line).into();
-        self.add(id, line, (client, address), first_poll);
+        let kind = match line.kind {
+            Kind::Peer => Symmetric::active(line.minpoll).into(),
+            _ => Client::new(&line).into(),
+        };
+        self.add(id, line, (kind, address), first_poll, Origin::Configured);
         self.sources_changed();
         id
     }
@@ -74,13 +78,20 @@ impl Engine {
         if self.is_free(address, &line) {
             let id = self.sources.free_id();
             self.timers.set(Timer::Poll(id), now.mono);
-            self.add(id, line, (kind, Some(address)), now.mono);
+            self.add(id, line, (kind, Some(address)), now.mono, Origin::Configured);
         }
     }
 
-    fn add(&mut self, id: AssocId, line: Server, kind: (sources::Kind, Option<Host>), now: MonoTime) {
+    pub(super) fn add(
+        &mut self,
+        id: AssocId,
+        line: Server,
+        kind: (sources::Kind, Option<Host>),
+        now: MonoTime,
+        origin: Origin,
+    ) {
         let estimator = self.clock.new_estimator();
-        let source = Source::new(id, line, kind, estimator, now, self.system.precision);
+        let source = Source::new(id, line, kind, estimator, now, self.system.precision, origin);
         let peer = self.sources.add(source).note_event(PeerEvent::Mobilize);
         self.event(Event::Mobilized(peer));
     }
@@ -108,6 +119,15 @@ impl Engine {
     /// A random number in 0..1.
     pub(super) fn chance(&mut self) -> f64 {
         f64::from(self.rng.next_u32()) / 4_294_967_296.0
+    }
+}
+
+/// The mode of the packets that such a line sends.
+pub(super) const fn mode_of(kind: Kind) -> Mode {
+    match kind {
+        Kind::Server | Kind::Pool | Kind::ManycastClient => Mode::Client,
+        Kind::Peer => Mode::SymmetricActive,
+        Kind::Broadcast => Mode::Broadcast,
     }
 }
 

@@ -7,12 +7,15 @@ use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
 use crate::engine::report::event::{Event, Kiss};
-use crate::engine::sources::dispatch::{Action, action};
+use crate::engine::sources::dispatch::{Stranger, stranger};
 use crate::engine::sources::{Answer, Exchange, Mac, Source};
 use crate::units::{AssocId, KeyId, Seconds};
 use crate::wire::counter::Counter;
 use crate::wire::event::PeerEvent;
 use crate::wire::{Header, Mode};
+
+/// An exchange that the other side holds no longer than this shows how finely our clock ticks, seconds.
+const SHORT: f64 = 1.0;
 
 impl Engine {
     pub(in crate::engine) fn datagram(&mut self, now: Now, rx: &Rx<'_>) {
@@ -27,14 +30,15 @@ impl Engine {
         }
     }
 
-    /// A packet of a source, perhaps: finds it by address and port, then the table decides by its kind and the mode.
+    /// A packet of a source, perhaps: found by address, port, and the table of which kind takes which mode.
     fn packet(&mut self, now: Now, rx: &Rx<'_>, mode: Mode) -> Result<(), Reject> {
-        let source = self.sources.at_endpoint(rx.from);
-        let id = source.map(Source::id);
-        match action(source.map(Source::kind), mode) {
-            Action::Response => self.response(now, rx, id),
-            Action::Unasked => self.response(now, rx, None),
-            Action::Discard(reason) => Err(reason),
+        if let Some(id) = self.sources.taking(rx.from, mode).map(Source::id) {
+            return self.response(now, rx, Some(id));
+        }
+        match stranger(mode) {
+            Stranger::Partner => self.partner(now, rx),
+            Stranger::Unasked => self.response(now, rx, None),
+            Stranger::Discard(reason) => Err(reason),
         }
     }
 
@@ -89,8 +93,10 @@ impl Engine {
     ) {
         let others_heard = self.sources.reachable().next().is_some();
         let elapsed = exchange.map_or(Seconds::ZERO, Exchange::elapsed);
-        let free = self.clock.free_running(measured, elapsed);
-        if exchange.is_some() {
+        let held = exchange.map_or(Seconds::ZERO, Exchange::held);
+        let free = self.clock.free_running(measured, elapsed, held);
+        // Of a clock that ticks coarsely only short exchanges tell.
+        if exchange.is_some() && held.get() < SHORT {
             let (elapsed, slewed) = (elapsed.get(), (measured.delay() - free.delay()).get());
             self.system.precision =
                 self.clock.precision_left(elapsed, elapsed - slewed, self.system.precision);

@@ -14,6 +14,7 @@ mod associations;
 mod clock;
 mod datagram;
 mod names;
+mod partners;
 mod polls;
 mod reload;
 mod reports;

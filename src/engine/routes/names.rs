@@ -4,8 +4,10 @@ use crate::config::model::{Kind, RestrictTarget, Target};
 use crate::engine::Engine;
 use crate::engine::contract::{LookupError, LookupId, Now};
 use crate::engine::report::event::Event;
+use crate::engine::sources::Source;
 use crate::engine::sources::names::Purpose;
 use crate::units::{AssocId, Host};
+use crate::wire::Mode;
 use std::net::IpAddr;
 
 /// Why none of the addresses of a name can be used.
@@ -89,7 +91,8 @@ impl Engine {
     /// Gives an association the first address that no other one has; a pool takes more of them. Where others have all
     /// of them, there is nothing left to poll.
     fn give_address(&mut self, now: Now, id: AssocId, name: &str, hosts: &[Host]) {
-        let taken = |host: &Host| self.sources.has_address(*host, Some(id));
+        let mode = self.sources.get(id).map_or(Mode::Client, Source::own_mode);
+        let taken = |host: &Host| self.sources.has_address(*host, mode, Some(id));
         let free: Vec<Host> = hosts.iter().copied().filter(|host| !taken(host)).collect();
         let first_poll = now.mono + self.first_poll();
         let Some(source) = self.sources.get(id) else { return };

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::contract::{ExitReason, Now, Output};
 use crate::engine::report::event::Event;
-use crate::engine::sources::{Client, OwnClock, Source, Turn};
+use crate::engine::sources::{Client, Making, OwnClock, Source, Turn};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, MonoTime, Seconds};
 use crate::wire::event::PeerEvent;
@@ -43,6 +43,10 @@ impl Engine {
             let peer = source.note_event(PeerEvent::Unreachable);
             self.event(Event::Unreachable(peer));
         }
+        if polled.over {
+            self.time_out(id);
+            return polled.lost;
+        }
         if polled.asks {
             self.send_request(now, id);
         }
@@ -54,9 +58,12 @@ impl Engine {
 
     fn send_request(&mut self, now: Now, id: AssocId) {
         let (random, token, clock) = (self.rng.next_u64(), self.sources.next_request(), self.own_clock(now));
+        let making = Making { clock, random, token, ours: self.system.header(now.mono) };
         let Some(source) = self.sources.get_mut(id) else { return };
-        let Some(mut tx) = source.request(clock, random, token) else { return };
-        if let Some(key) = source.config().key {
+        let Some(mut tx) = source.request(&making) else { return };
+        if let Some(key) = source.config().key
+            && tx.complete.is_none()
+        {
             let whole = source.sends_whole_mac();
             self.server.keys_mut().sign_as(key, whole, &mut tx.data);
         }

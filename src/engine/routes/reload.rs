@@ -17,6 +17,7 @@ impl Engine {
         let gone: Vec<_> = self
             .sources
             .iter()
+            .filter(|source| source.is_configured())
             .filter(|source| !wanted.iter().any(|w| same_association(w, source.config())))
             .map(Source::id)
             .collect();

@@ -19,6 +19,8 @@ const SET_PATIENCE: Seconds = Seconds::new(30.0);
 const SETTLED: Seconds = Seconds::new(1e-3);
 /// An estimate is off by no more than so many standard errors.
 const SURE: f64 = 3.0;
+/// So many poll intervals later than ours, a partner's reference time is news.
+const NEWS: f64 = 1.5;
 /// After so long it is served in any case.
 const SETTLING: Seconds = Seconds::new(60.0);
 
@@ -33,7 +35,7 @@ impl Engine {
         };
         let outcome = elect(&mut self.sources, &ours, &self.setup.config.tos);
         self.system.jitter = Seconds::new(outcome.jitter);
-        if outcome.survivors.is_empty() {
+        if outcome.survivors.is_empty() || self.only_old_news(&outcome.survivors) {
             self.fall_back(now);
             return;
         }
@@ -59,6 +61,23 @@ impl Engine {
             self.command_clock(now);
             self.record_loop(now, left, poll);
         }
+    }
+
+    /// Whether all that survived are partners of symmetric mode with no newer time than ours: when two of them lose the server that
+    /// they share, each would follow the other from then on, and both would be off by ever more. Each keeps what it knows
+    /// instead, with a root dispersion that grows. A partner has news if its reference time is later than ours by more
+    /// than the polls of one and the same server can make it.
+    fn only_old_news(&self, survivors: &[AssocId]) -> bool {
+        let ours = self.system.reftime;
+        survivors.iter().filter_map(|id| self.sources.get(*id)).all(|source| {
+            let theirs = source.header();
+            let poll = PollExponent::new(theirs.poll.clamp(0, 17) as u8).max(source.poll_exponent());
+            let margin = poll.min(PollExponent::DEFAULT_MAX).interval() * NEWS;
+            source.is_partner()
+                && self.system.peer != Some(source.id())
+                && !ours.is_zero()
+                && (theirs.reftime - ours).to_seconds() < margin
+        })
     }
 
     /// Slews or steps the clock to where the survivors have it. Gives the moment as the clock shows it then; `None` if the offset is

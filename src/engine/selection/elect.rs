@@ -7,6 +7,7 @@ use crate::engine::estimator::{Estimate, KnownRate};
 use crate::engine::sources::{Selection, Source, Sources};
 use crate::engine::system::refid_of;
 use crate::units::{AssocId, MonoTime, Seconds};
+use std::collections::BTreeSet;
 
 /// A source whose rate is so many standard errors and so much (s/s) off the clock's does not follow UTC, as the others
 /// do. A margin of 1 ppm is for errors that the standard errors do not contain.
@@ -50,6 +51,8 @@ pub fn elect(sources: &mut Sources, ours: &OurView<'_>, tos: &Tos) -> Outcome {
         sources.iter_mut().filter_map(|source| candidate(source, ours, tos)).collect();
     let doubted = doubted(sources, ours, &candidates, tos.mindist);
     candidates.retain(|c| !doubted.contains(&c.id));
+    let surplus = surplus(sources, &candidates);
+    candidates.retain(|c| !surplus.contains(&c.id));
     let limits = Limits {
         min_clock: tos.minclock as usize,
         min_sane: tos.minsane as usize,
@@ -71,6 +74,32 @@ pub fn elect(sources: &mut Sources, ours: &OurView<'_>, tos: &Tos) -> Outcome {
         mark(sources, *id, Selection::Outlier);
     }
     outcome
+}
+
+/// Candidates that would give a host, or the holder of a key, more than its vote: a second association with the same host, and
+/// associations that packets by one key made, as far as they are more than all others.
+fn surplus(sources: &Sources, candidates: &[Candidate]) -> Vec<AssocId> {
+    let all: Vec<&Source> = candidates.iter().filter_map(|c| sources.get(c.id)).collect();
+    let mut surplus = Vec::new();
+    for (index, source) in all.iter().enumerate() {
+        if all[..index].iter().any(|other| other.address() == source.address()) {
+            surplus.push(source.id());
+        }
+    }
+    let votes = || all.iter().filter(|s| !surplus.contains(&s.id()));
+    let by_packet = |key| votes().filter(move |s| !s.is_configured() && s.config().key == key);
+    let keys: BTreeSet<_> = votes().filter(|s| !s.is_configured()).map(|s| s.config().key).collect();
+    let more: Vec<AssocId> = keys
+        .into_iter()
+        .flat_map(|key| {
+            let own = by_packet(key).count();
+            let others = votes().count() - own;
+            let most = if others == 0 { own } else { others };
+            by_packet(key).skip(most).map(|s| s.id()).collect::<Vec<_>>()
+        })
+        .collect();
+    surplus.extend(more);
+    surplus
 }
 
 /// Selection made this of a source.

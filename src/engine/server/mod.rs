@@ -186,16 +186,29 @@ impl Server {
             return Served::NotARequest;
         }
         self.counters.count(Counter::Received);
-        match self.try_answer(ours, rng, rx, reply) {
-            Ok(answer) => {
-                self.counters.count(Counter::Processed);
-                Served::Reply(answer)
-            }
+        match self.respond(ours, rng, rx, reply) {
+            Ok(answer) => Served::Reply(answer),
             Err(reason) => {
                 self.counters.reject(reason);
                 Served::Dropped
             }
         }
+    }
+
+    /// The same, of a packet that is a request and is counted already.
+    ///
+    /// # Errors
+    /// Why it gets no answer.
+    pub fn respond(
+        &mut self,
+        ours: Serving<'_>,
+        rng: &mut impl Rng,
+        rx: &Rx<'_>,
+        reply: &mut ReplyBuffer,
+    ) -> Result<Reply, Reject> {
+        let answer = self.try_answer(ours, rng, rx, reply)?;
+        self.counters.count(Counter::Processed);
+        Ok(answer)
     }
 
     /// Completes an answer that leaves at `leaves`; gives its length in bytes.
@@ -313,22 +326,14 @@ impl Server {
         origin: NtpTimestamp,
         transmit: NtpTimestamp,
     ) -> Header {
-        let system = ours.system;
-        let dispersion = system.root_dispersion_at(ours.now.mono);
         Header {
-            leap: system.leap,
             version: request.version,
             mode: if request.mode == Mode::SymmetricActive { Mode::SymmetricPassive } else { Mode::Server },
-            stratum: system.stratum.to_wire(),
             poll: self.least_poll(request),
-            precision: system.precision,
-            root_delay: NtpShort::from_seconds(system.root_delay),
-            root_dispersion: NtpShort::from_seconds(dispersion),
-            reference_id: system.refid,
-            reference: system.reftime,
             origin,
             receive: rx.received.at,
             transmit,
+            ..ours.system.header(ours.now.mono)
         }
     }
 }

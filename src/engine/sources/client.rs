@@ -2,15 +2,15 @@
 
 use super::common::{Common, flash_of};
 use super::exchange::{self, Answer, OwnClock, Requests};
-use super::kind::{Behaviour, Polled, Turn};
+use super::kind::{Behaviour, Making, Polled, Turn};
 use super::poll::PollState;
 use super::source::Source;
 use crate::config::model::{Server, Target};
-use crate::engine::contract::{Rx, SendToken, Tx};
+use crate::engine::contract::Rx;
 use crate::engine::estimator::Estimator;
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Stamp};
+use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
 use crate::wire::event::flash;
 use crate::wire::kiss::Kiss;
 use crate::wire::{Header, Version};
@@ -90,20 +90,6 @@ impl Client {
         self.poll.has_started()
     }
 
-    /// The request to send now.
-    fn request(&mut self, common: &Common, clock: OwnClock, random: u64, token: u64) -> Option<Tx> {
-        let to = common.address?.at_port(self.port());
-        self.requests.choose_mac(common);
-        let cookie = self.requests.open(clock.now.wall, random, token, clock.steps);
-        let version = Version::new(self.requests.version()).unwrap_or(Version::V4);
-        let header = Header {
-            poll: self.poll.exponent().get() as i8,
-            ..Header::request(self.own_mode(), version, cookie)
-        };
-        let data = header.to_bytes().to_vec();
-        Some(Tx { data, to, socket: None, from: None, token: Some(SendToken(token)) })
-    }
-
     fn kiss(
         &mut self,
         common: &mut Common,
@@ -129,8 +115,7 @@ impl Client {
         Ok(Received { answer: Answer::Kissed(kiss), slower })
     }
 
-    /// Tests a response.
-    fn receive(
+    fn test(
         &mut self,
         common: &mut Common,
         clock: OwnClock,
@@ -170,6 +155,35 @@ impl Client {
 }
 
 impl Behaviour for Client {
+    fn request(&mut self, common: &Common, making: &Making) -> Option<Header> {
+        let Making { clock, random, token, .. } = *making;
+        self.requests.choose_mac(common);
+        let cookie = self.requests.open(clock.now.wall, random, token, clock.steps);
+        let version = Version::new(self.requests.version()).unwrap_or(Version::V4);
+        let header = Header::request(self.own_mode(), version, cookie);
+        Some(Header { poll: self.poll.exponent().get() as i8, ..header })
+    }
+
+    fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {
+        self.requests.sent(token, at)
+    }
+
+    fn receive(
+        &mut self,
+        common: &mut Common,
+        clock: OwnClock,
+        rx: &Rx<'_>,
+        header: &Header,
+        mac: Mac,
+        timers: &mut Timers,
+    ) -> Result<Received, Reject> {
+        let result = self.test(common, clock, rx, header, mac, timers);
+        if result == Err(Reject::Unsynchronised) {
+            self.poll.server_unsynchronized(common, clock.now.mono, timers);
+        }
+        result
+    }
+
     fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
         self.poll.poll(common, turn, timers)
     }
@@ -224,50 +238,10 @@ impl Behaviour for Client {
 }
 
 impl Source {
-    /// The request to send now; `token` names it.
-    pub fn request(&mut self, clock: OwnClock, random: u64, token: u64) -> Option<Tx> {
-        let (client, common) = self.as_client_mut()?;
-        let tx = client.request(common, clock, random, token)?;
-        common.tally.sends(clock.now.mono, common.config.minpoll);
-        Some(tx)
-    }
-
     /// Whether requests carry a digest longer than 20 bytes as it is.
     #[must_use]
     pub fn sends_whole_mac(&self) -> bool {
         self.as_client().is_some_and(|client| client.requests.sends_whole_mac())
-    }
-
-    /// The request named `token` left at `at`; false if this is not its source.
-    pub fn sent(&mut self, token: u64, at: Stamp) -> bool {
-        let Some((client, common)) = self.as_client_mut() else { return false };
-        let Some(delay) = client.requests.sent(token, at) else { return false };
-        common.tally.output_delay = delay;
-        true
-    }
-
-    /// Takes a response in, and counts what comes of it.
-    ///
-    /// # Errors
-    /// Why it is not used; the flash bits say the same.
-    pub fn receive(
-        &mut self,
-        clock: OwnClock,
-        rx: &Rx<'_>,
-        header: &Header,
-        mac: Mac,
-        timers: &mut Timers,
-    ) -> Result<Received, Reject> {
-        let (client, common) = self.as_client_mut().ok_or(Reject::Unasked)?;
-        common.tally.received += 1;
-        let result = client.receive(common, clock, rx, header, mac, timers);
-        if let Err(reason) = result {
-            common.tally.rejects(reason);
-        }
-        if result == Err(Reject::Unsynchronised) {
-            client.poll.server_unsynchronized(common, clock.now.mono, timers);
-        }
-        result
     }
 
     /// Whether the last packets had no valid MAC.

@@ -240,11 +240,21 @@ impl Reachability {
     }
 }
 
+/// What made an association.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A line of ntp.conf, or of a control request.
+    Configured,
+    /// A packet: it ends by itself.
+    Ephemeral,
+}
+
 /// The part that every source has.
 #[derive(Clone, Debug)]
 pub(super) struct Common {
     pub(super) id: AssocId,
     pub(super) config: Server,
+    pub(super) origin: Origin,
     pub(super) address: Option<Host>,
     pub(super) local: Option<IpAddr>,
     pub(super) reach: Reachability,
@@ -290,6 +300,7 @@ impl Common {
         Self {
             id,
             config,
+            origin: Origin::Configured,
             address,
             local: None,
             reach: Reachability::default(),
@@ -307,7 +318,7 @@ impl Common {
     /// Begins anew with another address; what was counted stays.
     pub(super) fn move_to(&mut self, address: Host, estimator: Estimator) {
         let fresh = Self::new(self.id, self.config.clone(), Some(address), estimator, self.tally.made);
-        *self = Self { events: self.events, tally: self.tally, ..fresh };
+        *self = Self { events: self.events, tally: self.tally, origin: self.origin, ..fresh };
     }
 
     pub(super) fn shown_address(&self) -> Host {
@@ -315,7 +326,7 @@ impl Common {
     }
 
     pub(super) fn status(&self) -> u16 {
-        let configured = 0x80u16;
+        let configured = if self.origin == Origin::Configured { 0x80u16 } else { 0 };
         let authenticated = if self.config.key.is_some() { 0x40 } else { 0 };
         let verified = if self.config.key.is_some() && self.reach.is_reachable() { 0x20 } else { 0 };
         let reachable = if self.reach.is_reachable() { 0x10 } else { 0 };

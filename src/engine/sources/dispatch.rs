@@ -1,36 +1,46 @@
-//! Which packets concern which source: the source is found first, by address and port, then this table decides by its kind and
+//! Which packets concern which source: the source is found first, by address, port and this table, which decides by its kind and
 //! the packet's mode (RFC 5905 section 9.2, figure 21).
 
 use super::kind::Kind;
+use super::symmetric::Role;
 use crate::engine::reject::Reject;
 use crate::wire::Mode;
 
-/// What happens to a packet.
+/// What happens to a packet that no source takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Action {
-    /// A response: the source's packet tests decide.
-    Response,
-    /// A response of which no source is known: the access list and the MAC are tested and counted, then it is discarded.
+pub enum Stranger {
+    /// It asks us to be its partner: it makes an association, or is answered as a client's request is.
+    Partner,
+    /// A response that nothing asked for: the access list and the MAC are tested and counted, then it is discarded.
     Unasked,
     /// It is of no use.
     Discard(Reject),
 }
 
-/// The table; `None` for a packet of which no source has the address.
+/// Whether a source of this kind takes packets of this mode: its packet tests decide then.
 #[must_use]
-pub const fn action(kind: Option<&Kind>, mode: Mode) -> Action {
+pub const fn takes(kind: &Kind, mode: Mode) -> bool {
     match (kind, mode) {
-        (Some(Kind::Client(_)), Mode::Server) => Action::Response,
-        (_, Mode::Server) => Action::Unasked,
-        (
-            _,
-            Mode::Reserved
-            | Mode::SymmetricActive
-            | Mode::SymmetricPassive
-            | Mode::Client
-            | Mode::Broadcast
-            | Mode::Control
-            | Mode::Private,
-        ) => Action::Discard(Reject::Mode),
+        (Kind::Client(_), Mode::Server) => true,
+        (Kind::Symmetric(symmetric), Mode::SymmetricActive | Mode::SymmetricPassive) => {
+            // Two passive sides would keep each other for ever.
+            matches!((symmetric.role(), mode), (Role::Active, _) | (Role::Passive, Mode::SymmetricActive))
+        }
+        _ => false,
+    }
+}
+
+/// What happens to a packet of this mode that no source takes.
+#[must_use]
+pub const fn stranger(mode: Mode) -> Stranger {
+    match mode {
+        Mode::SymmetricActive => Stranger::Partner,
+        Mode::Server => Stranger::Unasked,
+        Mode::Reserved
+        | Mode::SymmetricPassive
+        | Mode::Client
+        | Mode::Broadcast
+        | Mode::Control
+        | Mode::Private => Stranger::Discard(Reject::Mode),
     }
 }

@@ -3,12 +3,16 @@
 
 use super::client::Client;
 use super::common::Common;
+use super::exchange::OwnClock;
 use super::local::Local;
-use crate::engine::contract::Now;
+use super::symmetric::Symmetric;
+use super::{Mac, Received};
+use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Measurement;
+use crate::engine::reject::Reject;
 use crate::engine::timers::Timers;
-use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds};
-use crate::wire::Mode;
+use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds, Stamp};
+use crate::wire::{Header, Mode};
 use enum_dispatch::enum_dispatch;
 
 /// What kind of source it is: each has its poll state and what it expects of packets in a file of its own.
@@ -17,6 +21,8 @@ use enum_dispatch::enum_dispatch;
 pub enum Kind {
     /// A server or a pool member that is polled.
     Client,
+    /// A partner: both sides poll.
+    Symmetric,
     /// The undisciplined local clock.
     Local,
 }
@@ -41,8 +47,23 @@ pub struct Polled {
     pub lost: bool,
     /// The last packet of a burst leaves: what waited for the burst need not wait on.
     pub spent: bool,
+    /// The association has come to its end.
+    pub over: bool,
     /// What was measured by the poll itself.
     pub measured: Option<Measurement>,
+}
+
+/// What a packet of ours is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Making {
+    /// Our clock.
+    pub clock: OwnClock,
+    /// A random number, for a transmit timestamp that no other host can know.
+    pub random: u64,
+    /// The packet's name for [`crate::engine::contract::Input::Sent`].
+    pub token: u64,
+    /// What we say of our clock as a server.
+    pub ours: Header,
 }
 
 /// What each kind answers in its own way. Where most say the same, that stands here.
@@ -56,6 +77,37 @@ pub(super) trait Behaviour {
 
     /// What it says of itself before anything was heard, and its address where that follows from the line. `precision` is our own.
     fn describe(&self, _common: &mut Common, _precision: i8) {}
+
+    /// The packet to send now; `None` where none is ever sent.
+    fn request(&mut self, _common: &Common, _making: &Making) -> Option<Header> {
+        None
+    }
+
+    /// Whether the transmit timestamps of its packets are the time, read as late as possible.
+    fn sends_time(&self) -> bool {
+        false
+    }
+
+    /// The packet of the last request leaves with this transmit timestamp.
+    fn departs(&mut self, _at: NtpTimestamp) {}
+
+    /// The packet of this name left at `at`; gives how long it took to the wire, if it is one of ours.
+    fn sent(&mut self, _token: u64, _at: Stamp) -> Option<Seconds> {
+        None
+    }
+
+    /// Tests a packet.
+    fn receive(
+        &mut self,
+        _common: &mut Common,
+        _clock: OwnClock,
+        _rx: &Rx<'_>,
+        _header: &Header,
+        _mac: Mac,
+        _timers: &mut Timers,
+    ) -> Result<Received, Reject> {
+        Err(Reject::Unasked)
+    }
 
     /// Where requests go and packets come from; `None` for what has no packets, or no address yet.
     fn packets_from(&self, _common: &Common) -> Option<Host> {

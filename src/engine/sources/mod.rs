@@ -6,6 +6,7 @@
 //! | what all kinds of sources share, and what ntpq shows of it | `source.rs`, `common.rs` |
 //! | what each kind answers in its own way | `kind.rs` |
 //! | a server or pool member that is polled | `client.rs`: `poll.rs` says when, `exchange.rs` what a response amounts to |
+//! | a partner: a `peer`, or a host that has made us one | `symmetric.rs` |
 //! | the undisciplined local clock | `local.rs` |
 //! | which packets which kind takes | `dispatch.rs` |
 //! | the clock filter | `filter.rs` |
@@ -21,16 +22,19 @@ mod local;
 pub mod names;
 mod poll;
 mod source;
+mod symmetric;
 
 pub use client::{Client, Mac, Received};
-pub use common::{Header, Peer, Reachability, Selection, Tally};
+pub use common::{Header, Origin, Peer, Reachability, Selection, Tally};
 pub use exchange::{Answer, Exchange, OwnClock};
-pub use kind::{Kind, Polled, Turn};
+pub use kind::{Kind, Making, Polled, Turn};
 pub use local::Local;
 pub use source::{Source, Taken};
+pub use symmetric::Symmetric;
 
 use crate::config::model::Server;
-use crate::units::{AssocId, Host};
+use crate::units::{AssocId, Host, MonoTime};
+use crate::wire::Mode;
 use std::net::{IpAddr, SocketAddr};
 
 /// All sources, in the order in which they were made. They are named by their identifiers.
@@ -42,13 +46,15 @@ pub struct Sources {
     duplicates: Vec<Server>,
     /// Requests sent, which names the next one.
     requests: u64,
+    /// When a packet last made an association.
+    last_ephemeral: Option<MonoTime>,
 }
 
 impl Sources {
     /// No source. Identifiers follow `last_id`: they start anywhere, as ntpd's do, so that no stranger can guess them.
     #[must_use]
     pub const fn new(last_id: u16) -> Self {
-        Self { list: Vec::new(), last_id, duplicates: Vec::new(), requests: 0 }
+        Self { list: Vec::new(), last_id, duplicates: Vec::new(), requests: 0, last_ephemeral: None }
     }
 
     /// An identifier that no source has.
@@ -113,16 +119,39 @@ impl Sources {
         self.list.is_empty()
     }
 
-    /// The source whose packets come from this address and port.
+    /// The source that takes packets of this mode from this address and port.
+    #[must_use]
+    pub fn taking(&self, from: SocketAddr, mode: Mode) -> Option<&Source> {
+        self.list.iter().find(|s| s.endpoint() == Some(from) && dispatch::takes(s.kind(), mode))
+    }
+
+    /// The first source whose packets come from this address and port, whatever their mode.
     #[must_use]
     pub fn at_endpoint(&self, from: SocketAddr) -> Option<&Source> {
         self.list.iter().find(|s| s.endpoint() == Some(from))
     }
 
-    /// Whether a source, but not `but`, has this address.
+    /// Whether a source, but not `but`, has this address and sends packets of this mode.
     #[must_use]
-    pub fn has_address(&self, address: Host, but: Option<AssocId>) -> bool {
-        self.list.iter().any(|s| s.address() == Some(address) && Some(s.id()) != but)
+    pub fn has_address(&self, address: Host, mode: Mode, but: Option<AssocId>) -> bool {
+        let mut others = self.list.iter().filter(|s| Some(s.id()) != but);
+        others.any(|s| s.address() == Some(address) && s.own_mode() == mode)
+    }
+
+    /// Associations that packets made.
+    pub fn ephemeral(&self) -> impl Iterator<Item = &Source> + Clone {
+        self.list.iter().filter(|s| !s.is_configured())
+    }
+
+    /// When a packet last made an association.
+    #[must_use]
+    pub const fn last_ephemeral(&self) -> Option<MonoTime> {
+        self.last_ephemeral
+    }
+
+    /// A packet makes an association.
+    pub const fn note_ephemeral(&mut self, now: MonoTime) {
+        self.last_ephemeral = Some(now);
     }
 
     /// The servers that respond and whose time could count.

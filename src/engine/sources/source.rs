@@ -1,15 +1,19 @@
 //! A source: what all kinds share, and the kind.
 
 use super::client::Client;
-use super::common::{Common, Header, Peer, Reachability, Selection, Tally, flash_of};
+use super::common::{Common, Header, Origin, Peer, Reachability, Selection, Tally, flash_of};
+use super::exchange::OwnClock;
 use super::filter::Filter;
-use super::kind::{Behaviour, Kind, Polled, Turn};
+use super::kind::{Behaviour, Kind, Making, Polled, Turn};
+use super::{Mac, Received};
 use crate::config::model::{Server, Tos};
+use crate::engine::contract::{Rx, SendToken, Tx};
 use crate::engine::estimator::{Estimator, Measurement};
+use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PollExponent, Seconds};
-use crate::wire::Mode;
+use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
 use crate::wire::event::{PeerEvent, flash};
+use crate::wire::{Header as Packet, Mode};
 use std::net::{IpAddr, SocketAddr};
 
 /// What a measurement changed.
@@ -40,8 +44,10 @@ impl Source {
         estimator: Estimator,
         now: MonoTime,
         precision: i8,
+        origin: Origin,
     ) -> Self {
         let mut common = Common::new(id, config, address, estimator, now);
+        common.origin = origin;
         kind.describe(&mut common, precision);
         Self { common, kind }
     }
@@ -200,6 +206,18 @@ impl Source {
         if let Kind::Local(local) = &self.kind { Some(local.unit()) } else { None }
     }
 
+    /// Whether a line of ntp.conf or of a control request made it. Otherwise a packet did, and it ends by itself.
+    #[must_use]
+    pub const fn is_configured(&self) -> bool {
+        matches!(self.common.origin, Origin::Configured)
+    }
+
+    /// A partner with which packets of symmetric mode are exchanged: it may have its time from us.
+    #[must_use]
+    pub const fn is_partner(&self) -> bool {
+        matches!(self.kind, Kind::Symmetric(_))
+    }
+
     /// Whether it is polled by now or later.
     #[must_use]
     pub fn is_polled(&self) -> bool {
@@ -235,6 +253,49 @@ impl Source {
             self.common.filter.push_missing(turn.now.mono, floor);
         }
         Some(polled)
+    }
+
+    /// The packet to send now.
+    pub fn request(&mut self, making: &Making) -> Option<Tx> {
+        let to = self.endpoint()?;
+        let Self { common, kind } = self;
+        let header = kind.request(common, making)?;
+        common.tally.sends(making.clock.now.mono, common.config.minpoll);
+        let complete = kind.sends_time().then_some(common.id);
+        let token = Some(SendToken(making.token));
+        Some(Tx { data: header.to_bytes().to_vec(), to, socket: None, from: None, token, complete })
+    }
+
+    /// The packet of the last request leaves with this transmit timestamp.
+    pub fn departs(&mut self, at: NtpTimestamp) {
+        self.kind.departs(at);
+    }
+
+    /// The packet named `token` left at `at`; false if this is not its source.
+    pub fn sent(&mut self, token: u64, at: Stamp) -> bool {
+        let Some(delay) = self.kind.sent(token, at) else { return false };
+        self.common.tally.output_delay = delay;
+        true
+    }
+
+    /// Takes a packet in, and counts what comes of it.
+    ///
+    /// # Errors
+    /// Why it is not used; the flash bits say the same.
+    pub fn receive(
+        &mut self,
+        clock: OwnClock,
+        rx: &Rx<'_>,
+        header: &Packet,
+        mac: Mac,
+        timers: &mut Timers,
+    ) -> Result<Received, Reject> {
+        self.common.tally.received += 1;
+        let result = self.kind.receive(&mut self.common, clock, rx, header, mac, timers);
+        if let Err(reason) = result {
+            self.common.tally.rejects(reason);
+        }
+        result
     }
 
     /// Takes a measurement: as it is into the clock filter, and as it would be if the clock ran free (`free`) into the estimator.

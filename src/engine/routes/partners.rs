@@ -1,0 +1,126 @@
+//! Hosts that ask us to be their partner: a packet of mode 1 that no association takes.
+//!
+//! It makes a passive association where the access list, its MAC and the bounds allow that; otherwise it is answered as a client's
+//! request is, at once and without any memory of it. A forged packet must neither fill this machine's memory nor the selection.
+
+use crate::config::model::{AccessFlags, Kind, Server, Target};
+use crate::engine::Engine;
+use crate::engine::auth::Authenticity;
+use crate::engine::contract::{Now, Output, Rx, Tx};
+use crate::engine::reject::Reject;
+use crate::engine::report::event::Event;
+use crate::engine::server::{REPLY_MAX, Serving};
+use crate::engine::sources::{self, Symmetric};
+use crate::engine::timers::Timer;
+use crate::units::{AssocId, Host, KeyId, Leap, NTP_PORT, PollExponent, Seconds};
+use crate::wire::counter::Counter;
+use crate::wire::event::PeerEvent;
+use crate::wire::header::HEADER_LEN;
+use crate::wire::{Header, Mode};
+
+/// Passive associations that may share a key.
+const SHARING_A_KEY: usize = 3;
+/// One new association is made in this time, at most.
+const NEW_ONES: Seconds = Seconds::new(1.0);
+/// The bounds within which the other side chooses the shortest poll interval: 16 to 1,024 s.
+const MINPOLL: (PollExponent, PollExponent) = (PollExponent::new(4), PollExponent::DEFAULT_MAX);
+
+impl Engine {
+    /// Whether a packet of mode 1 is an association's, or may make one. All others are answered on the hot path.
+    pub(in crate::engine) fn is_for_association(&self, rx: &Rx<'_>) -> bool {
+        let mode = rx.data.first().map(|first| Mode::from_bits(*first));
+        mode == Some(Mode::SymmetricActive)
+            && (rx.data.len() > HEADER_LEN
+                || !self.setup.config.enable.auth
+                || self.sources.taking(rx.from, Mode::SymmetricActive).is_some())
+    }
+
+    /// A packet of a host that asks us to be its partner.
+    pub(super) fn partner(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
+        let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
+        if !self.has_room(now, rx, &header) {
+            return self.answer_partner(now, rx);
+        }
+        let flags = self.server.admit(&mut self.rng, rx, header.version)?;
+        let authenticity = self.server.keys_mut().check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
+        let needs_key = self.setup.config.enable.auth
+            || flags.contains(AccessFlags::NOPEER)
+            || flags.contains(AccessFlags::NOTRUST);
+        match authenticity {
+            Authenticity::Failed => Err(Reject::Auth),
+            Authenticity::Verified(key) if self.sharing(key) < SHARING_A_KEY => {
+                self.server.observe(now, rx, flags);
+                self.mobilize_partner(now, rx, &header, Some(key));
+                Ok(())
+            }
+            Authenticity::None if !needs_key => {
+                self.server.observe(now, rx, flags);
+                self.mobilize_partner(now, rx, &header, None);
+                Ok(())
+            }
+            Authenticity::Verified(_) | Authenticity::None => self.answer_partner(now, rx),
+        }
+    }
+
+    /// Whether an association with this host may be made as far as bounds go.
+    fn has_room(&self, now: Now, rx: &Rx<'_>, header: &Header) -> bool {
+        let tos = &self.setup.config.tos;
+        let (ip, host) = (rx.from.ip(), Host::from(rx.from));
+        let stratum = header.stratum;
+        let own = self.server.interfaces().iter().any(|i| i.address == ip);
+        let useful = header.leap == Leap::Unsynchronised
+            || (tos.floor..tos.ceiling.min(16)).contains(&if stratum == 0 { 16 } else { stratum });
+        let recent = self.sources.last_ephemeral().is_some_and(|at| now.mono.since(at) < NEW_ONES);
+        rx.from.port() == NTP_PORT
+            && !(own || host.is_no_server())
+            && !header.transmit.is_zero()
+            && useful
+            && !recent
+            && self.sources.ephemeral().count() < tos.maxclock as usize
+            && !self.sources.ephemeral().any(|s| s.address() == Some(host))
+    }
+
+    fn sharing(&self, key: KeyId) -> usize {
+        self.sources.ephemeral().filter(|s| s.config().key == Some(key)).count()
+    }
+
+    fn mobilize_partner(&mut self, now: Now, rx: &Rx<'_>, header: &Header, key: Option<KeyId>) {
+        self.server.counters_mut().count(Counter::Processed);
+        let minpoll = PollExponent::new(header.poll.clamp(0, 17) as u8).max(MINPOLL.0).min(MINPOLL.1);
+        let line = Server {
+            version: header.version.get(),
+            minpoll,
+            maxpoll: MINPOLL.1,
+            key,
+            ..Server::new(Kind::Peer, Target::Address(rx.from.ip()))
+        };
+        let id = self.sources.free_id();
+        let symmetric = sources::Kind::from(Symmetric::passive(header, rx.received.at, minpoll));
+        // The other side hears from us one poll interval later, as by its own timer.
+        let first_poll = now.mono + minpoll.interval();
+        self.timers.set(Timer::Poll(id), first_poll);
+        self.sources.note_ephemeral(now.mono);
+        self.add(id, line, (symmetric, Some(Host::from(rx.from))), now.mono, sources::Origin::Ephemeral);
+        self.sources_changed();
+    }
+
+    /// Answers a host with which no association is made.
+    fn answer_partner(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
+        let ours = Serving { now, system: &self.system };
+        let mut reply = [0; REPLY_MAX];
+        let answer = self.server.respond(ours, &mut self.rng, rx, &mut reply)?;
+        let length = self.server.seal(&answer, self.moment.wall, &mut reply);
+        let data = reply.get(..length).unwrap_or_default().to_vec();
+        let (socket, from) = (Some(rx.socket), Some(rx.to));
+        self.outbox.push(Output::Send(Tx { data, to: rx.from, socket, from, token: None, complete: None }));
+        Ok(())
+    }
+
+    /// A partner that made the association has not been heard for long: it ends.
+    pub(super) fn time_out(&mut self, id: AssocId) {
+        let Some(source) = self.sources.get_mut(id) else { return };
+        let peer = source.note_event(PeerEvent::Restart);
+        self.event(Event::TimedOut(peer));
+        self.demobilize(id);
+    }
+}

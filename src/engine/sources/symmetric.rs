@@ -1,0 +1,301 @@
+//! A symmetric association (RFC 5905 modes 1 and 2): two hosts poll each other, each by its own timer, and each packet answers the
+//! last one of the other side. `peer` lines make active ones; a packet of mode 1 from another host may make a passive one.
+//!
+//! A packet is only measured when it answers our last one. Of a packet that does not, since one was lost or forged, the
+//! timestamps are kept as a candidate: if nothing better comes, our next packet answers it, and the two sides find each
+//! other again.
+
+use super::common::{Common, flash_of};
+use super::exchange::{self, Answer, OwnClock};
+use super::kind::{Behaviour, Making, Polled, Turn};
+use super::{Mac, Received};
+use crate::engine::contract::Rx;
+use crate::engine::reject::Reject;
+use crate::engine::timers::{Timer, Timers};
+use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
+use crate::wire::event::flash;
+use crate::wire::{Header, Mode, Version};
+
+/// Its clock source in the system status word: NTP (RFC 9327).
+const CLOCK_SOURCE: u8 = 6;
+/// Polls without a packet after which it is polled less often (NTP_UNREACH).
+const UNREACH_BACKOFF: u32 = 10;
+/// Polls without a packet after which a passive association ends: eight until it is unreachable, and eight more.
+const PASSIVE_ENDS: u32 = 16;
+/// Polls come up to this much later than the interval says.
+const SPREAD: f64 = 0.06;
+
+/// Which side it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Configured by `peer`.
+    Active,
+    /// Made by a packet of the other side.
+    Passive,
+}
+
+/// A packet of ours.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    /// Its transmit timestamp, which the answer gives back.
+    transmit: NtpTimestamp,
+    /// When it left, as the shell reports it.
+    left: Stamp,
+    token: u64,
+    /// How often the clock had been stepped when it left.
+    steps: u32,
+    /// Whether an answer was measured.
+    answered: bool,
+}
+
+/// A packet of the partner.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    /// Its transmit timestamp, which our answer gives back.
+    transmit: NtpTimestamp,
+    /// When it arrived.
+    arrived: NtpTimestamp,
+}
+
+/// What only a symmetric association has.
+#[derive(Clone, Debug)]
+pub struct Symmetric {
+    role: Role,
+    exponent: PollExponent,
+    /// The partner's poll exponent.
+    partner_poll: Option<PollExponent>,
+    sent: Option<Sent>,
+    /// The last packet that gave back the timestamp of ours.
+    heard: Option<Heard>,
+    /// A later one that did not.
+    candidate: Option<Heard>,
+    /// Polls since a packet of the partner came, whatever it was good for. An unsynchronized partner is there, too.
+    silent: u32,
+}
+
+impl Symmetric {
+    /// The side that is configured.
+    #[must_use]
+    pub const fn active(minpoll: PollExponent) -> Self {
+        Self::new(Role::Active, minpoll)
+    }
+
+    /// The other side of a packet of mode 1 that arrived at `arrived`.
+    #[must_use]
+    pub fn passive(first: &Header, arrived: NtpTimestamp, minpoll: PollExponent) -> Self {
+        let candidate = Some(Heard { transmit: first.transmit, arrived });
+        Self { candidate, partner_poll: Some(poll_of(first)), ..Self::new(Role::Passive, minpoll) }
+    }
+
+    const fn new(role: Role, exponent: PollExponent) -> Self {
+        Self { role, exponent, partner_poll: None, sent: None, heard: None, candidate: None, silent: 0 }
+    }
+
+    /// Which side it is.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether it is polled less often: an active association is, a passive one ends instead.
+    const fn is_silent(&self) -> bool {
+        self.silent > UNREACH_BACKOFF
+    }
+
+    /// The exponent by which the next packet is sent: the lesser of both sides', while there is another side.
+    fn in_force(&self, common: &Common) -> PollExponent {
+        let theirs = self.partner_poll.filter(|_| self.role == Role::Passive || !self.is_silent());
+        theirs.map_or(self.exponent, |theirs| self.exponent.min(theirs.max(common.config.minpoll)))
+    }
+
+    /// The tests of RFC 5905 section 9 in the order in which nothing changes before a packet has passed: code, duplicate, origin.
+    fn test(
+        &mut self,
+        common: &mut Common,
+        clock: OwnClock,
+        rx: &Rx<'_>,
+        header: &Header,
+        mac: Mac,
+    ) -> Result<Received, Reject> {
+        if mac == Mac::Wrong {
+            common.flash |= flash::AUTH;
+            return Err(Reject::Auth);
+        }
+        if header.transmit.is_zero() {
+            common.flash |= flash::INVALID;
+            return Err(Reject::Header);
+        }
+        if [self.heard, self.candidate].iter().flatten().any(|h| h.transmit == header.transmit) {
+            common.flash |= flash::DUPLICATE;
+            return Err(Reject::Duplicate);
+        }
+        self.silent = 0;
+        let heard = Heard { transmit: header.transmit, arrived: rx.received.at };
+        let Some(sent) =
+            self.sent.as_mut().filter(|s| !header.origin.is_zero() && s.transmit == header.origin)
+        else {
+            self.candidate = Some(heard);
+            common.flash |= flash::BOGUS;
+            return Err(Reject::Bogus);
+        };
+        (self.heard, self.candidate) = (Some(heard), None);
+        if std::mem::replace(&mut sent.answered, true) {
+            // The partner polled twice: our packet answers the later one, which measures nothing.
+            common.flash |= flash::BOGUS;
+            return Err(Reject::Bogus);
+        }
+        let sent = *sent;
+        common.flash &= !flash_of::PACKET;
+        self.partner_poll = Some(poll_of(header));
+        common.test_header(header, clock.precision)?;
+        common.local = Some(rx.to);
+        common.reach.responded(clock.now.mono, rx.received.at);
+        common.note_header(header);
+        if sent.steps != clock.steps {
+            // An exchange across a step of the clock measures nothing.
+            return Err(Reject::Bogus);
+        }
+        let (measured, exchange) = exchange::measure(clock, rx, header, sent.left);
+        Ok(Received { answer: Answer::Measured(measured, exchange), slower: false })
+    }
+}
+
+/// The poll exponent that a packet states.
+fn poll_of(header: &Header) -> PollExponent {
+    PollExponent::new(header.poll.clamp(0, 17) as u8)
+}
+
+impl Behaviour for Symmetric {
+    fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
+        let lost = common.reach.polled();
+        self.silent = self.silent.saturating_add(1);
+        if self.role == Role::Passive && self.silent > PASSIVE_ENDS {
+            return Polled { lost, over: true, ..Polled::default() };
+        }
+        let (low, high) = (common.config.minpoll, common.config.maxpoll);
+        let wanted =
+            if common.reach.is_reachable() && !common.estimator.alarmed() { turn.wanted } else { low };
+        let slower = match self.role {
+            Role::Active => self.silent.saturating_sub(UNREACH_BACKOFF).min(17) as u8,
+            Role::Passive => 0,
+        };
+        self.exponent = wanted.max(PollExponent::new(low.get().saturating_add(slower))).max(low).min(high);
+        let pause = self.in_force(common).interval().get() * (1.0 + SPREAD * turn.jitter);
+        timers.set(Timer::Poll(common.id), turn.now.mono + Seconds::new(pause));
+        Polled { asks: true, lost, ..Polled::default() }
+    }
+
+    fn request(&mut self, common: &Common, making: &Making) -> Option<Header> {
+        let Making { clock, token, ours, .. } = *making;
+        let answers = self
+            .candidate
+            .filter(|_| self.sent.is_none_or(|s| !s.answered))
+            .or(self.heard)
+            .or(self.candidate);
+        self.sent = Some(Sent {
+            transmit: NtpTimestamp::ZERO,
+            left: Stamp::clock(clock.now.wall),
+            token,
+            steps: clock.steps,
+            answered: false,
+        });
+        Some(Header {
+            mode: self.own_mode(),
+            version: Version::new(common.config.version).unwrap_or(Version::V4),
+            poll: self.exponent.get() as i8,
+            origin: answers.map_or(NtpTimestamp::ZERO, |h| h.transmit),
+            receive: answers.map_or(NtpTimestamp::ZERO, |h| h.arrived),
+            ..ours
+        })
+    }
+
+    /// The partner computes with the timestamp.
+    fn sends_time(&self) -> bool {
+        true
+    }
+
+    fn departs(&mut self, at: NtpTimestamp) {
+        if let Some(sent) = &mut self.sent {
+            (sent.transmit, sent.left) = (at, Stamp::clock(at));
+        }
+    }
+
+    fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {
+        let sent = self.sent.as_mut().filter(|s| s.token == token && at.taken >= s.left.taken)?;
+        let delay = (at.at - sent.left.at).to_seconds();
+        sent.left = at;
+        Some(delay)
+    }
+
+    fn receive(
+        &mut self,
+        common: &mut Common,
+        clock: OwnClock,
+        rx: &Rx<'_>,
+        header: &Header,
+        mac: Mac,
+        timers: &mut Timers,
+    ) -> Result<Received, Reject> {
+        let was_silent = self.is_silent();
+        let result = self.test(common, clock, rx, header, mac);
+        if was_silent && self.silent == 0 {
+            // It is back: what is sent now, it can answer.
+            let soon = clock.now.mono + common.config.minpoll.interval();
+            let timer = Timer::Poll(common.id);
+            timers.set(timer, timers.get(timer).map_or(soon, |due| due.min(soon)));
+        }
+        result
+    }
+
+    fn clock_source(&self) -> u8 {
+        CLOCK_SOURCE
+    }
+
+    fn packets_from(&self, common: &Common) -> Option<Host> {
+        common.address
+    }
+
+    fn own_mode(&self) -> Mode {
+        match self.role {
+            Role::Active => Mode::SymmetricActive,
+            Role::Passive => Mode::SymmetricPassive,
+        }
+    }
+
+    fn peer_mode(&self) -> Mode {
+        match self.role {
+            Role::Active => Mode::SymmetricPassive,
+            Role::Passive => Mode::SymmetricActive,
+        }
+    }
+
+    fn poll_exponent(&self, _common: &Common) -> PollExponent {
+        self.exponent
+    }
+
+    fn last_transmit(&self) -> NtpTimestamp {
+        self.sent.map_or(NtpTimestamp::ZERO, |sent| sent.transmit)
+    }
+
+    fn is_polled(&self, common: &Common) -> bool {
+        common.address.is_some()
+    }
+
+    fn hasten(&mut self, common: &Common, timers: &mut Timers) {
+        let timer = Timer::Poll(common.id);
+        if common.reach.is_reachable()
+            && let Some(due) = timers.get(timer)
+        {
+            let longer = self.in_force(common).interval().get() - common.config.minpoll.interval().get();
+            timers.set(timer, due + Seconds::new(-longer.max(0.0)));
+        }
+    }
+
+    fn poll_anew(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
+        if self.is_polled(common) {
+            // What was sent by the other clock measures nothing.
+            self.sent = None;
+            timers.set(Timer::Poll(common.id), now);
+        }
+    }
+}
