@@ -87,7 +87,7 @@ pub enum Kind {
     Server,
     /// `pool`: several client associations from one name.
     Pool,
-    /// `peer`: symmetric active (not yet supported by the engine).
+    /// `peer`: symmetric active.
     Peer,
     /// `broadcast` (not yet supported by the engine).
     Broadcast,

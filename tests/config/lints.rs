@@ -91,7 +91,6 @@ fn c14_no_range_is_told_of_a_value_without_effect() {
         "tos beacon -1",
         "tos cohort 7",
         "discard monitor -1",
-        "peer 192.0.2.1 minpoll 1 maxpoll 30",
         "broadcast 10.255.255.255 minpoll 2 ttl 700",
         "server 127.127.20.0 minpoll 2 maxpoll 1",
         "refclock nmea minpoll 2",
@@ -114,13 +113,24 @@ fn only(text: &str) -> String {
 }
 
 #[test]
+fn a_peer_without_a_key_and_its_bursts_are_told() {
+    let lines = |text: &str| all(&read(text)).iter().map(Diagnostic::log_line).collect::<Vec<_>>();
+    let found = lines("server a\npeer b iburst\n");
+    assert!(found.iter().any(|line| line.contains("peer b has no key")), "{found:?}");
+    assert!(found.iter().any(|line| line.contains("peer b sends no bursts")), "{found:?}");
+    let found = lines("server a\npeer b key 7\nkeys /k\ntrustedkey 7\n");
+    assert!(!found.iter().any(|line| line.contains("peer b")), "{found:?}");
+}
+
+#[test]
 fn c3_tos_that_no_set_of_servers_can_meet_is_told() {
     let three = "server a\nserver b\nserver c\n";
     for (text, words) in [
         ("tos minsane 3\nserver 192.0.2.1\n", "minsane 3 needs 3 servers that agree, and there is one"),
         ("server a\nserver b\ntos minsane 3\n", "there are 2"),
         ("server a\nserver b noselect\nserver c noselect\ntos minsane 2\n", "there is one"),
-        ("server a\npeer b\nserver 127.127.20.0\ntos minsane 3\n", "there is one"),
+        ("server a\nbroadcast 10.255.255.255\nserver 127.127.20.0\ntos minsane 3\n", "there is one"),
+        ("server a\npeer b key 7\nkeys /k\ntrustedkey 7\ntos minsane 3\n", "there are 2"),
         ("server a\nserver 127.127.1.0\ntos minsane 2\n", "there is one"),
         ("server a\nserver a,b\ntos minsane 2\n", "there is one"),
         ("pool a\ntos minsane 5 maxclock 4\n", "there are 4"),
@@ -308,8 +318,6 @@ fn c9_what_is_no_server_is_not_said_to_be_unheard() {
     for line in [
         "broadcast 10.255.255.255",
         "manycastclient 239.1.1.1",
-        "peer 192.0.2.1",
-        "peer a.example key 5",
         "broadcast 10.255.255.255 key 5",
         "server 127.127.20.0",
     ] {

@@ -193,7 +193,6 @@ fn what_waits_for_its_time_is_told_in_one_line() {
     for (text, words) in [
         ("broadcastclient", "broadcast is not yet supported"),
         ("crypto pw secret", "Autokey is not supported"),
-        ("peer 10.0.0.1", "symmetric peers are not yet supported"),
         ("server 127.127.20.0", "reference clocks other than LOCAL"),
         ("restrict default mssntp", "responses are not signed for Windows domains"),
         ("phone atdt1234", "telephone modems are not supported"),

@@ -25,9 +25,8 @@ pub(super) const COMMANDS: &[Row] = &[
     row(
         "peer",
         Takes::TextAndKeywords("[-4 | -6] ADDRESS [OPTION ...]"),
-        "symmetric association with an equal",
+        "symmetric association: both hosts poll each other",
     )
-    .missing("symmetric peers are not yet supported by rsntpd")
     .with(&[Context::Association])
     .runs(|command| command.server(Kind::Peer)),
     row("broadcast", Takes::TextAndKeywords("ADDRESS [OPTION ...]"), "broadcast the time to a network")

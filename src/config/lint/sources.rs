@@ -130,6 +130,7 @@ impl Lint<'_> {
                 self.outlook.keyed.push((index, mark));
             }
             self.local(server, spot);
+            self.partner(server, spot);
         }
         for (block, group) in blocks {
             self.say_blocked(&block, &group);
@@ -271,6 +272,25 @@ impl Lint<'_> {
         };
         let effect = format!("{}: {remedy}", group.never());
         self.say(Severity::Warning, &group.spot, message, effect);
+    }
+
+    /// A peer: its packets contain the time, so there is nothing in them that a forger could not know.
+    fn partner(&mut self, server: &Server, spot: &Spot) {
+        if server.kind != Kind::Peer {
+            return;
+        }
+        let name = name(&server.target);
+        if server.key.is_none() {
+            let message = format!("peer {name} has no key");
+            let effect = "who can guess when packets are sent can forge them, and the other side makes no association for \
+                          this machine, it only answers: use a key on both sides, or a server line";
+            self.say(Severity::Warning, spot, message, effect.to_owned());
+        }
+        if server.iburst || server.burst {
+            let message = format!("peer {name} sends no bursts");
+            let effect = "iburst and burst change nothing: a partner answers by its own timer".to_owned();
+            self.say(Severity::Note, spot, message, effect);
+        }
     }
 
     fn local(&mut self, server: &Server, spot: &Spot) {
