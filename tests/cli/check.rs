@@ -18,7 +18,8 @@ fn last(ended: &Ended) -> &str {
 
 #[test]
 fn c1_only_sources_that_can_be_used_are_counted() {
-    let clocks = "server 127.127.22.0\nbroadcast 10.255.255.255\nserver 127.127.20.0\nmanycastclient 239.1.1.1\n";
+    let clocks =
+        "server 127.127.22.0\nbroadcast 10.255.255.255\nserver 127.127.20.0\nmanycastclient 239.1.1.1\n";
     for (text, words) in [
         (format!("{clocks}server a noselect\n"), "no usable time source (none of 5 is used)"),
         (format!("{clocks}server a\nserver b\n"), "2 time sources (4 more cannot be used)"),
