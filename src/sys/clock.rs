@@ -28,7 +28,7 @@ const ROUNDED: u64 = 2000;
 /// A precision that is no better (4 ms, a tick of 250 Hz) is measured again, so often.
 const COARSE: i8 = -8;
 const PRECISION_TRIES: u32 = 3;
-/// What the kernel reports is a promise only: it is not believed to be finer than this (1 µs).
+/// The resolution that the kernel reports is a promise only: none below this counts (1 µs).
 const FINE: i8 = -20;
 /// Readings of the clock from which the precision is taken.
 const PRECISION_READINGS: u32 = 200;

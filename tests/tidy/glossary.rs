@@ -31,7 +31,10 @@ pub const GLOSSARY: &[Entry] = &[
     entry(&["errand", "errands"], "request to the shell"),
     entry(&["crew"], "workers"),
     entry(&["bereaved"], "worker exited"),
-    entry(&["glide", "glides"], "slew"),
+    entry(&["glide", "glides", "gliding", "glided"], "slew"),
+    entry(&["learnt"], "estimated from, found"),
+    entry(&["belief", "beliefs", "believe", "believes", "believed"], "estimate, state, hypothesis"),
+    entry(&["bite", "bites"], "valid but probably wrong"),
 ];
 
 /// Folders of `src/` that are free of these words, but for those named here. The list of folders may only become longer,

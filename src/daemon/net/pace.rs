@@ -62,8 +62,8 @@ impl Pace {
 
 fn approach(usual: &mut f64, measured: f64, weight: f64) {
     // Where even the usual was measured too short, it grows by steps.
-    let believed = measured.clamp(0.0, (*usual * INTERRUPTED).max(AT_FIRST));
-    *usual += (believed - *usual) * weight;
+    let bounded = measured.clamp(0.0, (*usual * INTERRUPTED).max(AT_FIRST));
+    *usual += (bounded - *usual) * weight;
     debug_assert!(*usual >= 0.0, "nothing takes a negative time: {usual} s");
 }
 

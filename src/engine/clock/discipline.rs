@@ -32,7 +32,7 @@ pub enum Verdict {
     Step(Seconds),
     /// The offset is large: watched for the stepout time. The flag says it began just now.
     Spike(Seconds, bool),
-    /// The offset is past belief: stop.
+    /// The offset exceeds the panic threshold: stop.
     Panic(Seconds),
 }
 
@@ -242,7 +242,7 @@ impl Discipline {
     }
 
     /// We may not adjust the clock: from now on it is only measured. Estimators begin anew.
-    pub fn stop_steering(&mut self, now: Now) {
+    pub fn stop_adjusting(&mut self, now: Now) {
         self.steers = false;
         self.prior = (Ppm::ZERO, UNKNOWN_SIGMA);
         self.steering = Steering::new(now.mono, Ppm::ZERO);

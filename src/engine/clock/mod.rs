@@ -254,7 +254,7 @@ impl Clock {
 
     /// The clock turned out not to be ours to adjust: from now on it is only measured.
     pub fn stop_adjusting(&mut self, now: Now, timers: &mut Timers) {
-        self.discipline.stop_steering(now);
+        self.discipline.stop_adjusting(now);
         timers.clear(Timer::Slew);
     }
 

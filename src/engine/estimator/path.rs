@@ -176,7 +176,7 @@ mod tests {
         near(got.half, (2e-3 + 1.5 * 8e-3 / 9.0) / 2.0, 1e-12);
         near(got.reading, 9e-12 / 12.0 + 1e-16, 1e-12);
         near(got.blur, (8e-3f64 / 9.0 / 2.0).powi(2) + got.reading, 1e-12);
-        // Half of it is nothing but the doubt about the least, for one that took no longer than the shortest.
+        // Half of it is nothing but the uncertainty of the least, for one that took no longer than the shortest.
         near(interval(&path, 10e-3).half, 1.5 * 8e-3 / 9.0 / 2.0, 1e-12);
         // The median of the distances from the median, 2 ms, for a Gaussian; half of that is the offset's.
         near(path.queueing(), 2e-3 * 1.4826 / 2.0 * (1.0 + 3.0 / 9.0), 1e-12);
