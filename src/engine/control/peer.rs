@@ -3,7 +3,7 @@
 
 use crate::config::model::Target;
 use crate::engine::contract::Now;
-use crate::engine::control::system::refid;
+use crate::engine::control::system::{RefidForm, refid};
 use crate::engine::control::table::{self, Row};
 use crate::engine::control::text;
 use crate::engine::sources::Source;
@@ -89,7 +89,8 @@ const IDENTITY: [PeerRow; 20] = [
     Row::new("rootdisp", |s| Some(text::millis(s.a.header().root_dispersion))),
     Row::new("refid", |s| {
         let stratum = s.a.header().stratum.get();
-        Some(refid(s.a.header().refid, stratum > 1 && stratum < 16 && s.a.measures()))
+        let is_address = stratum > 1 && stratum < 16 && s.a.measures();
+        Some(refid(s.a.header().refid, if is_address { RefidForm::Address } else { RefidForm::Text }))
     }),
     Row::new("reftime", |s| Some(text::stamp(s.a.header().reftime))),
     // What we sent was a random number, not a time.
@@ -173,7 +174,7 @@ pub(super) const CLOCK: [PeerRow; 13] = [
         Some(s.a.config().fudge.time2).filter(|time| *time != Seconds::ZERO).map(text::millis)
     }),
     Row::new("stratum", |s| Some(s.a.header().stratum.get().to_string())),
-    Row::new("refid", |s| Some(refid(s.a.header().refid, true))),
+    Row::new("refid", |s| Some(refid(s.a.header().refid, RefidForm::Address))),
     Row::new("flags", |s| {
         let flags = s.a.config().fudge.flags.iter().enumerate();
         Some(flags.fold(0, |sum, (bit, set)| sum | u8::from(*set) << bit).to_string())

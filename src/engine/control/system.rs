@@ -61,7 +61,8 @@ const SYSTEM: [SystemRow; 23] = [
     Row::new("rootdisp", |s| Some(text::millis(s.engine.system.root_dispersion_at(s.now.mono)))),
     Row::new("refid", |s| {
         let stratum = s.engine.system.stratum.get();
-        Some(refid(s.engine.system.refid, stratum > 1 && stratum < 16))
+        let form = if stratum > 1 && stratum < 16 { RefidForm::Address } else { RefidForm::Text };
+        Some(refid(s.engine.system.refid, form))
     }),
     Row::new("reftime", |s| Some(text::stamp(s.engine.system.reftime))),
     Row::new("tc", |s| Some(s.engine.system_poll(s.now.mono).get().to_string())),
@@ -124,9 +125,21 @@ fn leap_second(s: &Scene<'_>) -> Option<i64> {
     s.engine.clock.leap().armed_for().or(in_file)
 }
 
-/// A reference identifier: an address, or text.
-pub(super) fn refid(refid: RefId, as_address: bool) -> String {
-    if as_address { IpAddr::V4(refid.to_ipv4()).to_string() } else { text::word(refid.text()) }
+/// What a reference identifier stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum RefidForm {
+    /// An IPv4 address, or the hash of another one.
+    Address,
+    /// Four letters: a reference clock or a kiss code.
+    Text,
+}
+
+/// A reference identifier.
+pub(super) fn refid(refid: RefId, form: RefidForm) -> String {
+    match form {
+        RefidForm::Address => IpAddr::V4(refid.to_ipv4()).to_string(),
+        RefidForm::Text => text::word(refid.text()),
+    }
 }
 
 /// `setvar`, `--var` and `--dvar`: as with ntpd a later one of the same name takes the place of an

@@ -111,10 +111,19 @@ fn half_width(candidate: &Candidate, min_distance: f64) -> f64 {
 /// midpoints of that majority inside (RFC 5905 section 11.2.1); where there is none, the same without regard to the
 /// midpoints: a wide interval need not have its middle within a narrow one to agree with it.
 fn intersection(candidates: &[Candidate], min_distance: f64) -> Option<(f64, f64)> {
-    overlap(candidates, min_distance, true).or_else(|| overlap(candidates, min_distance, false))
+    overlap(candidates, min_distance, Midpoints::Inside)
+        .or_else(|| overlap(candidates, min_distance, Midpoints::Anywhere))
 }
 
-fn overlap(candidates: &[Candidate], min_distance: f64, middles: bool) -> Option<(f64, f64)> {
+/// Where the midpoints of a majority's intervals must lie.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Midpoints {
+    /// Inside of the intersection.
+    Inside,
+    Anywhere,
+}
+
+fn overlap(candidates: &[Candidate], min_distance: f64, midpoints: Midpoints) -> Option<(f64, f64)> {
     let n = candidates.len();
     // −1 opens an interval, 0 is its middle, +1 closes it.
     let mut edges: Vec<(f64, i32)> = Vec::with_capacity(3 * n);
@@ -128,7 +137,10 @@ fn overlap(candidates: &[Candidate], min_distance: f64, middles: bool) -> Option
         let (low, middles_below) = scan(edges.iter().copied(), -1, wanted)?;
         let (high, middles_above) = scan(edges.iter().rev().copied(), 1, wanted)?;
         let found = middles_below.max(middles_above) <= n;
-        if found && low <= high && (!middles || middles_below + middles_above <= allowed) {
+        if found
+            && low <= high
+            && (midpoints == Midpoints::Anywhere || middles_below + middles_above <= allowed)
+        {
             return Some((low, high));
         }
     }
@@ -174,8 +186,8 @@ fn cluster(mut list: Vec<Candidate>, limits: &Limits, outcome: &mut Outcome) {
         let Some((worst, most)) = worst else { break };
         outcome.jitter = most;
         let candidate = list[worst];
-        let few = list.len() <= floor;
-        let within = (!few && most <= least_jitter) || !stands_out(&list, worst, few);
+        let count = if list.len() <= floor { Count::Few } else { Count::Many };
+        let within = (count == Count::Many && most <= least_jitter) || !stands_out(&list, worst, count);
         if list.len() <= AGREE || within || candidate.prefer || candidate.truechimer {
             break;
         }
@@ -197,11 +209,19 @@ fn cluster(mut list: Vec<Candidate>, limits: &Limits, outcome: &mut Outcome) {
     );
 }
 
+/// How many sources are left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Count {
+    /// No more than `minclock` wants.
+    Few,
+    Many,
+}
+
 /// Whether a source is further from the middle of all than the distances of the others explain, each in units of its own asymmetry:
 /// so near sources are not discarded because far ones agree on another time, as their paths may make them. ntpd
 /// discards sources down to `minclock` survivors unless the spread is below the least jitter: their information is lost, and
-/// different ones are discarded from poll to poll. Where there are `few`, one must stand out further, and beyond its own error.
-fn stands_out(list: &[Candidate], index: usize, few: bool) -> bool {
+/// different ones are discarded from poll to poll. Where there are few, one must stand out further, and beyond its own error.
+fn stands_out(list: &[Candidate], index: usize, count: Count) -> bool {
     let scale = |c: &Candidate| c.asymmetry.max(LEAST_ASYMMETRY);
     let middle = median(list.iter().map(|c| (c.offset, scale(c).powi(-2))).collect());
     let far = |c: &Candidate| (c.offset - middle).abs() / scale(c);
@@ -209,7 +229,7 @@ fn stands_out(list: &[Candidate], index: usize, few: bool) -> bool {
     let candidate = &list[index];
     let blatant = far(candidate) > FEW_STAND_OUT * usual
         && (candidate.offset - middle).abs() > FEW_STAND_OUT * candidate.error;
-    far(candidate) > STANDS_OUT * usual && (!few || blatant)
+    far(candidate) > STANDS_OUT * usual && (count == Count::Many || blatant)
 }
 
 /// The median of values with weights; between two if they part the weights in halves.

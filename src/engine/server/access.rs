@@ -9,7 +9,7 @@ mod added;
 mod index;
 
 use self::added::Added;
-use self::index::Index;
+use self::index::{FromPort, Index};
 use crate::config::model::{AccessFlags, Family, Origin, Restrict, RestrictTarget};
 use crate::units::NTP_PORT;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -35,14 +35,18 @@ enum EntryKind {
     OwnAddress,
 }
 
-impl Entry {
-    const fn key(&self) -> (u128, u128, bool) {
-        (self.address, self.mask, self.ntpport)
-    }
+/// What descends along a list, field by field: of entries for the same packets, what the daemon adds comes first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+struct Rank {
+    address: u128,
+    mask: u128,
+    ntpport: bool,
+    kind: EntryKind,
+}
 
-    /// What descends along a list: of equal keys, what the daemon adds comes first.
-    const fn rank(&self) -> ((u128, u128, bool), EntryKind) {
-        (self.key(), self.kind)
+impl Entry {
+    const fn rank(&self) -> Rank {
+        Rank { address: self.address, mask: self.mask, ntpport: self.ntpport, kind: self.kind }
     }
 }
 
@@ -80,7 +84,7 @@ impl OneFamily {
     }
 
     fn find(&self, address: u128, port: u16) -> Option<&Entry> {
-        let found = self.index.find(address, port == NTP_PORT)?;
+        let found = self.index.find(address, FromPort::of(port))?;
         let entry = self.entries.get(found);
         debug_assert!(
             entry.is_some_and(|e| e.address == address & e.mask && (!e.ntpport || port == NTP_PORT)),
@@ -252,7 +256,8 @@ impl AccessList {
     fn has_host(&self, address: IpAddr) -> bool {
         let entries = &self.family(address).entries;
         [true, false].iter().any(|ntpport| {
-            let wanted = ((widen(address), widen(full_mask(address)), *ntpport), EntryKind::Configured);
+            let (address, mask, kind) = (widen(address), widen(full_mask(address)), EntryKind::Configured);
+            let wanted = Rank { address, mask, ntpport: *ntpport, kind };
             entries.binary_search_by(|e| wanted.cmp(&e.rank())).is_ok()
         })
     }
@@ -278,7 +283,7 @@ impl AccessList {
             return AccessFlags::IGNORE;
         }
         let list = if from.is_ipv4() { &mut self.v4 } else { &mut self.v6 };
-        let found = list.index.find(widen(from.ip()), from.port() == NTP_PORT);
+        let found = list.index.find(widen(from.ip()), FromPort::of(from.port()));
         let flags = found.and_then(|at| list.entries.get_mut(at)).map_or(AccessFlags::NONE, |entry| {
             entry.hits += 1;
             entry.flags

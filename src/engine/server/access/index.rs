@@ -4,10 +4,26 @@
 //! answer. Masks that are no prefixes are asked one after another; there are few different ones.
 
 use crate::engine::server::access::Entry;
+use crate::units::NTP_PORT;
 use std::collections::BTreeMap;
 
 /// No entry.
 const NONE: u32 = u32::MAX;
+
+/// The port that a packet comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FromPort {
+    /// Not that of NTP: entries with `ntpport` do not match.
+    Other,
+    /// That of NTP.
+    Ntp,
+}
+
+impl FromPort {
+    pub(super) const fn of(port: u16) -> Self {
+        if port == NTP_PORT { Self::Ntp } else { Self::Other }
+    }
+}
 
 /// The entries of one kind of mask that is no prefix, by ascending address.
 #[derive(Clone, Debug)]
@@ -22,7 +38,7 @@ struct OddMask {
 pub(super) struct Index {
     /// Where ranges begin, ascending. The first range begins at 0.
     starts: Vec<u128>,
-    /// For each range, the entry for packets from other ports, and from port 123.
+    /// For each range, the entry by [`FromPort`].
     answers: Vec<[u32; 2]>,
     odd: Vec<OddMask>,
 }
@@ -56,11 +72,11 @@ impl Index {
     }
 
     /// The position of the first entry of the list that matches.
-    pub(super) fn find(&self, address: u128, from_ntp_port: bool) -> Option<usize> {
+    pub(super) fn find(&self, address: u128, port: FromPort) -> Option<usize> {
         let range = self.starts.partition_point(|start| *start <= address);
         let answers = range.checked_sub(1).and_then(|r| self.answers.get(r));
-        let mut best = answers.map_or(NONE, |a| a[usize::from(from_ntp_port)]);
-        for kind in self.odd.iter().filter(|kind| from_ntp_port || !kind.ntpport) {
+        let mut best = answers.map_or(NONE, |a| a[port as usize]);
+        for kind in self.odd.iter().filter(|kind| port == FromPort::Ntp || !kind.ntpport) {
             let wanted = address & kind.mask;
             let behind = kind.entries.partition_point(|(a, _)| *a <= wanted);
             if let Some((found, position)) = behind.checked_sub(1).map(|i| kind.entries[i])
