@@ -4,16 +4,16 @@ use super::perform::Shell;
 use super::saveconfig;
 use crate::config::Known;
 use crate::config::model::Config;
-use crate::engine::Engine;
 use crate::engine::control::errand::{Brought, Survey, Traffic};
 use crate::engine::report::event::Level;
+use crate::engine::{Association, Engine};
 use crate::sys::clock;
 use std::net::IpAddr;
 
 /// The associations that `unpeer` may name.
 pub(super) fn known(engine: &Engine) -> Vec<Known> {
-    let sources = engine.sources();
-    sources.map(|(id, address, target)| Known { id, address, target: target.clone() }).collect()
+    let known = |one: Association<'_>| Known { id: one.id, address: one.address, target: one.target.clone() };
+    engine.associations().map(known).collect()
 }
 
 impl Shell {

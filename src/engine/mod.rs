@@ -53,6 +53,17 @@ use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::net::IpAddr;
 
+/// An association, as the shell may name it.
+#[derive(Clone, Copy, Debug)]
+pub struct Association<'a> {
+    /// Its identifier.
+    pub id: AssocId,
+    /// Its address, once known.
+    pub address: Option<IpAddr>,
+    /// What its line says.
+    pub target: &'a Target,
+}
+
 /// The daemon without its shell.
 #[derive(Debug)]
 pub struct Engine {
@@ -164,9 +175,13 @@ impl Engine {
         &self.setup.config
     }
 
-    /// The associations: identifier, address once known, and what its line says.
-    pub fn sources(&self) -> impl Iterator<Item = (AssocId, Option<IpAddr>, &Target)> {
-        self.sources.iter().map(|s| (s.id(), s.address().map(|host| host.ip), &s.config().target))
+    /// The associations.
+    pub fn associations(&self) -> impl Iterator<Item = Association<'_>> {
+        self.sources.iter().map(|s| Association {
+            id: s.id(),
+            address: s.address().map(|host| host.ip),
+            target: &s.config().target,
+        })
     }
 
     /// An association, to look at.

@@ -321,7 +321,7 @@ impl Pair {
     /// The reach register of the association with the partner, which is the last one.
     fn reach(&mut self, host: usize) -> u8 {
         let engine = &self.world.hosts[host].engine;
-        let (last, ..) = engine.sources().last().unwrap();
+        let last = engine.associations().last().unwrap().id;
         engine.source(last).unwrap().reach().register()
     }
 }
