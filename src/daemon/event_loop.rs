@@ -352,14 +352,14 @@ impl EventLoop {
             }
             let more = open.is_some_and(|open| {
                 (0..DRAIN).all(|_| {
-                    let (count, more) = traffic.turn(&mut self.engine, &self.shell.sockets, open);
-                    taken += count;
-                    more
+                    let turn = traffic.turn(&mut self.engine, &self.shell.sockets, open);
+                    taken += turn.taken;
+                    turn.more
                 })
             });
             if let Some(open) = open {
                 // What arrived since it was found empty is reported when it is watched again.
-                open.set_watched(registry, !more)?;
+                if more { open.unwatch(registry)? } else { open.watch(registry)? }
             }
             if more {
                 at += 1;

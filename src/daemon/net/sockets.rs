@@ -56,26 +56,43 @@ impl Open {
         self.watched.get()
     }
 
-    /// Begins or ends watching. The caller that ends it must look for datagrams itself. It is worth it where
-    /// they arrive without end: for each one that arrives or leaves, the kernel looks for a process to wake.
+    /// Begins watching, unless it is watched.
     ///
     /// # Errors
     /// Of epoll.
-    pub fn set_watched(&self, registry: &Registry, watched: bool) -> io::Result<()> {
-        if self.watched.replace(watched) != watched {
-            let fd = self.socket.raw_fd();
-            if watched {
-                registry.register(&mut SourceFd(&fd), self.token(), Interest::READABLE)?;
-            } else {
-                registry.deregister(&mut SourceFd(&fd))?;
-            }
+    pub fn watch(&self, registry: &Registry) -> io::Result<()> {
+        if self.watched.replace(true) {
+            return Ok(());
         }
-        Ok(())
+        registry.register(&mut SourceFd(&self.socket.raw_fd()), self.token(), Interest::READABLE)
+    }
+
+    /// Ends watching: the caller must look for datagrams itself. It is worth it where they arrive without end: for
+    /// each one that arrives or leaves, the kernel looks for a process to wake.
+    ///
+    /// # Errors
+    /// Of epoll.
+    pub fn unwatch(&self, registry: &Registry) -> io::Result<()> {
+        if !self.watched.replace(false) {
+            return Ok(());
+        }
+        registry.deregister(&mut SourceFd(&self.socket.raw_fd()))
     }
 
     const fn token(&self) -> Token {
         Token(FIRST_TOKEN + self.id.0 as usize)
     }
+}
+
+/// What a datagram that arrived is to us.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arrival {
+    /// Longer than any of ours.
+    TooLong,
+    /// Addressed to no server in particular, or to an address that is not served.
+    NotForUs,
+    /// To be looked at.
+    ForUs,
 }
 
 /// Datagrams of a socket, since it was opened.
@@ -100,14 +117,13 @@ impl Counts {
         Self { since, received: zero(), dropped: zero(), ignored: zero(), sent: zero(), not_sent: zero() }
     }
 
-    /// A datagram arrived; `usable` unless it is too long, `for_us` unless it is addressed to no server in
-    /// particular or to an address that is not served.
-    pub fn arrived(&self, usable: bool, for_us: bool) {
+    /// A datagram arrived.
+    pub fn arrived(&self, arrival: Arrival) {
         bump(&self.received);
-        if !usable {
-            bump(&self.dropped);
-        } else if !for_us {
-            bump(&self.ignored);
+        match arrival {
+            Arrival::TooLong => bump(&self.dropped),
+            Arrival::NotForUs => bump(&self.ignored),
+            Arrival::ForUs => {}
         }
     }
 
@@ -182,7 +198,7 @@ impl Sockets {
     pub fn open(wanted: Wanted, locals: &[LocalAddress]) -> io::Result<Self> {
         let mut sockets = Self::none(wanted);
         for ip in WILDCARDS {
-            if !sockets.wanted.opens_wildcard(ip.is_ipv4()) {
+            if !sockets.wanted.opens_wildcard(ip) {
                 continue;
             }
             // Not shared: only this bind finds another process that holds the port already.
@@ -234,7 +250,7 @@ impl Sockets {
         for open in other.open {
             self.add(open.socket, open.bound, &open.name);
             if let Some(open) = self.open.last() {
-                open.set_watched(registry, true)?;
+                open.watch(registry)?;
             }
         }
         Ok(())
@@ -282,12 +298,12 @@ impl Sockets {
         let mut crowded = self.wanted.room.is_some_and(|room| self.open.len() >= room);
         if !crowded {
             // Beside a wildcard socket of ours the address must be shared; alone it shows who else is there.
-            match UdpSocket::bind(address, self.wildcard(address.is_ipv4()).is_some()) {
+            match UdpSocket::bind(address, self.wildcard(address.ip()).is_some()) {
                 Ok(socket) => {
                     self.failed.remove(&address);
                     self.add(socket, address, &local.name);
                     if let (Some(registry), Some(open)) = (registry, self.open.last()) {
-                        open.set_watched(registry, true)?;
+                        open.watch(registry)?;
                     }
                     return Ok(true);
                 }
@@ -312,7 +328,7 @@ impl Sockets {
 
     fn crowded_words(&self) -> String {
         let (many, room) = (self.crowded.len(), self.open.len());
-        let instead = if WILDCARDS.iter().all(|ip| self.wildcard(ip.is_ipv4()).is_none()) {
+        let instead = if WILDCARDS.iter().all(|ip| self.wildcard(*ip).is_none()) {
             "these are not served"
         } else {
             "the wildcard sockets serve these"
@@ -327,9 +343,8 @@ impl Sockets {
     fn follow_wildcards(&mut self, registry: Option<&Registry>) -> io::Result<bool> {
         let mut changed = false;
         for ip in WILDCARDS {
-            let v4 = ip.is_ipv4();
-            let of_family = |open: &Open| open.ip.is_ipv4() == v4;
-            match (self.wildcard(v4).is_some(), self.wanted.opens_wildcard(v4)) {
+            let of_family = |open: &Open| open.ip.is_ipv4() == ip.is_ipv4();
+            match (self.wildcard(ip).is_some(), self.wanted.opens_wildcard(ip)) {
                 (true, false) => {
                     changed |= self.close_where(registry, |open| open.ip == ip);
                     let mut others = self.open.iter().filter(|open| of_family(open));
@@ -343,7 +358,7 @@ impl Sockets {
                         Ok(socket) => {
                             self.add(socket, SocketAddr::new(ip, NTP_PORT), "wildcard");
                             if let (Some(registry), Some(open)) = (registry, self.open.last()) {
-                                open.set_watched(registry, true)?;
+                                open.watch(registry)?;
                             }
                             changed = true;
                         }
@@ -379,8 +394,9 @@ impl Sockets {
         std::mem::take(&mut self.notices)
     }
 
-    fn wildcard(&self, v4: bool) -> Option<&Open> {
-        self.open.iter().find(|open| open.ip.is_unspecified() && open.ip.is_ipv4() == v4)
+    /// The wildcard socket of the family of an address.
+    fn wildcard(&self, like: IpAddr) -> Option<&Open> {
+        self.open.iter().find(|open| open.ip.is_unspecified() && open.ip.is_ipv4() == like.is_ipv4())
     }
 
     /// The `interface` lines of a new configuration; [`Sockets::follow`] then opens and closes accordingly.
@@ -424,7 +440,7 @@ impl Sockets {
     /// # Errors
     /// Of epoll.
     pub fn watch_all(&self, registry: &Registry) -> io::Result<()> {
-        self.open.iter().try_for_each(|open| open.set_watched(registry, true))
+        self.open.iter().try_for_each(|open| open.watch(registry))
     }
 
     /// The socket of a token of the event loop.
@@ -458,7 +474,7 @@ impl Sockets {
     pub fn to_send(&self, id: Option<SocketId>, to: SocketAddr) -> Option<&Open> {
         match id {
             Some(id) => self.open.iter().find(|o| o.id == id),
-            None => self.wildcard(to.is_ipv4()).or_else(|| {
+            None => self.wildcard(to.ip()).or_else(|| {
                 let from = source_towards(to).ok()?;
                 self.open.iter().find(|open| open.ip == from)
             }),

@@ -8,7 +8,7 @@
 
 use super::departures::{Departures, Left};
 use super::pace::{Pace, Way};
-use super::sockets::{Open, Sockets};
+use super::sockets::{Arrival, Open, Sockets};
 use crate::daemon::perform::now;
 use crate::engine::contract::{Input, Now, Rx};
 use crate::engine::{Engine, Reply, Served};
@@ -30,6 +30,24 @@ pub struct Traffic {
     pub departures: Departures,
 }
 
+/// What a turn has brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Turn {
+    /// Datagrams taken from the socket.
+    pub taken: usize,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+/// How much there is to respond to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Load {
+    /// A batch as large as can be: there is more to do than time.
+    Full,
+    /// Less.
+    Light,
+}
+
 impl Traffic {
     /// Nothing has come yet.
     #[must_use]
@@ -45,11 +63,11 @@ impl Traffic {
 
     /// Takes what waits at a socket, at most [`BATCH`] datagrams, and sends the answers; how many
     /// were taken, and whether there may be more.
-    pub fn turn(&mut self, engine: &mut Engine, sockets: &Sockets, open: &Open) -> (usize, bool) {
+    pub fn turn(&mut self, engine: &mut Engine, sockets: &Sockets, open: &Open) -> Turn {
         // An ICMP error of an earlier datagram: reported once, then over.
-        let Ok(count) = self.inbox.fill(&open.socket) else { return (0, true) };
+        let Ok(count) = self.inbox.fill(&open.socket) else { return Turn { taken: 0, more: true } };
         if count == 0 {
-            return (0, false);
+            return Turn { taken: 0, more: false };
         }
         debug_assert!(count <= BATCH, "no more datagrams are taken than there is room for: {count}");
         debug_assert!(self.outbox.is_empty(), "the responses of the last batch have been sent");
@@ -58,9 +76,9 @@ impl Traffic {
             self.take(engine, sockets, open, now, index);
         }
         if !self.outbox.is_empty() {
-            self.send_answers(engine, open, now, count == BATCH);
+            self.send_answers(engine, open, now, if count == BATCH { Load::Full } else { Load::Light });
         }
-        (count, count == BATCH)
+        Turn { taken: count, more: count == BATCH }
     }
 
     fn take(&mut self, engine: &mut Engine, sockets: &Sockets, open: &Open, now: Now, index: usize) {
@@ -68,8 +86,13 @@ impl Traffic {
         // A broadcast is addressed to no server in particular, and what is too long is no NTP.
         let to = received.to.unwrap_or(open.ip);
         let for_us = received.unicast && sockets.is_for_us(open, to, received.data);
-        open.counts.arrived(!received.oversize, for_us);
-        if received.oversize || !for_us {
+        let arrival = match for_us {
+            _ if received.oversize => Arrival::TooLong,
+            false => Arrival::NotForUs,
+            true => Arrival::ForUs,
+        };
+        open.counts.arrived(arrival);
+        if arrival != Arrival::ForUs {
             return;
         }
         let stamp = received.received.map_or_else(|| Stamp::clock(now.wall), Stamp::kernel);
@@ -89,16 +112,17 @@ impl Traffic {
         }
     }
 
-    fn send_answers(&mut self, engine: &mut Engine, open: &Open, now: Now, full: bool) {
+    fn send_answers(&mut self, engine: &mut Engine, open: &Open, now: Now, load: Load) {
         let count = self.outbox.len();
         let (mut from, mut unsent, mut began) = (0, 0, clock::wall());
         while from < count {
             let way = match from {
-                _ if full => Way::Together,
+                _ if load == Load::Full => Way::Together,
                 0 => Way::First,
                 _ => Way::Next,
             };
-            let replies = &self.replies[from..count.min(from + if full { TOGETHER } else { 1 })];
+            let together = if load == Load::Full { TOGETHER } else { 1 };
+            let replies = &self.replies[from..count.min(from + together)];
             let (signed, mut sealed) = (replies.iter().flatten().filter(|r| r.0.is_signed()).count(), began);
             let leaving = self.pace.leaving(began, way, signed);
             for (index, (reply, leaves)) in (from..).zip(replies.iter().zip(leaving)) {

@@ -1,5 +1,6 @@
 //! Which addresses get a socket: `interface` lines and the command line.
 
+use super::WILDCARDS;
 use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule, in_prefix};
 use crate::engine::contract::Interface;
 use crate::sys::interfaces::LocalAddress;
@@ -55,9 +56,10 @@ impl Wanted {
         admitted.map(|l| Interface { name: l.name.clone(), address: l.address.ip() }).collect()
     }
 
-    /// Whether there are wildcard sockets of a family: unless the last `interface` line that is about them says
+    /// Whether there is this wildcard socket: unless the last `interface` line that is about them says
     /// `ignore`. `all`, names and addresses are not about them.
-    pub(super) fn opens_wildcard(&self, v4: bool) -> bool {
+    pub(super) fn opens_wildcard(&self, wildcard: IpAddr) -> bool {
+        let v4 = wildcard.is_ipv4();
         let about = |rule: &&InterfaceRule| match rule.matches {
             InterfaceMatch::Wildcard => true,
             InterfaceMatch::V4 => v4,
@@ -71,7 +73,8 @@ impl Wanted {
     /// Whether the lines close a wildcard socket that would be open without them.
     #[must_use]
     pub fn ignores_wildcard(&self) -> bool {
-        (self.v4 && !self.opens_wildcard(true)) || (self.v6 && !self.opens_wildcard(false))
+        let closed = |ip: IpAddr| (if ip.is_ipv4() { self.v4 } else { self.v6 }) && !self.opens_wildcard(ip);
+        WILDCARDS.into_iter().any(closed)
     }
 
     /// Whether requests to an address without a socket of its own are answered: it may be new. Not
@@ -162,14 +165,14 @@ mod tests {
     #[test]
     fn b11_the_wildcard_sockets_close_by_their_own_lines_only() {
         let with = |rules: Vec<InterfaceRule>| Wanted { v4: true, v6: true, rules, ..Wanted::default() };
-        let both = |wanted: &Wanted| (wanted.opens_wildcard(true), wanted.opens_wildcard(false));
+        let both = |wanted: &Wanted| WILDCARDS.map(|ip| wanted.opens_wildcard(ip));
         let ignore = |matches| rule(InterfaceAction::Ignore, matches);
-        assert_eq!(both(&with(Vec::new())), (true, true));
-        assert_eq!(both(&with(vec![ignore(InterfaceMatch::All)])), (true, true));
-        assert_eq!(both(&with(vec![ignore(InterfaceMatch::Wildcard)])), (false, false));
-        assert_eq!(both(&with(vec![ignore(InterfaceMatch::V6)])), (true, false));
-        assert_eq!(both(&with(vec![rule(InterfaceAction::Drop, InterfaceMatch::Wildcard)])), (true, true));
+        assert_eq!(both(&with(Vec::new())), [true, true]);
+        assert_eq!(both(&with(vec![ignore(InterfaceMatch::All)])), [true, true]);
+        assert_eq!(both(&with(vec![ignore(InterfaceMatch::Wildcard)])), [false, false]);
+        assert_eq!(both(&with(vec![ignore(InterfaceMatch::V6)])), [true, false]);
+        assert_eq!(both(&with(vec![rule(InterfaceAction::Drop, InterfaceMatch::Wildcard)])), [true, true]);
         let again = rule(InterfaceAction::Listen, InterfaceMatch::Wildcard);
-        assert_eq!(both(&with(vec![ignore(InterfaceMatch::Wildcard), again])), (true, true));
+        assert_eq!(both(&with(vec![ignore(InterfaceMatch::Wildcard), again])), [true, true]);
     }
 }
