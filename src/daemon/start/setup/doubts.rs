@@ -22,7 +22,7 @@ pub(super) fn look(parsed: &Parsed, user: Option<&str>, notices: &mut Vec<Notice
         found.extend(readable_keys(path).map(|text| filled(mark, text)));
     }
     let account = user.and_then(|user| Some((user, Account::find(user).ok()?)));
-    for (command, path, lost) in written(config) {
+    for Written { command, path, lost } in written(config) {
         // The log file is opened before root is given up.
         let account = account.as_ref().filter(|_| command != "logfile");
         let Some(Trouble { message, effect: remedy }) = trouble(&path, account) else { continue };
@@ -35,20 +35,30 @@ pub(super) fn look(parsed: &Parsed, user: Option<&str>, notices: &mut Vec<Notice
     found
 }
 
-/// The files that the daemon writes as the user it becomes: the command, the file, and what is lost without it.
-fn written(config: &Config) -> Vec<(&'static str, PathBuf, &'static str)> {
+/// A file that the daemon writes.
+struct Written {
+    /// The command of ntp.conf that names it.
+    command: &'static str,
+    path: PathBuf,
+    /// What is lost without it.
+    lost: &'static str,
+}
+
+/// The files that the daemon writes as the user it becomes.
+fn written(config: &Config) -> Vec<Written> {
     let mut files = Vec::new();
     if let Some(path) = &config.driftfile {
-        files.push(("driftfile", path.clone(), "the frequency will not be saved"));
+        let lost = "the frequency will not be saved";
+        files.push(Written { command: "driftfile", path: path.clone(), lost });
     }
     let statistics = &config.statistics;
     if let Some(first) = statistics.filegens.iter().find(|filegen| filegen.enabled && config.enable.stats) {
         let command = if statistics.dir.is_some() { "statsdir" } else { "filegen" };
         let path = StatFiles::base(statistics.dir.as_deref(), &first.file);
-        files.push((command, path, "no statistics are written"));
+        files.push(Written { command, path, lost: "no statistics are written" });
     }
     if let Some(path) = &config.logfile {
-        files.push(("logfile", path.clone(), "the log goes to syslog"));
+        files.push(Written { command: "logfile", path: path.clone(), lost: "the log goes to syslog" });
     }
     files
 }
