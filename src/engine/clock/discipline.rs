@@ -147,7 +147,7 @@ impl Discipline {
         let surplus = (PHI - self.rate_error()) * elapsed.get().max(0.0);
         let evidence = match measured.evidence {
             Evidence::TwoWay { delay, error } if held > LONG => {
-                let (rate, doubt) = self.believed_rate();
+                let KnownRate { rate, error: doubt } = self.estimated_rate();
                 let true_delay = delay.get() - (after - before) + rate * held.get();
                 Evidence::TwoWay {
                     delay: Seconds::new(true_delay.max(0.0)),
@@ -165,9 +165,10 @@ impl Discipline {
     }
 
     /// The frequency correction that the free-running clock needs, s/s, and its standard error.
-    fn believed_rate(&self) -> (f64, f64) {
+    fn estimated_rate(&self) -> KnownRate {
         let known = self.target.filter(|_| self.state == State::Synchronised);
-        known.map_or((self.prior.0.rate(), self.prior.1.rate()), |t| (t.rate, t.rate_error))
+        let prior = KnownRate { rate: self.prior.0.rate(), error: self.prior.1.rate() };
+        known.map_or(prior, |t| KnownRate { rate: t.rate, error: t.rate_error })
     }
 
     /// How far the clock's own rate may be off, s/s.
