@@ -89,7 +89,7 @@ pub enum Kind {
     Pool,
     /// `peer`: symmetric active.
     Peer,
-    /// `broadcast` (not yet supported by the engine).
+    /// `broadcast`: to a network or a group.
     Broadcast,
     /// `manycastclient` (not yet supported by the engine).
     ManycastClient,

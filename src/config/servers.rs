@@ -199,7 +199,6 @@ fn check_target(line: &mut Line<'_>, at: Range<usize>, server: &Server, name: &s
 /// Why the engine makes no association of this server, where it makes none.
 pub(super) const fn unsupported(server: &Server) -> Option<&'static str> {
     match (&server.kind, &server.target) {
-        (Kind::Broadcast, _) => Some("broadcast is not yet supported by rsntpd"),
         (Kind::ManycastClient, _) => Some("manycast is not yet supported by rsntpd"),
         (_, Target::RefClock { .. }) => {
             Some("reference clocks other than LOCAL are not yet supported by rsntpd")

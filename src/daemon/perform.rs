@@ -111,7 +111,7 @@ impl Shell {
     }
 
     fn send(&mut self, engine: &mut Engine, mut tx: Tx) {
-        let Some(open) = self.sockets.to_send(tx.socket, tx.to) else { return };
+        let Some(open) = self.sockets.to_send(&tx) else { return };
         let source = tx.from.filter(|_| open.ip.is_unspecified());
         let at = clock::wall();
         engine.complete(&mut tx, at);

@@ -86,6 +86,13 @@ impl UdpSocket {
             let _without = setsockopt(&self.fd, sockopt::ReceiveTimestamp, &true);
         }
         let _plain = self.set_dscp(DSCP);
+        // A broadcast server sends to broadcast addresses and groups; what it sends is no news for this machine.
+        let _unicast = setsockopt(&self.fd, sockopt::Broadcast, &true);
+        let _loop = if self.v6 {
+            self.set_number(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_LOOP, 0)
+        } else {
+            self.set_number(libc::IPPROTO_IP, libc::IP_MULTICAST_LOOP, 0)
+        };
         // Datagrams are never cut on their way, and no ICMP message makes them shorter: pieces could be
         // exchanged for forged ones. It also spares the kernel a number for each.
         let (level, option, value) = if self.v6 {

@@ -7,6 +7,7 @@
 mod among;
 mod associations;
 mod bench;
+mod broadcast;
 mod client;
 mod control;
 mod deadlines;

@@ -9,7 +9,7 @@ use crate::config::settings::Turn;
 use crate::units::{KeyId, Ppm};
 
 const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
-const BROADCAST: &str = "broadcast is not yet supported by rsntpd";
+const BROADCAST: &str = "receiving broadcasts is not yet supported by rsntpd";
 const MULTICAST: &str = "multicast is not yet supported by rsntpd";
 const MANYCAST: &str = "manycast is not yet supported by rsntpd";
 const MODEM: &str = "telephone modems are not supported";
@@ -30,7 +30,6 @@ pub(super) const COMMANDS: &[Row] = &[
     .with(&[Context::Association])
     .runs(|command| command.server(Kind::Peer)),
     row("broadcast", Takes::TextAndKeywords("ADDRESS [OPTION ...]"), "broadcast the time to a network")
-        .missing(BROADCAST)
         .with(&[Context::Association])
         .runs(|command| command.server(Kind::Broadcast)),
     row("manycastclient", Takes::TextAndKeywords("ADDRESS [OPTION ...]"), "find servers by manycast")

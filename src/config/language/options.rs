@@ -59,7 +59,7 @@ pub(super) const ASSOCIATION: &[Row] = &[
         .server_option(|options, found| options.keep_mode(found)),
     row("ttl", Takes::Integer, "which entry of the ttl table a broadcast uses")
         .default("0")
-        .idle("broadcast is not yet supported")
+        .idle("broadcasts leave with the kernel's own: 1 to a group")
         .server_option(|options, found| options.keep_mode(found)),
     row("autokey", Takes::Nothing, "authenticate by Autokey").missing(AUTOKEY),
     row("bias", Takes::Number, "offset to add").unit("seconds").idle("ntpd 4.2.6 reads it and never uses it"),

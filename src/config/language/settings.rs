@@ -144,7 +144,7 @@ pub(super) const TOS: &[Row] = &[
         .held(0.0, 4.0)
         .default("0")
         .since(Since::V428P(5))
-        .idle("broadcast is not yet supported"),
+        .idle("receiving broadcasts is not yet supported"),
     row("basedate", Takes::Keywords("DATE | DAYS"), "the earliest date of the NTP era")
         .since(Since::V428P(11))
         .idle("the era is chosen by the nearest date to the clock"),
@@ -206,7 +206,7 @@ pub(super) const SWITCHES: &[Row] = &[
         .switch(|enable| &mut enable.auth),
     row("bclient", Takes::Nothing, "receive broadcasts")
         .default("off")
-        .idle("broadcast is not yet supported")
+        .idle("receiving broadcasts is not yet supported")
         .switch(|enable| &mut enable.bclient),
     row("calibrate", Takes::Nothing, "calibrate reference clocks")
         .default("off")

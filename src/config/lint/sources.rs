@@ -108,6 +108,11 @@ impl Lint<'_> {
         let servers = config.servers.iter().enumerate().skip(places.skip).zip(&places.servers);
         let (mut blocks, mut keys) = (BTreeMap::new(), BTreeMap::new());
         for ((index, server), spot) in servers.take(LOOKED_AT) {
+            if server.kind == Kind::Broadcast {
+                // It gives time and takes none.
+                self.outlook.useless.insert(index);
+                continue;
+            }
             if unsupported(server).is_some() || impossible(&server.target) {
                 // The line has been reported.
                 self.outlook.useless.insert(index);
@@ -313,6 +318,7 @@ impl Lint<'_> {
         let useful = all.filter(|(index, server)| {
             !self.outlook.useless.contains(index)
                 && !server.noselect
+                && server.kind != Kind::Broadcast
                 && unsupported(server).is_none()
                 && !matches!(server.target, Target::LocalClock { .. })
         });
@@ -399,6 +405,7 @@ impl Lint<'_> {
         for (server, spot) in self.file_servers() {
             if let Target::Name(name) = &server.target
                 && server.kind != Kind::Pool
+                && server.kind != Kind::Broadcast
                 && unsupported(server).is_none()
                 && !seen.insert(name.to_ascii_lowercase())
             {
@@ -459,7 +466,10 @@ fn impossible(target: &Target) -> bool {
 pub fn usable(config: &Config, useless: &BTreeSet<usize>) -> usize {
     let servers = config.servers.iter().enumerate();
     let good = |(index, server): &(usize, &Server)| {
-        !useless.contains(index) && !server.noselect && unsupported(server).is_none()
+        !useless.contains(index)
+            && !server.noselect
+            && unsupported(server).is_none()
+            && server.kind != Kind::Broadcast
     };
     servers.filter(good).count()
 }

@@ -10,7 +10,7 @@ mod wanted;
 
 pub use self::wanted::Wanted;
 use crate::config::model::InterfaceRule;
-use crate::engine::contract::{Interface, SocketId};
+use crate::engine::contract::{Interface, SocketId, Tx};
 use crate::engine::control::errand::{Endpoint, Traffic};
 use crate::engine::report::event::Level;
 use crate::sys::interfaces::LocalAddress;
@@ -471,11 +471,11 @@ impl Sockets {
     /// The socket to send from: the one named, else the wildcard of the family. Without such a one, the socket of the
     /// address that the kernel would send from.
     #[must_use]
-    pub fn to_send(&self, id: Option<SocketId>, to: SocketAddr) -> Option<&Open> {
-        match id {
+    pub fn to_send(&self, tx: &Tx) -> Option<&Open> {
+        match tx.socket {
             Some(id) => self.open.iter().find(|o| o.id == id),
-            None => self.wildcard(to.ip()).or_else(|| {
-                let from = source_towards(to).ok()?;
+            None => self.wildcard(tx.to.ip()).or_else(|| {
+                let from = tx.from.or_else(|| source_towards(tx.to).ok())?;
                 self.open.iter().find(|open| open.ip == from)
             }),
         }

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::engine::contract::Now;
 use crate::engine::report::event::Event;
 use crate::engine::sources::names::Purpose;
-use crate::engine::sources::{self, Client, Local, Origin, Source, Symmetric};
+use crate::engine::sources::{self, Announcer, Client, Local, Origin, Source, Symmetric};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, Host, MonoTime, Seconds};
 use crate::wire::Mode;
@@ -23,6 +23,12 @@ impl Engine {
                 let local = Local::new(*unit);
                 self.add_clock(now, server, local.into(), local.address());
             }
+            (Kind::Broadcast, Target::Address(address)) => {
+                let host = Host::from(*address);
+                if self.is_free(host, &server) {
+                    self.add_server(now, server, Some(host));
+                }
+            }
             (Kind::Server | Kind::Pool | Kind::Peer, Target::Address(address)) => {
                 let host = Host::from(*address);
                 if host.is_no_server() {
@@ -31,7 +37,7 @@ impl Engine {
                     self.add_server(now, server, Some(host));
                 }
             }
-            (Kind::Server | Kind::Pool | Kind::Peer, Target::Name(name)) => {
+            (Kind::Server | Kind::Pool | Kind::Peer | Kind::Broadcast, Target::Name(name)) => {
                 let (name, family) = (name.clone(), server.family);
                 let id = self.add_server(now, server, None);
                 self.names.add(now.mono, name, family, Purpose::Association(id), &mut self.timers);
@@ -54,7 +60,7 @@ impl Engine {
         free
     }
 
-    /// Makes an association with a server, a pool member or a peer, whose address may be known later.
+    /// Makes an association with a server, a pool member, a peer or a network, whose address may be known later.
     pub(super) fn add_server(&mut self, now: Now, mut line: Server, address: Option<Host>) -> AssocId {
         if self.setup.quit_after_set {
             line.iburst = true;
@@ -66,6 +72,7 @@ impl Engine {
         }
         let kind = match line.kind {
             Kind::Peer => Symmetric::active(line.minpoll).into(),
+            Kind::Broadcast => Announcer::default().into(),
             _ => Client::new(&line).into(),
         };
         self.add(id, line, (kind, address), first_poll, Origin::Configured);

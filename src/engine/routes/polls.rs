@@ -1,13 +1,14 @@
 //! Polls that are due, and the end of `-q` when no server will respond any more.
 
 use crate::engine::Engine;
-use crate::engine::contract::{ExitReason, Now, Output};
+use crate::engine::contract::{ExitReason, Now, Output, Tx};
 use crate::engine::report::event::Event;
 use crate::engine::sources::{Client, Making, OwnClock, Source, Turn};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, MonoTime, Seconds};
 use crate::wire::event::PeerEvent;
 use rand_chacha::rand_core::Rng;
+use std::net::IpAddr;
 
 /// With `-q`, how long names may take to resolve, seconds.
 const QUIT_PATIENCE: Seconds = Seconds::new(60.0);
@@ -67,7 +68,20 @@ impl Engine {
             let whole = source.sends_whole_mac();
             self.server.keys_mut().sign_as(key, whole, &mut tx.data);
         }
+        if let IpAddr::V4(group) = tx.to.ip()
+            && group.is_multicast()
+        {
+            return self.send_to_group(&tx);
+        }
         self.outbox.push(Output::Send(tx));
+    }
+
+    /// A packet for a group of IPv4 leaves from each address of ours: by the source address the kernel chooses the interface.
+    fn send_to_group(&mut self, tx: &Tx) {
+        let addresses = self.server.interfaces().iter().map(|i| i.address);
+        for own in addresses.filter(|own| own.is_ipv4() && !own.is_loopback()) {
+            self.outbox.push(Output::Send(Tx { from: Some(own), ..tx.clone() }));
+        }
     }
 
     /// What our clock is, for an exchange of packets.

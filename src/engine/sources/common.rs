@@ -1,7 +1,7 @@
 //! What all kinds of sources share: line, address, reachability, the last header, the samples and what they say, counters.
 
 use super::filter::{Filter, Stage};
-use crate::config::model::{Server, Tos};
+use crate::config::model::{Kind, Server, Tos};
 use crate::engine::estimator::{Estimator, Measurement};
 use crate::engine::reject::Reject;
 use crate::units::{AssocId, Host, Leap, MonoTime, NtpTimestamp, PHI, PollExponent, RefId, Seconds, Stratum};
@@ -330,7 +330,8 @@ impl Common {
         let authenticated = if self.config.key.is_some() { 0x40 } else { 0 };
         let verified = if self.config.key.is_some() && self.reach.is_reachable() { 0x20 } else { 0 };
         let reachable = if self.reach.is_reachable() { 0x10 } else { 0 };
-        let first = configured | authenticated | verified | reachable | self.selection as u16;
+        let broadcast = if self.config.kind == Kind::Broadcast { 0x08 } else { 0 };
+        let first = broadcast | configured | authenticated | verified | reachable | self.selection as u16;
         first << 8 | u16::from(self.events.count) << 4 | self.events.last as u16
     }
 

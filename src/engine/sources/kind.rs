@@ -1,6 +1,7 @@
 //! The kinds of sources. A new one is a file that answers [`Behaviour`], a line in [`Kind`], and one where its line in ntp.conf
 //! makes it (`routes/associations.rs`).
 
+use super::announcer::Announcer;
 use super::client::Client;
 use super::common::Common;
 use super::exchange::OwnClock;
@@ -14,6 +15,7 @@ use crate::engine::timers::Timers;
 use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds, Stamp};
 use crate::wire::{Header, Mode};
 use enum_dispatch::enum_dispatch;
+use std::net::SocketAddr;
 
 /// What kind of source it is: each has its poll state and what it expects of packets in a file of its own.
 #[enum_dispatch]
@@ -23,6 +25,8 @@ pub enum Kind {
     Client,
     /// A partner: both sides poll.
     Symmetric,
+    /// A broadcast server: only we send.
+    Announcer,
     /// The undisciplined local clock.
     Local,
 }
@@ -81,6 +85,11 @@ pub(super) trait Behaviour {
     /// The packet to send now; `None` where none is ever sent.
     fn request(&mut self, _common: &Common, _making: &Making) -> Option<Header> {
         None
+    }
+
+    /// Where its packets go.
+    fn sends_to(&self, common: &Common) -> Option<SocketAddr> {
+        self.packets_from(common).map(|host| host.at_port(self.port()))
     }
 
     /// Whether the transmit timestamps of its packets are the time, read as late as possible.

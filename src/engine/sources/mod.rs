@@ -7,11 +7,13 @@
 //! | what each kind answers in its own way | `kind.rs` |
 //! | a server or pool member that is polled | `client.rs`: `poll.rs` says when, `exchange.rs` what a response amounts to |
 //! | a partner: a `peer`, or a host that has made us one | `symmetric.rs` |
+//! | a broadcast server | `announcer.rs` |
 //! | the undisciplined local clock | `local.rs` |
 //! | which packets which kind takes | `dispatch.rs` |
 //! | the clock filter | `filter.rs` |
 //! | names that wait for their addresses | `names.rs` |
 
+mod announcer;
 mod client;
 mod common;
 pub mod dispatch;
@@ -24,6 +26,7 @@ mod poll;
 mod source;
 mod symmetric;
 
+pub use announcer::Announcer;
 pub use client::{Client, Mac, Received};
 pub use common::{Header, Origin, Peer, Reachability, Selection, Tally};
 pub use exchange::{Answer, Exchange, OwnClock};

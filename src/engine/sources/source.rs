@@ -257,8 +257,8 @@ impl Source {
 
     /// The packet to send now.
     pub fn request(&mut self, making: &Making) -> Option<Tx> {
-        let to = self.endpoint()?;
         let Self { common, kind } = self;
+        let to = kind.sends_to(common)?;
         let header = kind.request(common, making)?;
         common.tally.sends(making.clock.now.mono, common.config.minpoll);
         let complete = kind.sends_time().then_some(common.id);

@@ -1,0 +1,89 @@
+//! A broadcast server: sends the time to a broadcast address or a group, and expects no answer.
+
+use super::common::Common;
+use super::kind::{Behaviour, Making, Polled, Turn};
+use crate::config::model::Server;
+use crate::engine::timers::{Timer, Timers};
+use crate::units::{Host, Leap, NtpTimestamp, RefId, Seconds};
+use crate::wire::{Header, Mode, Version};
+use std::net::SocketAddr;
+
+/// Broadcasts come up to this much later than the interval says.
+const SPREAD: f64 = 0.06;
+/// Its clock source in the system status word: NTP (RFC 9327).
+const CLOCK_SOURCE: u8 = 6;
+
+/// What only a broadcast server has: nothing but the timestamp of its last packet.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Announcer {
+    transmit: NtpTimestamp,
+}
+
+impl Announcer {
+    /// What ntpq shows for a reference identifier: a broadcast address or a group.
+    fn refid(address: Option<Host>) -> RefId {
+        RefId::from_bytes(if address.is_some_and(|host| host.ip.is_multicast()) {
+            *b"MCST"
+        } else {
+            *b"BCST"
+        })
+    }
+
+    fn version(line: &Server) -> Version {
+        Version::new(line.version).unwrap_or(Version::V4)
+    }
+}
+
+impl Behaviour for Announcer {
+    fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
+        let pause = common.config.minpoll.interval().get() * (1.0 + SPREAD * turn.jitter);
+        timers.set(Timer::Poll(common.id), turn.now.mono + Seconds::new(pause));
+        Polled { asks: true, ..Polled::default() }
+    }
+
+    /// Nothing is sent while our clock is not synchronized.
+    fn request(&mut self, common: &Common, making: &Making) -> Option<Header> {
+        (making.ours.leap != Leap::Unsynchronised).then(|| Header {
+            mode: Mode::Broadcast,
+            version: Self::version(&common.config),
+            poll: common.config.minpoll.get() as i8,
+            ..making.ours
+        })
+    }
+
+    fn sends_to(&self, common: &Common) -> Option<SocketAddr> {
+        common.address.map(|host| host.at_port(self.port()))
+    }
+
+    fn sends_time(&self) -> bool {
+        true
+    }
+
+    fn departs(&mut self, at: NtpTimestamp) {
+        self.transmit = at;
+    }
+
+    fn clock_source(&self) -> u8 {
+        CLOCK_SOURCE
+    }
+
+    fn describe(&self, common: &mut Common, _precision: i8) {
+        common.header.refid = Self::refid(common.address);
+    }
+
+    fn own_mode(&self) -> Mode {
+        Mode::Broadcast
+    }
+
+    fn last_transmit(&self) -> NtpTimestamp {
+        self.transmit
+    }
+
+    fn measures(&self) -> bool {
+        false
+    }
+
+    fn is_polled(&self, common: &Common) -> bool {
+        common.address.is_some()
+    }
+}
