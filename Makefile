@@ -103,7 +103,7 @@ install: ## install what `make build' built; DESTDIR= PREFIX=/usr BUILT=target/r
 	for page in $(MANUALS); do install -D -m 644 $$page $(MAN)/man$${page##*.}/$${page##*/}; done
 	install -m 644 README.md CHANGELOG.md LICENSE LICENSE-MIT LICENSE-APACHE docs/*.md $(DOC)
 	install -m 644 docs/rsntpq.schema.json docs/grafana.json $(DOC)
-	install -m 644 conf/*.conf $(DOC)/examples
+	install -m 644 conf/*.conf conf/examples/*.conf $(DOC)/examples
 	install -m 644 conf/ntp.conf conf/etc-ntp/keys conf/etc-ntp/step-tickers conf/etc-ntp/crypto-pw $(SHARE)
 	install -m 644 conf/selinux/README.md conf/selinux/rsntpd.te $(SHARE)/selinux
 	install -m 755 conf/selinux/label.sh $(SHARE)/selinux

@@ -67,7 +67,7 @@ impl Findings<'_> {
 
     fn in_effect(&self) -> String {
         let (config, usable) = (self.config, self.usable);
-        let unused = config.servers.len().saturating_sub(usable);
+        let unused = config.source_lines().saturating_sub(usable);
         let sources = match (usable, unused) {
             (_, 0) => counted(usable, "time source"),
             (0, 1) => "no usable time source (the only one is not used)".to_owned(),

@@ -15,7 +15,7 @@ pub(super) fn object(findings: &Findings<'_>) -> Value {
         "file": text(findings.file),
         "errors": findings.count(Severity::Error),
         "warnings": findings.count(Severity::Warning),
-        "sources": findings.config.servers.len(),
+        "sources": findings.config.source_lines(),
         "usable_sources": findings.usable,
         "findings": found.chain(lints).chain(notices).collect::<Vec<Value>>(),
     })

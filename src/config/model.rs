@@ -58,6 +58,14 @@ pub struct Config {
     pub idle: Vec<Idle>,
 }
 
+impl Config {
+    /// How many lines ask for a time source, usable or not: a broadcast server is none.
+    #[must_use]
+    pub fn source_lines(&self) -> usize {
+        self.servers.iter().filter(|server| server.kind != Kind::Broadcast).count()
+    }
+}
+
 /// A system variable that the configuration or the command line adds.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Variable {

@@ -165,7 +165,7 @@ fn read(options: &Options, memory: Option<Memory>) -> Loaded {
     lints.extend(keyed::look(&parsed, &keys, &diagnostics, &mut useless));
     let usable = usable(options, &parsed.config, &mut useless);
     if usable == 0 && unreadable.is_none() {
-        notices.push(warning(no_source(parsed.config.servers.len())));
+        notices.push(warning(no_source(parsed.config.source_lines())));
     }
     let leapfile_mark = parsed.mark("leapfile").cloned();
     let mut config = parsed.config;
