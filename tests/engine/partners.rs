@@ -201,6 +201,52 @@ fn a_key_makes_a_passive_association_and_silence_ends_it() {
     });
 }
 
+/// A packet of mode 1, signed with key 7.
+fn signed(n: u64) -> Vec<u8> {
+    use rsntpd::engine::auth::Keys;
+    let header = Header { origin: NtpTimestamp::ZERO, mode: Mode::SymmetricActive, ..forged(n) };
+    let mut data = header.to_bytes().to_vec();
+    assert!(Keys::new(&[key()], &[KeyId(7)]).sign(KeyId(7), &mut data));
+    data
+}
+
+#[test]
+fn the_holder_of_a_key_makes_no_more_than_three_associations() {
+    let (_, b) = configured_and_passive();
+    let mut pair = Pair::new(2, Setup::default(), b);
+    pair.run(100.0);
+    let to = format!("{B}:123").parse().unwrap();
+    for n in 0..10_000u64 {
+        let from = format!("172.16.{}.{}:123", n % 1000 / 250, n % 250 + 1).parse().unwrap();
+        pair.world.put(100.0 + n as f64 * 0.02, signed(n), from, to);
+    }
+    let errors = pair.run(1000.0);
+    let made = pair.times(1, |e| matches!(e, Event::Mobilized(_)));
+    let ended = pair.times(1, |e| matches!(e, Event::Demobilized(_)));
+    assert!(made.len() - 1 - ended.len() <= 3, "{:?}", pair.texts(1));
+    assert!(made[1..].windows(2).all(|pair| pair[1] - pair[0] >= 0.99), "one a second: {made:?}");
+    assert_eq!(pair.stratum(1), 2);
+    assert!(errors[100..].iter().all(|e| e.abs() < 1e-3), "they move no clock");
+}
+
+#[test]
+fn a_wrong_code_in_mode_1_is_not_answered() {
+    let (_, b) = configured_and_passive();
+    let mut bench = crate::bench::Bench::new(b);
+    let answered = |bench: &mut crate::bench::Bench, data: &[u8], from: &str| {
+        bench.sent.clear();
+        let served = bench.ask(data, from.parse().unwrap()).is_some();
+        bench.deliver(data, from.parse().unwrap());
+        served || bench.sent.iter().any(|tx| tx.to == from.parse().unwrap())
+    };
+    let plain = forged(1).to_bytes();
+    let wrong = [&plain[..], &[0, 0, 0, 7], &[0x5a; 20]].concat();
+    assert!(!answered(&mut bench, &wrong, "172.16.0.9:123"));
+    assert!(!answered(&mut bench, &wrong, "172.16.0.9:4000"));
+    let nak = [&plain[..], &[0; 4]].concat();
+    assert!(!answered(&mut bench, &nak, "172.16.0.9:123"));
+}
+
 #[test]
 fn without_a_key_a_stranger_is_answered_and_nothing_is_kept() {
     let mut b = Setup::default();

@@ -252,6 +252,10 @@ impl Server {
         if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
             return Err(Reject::Auth);
         }
+        if header.mode == Mode::SymmetricActive && authenticity == Authenticity::Failed {
+            // A crypto-NAK in symmetric mode would end associations of old programs: a forger's tool.
+            return Err(Reject::Auth);
+        }
         let (verdict, client) = self.clients.judge(ours.now, &heard(rx, flags));
         let mut earlier = None;
         let answer = match verdict {
