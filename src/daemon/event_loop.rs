@@ -1,15 +1,15 @@
 //! The one loop: datagrams, signals, lookups, interface changes and deadlines, one at a time.
 
-use super::errands;
 use super::net::gather::Gather;
 use super::perform::{Shell, now};
 use super::reload::{self, Outcome, ReloadSocket};
+use super::shell_requests;
 use super::start::cli::Options;
 use super::start::setup::{self, Memory};
 use super::workers::{self, Role};
 use crate::engine::Engine;
 use crate::engine::contract::{ExitReason, Input};
-use crate::engine::control::errand::{Brought, Errand};
+use crate::engine::control::shell_request::{Brought, ShellRequest};
 use crate::engine::report::event::Level;
 use crate::sys::alarm::Alarm;
 use crate::sys::clock;
@@ -163,25 +163,25 @@ impl EventLoop {
     fn perform(&mut self) -> Option<ExitReason> {
         loop {
             let exit = self.shell.drain(&mut self.engine);
-            if exit.is_some() || self.shell.errands.is_empty() {
+            if exit.is_some() || self.shell.shell_requests.is_empty() {
                 return exit;
             }
-            for (id, errand) in std::mem::take(&mut self.shell.errands) {
-                let result = self.run_errand(errand);
+            for (id, shell_request) in std::mem::take(&mut self.shell.shell_requests) {
+                let result = self.run_shell_request(shell_request);
                 self.handle(Input::Returned { id, result });
             }
         }
     }
 
-    fn run_errand(&mut self, errand: Errand) -> Brought {
-        match errand {
-            Errand::Survey => Brought::Survey(Box::new(self.shell.survey())),
-            Errand::Save { name, from } => {
+    fn run_shell_request(&mut self, shell_request: ShellRequest) -> Brought {
+        match shell_request {
+            ShellRequest::Survey => Brought::Survey(Box::new(self.shell.survey())),
+            ShellRequest::Save { name, from } => {
                 let text = self.memory.saved_text(self.engine.config());
                 self.shell.save(self.engine.config(), &name, from, &text)
             }
-            Errand::Configure { text, from } => {
-                let known = errands::known(&self.engine);
+            ShellRequest::Configure { text, from } => {
+                let known = shell_requests::known(&self.engine);
                 let running = self.engine.config();
                 let done = setup::configure(&self.options, &mut self.memory, running, &known, from, &text);
                 self.shell.log.write_all(done.lines);

@@ -1,6 +1,5 @@
 //! The shell around the engine: command line, start-up, event loop, files, logging.
 
-mod errands;
 pub mod event_loop;
 pub mod files;
 pub mod leapfile;
@@ -9,6 +8,7 @@ pub mod net;
 pub mod perform;
 pub mod reload;
 pub mod saveconfig;
+mod shell_requests;
 pub mod start;
 pub mod statistics;
 pub mod workers;

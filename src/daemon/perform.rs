@@ -13,7 +13,7 @@ use super::statistics::StatFiles;
 use crate::config::model::Config;
 use crate::engine::Engine;
 use crate::engine::contract::{ClockCommand, ClockFailure, ClockReport, ExitReason, Input, Now, Output, Tx};
-use crate::engine::control::errand::{Errand, ErrandId};
+use crate::engine::control::shell_request::{ShellRequest, ShellRequestId};
 use crate::engine::report::event::Level;
 use crate::engine::report::logconfig::LogFilter;
 use crate::sys::clock;
@@ -43,7 +43,7 @@ pub struct Shell {
     /// Times that the loop woke, and times of them with a datagram.
     pub wakeups: (u64, u64),
     /// What control requests need, to be done by the event loop.
-    pub errands: Vec<(ErrandId, Errand)>,
+    pub shell_requests: Vec<(ShellRequestId, ShellRequest)>,
     /// Datagrams in both directions.
     pub traffic: Traffic,
     /// The service manager.
@@ -103,7 +103,7 @@ impl Shell {
                         self.log.write(row.level, &row.text);
                     }
                 }
-                Output::Errand { id, errand } => self.errands.push((id, errand)),
+                Output::ShellRequest { id, shell_request } => self.shell_requests.push((id, shell_request)),
                 Output::Exit(reason) => exit = Some(reason),
             }
         }

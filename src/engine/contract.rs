@@ -2,7 +2,7 @@
 
 use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
 use crate::engine::clock::{Drift, Record};
-use crate::engine::control::errand::{Brought, Errand, ErrandId};
+use crate::engine::control::shell_request::{Brought, ShellRequest, ShellRequestId};
 use crate::engine::report::event::Event;
 use crate::units::{AssocId, ClockStatus, Host, MonoTime, NtpTimestamp, Ppm, Seconds, Stamp};
 use std::net::{IpAddr, SocketAddr};
@@ -23,7 +23,7 @@ pub struct SocketId(pub u32);
 /// A datagram that arrived.
 #[derive(Clone, Copy, Debug)]
 pub struct Rx<'a> {
-    /// The octets; the shell hands over at most 2,048.
+    /// The bytes; the shell hands over at most 2,048.
     pub data: &'a [u8],
     /// Who sent it.
     pub from: SocketAddr,
@@ -42,9 +42,9 @@ pub struct SendToken(pub u64);
 /// A datagram to send.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tx {
-    /// The octets.
+    /// The bytes.
     pub data: Vec<u8>,
-    /// To whom.
+    /// The destination.
     pub to: SocketAddr,
     /// From which socket; `None`: from the wildcard socket of the family, port 123.
     pub socket: Option<SocketId>,
@@ -77,7 +77,7 @@ pub struct Interface {
     pub address: IpAddr,
 }
 
-/// What the engine tells the kernel clock. Every command is complete in itself: whatever happens
+/// A command of the engine to the kernel clock. Every command is complete in itself: whatever happens
 /// to the daemon afterwards, the clock ends up at its true frequency.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum ClockCommand {
@@ -102,7 +102,7 @@ pub enum ClockCommand {
     /// Move the wall clock at once, and on by whole eras to a time within 68 years of [`crate::units::PIVOT`]; drops what
     /// slews have left.
     Step(Seconds),
-    /// Tell the kernel how good the clock is.
+    /// Report to the kernel how good the clock is.
     Status(ClockStatus),
 }
 
@@ -161,10 +161,10 @@ pub enum Input<'a> {
     Reload(Box<Setup>),
     /// The leap second file now says this.
     LeapSeconds(LeapTable),
-    /// What an [`Output::Errand`] brought.
+    /// What an [`Output::ShellRequest`] brought.
     Returned {
         /// Which.
-        id: ErrandId,
+        id: ShellRequestId,
         /// What.
         result: Brought,
     },
@@ -195,11 +195,11 @@ pub enum Output {
     /// Append a line to a statistics file.
     Stat(StatLine),
     /// Do what a control request needs of the shell; answered by [`Input::Returned`].
-    Errand {
+    ShellRequest {
         /// For the answer.
-        id: ErrandId,
+        id: ShellRequestId,
         /// What to do.
-        errand: Errand,
+        shell_request: ShellRequest,
     },
     /// Log an event.
     Event(Event),

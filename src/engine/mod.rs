@@ -9,7 +9,7 @@
 //! | the three calls | here |
 //! | making, naming and polling associations; a response from a server | `sources/` |
 //! | what a source's samples say of the clock | `estimator/` |
-//! | which sources are believed, and what they agree on | `selection/` |
+//! | which sources are selected, and what they agree on | `selection/` |
 //! | what is done to the clock | `clock/` |
 //! | what clients get | `server/`, `auth/` |
 //! | ntpq | `control/` |
@@ -163,7 +163,7 @@ impl Engine {
                 self.setup.leap_table = Some(table);
                 self.leap_file_read(now);
             }
-            Input::Returned { id, result } => self.errand_done(now, id, result),
+            Input::Returned { id, result } => self.shell_request_done(now, id, result),
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);

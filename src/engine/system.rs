@@ -178,7 +178,7 @@ impl System {
 }
 
 /// The reference identifier by which our clients know a source: its IPv4 address, or the first
-/// four octets of the MD5 hash of its IPv6 address (RFC 5905 section 7.3).
+/// four bytes of the MD5 hash of its IPv6 address (RFC 5905 section 7.3).
 #[must_use]
 pub fn refid_of(address: IpAddr) -> RefId {
     match address {

@@ -200,7 +200,7 @@ impl World {
                 Output::Stat(line) => host.stats.push(line),
                 Output::SaveDriftRecord(record) => host.record = Some(record),
                 // Nobody here has a resolver, or asks with ntpq.
-                Output::Resolve { .. } | Output::Errand { .. } => {}
+                Output::Resolve { .. } | Output::ShellRequest { .. } => {}
             }
         }
     }

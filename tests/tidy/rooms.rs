@@ -15,7 +15,10 @@ const TOP: &[&str] = &["mod", "routes", "control"];
 /// The rooms and the only allowed direction.
 pub const ROOMS: &[Room] = &[
     // The types of the seam carry what the shell performs and reports: events, requests of mode 6 to the shell, the drift file.
-    Room { name: "contract", knows: &["report::event", "control::errand", "clock::Drift", "clock::Record"] },
+    Room {
+        name: "contract",
+        knows: &["report::event", "control::shell_request", "clock::Drift", "clock::Record"],
+    },
     Room { name: "timers", knows: &["contract"] },
     Room { name: "outbox", knows: &["contract"] },
     Room { name: "reject", knows: &[] },

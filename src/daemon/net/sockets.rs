@@ -11,7 +11,7 @@ mod wanted;
 pub use self::wanted::Wanted;
 use crate::config::model::InterfaceRule;
 use crate::engine::contract::{Interface, SocketId, Tx};
-use crate::engine::control::errand::{Endpoint, Traffic};
+use crate::engine::control::shell_request::{Endpoint, Traffic};
 use crate::engine::report::event::Level;
 use crate::sys::interfaces::LocalAddress;
 use crate::sys::socket::UdpSocket;

@@ -397,7 +397,7 @@ fn build(
         traffic,
         clock_watch: ClockWatch::new(),
         wakeups: (0, 0),
-        errands: Vec::new(),
+        shell_requests: Vec::new(),
         supervisor,
         reload_socket,
     };

@@ -1,7 +1,7 @@
 //! Counters and figures that ntpq asks for by name: `monstats`, `sysstats`, `authinfo`, `kerninfo`,
 //! `iostats`, `timerstats`. What ntpd counts and has no meaning here is 0.
 
-use crate::engine::control::errand::Traffic;
+use crate::engine::control::shell_request::Traffic;
 use crate::engine::control::table::{Row, Scene, SystemRow};
 use crate::engine::control::text;
 use crate::units::{KernelClock, Pps, Seconds};

@@ -1,7 +1,7 @@
 //! Ordered lists: our sockets (`ifstats`) and the access list (`reslist`).
 
 use crate::engine::Engine;
-use crate::engine::control::errand::{Endpoint, Errand, Survey};
+use crate::engine::control::shell_request::{Endpoint, ShellRequest, Survey};
 use crate::engine::control::text;
 use crate::engine::control::{Answer, Reply};
 use crate::engine::server::access::Listed;
@@ -18,7 +18,7 @@ impl Engine {
     pub(super) fn ordered_list(&self, data: &[u8], survey: Option<&Survey>) -> Result<Answer, ControlError> {
         let items = match data {
             b"" | b"ifstats" => {
-                let Some(survey) = survey else { return Ok(Answer::Errand(Errand::Survey)) };
+                let Some(survey) = survey else { return Ok(Answer::ShellRequest(ShellRequest::Survey)) };
                 let endpoints = survey.endpoints.iter().enumerate();
                 endpoints.flat_map(|(index, endpoint)| self.endpoint(index, endpoint)).collect::<Vec<_>>()
             }

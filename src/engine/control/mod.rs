@@ -12,12 +12,12 @@
 
 mod bucket;
 mod counters;
-pub mod errand;
 mod lists;
 mod mru;
 mod nonce;
 mod peer;
 mod read;
+pub mod shell_request;
 mod system;
 mod table;
 mod text;
@@ -30,7 +30,7 @@ use self::nonce::Nonces;
 use crate::config::model::AccessFlags;
 use crate::engine::Engine;
 use crate::engine::contract::{Machine, Now, Output, Rx, SocketId, Tx};
-use crate::engine::control::errand::{Brought, Errand, ErrandId, Survey};
+use crate::engine::control::shell_request::{Brought, ShellRequest, ShellRequestId, Survey};
 use crate::engine::reject::Reject;
 use crate::units::{KeyId, MonoTime};
 use crate::wire::control::{self, ControlError, Request, opcode};
@@ -48,7 +48,7 @@ pub(in crate::engine) struct Control {
     nonces: Nonces,
     bucket: ReplyBucket,
     parked: VecDeque<Parked>,
-    errands: u64,
+    shell_requests: u64,
     /// Requests so far (`ss_numctlreq`).
     requests: u64,
     /// The file that `saveconfig` wrote last (`savedconfig`).
@@ -67,7 +67,7 @@ impl Control {
             nonces: Nonces::new(secret),
             bucket: ReplyBucket::new(now),
             parked: VecDeque::new(),
-            errands: 0,
+            shell_requests: 0,
             requests: 0,
             saved: None,
             processor: machine.processor.clone(),
@@ -79,7 +79,7 @@ impl Control {
 /// A request that waits for what the shell brings.
 #[derive(Clone, Debug)]
 struct Parked {
-    id: ErrandId,
+    id: ShellRequestId,
     asker: Asker,
     packet: Vec<u8>,
 }
@@ -113,7 +113,7 @@ impl Reply {
 enum Answer {
     Reply(Reply),
     /// The shell must be asked first.
-    Errand(Errand),
+    ShellRequest(ShellRequest),
     /// It deserves no answer.
     Silence,
 }
@@ -157,7 +157,7 @@ impl Engine {
     }
 
     /// What the shell brought for a parked request.
-    pub(super) fn errand_done(&mut self, now: Now, id: ErrandId, brought: Brought) {
+    pub(super) fn shell_request_done(&mut self, now: Now, id: ShellRequestId, brought: Brought) {
         let Some(index) = self.control.parked.iter().position(|p| p.id == id) else { return };
         let Some(Parked { asker, packet, .. }) = self.control.parked.remove(index) else { return };
         let Ok(Some(request)) = Request::parse(&packet) else { return };
@@ -235,7 +235,7 @@ impl Engine {
         let datagrams = match result {
             Ok(Answer::Reply(reply)) => request.respond(leap, reply.status, &reply.pieces),
             Err(error) => vec![request.refuse(leap, error)],
-            Ok(Answer::Errand(errand)) => return self.park(errand, asker, packet),
+            Ok(Answer::ShellRequest(shell_request)) => return self.park(shell_request, asker, packet),
             Ok(Answer::Silence) => return,
         };
         if !asker.proven {
@@ -258,17 +258,17 @@ impl Engine {
         }
     }
 
-    fn park(&mut self, errand: Errand, asker: Asker, packet: &[u8]) {
+    fn park(&mut self, shell_request: ShellRequest, asker: Asker, packet: &[u8]) {
         if self.control.parked.len() >= PARKED_MAX {
             self.control.parked.pop_front();
         }
-        self.control.errands += 1;
-        let id = ErrandId(self.control.errands);
+        self.control.shell_requests += 1;
+        let id = ShellRequestId(self.control.shell_requests);
         self.control.parked.push_back(Parked { id, asker, packet: packet.to_vec() });
         debug_assert!(
             self.control.parked.len() <= PARKED_MAX,
             "requests that wait for the shell are bounded"
         );
-        self.outbox.push(Output::Errand { id, errand });
+        self.outbox.push(Output::ShellRequest { id, shell_request });
     }
 }

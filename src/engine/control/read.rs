@@ -2,8 +2,8 @@
 
 use crate::engine::Engine;
 use crate::engine::contract::Now;
-use crate::engine::control::errand::{Errand, Survey};
 use crate::engine::control::peer::{self, PeerRow, PeerScene};
+use crate::engine::control::shell_request::{ShellRequest, Survey};
 use crate::engine::control::system;
 use crate::engine::control::table::{Scene, choose};
 use crate::engine::control::text;
@@ -71,7 +71,7 @@ impl Engine {
         let extras = system::extras(&self.setup.config.setvar);
         let chosen = choose(&system::TABLES, &system::SHOWN, extras, data)?;
         if survey.is_none() && chosen.rows.iter().any(|row| row.survey) {
-            return Ok(Answer::Errand(Errand::Survey));
+            return Ok(Answer::ShellRequest(ShellRequest::Survey));
         }
         let scene = Scene { engine: self, now, survey };
         let items =

@@ -3,7 +3,7 @@
 
 use crate::engine::Engine;
 use crate::engine::contract::Now;
-use crate::engine::control::errand::Survey;
+use crate::engine::control::shell_request::Survey;
 use crate::engine::control::text;
 use crate::wire::control::ControlError;
 

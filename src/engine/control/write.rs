@@ -3,7 +3,7 @@
 
 use crate::config::model::AccessFlags;
 use crate::engine::Engine;
-use crate::engine::control::errand::Errand;
+use crate::engine::control::shell_request::ShellRequest;
 use crate::engine::control::system;
 use crate::engine::control::table::choose;
 use crate::engine::control::text;
@@ -24,13 +24,15 @@ impl Engine {
             opcode::WRITE_CLOCK => Err(ControlError::Permission),
             // There is one configuration, not one an association.
             _ if request.association != 0 => Err(ControlError::Value),
-            opcode::CONFIGURE => Ok(Answer::Errand(Errand::Configure { text: request.data.to_vec(), from })),
+            opcode::CONFIGURE => {
+                Ok(Answer::ShellRequest(ShellRequest::Configure { text: request.data.to_vec(), from }))
+            }
             _ => {
                 let name = request.data.split(|byte| *byte == 0).next().unwrap_or_default();
                 if name.is_empty() {
                     return Err(ControlError::Format);
                 }
-                Ok(Answer::Errand(Errand::Save { name: name.to_vec(), from }))
+                Ok(Answer::ShellRequest(ShellRequest::Save { name: name.to_vec(), from }))
             }
         }
     }

@@ -95,7 +95,7 @@ impl Engine {
         let elapsed = exchange.map_or(Seconds::ZERO, Exchange::elapsed);
         let held = exchange.map_or(Seconds::ZERO, Exchange::held);
         let free = self.clock.free_running(measured, elapsed, held);
-        // Of a clock that ticks coarsely only short exchanges tell.
+        // Only short exchanges show that a clock ticks coarsely.
         if exchange.is_some() && held.get() < SHORT {
             let (elapsed, slewed) = (elapsed.get(), (measured.delay() - free.delay()).get());
             self.system.precision =

@@ -1,4 +1,4 @@
-//! A clock update: from the sources to the clock, and to what clients are told. One sample's way through the engine ends here.
+//! A clock update: from the sources to the clock, and to the system variables. One sample's way through the engine ends here.
 
 use crate::engine::Engine;
 use crate::engine::clock::Verdict;

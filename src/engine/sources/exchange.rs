@@ -178,7 +178,7 @@ impl Common {
 }
 
 /// How much earlier than its receive timestamp a server's transmit timestamp may be: servers fill the bits below
-/// their precision at random, or cut them off. A precision better than 1 µs is not believed for this.
+/// their precision at random, or cut them off. A precision better than 1 µs counts as 1 µs here.
 fn stamp_error(theirs: i8, ours: i8) -> f64 {
     [theirs, ours].into_iter().map(|precision| 2f64.powi(i32::from(precision.clamp(-32, 0))).max(1e-6)).sum()
 }

@@ -1,5 +1,5 @@
 //! The undisciplined local clock, 127.127.1.U: this machine's clock, which is right by definition. It is selected when no other
-//! source is there, and tells nothing of the clock, so nothing is estimated from it.
+//! source is there. It measures nothing, so nothing is estimated from it.
 
 use super::common::Common;
 use super::kind::{Behaviour, Polled, Turn};

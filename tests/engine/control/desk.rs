@@ -5,7 +5,7 @@ use rsntpd::config;
 use rsntpd::config::model::{Config, Digest, Key, Variable};
 use rsntpd::engine::auth::Keys;
 use rsntpd::engine::contract::{Input, Output, Setup};
-use rsntpd::engine::control::errand::{Brought, Errand, Survey};
+use rsntpd::engine::control::shell_request::{Brought, ShellRequest, Survey};
 use rsntpd::units::{KernelClock, KeyId, Ppm, Seconds};
 use std::net::SocketAddr;
 
@@ -134,9 +134,13 @@ impl Desk {
     pub fn raw(&mut self, packet: &[u8], client: SocketAddr) -> Vec<Vec<u8>> {
         let waiting = std::mem::take(&mut self.bench.sent);
         self.bench.deliver(packet, client);
-        while let Some(index) = self.bench.others.iter().position(|o| matches!(o, Output::Errand { .. })) {
-            let Output::Errand { id, errand } = self.bench.others.remove(index) else { unreachable!() };
-            let result = self.run(&errand);
+        while let Some(index) =
+            self.bench.others.iter().position(|o| matches!(o, Output::ShellRequest { .. }))
+        {
+            let Output::ShellRequest { id, shell_request } = self.bench.others.remove(index) else {
+                unreachable!()
+            };
+            let result = self.run(&shell_request);
             self.bench.input(Input::Returned { id, result });
         }
         let sent = std::mem::replace(&mut self.bench.sent, waiting);
@@ -147,9 +151,9 @@ impl Desk {
         answers.into_iter().map(|tx| tx.data).collect()
     }
 
-    pub fn run(&mut self, errand: &Errand) -> Brought {
-        match errand {
-            Errand::Survey => {
+    pub fn run(&mut self, shell_request: &ShellRequest) -> Brought {
+        match shell_request {
+            ShellRequest::Survey => {
                 let kernel = KernelClock {
                     frequency: Ppm::new(-12.5),
                     max_error: Seconds::new(16.0),
@@ -159,13 +163,13 @@ impl Desk {
                 };
                 Brought::Survey(Box::new(Survey { kernel: Some(kernel), ..Survey::default() }))
             }
-            Errand::Configure { text, .. } => {
+            ShellRequest::Configure { text, .. } => {
                 let parsed = config::parse_at_run_time(self.bench.engine.config().clone(), text, &[]);
                 let setup = Setup { config: parsed.config, keys: keys(), ..Setup::default() };
                 let reply = format!("{} found", parsed.diagnostics.len());
                 Brought::Configured { reply, setup: Some(Box::new(setup)) }
             }
-            Errand::Save { name, .. } => {
+            ShellRequest::Save { name, .. } => {
                 let file = String::from_utf8_lossy(name).into_owned();
                 Brought::Saved { reply: format!("saved {file}"), file: Some(file) }
             }

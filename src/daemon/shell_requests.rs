@@ -4,7 +4,7 @@ use super::perform::Shell;
 use super::saveconfig;
 use crate::config::Known;
 use crate::config::model::Config;
-use crate::engine::control::errand::{Brought, Survey, Traffic};
+use crate::engine::control::shell_request::{Brought, Survey, Traffic};
 use crate::engine::report::event::Level;
 use crate::engine::{Association, Engine};
 use crate::sys::clock;

@@ -1,20 +1,20 @@
 //! What a control request needs of the shell before it can be answered: counters that only the shell
 //! and the kernel have, a configuration text to be parsed, a file to be written.
 //!
-//! The engine parks the request, asks with [`crate::engine::contract::Output::Errand`], and answers when
+//! The engine parks the request, asks with [`crate::engine::contract::Output::ShellRequest`], and answers when
 //! [`crate::engine::contract::Input::Returned`] comes. Only what a request needs is read.
 
 use crate::engine::contract::Setup;
 use crate::units::KernelClock;
 use std::net::IpAddr;
 
-/// Names an errand.
+/// Names a shell request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct ErrandId(pub u64);
+pub struct ShellRequestId(pub u64);
 
 /// What the shell is to do.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Errand {
+pub enum ShellRequest {
     /// Read the counters of the kernel and of the shell.
     Survey,
     /// Take a configuration text in on top of the configuration in force. Its sender has shown the
@@ -34,7 +34,7 @@ pub enum Errand {
     },
 }
 
-/// What an errand brought.
+/// What a shell request brought.
 #[derive(Debug)]
 pub enum Brought {
     /// The counters.
