@@ -19,6 +19,8 @@ use crate::wire::{Header, Version};
 const LOST_POLLS: u32 = 8;
 /// Its clock source in the system status word: NTP (RFC 9327).
 const CLOCK_SOURCE: u8 = 6;
+/// Samples of a server whose clock is known well.
+const KNOWN_WELL: usize = 16;
 /// Most doublings of the polls that an address gets.
 const MAX_ROUNDS: u8 = 5;
 
@@ -223,6 +225,9 @@ impl Behaviour for Client {
 
     fn measured(&mut self, common: &Common, silent_polls: u32, now: MonoTime, timers: &mut Timers) {
         self.poll.measured();
+        if silent_polls >= LOST_POLLS && common.estimator.samples() > KNOWN_WELL {
+            self.poll.found_again(common, timers);
+        }
         self.poll.resume(common, silent_polls, now, timers);
     }
 

@@ -173,6 +173,14 @@ impl PollState {
         }
     }
 
+    /// A response came after a few polls without one. The rest of the burst that was to find out is not needed: the clock is known.
+    pub(super) fn found_again(&mut self, common: &Common, timers: &mut Timers) {
+        if let Some(last) = self.last.filter(|_| self.burst > 0 && !common.config.burst) {
+            self.burst = 0;
+            timers.set(Timer::Poll(common.id), last + self.exponent.interval());
+        }
+    }
+
     /// A response came after so many polls without one. Polls again soon if that was a silence: on a path that loses every second
     /// packet, eight polls in a row go without a response now and then.
     pub(super) fn resume(&mut self, common: &Common, silent_polls: u32, now: MonoTime, timers: &mut Timers) {
