@@ -128,12 +128,6 @@ impl Sources {
         self.list.iter().find(|s| s.endpoint() == Some(from) && dispatch::takes(s.kind(), mode))
     }
 
-    /// The first source whose packets come from this address and port, whatever their mode.
-    #[must_use]
-    pub fn at_endpoint(&self, from: SocketAddr) -> Option<&Source> {
-        self.list.iter().find(|s| s.endpoint() == Some(from))
-    }
-
     /// Whether a source, but not `but`, has this address and sends packets of this mode.
     #[must_use]
     pub fn has_address(&self, address: Host, mode: Mode, but: Option<AssocId>) -> bool {
