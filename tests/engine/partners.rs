@@ -230,6 +230,26 @@ fn the_holder_of_a_key_makes_no_more_than_three_associations() {
 }
 
 #[test]
+fn a_reload_adds_and_removes_what_is_configured_and_keeps_what_packets_made() {
+    use rsntpd::engine::contract::Input;
+    let (_, b) = configured_and_passive();
+    let mut bench = crate::bench::Bench::new(b.clone());
+    bench.deliver(&signed(5), "172.16.0.9:123".parse().unwrap());
+    let addresses = |bench: &crate::bench::Bench| -> Vec<String> {
+        bench.engine.associations().filter_map(|a| a.address).map(|ip| ip.to_string()).collect()
+    };
+    assert_eq!(addresses(&bench), ["192.0.2.1", "172.16.0.9"]);
+    let mut with_more = b.clone();
+    let network = line(Kind::Broadcast, "10.0.0.255");
+    with_more.config.servers.extend([line(Kind::Peer, "192.0.2.1"), line(Kind::Peer, A), network]);
+    bench.input(Input::Reload(Box::new(with_more)));
+    // A host may be a server and a peer.
+    assert_eq!(addresses(&bench), ["192.0.2.1", "172.16.0.9", "192.0.2.1", A, "10.0.0.255"]);
+    bench.input(Input::Reload(Box::new(b)));
+    assert_eq!(addresses(&bench), ["192.0.2.1", "172.16.0.9"]);
+}
+
+#[test]
 fn a_wrong_code_in_mode_1_is_not_answered() {
     let (_, b) = configured_and_passive();
     let mut bench = crate::bench::Bench::new(b);
