@@ -8,8 +8,8 @@ use rsntpd::config::parse_at_run_time;
 use rsntpd::engine::Engine;
 use rsntpd::engine::auth::Keys;
 use rsntpd::engine::contract::{Input, Machine, Now, Output, Rx, Setup, SocketId};
-use rsntpd::engine::control::errand::{Brought, Errand, Survey};
-use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Seconds};
+use rsntpd::engine::control::shell_request::{Brought, ShellRequest, Survey};
+use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Seconds, Stamp};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 const CONTROL: KeyId = KeyId(7);
@@ -45,11 +45,13 @@ fn engine() -> Engine {
     Engine::new(now(0), &machine, Setup { config, keys: keys(), ..Setup::default() })
 }
 
-fn run(engine: &Engine, errand: Errand) -> Brought {
-    match errand {
-        Errand::Survey => Brought::Survey(Box::new(Survey::default())),
-        Errand::Save { .. } => Brought::Saved { reply: "saved".to_owned(), file: Some("saved".to_owned()) },
-        Errand::Configure { text, .. } => {
+fn run(engine: &Engine, shell_request: ShellRequest) -> Brought {
+    match shell_request {
+        ShellRequest::Survey => Brought::Survey(Box::new(Survey::default())),
+        ShellRequest::Save { .. } => {
+            Brought::Saved { reply: "saved".to_owned(), file: Some("saved".to_owned()) }
+        }
+        ShellRequest::Configure { text, .. } => {
             let parsed = parse_at_run_time(engine.config().clone(), &text, &[]);
             let setup = Setup { config: parsed.config, keys: keys(), ..Setup::default() };
             Brought::Configured { reply: "done".to_owned(), setup: Some(Box::new(setup)) }
@@ -74,13 +76,16 @@ fuzz_target!(|data: &[u8]| {
         }
         let from = SocketAddr::from(([127, 0, 0, 1], u16::from(head[0] & 0x40) + 1000));
         let to = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let received = now(step).wall;
-        engine.handle(now(step), Input::Datagram(Rx { data: &packet, from, to, socket: SocketId(1), received }));
+        let received = Stamp::kernel(now(step).wall);
+        engine.handle(
+            now(step),
+            Input::Datagram(Rx { data: &packet, from, to, socket: SocketId(1), received }),
+        );
         let mut datagrams = 0;
         while let Some(output) = engine.next_output() {
             match output {
-                Output::Errand { id, errand } => {
-                    let result = run(&engine, errand);
+                Output::ShellRequest { id, shell_request } => {
+                    let result = run(&engine, shell_request);
                     engine.handle(now(step), Input::Returned { id, result });
                 }
                 Output::Send(tx) if tx.to == from => {
