@@ -122,6 +122,12 @@ impl PollExponent {
         })
     }
 
+    /// The exponent that a packet states, held within 3..=17: no number is refused there.
+    #[must_use]
+    pub const fn from_wire(exponent: i8) -> Self {
+        Self::new(if exponent < 0 { 0 } else { exponent as u8 })
+    }
+
     /// The exponent.
     #[must_use]
     pub const fn get(self) -> u8 {

@@ -4,6 +4,7 @@ use crate::among::{rms, within};
 use rsntpd::config::model::{Digest, Key, Kind, Server, Target};
 use rsntpd::engine::contract::Setup;
 use rsntpd::engine::report::event::Event;
+use rsntpd::engine::sources::Source;
 use rsntpd::units::{KeyId, NtpTimestamp, PollExponent, Stratum};
 use rsntpd::wire::{Header, Mode, Version};
 use sim::chance::Dice;
@@ -126,6 +127,7 @@ fn a_partner_without_servers_follows_the_one_that_has_some() {
         let errors = pair.run(100_000.0);
         assert!(errors[600..].iter().all(|e| e.abs() < 1e-3), "{:?}", pair.texts(1));
         assert_eq!((pair.stratum(0), pair.stratum(1)), (2, 3), "{:?}", pair.texts(1));
+        assert_eq!(pair.partner(1).peer_mode(), Some(Mode::SymmetricActive), "both are configured");
         rms(&errors[3600..]) * 1e6
     });
 }
@@ -295,18 +297,23 @@ fn forged(n: u64) -> Header {
     }
 }
 
+/// As [`one_with_servers`], polled every 16 s, with or without a key.
+fn every_16_s(servers: u64, with_key: bool) -> (Setup, Setup) {
+    let (mut a, mut b) = one_with_servers(servers, |line| {
+        line.key = with_key.then_some(KeyId(7));
+        (line.minpoll, line.maxpoll) = (PollExponent::new(4), PollExponent::new(4));
+    });
+    for setup in [&mut a, &mut b] {
+        setup.keys = vec![key()];
+        setup.config.auth.trusted = vec![KeyId(7)];
+    }
+    (a, b)
+}
+
 #[test]
 fn forged_packets_take_no_sample_and_no_memory() {
     let run = |seed: u64, flood: bool, key: bool| {
-        let (mut a, mut b) = one_with_servers(3, |line| {
-            line.key = key.then_some(KeyId(7));
-            line.minpoll = PollExponent::new(4);
-            line.maxpoll = PollExponent::new(4);
-        });
-        for setup in [&mut a, &mut b] {
-            setup.keys = vec![self::key()];
-            setup.config.auth.trusted = vec![KeyId(7)];
-        }
+        let (a, b) = every_16_s(3, key);
         let mut pair = Pair::new(seed, a, b);
         pair.run(1000.0);
         if flood {
@@ -343,15 +350,7 @@ fn every_loss_double_and_forgery_is_over_after_two_polls() {
     for key in [false, true] {
         for mishap in 0..4 {
             for at in 0..20u32 {
-                let (mut a, mut b) = one_with_servers(1, |line| {
-                    line.key = key.then_some(KeyId(7));
-                    line.minpoll = PollExponent::new(4);
-                    line.maxpoll = PollExponent::new(4);
-                });
-                for setup in [&mut a, &mut b] {
-                    setup.keys = vec![self::key()];
-                    setup.config.auth.trusted = vec![KeyId(7)];
-                }
+                let (a, b) = every_16_s(1, key);
                 let mut pair = Pair::new(3, a, b);
                 let begin = 800.0 + f64::from(at) * 8.0;
                 pair.run(begin);
@@ -376,7 +375,7 @@ fn every_loss_double_and_forgery_is_over_after_two_polls() {
                 pair.world.connect(A, B, link(0.0, 0.0));
                 let from = pair.world.time;
                 pair.run(from + 16.0 * 2.0 * 1.07 + 1.0);
-                let reach = pair.reach(1);
+                let reach = pair.partner(1).reach().register();
                 assert!(reach & 3 != 0, "key {key}, mishap {mishap} at {at}: reach {reach:o}");
             }
         }
@@ -384,11 +383,10 @@ fn every_loss_double_and_forgery_is_over_after_two_polls() {
 }
 
 impl Pair {
-    /// The reach register of the association with the partner, which is the last one.
-    fn reach(&mut self, host: usize) -> u8 {
+    /// The association with the partner, which is the last one.
+    fn partner(&self, host: usize) -> &Source {
         let engine = &self.world.hosts[host].engine;
-        let last = engine.associations().last().unwrap().id;
-        engine.source(last).unwrap().reach().register()
+        engine.source(engine.associations().last().unwrap().id).unwrap()
     }
 }
 

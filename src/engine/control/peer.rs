@@ -8,7 +8,7 @@ use crate::engine::control::table::{self, Row};
 use crate::engine::control::text;
 use crate::engine::sources::Source;
 use crate::engine::sources::filter::Stage;
-use crate::units::{MAX_DISPERSION, MonoTime, PHI, Seconds};
+use crate::units::{MAX_DISPERSION, MonoTime, PHI, PollExponent, Seconds};
 use crate::wire::Mode;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -189,7 +189,7 @@ fn unheard(s: &PeerScene<'_>) -> bool {
 
 /// The poll exponent in the peer's packets, never below ours: ntpq shows the smaller of both as `poll`.
 fn peer_poll(a: &Source) -> u8 {
-    (a.header().poll.clamp(0, 17) as u8).max(a.config().minpoll.get())
+    PollExponent::from_wire(a.header().poll).max(a.config().minpoll).get()
 }
 
 fn stages(s: &PeerScene<'_>, value: fn(&Stage, MonoTime) -> f64, empty: f64) -> String {

@@ -1,18 +1,18 @@
 //! Datagrams that are no client's request: responses of our servers, control requests, the rest.
 
-use crate::config::model::AccessFlags;
 use crate::engine::Engine;
 use crate::engine::auth::Authenticity;
 use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
 use crate::engine::report::event::{Event, Kiss};
+use crate::engine::server::Admitted;
 use crate::engine::sources::dispatch::{Stranger, stranger};
 use crate::engine::sources::{Answer, Exchange, Mac, Source};
 use crate::units::{AssocId, KeyId, Seconds};
+use crate::wire::Mode;
 use crate::wire::counter::Counter;
 use crate::wire::event::PeerEvent;
-use crate::wire::{Header, Mode};
 
 /// An exchange that the other side holds no longer than this shows how finely our clock ticks, seconds.
 const SHORT: f64 = 1.0;
@@ -44,12 +44,7 @@ impl Engine {
 
     /// A response: of which source, if any, is known. The access list and the MAC come first, whose fault the counters name.
     fn response(&mut self, now: Now, rx: &Rx<'_>, id: Option<AssocId>) -> Result<(), Reject> {
-        let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
-        let flags = self.server.admit(&mut self.rng, rx, header.version)?;
-        let authenticity = self.server.keys_mut().check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
-        if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
-            return Err(Reject::Auth);
-        }
+        let Admitted { header, flags, authenticity } = self.server.admitted(&mut self.rng, rx)?;
         let clock = self.own_clock(now);
         let Some(source) = id.and_then(|id| self.sources.get_mut(id)) else { return Err(Reject::Unasked) };
         self.server.observe(now, rx, flags);

@@ -9,7 +9,7 @@ use crate::engine::auth::Authenticity;
 use crate::engine::contract::{Now, Output, Rx, Tx};
 use crate::engine::reject::Reject;
 use crate::engine::report::event::Event;
-use crate::engine::server::{REPLY_MAX, Serving};
+use crate::engine::server::{Admitted, REPLY_MAX, Serving};
 use crate::engine::sources::{self, Symmetric};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, Host, KeyId, Leap, NTP_PORT, PollExponent, Seconds};
@@ -37,28 +37,21 @@ impl Engine {
 
     /// A packet of a host that asks us to be its partner.
     pub(super) fn partner(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
-        let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
-        if !self.has_room(now, rx, &header) {
-            return self.answer_partner(now, rx);
+        let admitted = self.server.admitted(&mut self.rng, rx)?;
+        if !self.has_room(now, rx, &admitted.header) {
+            return self.answer_partner(now, rx, &admitted);
         }
-        let flags = self.server.admit(&mut self.rng, rx, header.version)?;
-        let authenticity = self.server.keys_mut().check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
-        let needs_key = self.setup.config.enable.auth
-            || flags.contains(AccessFlags::NOPEER)
-            || flags.contains(AccessFlags::NOTRUST);
-        match authenticity {
-            Authenticity::Failed => Err(Reject::Auth),
+        let needs_key = self.setup.config.enable.auth || admitted.flags.contains(AccessFlags::NOPEER);
+        match admitted.authenticity {
             Authenticity::Verified(key) if self.sharing(key) < SHARING_A_KEY => {
-                self.server.observe(now, rx, flags);
-                self.mobilize_partner(now, rx, &header, Some(key));
+                self.mobilize_partner(now, rx, &admitted, Some(key));
                 Ok(())
             }
             Authenticity::None if !needs_key => {
-                self.server.observe(now, rx, flags);
-                self.mobilize_partner(now, rx, &header, None);
+                self.mobilize_partner(now, rx, &admitted, None);
                 Ok(())
             }
-            Authenticity::Verified(_) | Authenticity::None => self.answer_partner(now, rx),
+            _ => self.answer_partner(now, rx, &admitted),
         }
     }
 
@@ -84,9 +77,11 @@ impl Engine {
         self.sources.ephemeral().filter(|s| s.config().key == Some(key)).count()
     }
 
-    fn mobilize_partner(&mut self, now: Now, rx: &Rx<'_>, header: &Header, key: Option<KeyId>) {
+    fn mobilize_partner(&mut self, now: Now, rx: &Rx<'_>, admitted: &Admitted, key: Option<KeyId>) {
+        let Admitted { header, flags, .. } = admitted;
+        self.server.observe(now, rx, *flags);
         self.server.counters_mut().count(Counter::Processed);
-        let minpoll = PollExponent::new(header.poll.clamp(0, 17) as u8).max(MINPOLL.0).min(MINPOLL.1);
+        let minpoll = PollExponent::from_wire(header.poll).max(MINPOLL.0).min(MINPOLL.1);
         let line = Server {
             version: header.version.get(),
             minpoll,
@@ -105,10 +100,10 @@ impl Engine {
     }
 
     /// Answers a host with which no association is made.
-    fn answer_partner(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
+    fn answer_partner(&mut self, now: Now, rx: &Rx<'_>, admitted: &Admitted) -> Result<(), Reject> {
         let ours = Serving { now, system: &self.system };
         let mut reply = [0; REPLY_MAX];
-        let answer = self.server.respond(ours, &mut self.rng, rx, &mut reply)?;
+        let answer = self.server.respond(ours, rx, admitted, &mut reply)?;
         let length = self.server.seal(&answer, self.moment.wall, &mut reply);
         let data = reply.get(..length).unwrap_or_default().to_vec();
         let (socket, from) = (Some(rx.socket), Some(rx.to));

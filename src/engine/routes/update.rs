@@ -71,7 +71,7 @@ impl Engine {
         let ours = self.system.reftime;
         survivors.iter().filter_map(|id| self.sources.get(*id)).all(|source| {
             let theirs = source.header();
-            let poll = PollExponent::new(theirs.poll.clamp(0, 17) as u8).max(source.poll_exponent());
+            let poll = PollExponent::from_wire(theirs.poll).max(source.poll_exponent());
             let margin = poll.min(PollExponent::DEFAULT_MAX).interval() * NEWS;
             source.is_partner()
                 && self.system.peer != Some(source.id())

@@ -73,6 +73,17 @@ pub struct Server {
     interfaces: Vec<Interface>,
 }
 
+/// A packet that the access list lets in, and what its MAC is worth.
+#[derive(Clone, Copy, Debug)]
+pub struct Admitted {
+    /// Its header.
+    pub header: Header,
+    /// The flags of its source.
+    pub flags: AccessFlags,
+    /// Its MAC.
+    pub authenticity: Authenticity,
+}
+
 /// The bytes of a response: room for the longest.
 pub type ReplyBuffer = [u8; REPLY_MAX];
 
@@ -186,29 +197,13 @@ impl Server {
             return Served::NotARequest;
         }
         self.counters.count(Counter::Received);
-        match self.respond(ours, rng, rx, reply) {
+        match self.admitted(rng, rx).and_then(|admitted| self.respond(ours, rx, &admitted, reply)) {
             Ok(answer) => Served::Reply(answer),
             Err(reason) => {
                 self.counters.reject(reason);
                 Served::Dropped
             }
         }
-    }
-
-    /// The same, of a packet that is a request and is counted already.
-    ///
-    /// # Errors
-    /// Why it gets no answer.
-    pub fn respond(
-        &mut self,
-        ours: Serving<'_>,
-        rng: &mut impl Rng,
-        rx: &Rx<'_>,
-        reply: &mut ReplyBuffer,
-    ) -> Result<Reply, Reject> {
-        let answer = self.try_answer(ours, rng, rx, reply)?;
-        self.counters.count(Counter::Processed);
-        Ok(answer)
     }
 
     /// Completes an answer that leaves at `leaves`; gives its length in bytes.
@@ -239,19 +234,32 @@ impl Server {
         }
     }
 
-    fn try_answer(
-        &mut self,
-        ours: Serving<'_>,
-        rng: &mut impl Rng,
-        rx: &Rx<'_>,
-        reply: &mut ReplyBuffer,
-    ) -> Result<Reply, Reject> {
+    /// The tests that come before all others: source, access list and MAC.
+    ///
+    /// # Errors
+    /// Why the packet goes no further.
+    pub fn admitted(&mut self, rng: &mut impl Rng, rx: &Rx<'_>) -> Result<Admitted, Reject> {
         let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
         let flags = self.admit(rng, rx, header.version)?;
         let authenticity = self.keys.check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
         if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
             return Err(Reject::Auth);
         }
+        Ok(Admitted { header, flags, authenticity })
+    }
+
+    /// Answers a request that was admitted, as [`Server::answer`] does.
+    ///
+    /// # Errors
+    /// Why it gets no answer.
+    pub fn respond(
+        &mut self,
+        ours: Serving<'_>,
+        rx: &Rx<'_>,
+        admitted: &Admitted,
+        reply: &mut ReplyBuffer,
+    ) -> Result<Reply, Reject> {
+        let Admitted { header, flags, authenticity } = *admitted;
         if header.mode == Mode::SymmetricActive && authenticity == Authenticity::Failed {
             // A crypto-NAK in symmetric mode would end associations of old programs: a forger's tool.
             return Err(Reject::Auth);
@@ -274,6 +282,7 @@ impl Server {
             }
         };
         reply[..HEADER_LEN].copy_from_slice(&answer.to_bytes());
+        self.counters.count(Counter::Processed);
         Ok(Reply {
             tail: match authenticity {
                 Authenticity::None => Tail::None,
@@ -287,12 +296,7 @@ impl Server {
     }
 
     /// The source and the access list, in the order of ntpd's receive path.
-    pub fn admit(
-        &mut self,
-        rng: &mut impl Rng,
-        rx: &Rx<'_>,
-        version: Version,
-    ) -> Result<AccessFlags, Reject> {
+    fn admit(&mut self, rng: &mut impl Rng, rx: &Rx<'_>, version: Version) -> Result<AccessFlags, Reject> {
         if version == Version::V4 {
             self.counters.count(Counter::ThisVersion);
         } else {

@@ -4,14 +4,9 @@ use super::common::Common;
 use super::kind::{Behaviour, Making, Polled, Turn};
 use crate::config::model::Server;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{Host, Leap, NtpTimestamp, RefId, Seconds};
+use crate::units::{Host, Leap, NtpTimestamp, RefId};
 use crate::wire::{Header, Mode, Version};
 use std::net::SocketAddr;
-
-/// Broadcasts come up to this much later than the interval says.
-const SPREAD: f64 = 0.06;
-/// Its clock source in the system status word: NTP (RFC 9327).
-const CLOCK_SOURCE: u8 = 6;
 
 /// What only a broadcast server has: nothing but the timestamp of its last packet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,8 +31,7 @@ impl Announcer {
 
 impl Behaviour for Announcer {
     fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
-        let pause = common.config.minpoll.interval().get() * (1.0 + SPREAD * turn.jitter);
-        timers.set(Timer::Poll(common.id), turn.now.mono + Seconds::new(pause));
+        timers.set(Timer::Poll(common.id), turn.after(common.config.minpoll));
         Polled { asks: true, ..Polled::default() }
     }
 
@@ -61,10 +55,6 @@ impl Behaviour for Announcer {
 
     fn departs(&mut self, at: NtpTimestamp) {
         self.transmit = at;
-    }
-
-    fn clock_source(&self) -> u8 {
-        CLOCK_SOURCE
     }
 
     fn describe(&self, common: &mut Common, _precision: i8) {

@@ -17,8 +17,6 @@ use crate::wire::{Header, Version};
 
 /// Polls without a response after which a server that did respond has its name looked up again.
 const LOST_POLLS: u32 = 8;
-/// Its clock source in the system status word: NTP (RFC 9327).
-const CLOCK_SOURCE: u8 = 6;
 /// Samples of a server whose clock is known well.
 const KNOWN_WELL: usize = 16;
 /// Most doublings of the polls that an address gets.
@@ -188,10 +186,6 @@ impl Behaviour for Client {
 
     fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
         self.poll.poll(common, turn, timers)
-    }
-
-    fn clock_source(&self) -> u8 {
-        CLOCK_SOURCE
     }
 
     fn packets_from(&self, common: &Common) -> Option<Host> {

@@ -42,6 +42,18 @@ pub struct Turn {
     pub jitter: f64,
 }
 
+/// The clock source of NTP in the system status word (RFC 9327).
+const NTP: u8 = 6;
+/// Packets of partners and broadcasts come up to this much later than the interval says.
+const SPREAD: f64 = 0.06;
+
+impl Turn {
+    /// When the next packet of a partner or a broadcast is due, by this exponent.
+    pub(super) fn after(&self, exponent: PollExponent) -> MonoTime {
+        self.now.mono + Seconds::new(exponent.interval().get() * (1.0 + SPREAD * self.jitter))
+    }
+}
+
 /// What a poll did.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Polled {
@@ -77,7 +89,9 @@ pub(super) trait Behaviour {
     fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled;
 
     /// Its kind as the system status word has it (RFC 9327, clock source).
-    fn clock_source(&self) -> u8;
+    fn clock_source(&self) -> u8 {
+        NTP
+    }
 
     /// What it says of itself before anything was heard, and its address where that follows from the line. `precision` is our own.
     fn describe(&self, _common: &mut Common, _precision: i8) {}

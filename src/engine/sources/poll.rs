@@ -219,7 +219,7 @@ impl PollState {
         was_bursting: bool,
         timers: &mut Timers,
     ) -> bool {
-        let asked = PollExponent::new(asked.clamp(0, 17) as u8);
+        let asked = PollExponent::from_wire(asked);
         let floor = if asked > self.exponent || was_bursting {
             asked.max(self.exponent)
         } else {

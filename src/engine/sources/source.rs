@@ -18,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// What a measurement changed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Taken {
+pub struct Uptake {
     /// The source became reachable.
     pub first: bool,
     /// Whether samples before this one did not fit.
@@ -306,7 +306,7 @@ impl Source {
         free: &Measurement,
         floor: Seconds,
         timers: &mut Timers,
-    ) -> Taken {
+    ) -> Uptake {
         let Self { common, kind } = self;
         let silent_polls = common.reach.unreach();
         let first = common.reach.measured(now);
@@ -316,7 +316,7 @@ impl Source {
             common.estimator.take(free);
         }
         kind.measured(common, silent_polls, now, timers);
-        Taken { first, was_alarmed, alarmed: common.estimator.alarmed() }
+        Uptake { first, was_alarmed, alarmed: common.estimator.alarmed() }
     }
 
     /// A server or pool member.

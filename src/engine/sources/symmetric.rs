@@ -16,14 +16,10 @@ use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
 use crate::wire::event::flash;
 use crate::wire::{Header, Mode, Version};
 
-/// Its clock source in the system status word: NTP (RFC 9327).
-const CLOCK_SOURCE: u8 = 6;
 /// Polls without a packet after which it is polled less often (NTP_UNREACH).
 const UNREACH_BACKOFF: u32 = 10;
 /// Polls without a packet after which a passive association ends: eight until it is unreachable, and eight more.
 const PASSIVE_ENDS: u32 = 16;
-/// Polls come up to this much later than the interval says.
-const SPREAD: f64 = 0.06;
 
 /// Which side it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +65,8 @@ pub struct Symmetric {
     heard: Option<Heard>,
     /// A later one that did not.
     candidate: Option<Heard>,
+    /// The mode of the partner's last packet.
+    partner_mode: Mode,
     /// Polls since a packet of the partner came, whatever it was good for. An unsynchronized partner is there, too.
     silent: u32,
 }
@@ -84,11 +82,24 @@ impl Symmetric {
     #[must_use]
     pub fn passive(first: &Header, arrived: NtpTimestamp, minpoll: PollExponent) -> Self {
         let candidate = Some(Heard { transmit: first.transmit, arrived });
-        Self { candidate, partner_poll: Some(poll_of(first)), ..Self::new(Role::Passive, minpoll) }
+        Self {
+            candidate,
+            partner_poll: Some(PollExponent::from_wire(first.poll)),
+            ..Self::new(Role::Passive, minpoll)
+        }
     }
 
     const fn new(role: Role, exponent: PollExponent) -> Self {
-        Self { role, exponent, partner_poll: None, sent: None, heard: None, candidate: None, silent: 0 }
+        Self {
+            role,
+            exponent,
+            partner_poll: None,
+            sent: None,
+            heard: None,
+            candidate: None,
+            partner_mode: Mode::SymmetricActive,
+            silent: 0,
+        }
     }
 
     /// Which side it is.
@@ -146,7 +157,8 @@ impl Symmetric {
         }
         let sent = *sent;
         common.flash &= !flash_of::PACKET;
-        self.partner_poll = Some(poll_of(header));
+        self.partner_poll = Some(PollExponent::from_wire(header.poll));
+        self.partner_mode = header.mode;
         common.test_header(header, clock.precision)?;
         common.local = Some(rx.to);
         common.reach.responded(clock.now.mono, rx.received.at);
@@ -158,11 +170,6 @@ impl Symmetric {
         let (measured, exchange) = exchange::measure(clock, rx, header, sent.left);
         Ok(Received { answer: Answer::Measured(measured, exchange), slower: false })
     }
-}
-
-/// The poll exponent that a packet states.
-fn poll_of(header: &Header) -> PollExponent {
-    PollExponent::new(header.poll.clamp(0, 17) as u8)
 }
 
 impl Behaviour for Symmetric {
@@ -180,8 +187,7 @@ impl Behaviour for Symmetric {
             Role::Passive => 0,
         };
         self.exponent = wanted.max(PollExponent::new(low.get().saturating_add(slower))).max(low).min(high);
-        let pause = self.in_force(common).interval().get() * (1.0 + SPREAD * turn.jitter);
-        timers.set(Timer::Poll(common.id), turn.now.mono + Seconds::new(pause));
+        timers.set(Timer::Poll(common.id), turn.after(self.in_force(common)));
         Polled { asks: true, lost, ..Polled::default() }
     }
 
@@ -247,10 +253,6 @@ impl Behaviour for Symmetric {
         result
     }
 
-    fn clock_source(&self) -> u8 {
-        CLOCK_SOURCE
-    }
-
     fn packets_from(&self, common: &Common) -> Option<Host> {
         common.address
     }
@@ -263,10 +265,7 @@ impl Behaviour for Symmetric {
     }
 
     fn peer_mode(&self) -> Mode {
-        match self.role {
-            Role::Active => Mode::SymmetricPassive,
-            Role::Passive => Mode::SymmetricActive,
-        }
+        self.partner_mode
     }
 
     fn poll_exponent(&self, _common: &Common) -> PollExponent {
