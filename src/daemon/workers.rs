@@ -14,13 +14,16 @@ use crate::config::model::Config;
 use crate::engine::Engine;
 use crate::engine::contract::Setup;
 use crate::engine::report::event::Level;
-use crate::engine::server::sharing::{COUNTED, PUBLISHED};
+use crate::engine::system::published::PUBLISHED;
 use crate::sys::page::{Page, ReadPage};
 use crate::sys::process::{self, Child, Forked};
+use crate::wire::counter::Counter;
 use std::{fmt, io};
 
 /// Words on a worker's page: the counters of its engine and of its sockets.
 const COUNTERS: usize = COUNTED + COUNTS;
+/// Integers of the engine's counters of packets.
+const COUNTED: usize = Counter::COUNT;
 
 /// What this process is among those that serve together.
 #[derive(Debug)]

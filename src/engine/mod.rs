@@ -41,13 +41,14 @@ use crate::engine::control::Control;
 use crate::engine::outbox::Outbox;
 use crate::engine::report::event::Event;
 use crate::engine::report::statistics::Records;
-use crate::engine::server::sharing::{COUNTED, PUBLISHED};
 use crate::engine::server::{ReplyBuffer, Server, Serving};
 use crate::engine::sources::names::Names;
 use crate::engine::sources::{Source, Sources};
 use crate::engine::system::System;
+use crate::engine::system::published::PUBLISHED;
 use crate::engine::timers::Timers;
 use crate::units::{AssocId, MonoTime, NtpTimestamp};
+use crate::wire::counter::Counter;
 use crate::wire::header::{HEADER_LEN, TRANSMIT_OFFSET};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -288,7 +289,7 @@ impl Engine {
     }
 }
 
-/// Several processes that answer as one (`server/sharing.rs`).
+/// Several processes that answer as one (`system/published.rs`).
 impl Engine {
     /// What our answers are made of, for engines in other processes.
     #[must_use]
@@ -304,12 +305,12 @@ impl Engine {
 
     /// What was counted here since the start, for [`Engine::count_elsewhere`].
     #[must_use]
-    pub fn counted(&self) -> [u64; COUNTED] {
+    pub fn counted(&self) -> [u64; Counter::COUNT] {
         self.server.counters().words()
     }
 
     /// Adds what was counted in another process since the last time.
-    pub fn count_elsewhere(&mut self, more: &[u64; COUNTED]) {
+    pub fn count_elsewhere(&mut self, more: &[u64; Counter::COUNT]) {
         self.server.counters_mut().add(more);
     }
 }

@@ -2,7 +2,6 @@
 
 pub mod access;
 pub mod clients;
-pub mod sharing;
 
 use crate::config::model::AccessFlags;
 use crate::engine::auth::{Authenticity, Keys};

@@ -2,14 +2,11 @@
 //! of; the others take it over, and report their counters. Both are arrays of integers, since the shell
 //! puts them into memory that the processes share.
 
-use crate::engine::system::System;
+use super::System;
 use crate::units::{Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
-use crate::wire::counter::Counter;
 
 /// Integers of [`System::to_words`].
 pub const PUBLISHED: usize = 6;
-/// Integers of the counters.
-pub const COUNTED: usize = Counter::COUNT;
 
 /// Set in the first word of what was ever published.
 const MARK: u64 = 1 << 63;

@@ -1,5 +1,7 @@
 //! The system variables: what we are as a server, and what the system peer made us.
 
+pub mod published;
+
 use crate::engine::clock::Discipline;
 use crate::engine::contract::Now;
 use crate::engine::sources::Source;
