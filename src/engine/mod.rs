@@ -39,8 +39,8 @@ use crate::engine::clock::Clock;
 use crate::engine::contract::{ExitReason, Input, Machine, Now, Output, Rx, Setup, Tx};
 use crate::engine::control::Control;
 use crate::engine::outbox::Outbox;
+use crate::engine::report::Reports;
 use crate::engine::report::event::Event;
-use crate::engine::report::statistics::Records;
 use crate::engine::server::{ReplyBuffer, Server, Serving};
 use crate::engine::sources::names::Names;
 use crate::engine::sources::{Source, Sources};
@@ -78,7 +78,7 @@ pub struct Engine {
     clock: Clock,
     server: Server,
     control: Control,
-    records: Records,
+    reports: Reports,
     /// The moment of the input that is being taken in.
     moment: Now,
     started: MonoTime,
@@ -106,11 +106,11 @@ impl Engine {
             clock: Clock::new(now, machine.drift, adjusts, setup.allow_panic_once),
             sources: Sources::new((rng.next_u32() % 60_000) as u16 + 1),
             system: System::new(machine.precision, now.mono),
+            reports: Reports::new(now.mono, &setup.config, &mut timers),
             setup,
             rng,
             names: Names::default(),
             control: Control::new(now.mono, machine, &mut other),
-            records: Records::new(now.mono, &mut timers),
             timers,
             moment: now,
             started: now.mono,

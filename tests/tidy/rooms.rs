@@ -30,7 +30,10 @@ pub const ROOMS: &[Room] = &[
     Room { name: "clock", knows: &["estimator", "timers", "outbox", "contract"] },
     Room { name: "system", knows: &["sources", "clock", "contract"] },
     Room { name: "server", knows: &["auth", "system", "reject", "contract"] },
-    Room { name: "report", knows: &["sources", "clock", "timers", "reject", "contract"] },
+    Room {
+        name: "report",
+        knows: &["sources", "clock", "system", "timers", "outbox", "reject", "contract"],
+    },
 ];
 
 /// The room of a file of `src/engine/`.

@@ -48,7 +48,7 @@ pub(super) const MONITOR: [SystemRow; 16] = [
 ];
 
 fn since_reset(s: &Scene<'_>) -> Option<String> {
-    Some(s.engine.records.since_reset(s.now.mono).to_string())
+    Some(s.engine.reports.counted_for(s.now.mono).to_string())
 }
 
 fn count(s: &Scene<'_>, counter: Counter) -> Option<String> {

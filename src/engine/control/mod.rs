@@ -178,7 +178,7 @@ impl Engine {
     }
 
     fn text_reply(&self, reply: &str) -> Answer {
-        Answer::Reply(Reply::new(self.system.status(), text::plain(reply)))
+        Answer::Reply(Reply::new(self.reports.status(&self.system), text::plain(reply)))
     }
 
     fn perform(

@@ -16,7 +16,7 @@ use crate::wire::control::{ControlError, DATA_MAX, Request, opcode};
 impl Engine {
     /// The status word of the system (association 0) or of an association.
     pub(super) fn status_of(&self, association: u16) -> Result<u16, ControlError> {
-        if association == 0 { Ok(self.system.status()) } else { Ok(self.peer(association)?.status()) }
+        if association == 0 { Ok(self.reports.status(&self.system)) } else { Ok(self.peer(association)?.status()) }
     }
 
     fn peer(&self, id: u16) -> Result<&Source, ControlError> {
@@ -54,7 +54,7 @@ impl Engine {
         if asker.key.is_some() && matches!(answer, Answer::Reply(_)) {
             match self.sources.get_mut(AssocId(id)) {
                 Some(source) => source.events_seen(),
-                None if request.opcode == opcode::READ_VARIABLES => self.system.event_count = 0,
+                None if request.opcode == opcode::READ_VARIABLES => self.reports.events_seen(),
                 None => {}
             }
         }

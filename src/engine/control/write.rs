@@ -54,6 +54,6 @@ impl Engine {
             variable.value = value.ok_or(ControlError::Format)?;
         }
         self.setup.config.setvar = added;
-        Ok(Answer::Reply(Reply::new(self.system.status(), Vec::new())))
+        Ok(Answer::Reply(Reply::new(self.reports.status(&self.system), Vec::new())))
     }
 }

@@ -9,60 +9,23 @@ use crate::engine::contract::StatLine;
 use crate::engine::reject::Counters;
 use crate::engine::sources::filter::Stage;
 use crate::engine::sources::{Exchange, Source};
-use crate::engine::timers::{Timer, Timers};
-use crate::units::{DAY, MonoTime, NtpTimestamp, PIVOT, Seconds, UNIX_EPOCH_MJD};
+use crate::units::{DAY, MonoTime, NtpTimestamp, PIVOT, PollExponent, Seconds, UNIX_EPOCH_MJD};
 use crate::wire::counter::Counter;
 use std::fmt::Write as _;
 
 /// A day in milliseconds.
 const DAY_MILLIS: i64 = DAY * 1000;
-/// How often a line of sysstats is written.
-const HOUR: Seconds = Seconds::new(3600.0);
-
-/// Since when the counters count, and what loopstats had last.
+/// A clock update, as loopstats has it.
 #[derive(Clone, Copy, Debug)]
-pub struct Records {
-    reset: MonoTime,
-    /// The newest response that a line of loopstats was written for.
-    loop_recorded: Option<MonoTime>,
-}
-
-impl Records {
-    /// From the start on.
-    #[must_use]
-    pub fn new(now: MonoTime, timers: &mut Timers) -> Self {
-        timers.set(Timer::Hourly, now + HOUR);
-        Self { reset: now, loop_recorded: None }
-    }
-
-    /// Whole seconds that the counters have counted (`ss_reset`).
-    #[must_use]
-    pub fn since_reset(&self, now: MonoTime) -> i64 {
-        now.since(self.reset).get() as i64
-    }
-
-    /// The counters begin anew.
-    pub const fn reset(&mut self, now: MonoTime) {
-        self.reset = now;
-    }
-
-    /// Whether the hour is over; then the next one begins.
-    pub fn hour_is_over(now: MonoTime, timers: &mut Timers) -> bool {
-        let over = timers.is_due(Timer::Hourly, now);
-        if over {
-            timers.set(Timer::Hourly, now + HOUR);
-        }
-        over
-    }
-
-    /// Whether `newest`, the newest response of all sources, has had no line of loopstats yet; then it has now.
-    pub fn is_new(&mut self, newest: Option<MonoTime>) -> bool {
-        let new = newest > self.loop_recorded;
-        if new {
-            self.loop_recorded = newest;
-        }
-        new
-    }
+pub struct LoopUpdate<'a> {
+    /// The clock.
+    pub discipline: &'a Discipline,
+    /// What was left to correct.
+    pub offset: Seconds,
+    /// The poll exponent.
+    pub poll: PollExponent,
+    /// The newest response of all sources.
+    pub newest: Option<MonoTime>,
 }
 
 /// A line.
@@ -74,13 +37,15 @@ pub fn line(kind: StatKind, at: NtpTimestamp, fields: &str) -> StatLine {
 
 /// loopstats: offset (s), frequency (ppm), jitter (s), wander (ppm), log2 of the time constant.
 #[must_use]
-pub fn loop_fields(discipline: &Discipline, offset: Seconds, poll: u8) -> String {
+pub fn loop_fields(update: &LoopUpdate<'_>) -> String {
+    let LoopUpdate { discipline, offset, poll, .. } = update;
     format!(
-        "{:.9} {:.3} {:.9} {:.6} {poll}",
+        "{:.9} {:.3} {:.9} {:.6} {}",
         offset.get(),
         discipline.frequency().get(),
         discipline.jitter().get(),
         discipline.wander().get(),
+        poll.get(),
     )
 }
 

@@ -38,6 +38,7 @@ impl Engine {
         }
         self.names.forget_restrict_lines(&mut self.timers);
         self.server.reconfigure(&setup);
+        self.reports.reconfigure(&setup.config);
         let new_leap_table = self.setup.leap_table != setup.leap_table;
         self.setup = Setup {
             allow_panic_once: self.setup.allow_panic_once,

@@ -57,7 +57,7 @@ impl Engine {
         {
             self.watch_leap(now, &votes);
             self.follow(now, peer);
-            let (left, poll) = (self.clock.discipline().offset(now.mono), self.system_poll(now.mono).get());
+            let (left, poll) = (self.clock.discipline().offset(now.mono), self.system_poll(now.mono));
             self.command_clock(now);
             self.record_loop(now, left, poll);
         }
@@ -169,7 +169,7 @@ impl Engine {
                 self.watch_leap(now, &[]);
                 self.follow(now, id);
                 self.report_status(now);
-                let poll = self.system_poll(now.mono).get();
+                let poll = self.system_poll(now.mono);
                 self.record_loop(now, Seconds::ZERO, poll);
             }
             _ if present.is_some_and(|source| !source.measures()) => {}

@@ -8,7 +8,6 @@ use crate::engine::sources::Source;
 use crate::units::{
     AssocId, Leap, MAX_DISPERSION, MonoTime, NtpShort, NtpTimestamp, PHI, RefId, Seconds, Stratum,
 };
-use crate::wire::event::SystemEvent;
 use crate::wire::{Header, Mode, Version};
 use md5::{Digest as _, Md5};
 use std::net::IpAddr;
@@ -40,10 +39,6 @@ pub struct System {
     pub updated: MonoTime,
     /// Since when the clock is being brought to where the sources say it should be, and is not served as synchronized.
     pub settling: Option<MonoTime>,
-    /// Mode-6 event counter, 0..=15.
-    pub event_count: u8,
-    /// Mode-6 code of the last event.
-    pub last_event: SystemEvent,
 }
 
 impl System {
@@ -63,8 +58,6 @@ impl System {
             jitter: Seconds::ZERO,
             updated: now,
             settling: None,
-            event_count: 0,
-            last_event: SystemEvent::Unspecified,
         }
     }
 
@@ -119,16 +112,7 @@ impl System {
         }
     }
 
-    /// Counts a system event as ntpd does.
-    pub fn note_event(&mut self, code: SystemEvent) {
-        if self.last_event != code {
-            self.last_event = code;
-            self.event_count = 0;
-        }
-        self.event_count = (self.event_count + 1).min(15);
-    }
-
-    /// The RFC 9327 system status word.
+    /// The RFC 9327 system status word, without the events.
     #[must_use]
     pub fn status(&self) -> u16 {
         debug_assert!(
@@ -136,9 +120,7 @@ impl System {
             "a server without a system peer has no source: {}",
             self.source
         );
-        debug_assert!(self.event_count <= 15, "the status word counts no more than 15 events");
-        let leap = u16::from(self.leap.to_bits()) << 14;
-        leap | u16::from(self.source) << 8 | u16::from(self.event_count) << 4 | self.last_event as u16
+        u16::from(self.leap.to_bits()) << 14 | u16::from(self.source) << 8
     }
 
     /// The clock now follows `peer`: takes over its root variables (RFC 5905 section 11.2.3).
