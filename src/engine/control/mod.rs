@@ -231,7 +231,7 @@ impl Engine {
         packet: &[u8],
         result: Result<Answer, ControlError>,
     ) {
-        let leap = self.system.leap;
+        let leap = self.system.leap();
         let datagrams = match result {
             Ok(Answer::Reply(reply)) => request.respond(leap, reply.status, &reply.pieces),
             Err(error) => vec![request.refuse(leap, error)],

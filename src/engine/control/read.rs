@@ -91,7 +91,7 @@ impl Engine {
     ) -> Result<Vec<Vec<u8>>, ControlError> {
         let chosen = choose(tables, shown, Vec::new(), data)?;
         let next_poll = self.timers.get(Timer::Poll(a.id()));
-        let scene = PeerScene { a, now, next_poll, precision: self.system.precision };
+        let scene = PeerScene { a, now, next_poll, precision: self.system.precision() };
         let items =
             chosen.rows.iter().filter_map(|row| Some(format!("{}={}", row.name, (row.value)(&scene)?)));
         Ok(text::pack(&items.collect::<Vec<_>>()))

@@ -54,22 +54,22 @@ pub(super) const TABLES: [&[SystemRow]; 10] = [
 ];
 
 const SYSTEM: [SystemRow; 23] = [
-    Row::new("leap", |s| Some(s.engine.system.leap.to_bits().to_string())),
-    Row::new("stratum", |s| Some(s.engine.system.stratum.get().to_string())),
-    Row::new("precision", |s| Some(s.engine.system.precision.to_string())),
-    Row::new("rootdelay", |s| Some(text::millis(s.engine.system.root_delay))),
+    Row::new("leap", |s| Some(s.engine.system.leap().to_bits().to_string())),
+    Row::new("stratum", |s| Some(s.engine.system.stratum().get().to_string())),
+    Row::new("precision", |s| Some(s.engine.system.precision().to_string())),
+    Row::new("rootdelay", |s| Some(text::millis(s.engine.system.root_delay()))),
     Row::new("rootdisp", |s| Some(text::millis(s.engine.system.root_dispersion_at(s.now.mono)))),
     Row::new("refid", |s| {
-        let stratum = s.engine.system.stratum.get();
+        let stratum = s.engine.system.stratum().get();
         let form = if stratum > 1 && stratum < 16 { RefidForm::Address } else { RefidForm::Text };
-        Some(refid(s.engine.system.refid, form))
+        Some(refid(s.engine.system.refid(), form))
     }),
-    Row::new("reftime", |s| Some(text::stamp(s.engine.system.reftime))),
+    Row::new("reftime", |s| Some(text::stamp(s.engine.system.reftime()))),
     Row::new("tc", |s| Some(s.engine.system_poll(s.now.mono).get().to_string())),
-    Row::new("peer", |s| Some(s.engine.system.peer.map_or(0, |id| id.0).to_string())),
+    Row::new("peer", |s| Some(s.engine.system.peer().map_or(0, |id| id.0).to_string())),
     Row::new("offset", |s| Some(text::millis(s.engine.clock.discipline().offset(s.now.mono)))),
     Row::new("frequency", |s| Some(text::ppm(s.engine.clock.discipline().frequency()))),
-    Row::new("sys_jitter", |s| Some(text::millis(s.engine.system.jitter))),
+    Row::new("sys_jitter", |s| Some(text::millis(s.engine.system.jitter()))),
     Row::new("clk_jitter", |s| Some(text::millis(s.engine.clock.discipline().jitter()))),
     Row::new("clock", |s| Some(text::stamp(s.now.wall))),
     Row::new("processor", |s| Some(text::quoted(&s.engine.control.processor))),
@@ -90,10 +90,7 @@ const PEER: [SystemRow; 5] = [
     Row::new("peermode", |s| Some(if peer(s).is_some() { "3" } else { "0" }.to_owned())),
     Row::new("bcastdelay", |_| Some(text::millis(Seconds::ZERO))),
     Row::new("authdelay", |_| Some(text::millis(Seconds::ZERO))),
-    Row::new("rootdist", |s| {
-        let system = &s.engine.system;
-        Some(text::millis(system.root_delay * 0.5 + system.root_dispersion_at(s.now.mono)))
-    }),
+    Row::new("rootdist", |s| Some(text::millis(s.engine.system.root_distance_at(s.now.mono)))),
 ];
 
 /// What 4.2.8 added at the end of its table.
@@ -110,7 +107,7 @@ const LATER: [SystemRow; 5] = [
 ];
 
 fn peer<'a>(s: &Scene<'a>) -> Option<&'a Source> {
-    s.engine.system.peer.and_then(|id| s.engine.sources.get(id))
+    s.engine.system.peer().and_then(|id| s.engine.sources.get(id))
 }
 
 fn peer_address(s: &Scene<'_>) -> SocketAddr {

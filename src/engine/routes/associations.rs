@@ -98,7 +98,7 @@ impl Engine {
         origin: Origin,
     ) {
         let estimator = self.clock.new_estimator();
-        let source = Source::new(id, line, kind, estimator, now, self.system.precision, origin);
+        let source = Source::new(id, line, kind, estimator, now, self.system.precision(), origin);
         let peer = self.sources.add(source).note_event(PeerEvent::Mobilize);
         self.event(Event::Mobilized(peer));
     }

@@ -93,8 +93,8 @@ impl Engine {
         // Only short exchanges show that a clock ticks coarsely.
         if exchange.is_some() && held.get() < SHORT {
             let (elapsed, slewed) = (elapsed.get(), (measured.delay() - free.delay()).get());
-            self.system.precision =
-                self.clock.precision_left(elapsed, elapsed - slewed, self.system.precision);
+            let left = self.clock.precision_left(elapsed, elapsed - slewed, self.system.precision());
+            self.system.set_precision(left);
         }
         let floor = self.system.floor();
         let Some(source) = self.sources.get_mut(id) else { return };

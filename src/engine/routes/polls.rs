@@ -86,7 +86,7 @@ impl Engine {
 
     /// What our clock is, for an exchange of packets.
     pub(super) const fn own_clock(&self, now: Now) -> OwnClock {
-        OwnClock { now, precision: self.system.precision, steps: self.clock.steps() }
+        OwnClock { now, precision: self.system.precision(), steps: self.clock.steps() }
     }
 
     /// A sample did not fit: this source is polled again soon, and, when that is new, so are all the others, which

@@ -24,7 +24,7 @@ impl Engine {
     /// Records a clock update that left `offset` to correct.
     pub(super) fn record_loop(&mut self, now: Now, offset: Seconds, poll: PollExponent) {
         // The local clock's polls bring news only while it is the system peer.
-        let counts = |s: &&Source| s.measures() || Some(s.id()) == self.system.peer;
+        let counts = |s: &&Source| s.measures() || Some(s.id()) == self.system.peer();
         let newest = self.sources.iter().filter(counts).filter_map(|s| s.reach().last_response()).max();
         let update = LoopUpdate { discipline: self.clock.discipline(), offset, poll, newest };
         self.reports.clock_updated(now.wall, &update, &mut self.outbox);

@@ -34,7 +34,7 @@ impl Engine {
             interfaces: self.server.interfaces(),
         };
         let outcome = elect(&mut self.sources, &ours, &self.setup.config.tos);
-        self.system.jitter = Seconds::new(outcome.jitter);
+        self.system.set_jitter(Seconds::new(outcome.jitter));
         if outcome.survivors.is_empty() || self.only_old_news(&outcome.survivors) {
             self.fall_back(now);
             return;
@@ -44,7 +44,7 @@ impl Engine {
         }
         let survivors: Vec<&Source> =
             outcome.survivors.iter().filter_map(|id| self.sources.get(*id)).collect();
-        let Some(peer) = system_peer(&survivors, self.system.peer) else { return };
+        let Some(peer) = system_peer(&survivors, self.system.peer()) else { return };
         let combined = combine(now.mono, &survivors, peer);
         let votes: Vec<Leap> = survivors.iter().map(|s| s.header().leap).collect();
         let peer = peer.id();
@@ -68,13 +68,13 @@ impl Engine {
     /// instead, with a root dispersion that grows. A partner has news if its reference time is later than ours by more
     /// than the polls of one and the same server can make it.
     fn only_old_news(&self, survivors: &[AssocId]) -> bool {
-        let ours = self.system.reftime;
+        let ours = self.system.reftime();
         survivors.iter().filter_map(|id| self.sources.get(*id)).all(|source| {
             let theirs = source.header();
             let poll = PollExponent::from_wire(theirs.poll).max(source.poll_exponent());
             let margin = poll.min(PollExponent::DEFAULT_MAX).interval() * NEWS;
             source.is_partner()
-                && self.system.peer != Some(source.id())
+                && self.system.peer() != Some(source.id())
                 && !ours.is_zero()
                 && (theirs.reftime - ours).to_seconds() < margin
         })
@@ -141,7 +141,7 @@ impl Engine {
     fn majority_awaited(&self, now: Now, agreed: &[AssocId]) -> bool {
         let unheard =
             |s: &&Source| s.selection() == Selection::Reject && s.is_starting() && !agreed.contains(&s.id());
-        self.system.leap == Leap::Unsynchronised
+        !self.system.is_synchronized()
             && now.mono.since(self.started) < START_PATIENCE
             && self.sources.iter().filter(unheard).count() >= agreed.len()
     }
@@ -162,7 +162,7 @@ impl Engine {
     /// No source survived: the local clock takes over if there is one.
     fn fall_back(&mut self, now: Now) {
         let fallback = self.sources.iter().find(|s| s.is_fallback()).map(Source::id);
-        let present = self.system.peer.and_then(|id| self.sources.get(id));
+        let present = self.system.peer().and_then(|id| self.sources.get(id));
         match fallback {
             Some(id) if !self.servers_starting(now.mono) => {
                 mark(&mut self.sources, id, Selection::SystemPeer);
@@ -177,8 +177,7 @@ impl Engine {
             // the clock runs on, and the root dispersion grows.
             _ if self.sources.reachable().next().is_some() => {}
             _ => {
-                if self.system.peer.take().is_some() {
-                    self.system.source = 0;
+                if self.system.lose_peer() {
                     self.event(Event::NoSystemPeer);
                 }
             }
@@ -215,13 +214,14 @@ impl Engine {
 
     /// Takes over the system variables from the system peer and logs what changed.
     fn follow(&mut self, now: Now, id: AssocId) {
-        let was = (self.system.peer, self.system.leap);
+        let before = self.system.peer();
         let Some(peer) = self.sources.get(id) else { return };
         self.system.follow(now, peer, self.clock.discipline());
         let measures = peer.measures();
-        self.system.leap =
-            if measures && self.settles(now) { Leap::Unsynchronised } else { self.clock.leap().announced() };
-        if was.0 != self.system.peer
+        let unready = measures && self.settles(now);
+        let leap = if unready { Leap::Unsynchronised } else { self.clock.leap().announced() };
+        let became_synchronized = self.system.announce(leap);
+        if before != self.system.peer()
             && let Some(peer) = self.sources.get_mut(id)
         {
             let became = peer.note_event(PeerEvent::SystemPeer);
@@ -233,8 +233,7 @@ impl Engine {
             self.event(Event::BecameSystemPeer(became));
             self.event(synchronized);
         }
-        if was.1 == Leap::Unsynchronised && self.system.leap != Leap::Unsynchronised {
-            self.system.settling = None;
+        if became_synchronized {
             self.event(Event::ClockSync);
         }
     }
@@ -245,10 +244,10 @@ impl Engine {
     /// are allowed, the way may take long, and the root dispersion holds what is left.
     fn settles(&mut self, now: Now) -> bool {
         let discipline = self.clock.discipline();
-        if self.system.leap != Leap::Unsynchronised || !discipline.steers() {
+        if self.system.is_synchronized() || !discipline.steers() {
             return false;
         }
-        let since = *self.system.settling.get_or_insert(now.mono);
+        let since = self.system.settling_since(now.mono);
         let left = discipline.offset(now.mono).abs();
         let near = (discipline.offset_error() * SURE).max(SETTLED);
         left > near && now.mono.since(since) < SETTLING
@@ -256,10 +255,10 @@ impl Engine {
 
     /// Looks, while the clock is on its way, whether it has arrived.
     pub(super) fn watch_settling(&mut self, now: Now) {
-        let waiting = self.system.leap == Leap::Unsynchronised
-            && self.system.settling.is_some()
+        let waiting = !self.system.is_synchronized()
+            && self.system.is_settling()
             && self.clock.discipline().set_outside().is_none();
-        let peer = self.system.peer.filter(|id| waiting && self.sources.get(*id).is_some());
+        let peer = self.system.peer().filter(|id| waiting && self.sources.get(*id).is_some());
         if let Some(id) = peer
             && !self.settles(now)
         {
@@ -284,11 +283,11 @@ impl Engine {
     pub(super) fn report_status(&mut self, now: Now) {
         let discipline = self.clock.discipline();
         let status = ClockStatus {
-            leap: match self.system.leap {
+            leap: match self.system.leap() {
                 Leap::Unsynchronised => Leap::Unsynchronised,
                 _ => self.clock.leap().for_kernel(now.wall, PIVOT),
             },
-            max_error: self.system.root_dispersion_at(now.mono) + self.system.root_delay * 0.5,
+            max_error: self.system.root_distance_at(now.mono),
             est_error: discipline.offset_error().max(discipline.jitter()),
             time_constant: discipline.poll(now.mono),
             tai: self.tai(now.wall),
@@ -298,7 +297,7 @@ impl Engine {
 
     /// The poll exponent that is shown as the clock's: the system peer's.
     pub(in crate::engine) fn system_poll(&self, now: MonoTime) -> PollExponent {
-        let peer = self.system.peer.and_then(|id| self.sources.get(id));
+        let peer = self.system.peer().and_then(|id| self.sources.get(id));
         peer.map_or_else(|| self.clock.poll(now), Source::poll_exponent)
     }
 

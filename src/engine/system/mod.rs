@@ -16,29 +16,29 @@ use std::net::IpAddr;
 #[derive(Clone, Debug)]
 pub struct System {
     /// Leap bits that we serve.
-    pub leap: Leap,
+    leap: Leap,
     /// Stratum that we serve.
-    pub stratum: Stratum,
+    stratum: Stratum,
     /// Precision of the clock, log2 seconds.
-    pub precision: i8,
+    precision: i8,
     /// Round trip to the reference clock.
-    pub root_delay: Seconds,
+    root_delay: Seconds,
     /// Error bound at `updated`; grows since.
-    pub root_dispersion: Seconds,
+    root_dispersion: Seconds,
     /// Reference identifier.
-    pub refid: RefId,
+    refid: RefId,
     /// When the clock was last corrected.
-    pub reftime: NtpTimestamp,
+    reftime: NtpTimestamp,
     /// The system peer.
-    pub peer: Option<AssocId>,
+    peer: Option<AssocId>,
     /// Its status source code of mode 6: 6 for NTP, 5 for the local clock, 0 for none.
-    pub source: u8,
+    source: u8,
     /// Combined jitter of the survivors.
-    pub jitter: Seconds,
+    jitter: Seconds,
     /// When these were updated.
-    pub updated: MonoTime,
+    updated: MonoTime,
     /// Since when the clock is being brought to where the sources say it should be, and is not served as synchronized.
-    pub settling: Option<MonoTime>,
+    settling: Option<MonoTime>,
 }
 
 impl System {
@@ -61,6 +61,70 @@ impl System {
         }
     }
 
+    /// Leap bits that we serve.
+    #[must_use]
+    pub const fn leap(&self) -> Leap {
+        self.leap
+    }
+
+    /// Whether the clock is served as synchronized.
+    #[must_use]
+    pub fn is_synchronized(&self) -> bool {
+        self.leap != Leap::Unsynchronised
+    }
+
+    /// Stratum that we serve.
+    #[must_use]
+    pub const fn stratum(&self) -> Stratum {
+        self.stratum
+    }
+
+    /// Precision of the clock, log2 seconds.
+    #[must_use]
+    pub const fn precision(&self) -> i8 {
+        self.precision
+    }
+
+    /// The clock turned out to have another precision, log2 seconds.
+    pub const fn set_precision(&mut self, precision: i8) {
+        self.precision = precision;
+    }
+
+    /// Round trip to the reference clock.
+    #[must_use]
+    pub const fn root_delay(&self) -> Seconds {
+        self.root_delay
+    }
+
+    /// Reference identifier.
+    #[must_use]
+    pub const fn refid(&self) -> RefId {
+        self.refid
+    }
+
+    /// When the clock was last corrected.
+    #[must_use]
+    pub const fn reftime(&self) -> NtpTimestamp {
+        self.reftime
+    }
+
+    /// The system peer.
+    #[must_use]
+    pub const fn peer(&self) -> Option<AssocId> {
+        self.peer
+    }
+
+    /// Combined jitter of the survivors.
+    #[must_use]
+    pub const fn jitter(&self) -> Seconds {
+        self.jitter
+    }
+
+    /// The survivors have another jitter.
+    pub const fn set_jitter(&mut self, jitter: Seconds) {
+        self.jitter = jitter;
+    }
+
     /// Least jitter worth showing: the clock's precision.
     #[must_use]
     pub fn floor(&self) -> Seconds {
@@ -72,6 +136,12 @@ impl System {
     pub fn root_dispersion_at(&self, now: MonoTime) -> Seconds {
         let age = now.since(self.updated).get().max(0.0);
         Seconds::new(self.root_dispersion.get() + PHI * age)
+    }
+
+    /// The error bound now with respect to the reference clock, asymmetric paths included (RFC 5905: root distance).
+    #[must_use]
+    pub fn root_distance_at(&self, now: MonoTime) -> Seconds {
+        self.root_delay * 0.5 + self.root_dispersion_at(now)
     }
 
     /// What we say of our clock in packets: all of the header but mode, version, poll and timestamps.
@@ -121,6 +191,34 @@ impl System {
             self.source
         );
         u16::from(self.leap.to_bits()) << 14 | u16::from(self.source) << 8
+    }
+
+    /// Leap bits that we serve from now on. Gives whether the clock is served as synchronized with that, and was not before.
+    pub fn announce(&mut self, leap: Leap) -> bool {
+        let was = self.is_synchronized();
+        self.leap = leap;
+        let becomes = !was && self.is_synchronized();
+        if becomes {
+            self.settling = None;
+        }
+        becomes
+    }
+
+    /// Since when the clock is being brought to where the sources say it should be: since now, if it was not before.
+    pub fn settling_since(&mut self, now: MonoTime) -> MonoTime {
+        *self.settling.get_or_insert(now)
+    }
+
+    /// Whether the clock is being brought there, and is not served as synchronized until then.
+    #[must_use]
+    pub const fn is_settling(&self) -> bool {
+        self.settling.is_some()
+    }
+
+    /// There is no system peer any more; gives whether there was one.
+    pub fn lose_peer(&mut self) -> bool {
+        self.source = 0;
+        self.peer.take().is_some()
     }
 
     /// The clock now follows `peer`: takes over its root variables (RFC 5905 section 11.2.3).
