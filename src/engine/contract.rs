@@ -4,7 +4,7 @@ use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
 use crate::engine::clock::{Drift, Record};
 use crate::engine::control::shell_request::{Brought, ShellRequest, ShellRequestId};
 use crate::engine::report::event::Event;
-use crate::units::{AssocId, ClockStatus, Host, MonoTime, NtpTimestamp, Ppm, Seconds, Stamp};
+use crate::units::{AssocId, ClockStatus, Host, MonoTime, NtpTimestamp, PIVOT, Ppm, Seconds, Stamp};
 use std::net::{IpAddr, SocketAddr};
 
 /// The two clocks at one moment.
@@ -246,6 +246,14 @@ pub struct Setup {
     pub allow_panic_once: bool,
     /// `-q`: set the clock once and exit.
     pub quit_after_set: bool,
+}
+
+impl Setup {
+    /// TAI − UTC by the leap second file, seconds.
+    #[must_use]
+    pub fn tai(&self, at: NtpTimestamp) -> Option<i32> {
+        self.leap_table.as_ref()?.tai(at.to_unix(PIVOT).0)
+    }
 }
 
 /// What the engine must know of the machine at its start.

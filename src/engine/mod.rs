@@ -12,7 +12,7 @@
 //! | which sources are selected, and what they agree on | `selection/` |
 //! | what is done to the clock | `clock/` |
 //! | what clients get | `server/`, `auth/` |
-//! | ntpq | `control/` |
+//! | ntpq | `control/`, which reads views of the others |
 //! | events, statistics files, which events are logged | `report/` |
 //! | what needs more than one of them | `routes/` |
 //! | all deadlines | `timers.rs` |

@@ -97,6 +97,8 @@ fn the_rooms_of_the_engine_know_what_they_may() {
     assert!(engine.len() > 40, "only {} files of the engine were read", engine.len());
     judge(engine.iter().flat_map(|s| rooms::check(s, &crates)));
     judge(engine.iter().flat_map(|s| rooms::wide(s)));
+    judge(engine.iter().flat_map(|s| rooms::shared_fields(s)));
+    judge(rooms::missing_owners(&engine));
     let names: BTreeSet<&str> = engine.iter().filter_map(|s| rooms::room_of(&s.file)).collect();
     let gone = rooms::ROOMS.iter().filter(|room| !names.contains(room.name));
     judge(gone.map(|room| format!("ROOMS in tests/tidy/rooms.rs: there is no {}", room.name)));

@@ -17,42 +17,42 @@ fn kib(bytes: usize) -> String {
 }
 
 fn uptime(s: &Scene<'_>) -> Option<String> {
-    Some((s.now.mono.since(s.engine.started).get() as u64).to_string())
+    Some((s.view.now.mono.since(s.view.started).get() as u64).to_string())
 }
 
 /// The client table (`monstats`). Names that only NTPsec's ntpq asks for are among them.
 pub(super) const MONITOR: [SystemRow; 16] = [
-    Row::new("mru_enabled", |s| Some(text::hex(u64::from(s.engine.server.clients().is_on())))),
-    Row::new("mru_depth", |s| Some(s.engine.server.clients().len().to_string())),
-    Row::new("mru_deepest", |s| Some(s.engine.server.clients().tally().deepest.to_string())),
-    Row::new("mru_mindepth", |s| Some(s.engine.server.clients().mru().mindepth.to_string())),
-    Row::new("mru_maxage", |s| Some(s.engine.server.clients().mru().maxage.to_string())),
-    Row::new("mru_maxdepth", |s| Some(s.engine.server.clients().depth().to_string())),
+    Row::new("mru_enabled", |s| Some(text::hex(u64::from(s.view.server.clients().is_on())))),
+    Row::new("mru_depth", |s| Some(s.view.server.clients().len().to_string())),
+    Row::new("mru_deepest", |s| Some(s.view.server.clients().tally().deepest.to_string())),
+    Row::new("mru_mindepth", |s| Some(s.view.server.clients().mru().mindepth.to_string())),
+    Row::new("mru_maxage", |s| Some(s.view.server.clients().mru().maxage.to_string())),
+    Row::new("mru_maxdepth", |s| Some(s.view.server.clients().depth().to_string())),
     Row::new("mru_mem", |s| {
-        let clients = s.engine.server.clients();
+        let clients = s.view.server.clients();
         Some(kib(clients.memory_bound() / clients.depth().max(1) * clients.len()))
     }),
-    Row::new("mru_maxmem", |s| Some(kib(s.engine.server.clients().memory_bound()))),
-    Row::new("mru_hashslots", |s| Some(s.engine.server.clients().len().to_string())),
-    Row::new("mru_minage", |s| Some(s.engine.setup.config.discard.monitor.to_string())),
-    Row::new("mru_exists", |s| Some(s.engine.server.clients().tally().known.to_string())),
-    Row::new("mru_new", |s| Some(s.engine.server.clients().tally().new.to_string())),
-    Row::new("mru_recycleold", |s| Some(s.engine.server.clients().tally().replaced_aged.to_string())),
-    Row::new("mru_recyclefull", |s| Some(s.engine.server.clients().tally().replaced_full.to_string())),
-    Row::new("mru_none", |s| Some(s.engine.server.clients().tally().refused.to_string())),
+    Row::new("mru_maxmem", |s| Some(kib(s.view.server.clients().memory_bound()))),
+    Row::new("mru_hashslots", |s| Some(s.view.server.clients().len().to_string())),
+    Row::new("mru_minage", |s| Some(s.view.setup.config.discard.monitor.to_string())),
+    Row::new("mru_exists", |s| Some(s.view.server.clients().tally().known.to_string())),
+    Row::new("mru_new", |s| Some(s.view.server.clients().tally().new.to_string())),
+    Row::new("mru_recycleold", |s| Some(s.view.server.clients().tally().replaced_aged.to_string())),
+    Row::new("mru_recyclefull", |s| Some(s.view.server.clients().tally().replaced_full.to_string())),
+    Row::new("mru_none", |s| Some(s.view.server.clients().tally().refused.to_string())),
     Row::new("mru_oldest_age", |s| {
-        let oldest = s.engine.server.clients().oldest_first().next();
-        let age = oldest.map_or(Seconds::ZERO, |client| s.now.mono.since(client.heard));
+        let oldest = s.view.server.clients().oldest_first().next();
+        let age = oldest.map_or(Seconds::ZERO, |client| s.view.now.mono.since(client.heard));
         Some((age.get().max(0.0) as u64).to_string())
     }),
 ];
 
 fn since_reset(s: &Scene<'_>) -> Option<String> {
-    Some(s.engine.reports.counted_for(s.now.mono).to_string())
+    Some(s.view.reports.counted_for(s.view.now.mono).to_string())
 }
 
 fn count(s: &Scene<'_>, counter: Counter) -> Option<String> {
-    Some(s.engine.server.counters().get(counter).to_string())
+    Some(s.view.server.counters().get(counter).to_string())
 }
 
 /// Each counter of packets under its name and under the one of what was counted since the last reset:
@@ -67,7 +67,7 @@ macro_rules! packets {
             Row::new(Counter::$counter.name(), |s| count(s, Counter::$counter)),
             Row::new(Counter::$counter.name_since_reset(), |s| count(s, Counter::$counter)),
         )+
-            Row::new("ss_numctlreq", |s| Some(s.engine.control.requests.to_string())),
+            Row::new("ss_numctlreq", |s| Some(s.control.requests.to_string())),
             Row::new("ss_lamport", zero),
             Row::new("ss_tsrounding", zero),
         ]
@@ -94,27 +94,27 @@ pub(super) const PACKETS: [SystemRow; 6 + 2 * Counter::COUNT] = packets![
 
 /// Symmetric keys (`authinfo`).
 pub(super) const KEYS: [SystemRow; 15] = [
-    Row::new("authkeys", |s| Some(s.engine.server.keys().len().to_string())),
+    Row::new("authkeys", |s| Some(s.view.server.keys().len().to_string())),
     Row::new("authfreek", zero),
-    Row::new("authklookups", |s| Some(s.engine.server.keys().uses().lookups.to_string())),
-    Row::new("authknotfound", |s| Some(s.engine.server.keys().uses().not_found.to_string())),
+    Row::new("authklookups", |s| Some(s.view.server.keys().uses().lookups.to_string())),
+    Row::new("authknotfound", |s| Some(s.view.server.keys().uses().not_found.to_string())),
     Row::new("authkuncached", zero),
     Row::new("authkexpired", zero),
     Row::new("authencrypts", |s| {
-        let uses = s.engine.server.keys().uses();
+        let uses = s.view.server.keys().uses();
         Some((uses.digests_made + uses.cmacs_made).to_string())
     }),
     Row::new("authdecrypts", |s| {
-        let uses = s.engine.server.keys().uses();
+        let uses = s.view.server.keys().uses();
         Some((uses.digests_checked + uses.cmacs_checked).to_string())
     }),
     Row::new("authreset", uptime),
-    Row::new("authdigestencrypts", |s| Some(s.engine.server.keys().uses().digests_made.to_string())),
-    Row::new("authcmacencrypts", |s| Some(s.engine.server.keys().uses().cmacs_made.to_string())),
-    Row::new("authdigestdecrypts", |s| Some(s.engine.server.keys().uses().digests_checked.to_string())),
-    Row::new("authdigestfails", |s| Some(s.engine.server.keys().uses().digests_wrong.to_string())),
-    Row::new("authcmacdecrypts", |s| Some(s.engine.server.keys().uses().cmacs_checked.to_string())),
-    Row::new("authcmacfails", |s| Some(s.engine.server.keys().uses().cmacs_wrong.to_string())),
+    Row::new("authdigestencrypts", |s| Some(s.view.server.keys().uses().digests_made.to_string())),
+    Row::new("authcmacencrypts", |s| Some(s.view.server.keys().uses().cmacs_made.to_string())),
+    Row::new("authdigestdecrypts", |s| Some(s.view.server.keys().uses().digests_checked.to_string())),
+    Row::new("authdigestfails", |s| Some(s.view.server.keys().uses().digests_wrong.to_string())),
+    Row::new("authcmacdecrypts", |s| Some(s.view.server.keys().uses().cmacs_checked.to_string())),
+    Row::new("authcmacfails", |s| Some(s.view.server.keys().uses().cmacs_wrong.to_string())),
 ];
 
 fn kernel(s: &Scene<'_>, value: fn(&KernelClock) -> String) -> Option<String> {
@@ -179,7 +179,7 @@ pub(super) const TRAFFIC: [SystemRow; 12] = [
 pub(super) const TIMER: [SystemRow; 3] = [
     Row::new("timerstats_reset", uptime),
     Row::new("timer_overruns", zero),
-    Row::new("timer_xmts", |s| Some(s.engine.sources.requests().to_string())),
+    Row::new("timer_xmts", |s| Some(s.view.sources.requests().to_string())),
 ];
 
 macro_rules! zeros {

@@ -1,9 +1,8 @@
 //! Ordered lists: our sockets (`ifstats`) and the access list (`reslist`).
 
-use crate::engine::Engine;
 use crate::engine::control::shell_request::{Endpoint, ShellRequest, Survey};
 use crate::engine::control::text;
-use crate::engine::control::{Answer, Reply};
+use crate::engine::control::{Answer, Reply, View};
 use crate::engine::server::access::Listed;
 use crate::units::NTP_PORT;
 use crate::wire::control::ControlError;
@@ -14,7 +13,7 @@ const UP: u64 = 0x001;
 const LOOPBACK: u64 = 0x004;
 const WILDCARD: u64 = 0x080;
 
-impl Engine {
+impl View<'_> {
     pub(super) fn ordered_list(&self, data: &[u8], survey: Option<&Survey>) -> Result<Answer, ControlError> {
         let items = match data {
             b"" | b"ifstats" => {

@@ -3,12 +3,16 @@
 //!
 //! | question | file |
 //! |---|---|
-//! | access rights, what a request needs of the shell, sending | `mod.rs`, `bucket.rs` |
+//! | what becomes of a request, what waits for the shell | `mod.rs`, `bucket.rs` |
+//! | what is read of the other owners | `view.rs` |
 //! | status words and variables | `read.rs`; `system.rs`, `counters.rs`, `peer.rs` in the form of `table.rs` |
 //! | `mrulist` | `mru.rs`, `nonce.rs` |
 //! | `ifstats`, `reslist` | `lists.rs` |
 //! | `:config`, `saveconfig`, writing variables | `write.rs` |
 //! | number formats, lines, fragments | `text.rs` |
+//!
+//! Nothing here changes another owner: a request that changes something gives a [`Change`], which the engine makes
+//! (`routes/control.rs`, where access rights and MACs are, too).
 
 mod bucket;
 mod counters;
@@ -21,20 +25,21 @@ pub mod shell_request;
 mod system;
 mod table;
 mod text;
+mod view;
 mod write;
 
 pub use bucket::{BURST, RATE};
+pub use view::View;
 
 use self::bucket::ReplyBucket;
 use self::nonce::Nonces;
-use crate::config::model::AccessFlags;
-use crate::engine::Engine;
-use crate::engine::contract::{Machine, Now, Output, Rx, SocketId, Tx};
-use crate::engine::control::shell_request::{Brought, ShellRequest, ShellRequestId, Survey};
+use crate::config::model::{AccessFlags, Variable};
+use crate::engine::contract::{Machine, Output, Rx, SocketId, Tx};
+use crate::engine::control::shell_request::{ShellRequest, ShellRequestId, Survey};
+use crate::engine::outbox::Outbox;
 use crate::engine::reject::Reject;
-use crate::units::{KeyId, MonoTime};
-use crate::wire::control::{self, ControlError, Request, opcode};
-use crate::wire::counter::Counter;
+use crate::units::{AssocId, KeyId, MonoTime};
+use crate::wire::control::{ControlError, Request, opcode};
 use rand_chacha::rand_core::Rng;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -44,10 +49,10 @@ const PARKED_MAX: usize = 16;
 
 /// What mode 6 remembers.
 #[derive(Clone, Debug)]
-pub(in crate::engine) struct Control {
+pub struct Control {
     nonces: Nonces,
     bucket: ReplyBucket,
-    parked: VecDeque<Parked>,
+    parked: VecDeque<Waiting>,
     shell_requests: u64,
     /// Requests so far (`ss_numctlreq`).
     requests: u64,
@@ -58,9 +63,116 @@ pub(in crate::engine) struct Control {
     machine_system: String,
 }
 
+/// A request that waits for what the shell brings.
+#[derive(Clone, Debug)]
+struct Waiting {
+    id: ShellRequestId,
+    parked: Parked,
+}
+
+/// A request that was put aside.
+#[derive(Clone, Debug)]
+pub struct Parked {
+    /// Who sent it.
+    pub asker: Asker,
+    /// Its bytes.
+    pub packet: Vec<u8>,
+}
+
+/// The sender of a request that was let in.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    from: SocketAddr,
+    to: IpAddr,
+    socket: SocketId,
+    flags: AccessFlags,
+    /// The key that the request is signed with, if it is right.
+    key: Option<KeyId>,
+    /// Whether the source address is not forged.
+    proven: bool,
+}
+
+impl Asker {
+    /// The key that the request is signed with, if it is right.
+    #[must_use]
+    pub const fn key(&self) -> Option<KeyId> {
+        self.key
+    }
+
+    /// A datagram for it.
+    #[must_use]
+    pub const fn datagram(&self, data: Vec<u8>) -> Tx {
+        Tx {
+            data,
+            to: self.from,
+            socket: Some(self.socket),
+            from: Some(self.to),
+            token: None,
+            complete: None,
+        }
+    }
+}
+
+/// What a request changes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The events of the system have been seen.
+    SystemEventsSeen,
+    /// The events of an association have been seen.
+    EventsSeen(AssocId),
+    /// The variables that `setvar` made are these from now on.
+    Variables(Vec<Variable>),
+}
+
+/// The text of an answer, and what changes with it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// The status word.
+    pub status: u16,
+    /// The text, cut where datagrams may be cut.
+    pub pieces: Vec<Vec<u8>>,
+    /// What changes.
+    pub change: Option<Change>,
+}
+
+impl Reply {
+    /// A reply that changes nothing.
+    const fn new(status: u16, pieces: Vec<Vec<u8>>) -> Self {
+        Self { status, pieces, change: None }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// It gets a reply.
+    Reply(Reply),
+    /// The shell must be asked first.
+    ShellRequest(ShellRequest),
+    /// It deserves no answer.
+    Silence,
+}
+
+impl Answer {
+    /// A reply of free text, with the status word of the system.
+    #[must_use]
+    pub fn text(status: u16, reply: &str) -> Self {
+        Self::Reply(Reply::new(status, text::plain(reply)))
+    }
+
+    /// With a reply, this changes.
+    fn and(self, change: Option<Change>) -> Self {
+        match self {
+            Self::Reply(reply) => Self::Reply(Reply { change, ..reply }),
+            other => other,
+        }
+    }
+}
+
 impl Control {
     /// Nothing asked yet.
-    pub(in crate::engine) fn new(now: MonoTime, machine: &Machine, rng: &mut impl Rng) -> Self {
+    #[must_use]
+    pub fn new(now: MonoTime, machine: &Machine, rng: &mut impl Rng) -> Self {
         let mut secret = [0; 16];
         rng.fill_bytes(&mut secret);
         Self {
@@ -74,201 +186,103 @@ impl Control {
             machine_system: machine.system.clone(),
         }
     }
-}
 
-/// A request that waits for what the shell brings.
-#[derive(Clone, Debug)]
-struct Parked {
-    id: ShellRequestId,
-    asker: Asker,
-    packet: Vec<u8>,
-}
-
-/// The sender of a request.
-#[derive(Clone, Copy, Debug)]
-struct Asker {
-    from: SocketAddr,
-    to: IpAddr,
-    socket: SocketId,
-    flags: AccessFlags,
-    /// The key that the request is signed with, if it is right.
-    key: Option<KeyId>,
-    /// Whether the source address is not forged.
-    proven: bool,
-}
-
-/// The text of an answer.
-struct Reply {
-    status: u16,
-    pieces: Vec<Vec<u8>>,
-}
-
-impl Reply {
-    const fn new(status: u16, pieces: Vec<Vec<u8>>) -> Self {
-        Self { status, pieces }
+    /// Counts a request.
+    pub const fn count(&mut self) {
+        self.requests += 1;
     }
-}
 
-/// What becomes of a request.
-enum Answer {
-    Reply(Reply),
-    /// The shell must be asked first.
-    ShellRequest(ShellRequest),
-    /// It deserves no answer.
-    Silence,
-}
-
-impl Engine {
-    /// A mode-6 request; `noquery` drops it without a word.
-    pub(super) fn control(&mut self, now: Now, rx: &Rx<'_>) -> Result<(), Reject> {
-        let flags = self.server.access_mut().admit(rx.from);
-        if flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOQUERY) {
-            return Err(Reject::Restricted);
-        }
-        self.server.observe(now, rx, flags);
-        self.control.requests += 1;
-        let (request, problem) = match Request::parse(rx.data) {
-            Ok(Some(request)) => (request, None),
-            Ok(None) => return Err(Reject::Format),
-            Err((request, error)) => (request, Some(error)),
-        };
-        let key = self.signer(&request, rx);
-        let proven = key.is_some() || rx.from.ip().is_loopback() || self.has_nonce(now, &request, rx.from);
-        if !proven && !self.control.bucket.is_open(now.mono) {
+    /// Who sent a request, with the flags of its address, and with the key it is signed with.
+    ///
+    /// # Errors
+    /// An address that may be forged has had enough replies.
+    pub fn admit(
+        &mut self,
+        now: MonoTime,
+        rx: &Rx<'_>,
+        request: &Request<'_>,
+        flags: AccessFlags,
+        key: Option<KeyId>,
+    ) -> Result<Asker, Reject> {
+        let proven = key.is_some() || rx.from.ip().is_loopback() || self.has_nonce(now, request, rx.from);
+        if !proven && !self.bucket.is_open(now) {
             return Err(Reject::Limited);
         }
-        let asker = Asker { from: rx.from, to: rx.to, socket: rx.socket, flags, key, proven };
-        let result = match problem {
-            Some(error) => Err(error),
-            None => self.perform(now, &request, &asker, None),
-        };
-        self.conclude(&request, asker, rx.data, result);
-        Ok(())
+        Ok(Asker { from: rx.from, to: rx.to, socket: rx.socket, flags, key, proven })
     }
 
-    /// The key of a right code.
-    fn signer(&mut self, request: &Request<'_>, rx: &Rx<'_>) -> Option<KeyId> {
-        request
-            .codes(rx.data)
-            .find(|code| {
-                self.server.keys_mut().verify(code.covered, KeyId(code.key), code.digest, rx.from.ip())
-            })
-            .map(|code| KeyId(code.key))
-    }
-
-    /// What the shell brought for a parked request.
-    pub(super) fn shell_request_done(&mut self, now: Now, id: ShellRequestId, brought: Brought) {
-        let Some(index) = self.control.parked.iter().position(|p| p.id == id) else { return };
-        let Some(Parked { asker, packet, .. }) = self.control.parked.remove(index) else { return };
-        let Ok(Some(request)) = Request::parse(&packet) else { return };
-        let result = match brought {
-            Brought::Survey(survey) => self.perform(now, &request, &asker, Some(&survey)),
-            Brought::Configured { reply, setup } => {
-                if let Some(setup) = setup {
-                    self.reload(now, *setup);
-                }
-                Ok(self.text_reply(&reply))
-            }
-            Brought::Saved { reply, file } => {
-                self.control.saved = file.or(self.control.saved.take());
-                Ok(self.text_reply(&reply))
-            }
-        };
-        self.conclude(&request, asker, &packet, result);
-    }
-
-    fn text_reply(&self, reply: &str) -> Answer {
-        Answer::Reply(Reply::new(self.reports.status(&self.system), text::plain(reply)))
-    }
-
-    fn perform(
-        &mut self,
-        now: Now,
+    /// What becomes of a request; `survey` is what the shell brought for it.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn perform(
+        &self,
+        view: &View<'_>,
         request: &Request<'_>,
         asker: &Asker,
         survey: Option<&Survey>,
     ) -> Result<Answer, ControlError> {
         match request.opcode {
-            0 => self
+            0 => view
                 .status_of(request.association)
                 .map(|status| Answer::Reply(Reply::new(status, Vec::new()))),
             opcode::READ_STATUS | opcode::READ_VARIABLES | opcode::READ_CLOCK => {
-                self.read(now, request, asker, survey)
+                self.read(view, request, asker, survey)
             }
             opcode::REQUEST_NONCE => {
-                let nonce = format!("nonce={}", self.control.nonces.make(now.mono, asker.from));
+                let nonce = format!("nonce={}", self.nonces.make(view.now.mono, asker.from));
                 Ok(Answer::Reply(Reply::new(0, text::pack(&[nonce]))))
             }
             opcode::READ_MRU if asker.flags.contains(AccessFlags::NOMRULIST) => {
-                self.server.counters_mut().count(Counter::Restricted);
                 Err(ControlError::Prohibited)
             }
-            opcode::READ_MRU => self.mru_list(now, asker, request),
+            opcode::READ_MRU => self.mru_list(view, asker, request),
             opcode::READ_ORDERED_LIST => {
-                self.require_control_key(asker)?;
-                self.ordered_list(request.data, survey)
+                require_control_key(view, asker)?;
+                view.ordered_list(request.data, survey)
             }
             opcode::WRITE_VARIABLES | opcode::WRITE_CLOCK | opcode::CONFIGURE | opcode::SAVE_CONFIG => {
-                self.require_control_key(asker)?;
-                self.write(request, asker)
+                require_control_key(view, asker)?;
+                view.write(request, asker)
             }
             // Traps are not supported: they have been out of use for decades, and they are a reflector.
             _ => Err(ControlError::Opcode),
         }
     }
 
-    /// Only the control key opens this; without `controlkey` nothing does.
-    fn require_control_key(&self, asker: &Asker) -> Result<(), ControlError> {
-        let wanted = self.setup.config.auth.control;
-        if wanted.is_some() && asker.key == wanted { Ok(()) } else { Err(ControlError::Permission) }
-    }
-
-    /// Sends the answer, or parks the request.
-    fn conclude(
-        &mut self,
-        request: &Request<'_>,
-        asker: Asker,
-        packet: &[u8],
-        result: Result<Answer, ControlError>,
-    ) {
-        let leap = self.system.leap();
-        let datagrams = match result {
-            Ok(Answer::Reply(reply)) => request.respond(leap, reply.status, &reply.pieces),
-            Err(error) => vec![request.refuse(leap, error)],
-            Ok(Answer::ShellRequest(shell_request)) => return self.park(shell_request, asker, packet),
-            Ok(Answer::Silence) => return,
-        };
+    /// So many datagrams are sent to this address.
+    pub fn replied(&mut self, asker: &Asker, datagrams: usize) {
         if !asker.proven {
-            self.control.bucket.take(datagrams.len());
-        }
-        for mut data in datagrams {
-            if let Some(key) = asker.key.filter(|key| self.server.keys().contains(*key)) {
-                control::pad_for_code(&mut data);
-                self.server.keys_mut().sign(key, &mut data);
-            }
-            let tx = Tx {
-                data,
-                to: asker.from,
-                socket: Some(asker.socket),
-                from: Some(asker.to),
-                token: None,
-                complete: None,
-            };
-            self.outbox.push(Output::Send(tx));
+            self.bucket.take(datagrams);
         }
     }
 
-    fn park(&mut self, shell_request: ShellRequest, asker: Asker, packet: &[u8]) {
-        if self.control.parked.len() >= PARKED_MAX {
-            self.control.parked.pop_front();
+    /// Asks the shell, and puts a request aside until it has brought what it is asked for.
+    pub fn park(&mut self, shell_request: ShellRequest, parked: Parked, outbox: &mut Outbox) {
+        if self.parked.len() >= PARKED_MAX {
+            self.parked.pop_front();
         }
-        self.control.shell_requests += 1;
-        let id = ShellRequestId(self.control.shell_requests);
-        self.control.parked.push_back(Parked { id, asker, packet: packet.to_vec() });
-        debug_assert!(
-            self.control.parked.len() <= PARKED_MAX,
-            "requests that wait for the shell are bounded"
-        );
-        self.outbox.push(Output::ShellRequest { id, shell_request });
+        self.shell_requests += 1;
+        let id = ShellRequestId(self.shell_requests);
+        self.parked.push_back(Waiting { id, parked });
+        debug_assert!(self.parked.len() <= PARKED_MAX, "requests that wait for the shell are bounded");
+        outbox.push(Output::ShellRequest { id, shell_request });
     }
+
+    /// The request for which the shell was asked this.
+    pub fn unpark(&mut self, id: ShellRequestId) -> Option<Parked> {
+        let index = self.parked.iter().position(|waiting| waiting.id == id)?;
+        self.parked.remove(index).map(|waiting| waiting.parked)
+    }
+
+    /// `saveconfig` wrote this file.
+    pub fn note_saved(&mut self, file: String) {
+        self.saved = Some(file);
+    }
+}
+
+/// Only the control key opens this; without `controlkey` nothing does.
+fn require_control_key(view: &View<'_>, asker: &Asker) -> Result<(), ControlError> {
+    let wanted = view.setup.config.auth.control;
+    if wanted.is_some() && asker.key == wanted { Ok(()) } else { Err(ControlError::Permission) }
 }

@@ -2,12 +2,11 @@
 //! MRU). The server keeps nothing between batches: the reader names its last entries, and the batch
 //! continues behind the first of them that is still as the reader has it.
 
-use crate::engine::Engine;
 use crate::engine::contract::Now;
 use crate::engine::control::text::{self, Packer};
-use crate::engine::control::{Answer, Asker, Reply};
+use crate::engine::control::{Answer, Asker, Control, Reply, View};
 use crate::engine::server::clients::{Client, ClientTable, Filter};
-use crate::units::{NtpTimestamp, Seconds};
+use crate::units::{MonoTime, NtpTimestamp, Seconds};
 use crate::wire::control::{ControlError, Request, opcode};
 use std::net::{IpAddr, SocketAddr};
 
@@ -124,46 +123,45 @@ impl Wanted {
     }
 }
 
-impl Engine {
+impl Control {
     /// Whether a request for the list carries a nonce that is this asker's.
-    pub(super) fn has_nonce(&self, now: Now, request: &Request<'_>, from: SocketAddr) -> bool {
+    pub(super) fn has_nonce(&self, now: MonoTime, request: &Request<'_>, from: SocketAddr) -> bool {
         let nonce = |data| text::items(data).ok()?.into_iter().find(|(name, _)| name == "nonce")?.1;
         request.opcode == opcode::READ_MRU
-            && nonce(request.data).is_some_and(|nonce| self.control.nonces.admits(now.mono, from, &nonce))
+            && nonce(request.data).is_some_and(|nonce| self.nonces.admits(now, from, &nonce))
     }
 
     /// Answers `READ_MRU`. Without a nonce there is no response.
     pub(super) fn mru_list(
         &self,
-        now: Now,
+        view: &View<'_>,
         asker: &Asker,
         request: &Request<'_>,
     ) -> Result<Answer, ControlError> {
-        if !self.has_nonce(now, request, asker.from) {
+        let (now, table) = (view.now, view.server.clients());
+        if !self.has_nonce(now.mono, request, asker.from) {
             return Ok(Answer::Silence);
         }
         let wanted = Wanted::read(request.data)?;
         let (fragments, most) = wanted.limits()?;
         let mut packer = Packer::default();
-        packer.push(&format!("nonce={}", self.control.nonces.make(now.mono, asker.from)));
+        packer.push(&format!("nonce={}", self.nonces.make(now.mono, asker.from)));
         let mut priors = wanted.priors().peekable();
         let clients: Box<dyn Iterator<Item = &Client>> = if priors.peek().is_some() {
-            let found =
-                priors.find(|(address, last)| self.server.clients().newer_than(*address, *last).is_some());
+            let found = priors.find(|(address, last)| table.newer_than(*address, *last).is_some());
             // ntpq then goes back to older entries, or begins anew.
             let (address, last) = found.ok_or(ControlError::Variable)?;
-            let prior = self.server.clients().find(address).ok_or(ControlError::Variable)?;
+            let prior = table.find(address).ok_or(ControlError::Variable)?;
             packer.push(&format!("last.older={last}"));
             packer.push(&format!("addr.older={}", prior.endpoint()));
-            let newer = self.server.clients().newer_than(address, last).ok_or(ControlError::Variable)?;
+            let newer = table.newer_than(address, last).ok_or(ControlError::Variable)?;
             // One entry asks for that one itself.
             if most == 1 { Box::new(std::iter::once(prior)) } else { Box::new(newer) }
         } else {
-            let skipped =
-                wanted.recent.map_or(0, |recent| self.server.clients().len().saturating_sub(recent));
-            Box::new(self.server.clients().oldest_first().skip(skipped))
+            let skipped = wanted.recent.map_or(0, |recent| table.len().saturating_sub(recent));
+            Box::new(table.oldest_first().skip(skipped))
         };
-        let clients = clients.filter(|client| wanted.admits(now, self.server.clients(), client));
+        let clients = clients.filter(|client| wanted.admits(now, table, client));
         Ok(batch(now, packer, clients, fragments, most))
     }
 }

@@ -5,7 +5,6 @@ use crate::config::model::Variable;
 use crate::engine::control::counters;
 use crate::engine::control::table::{self, Extra, Row, Scene, SystemRow};
 use crate::engine::control::text;
-use crate::engine::sources::Source;
 use crate::units::{NTP_PORT, PIVOT, PollExponent, Ppm, RefId, Seconds, date_stamp};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -54,72 +53,69 @@ pub(super) const TABLES: [&[SystemRow]; 10] = [
 ];
 
 const SYSTEM: [SystemRow; 23] = [
-    Row::new("leap", |s| Some(s.engine.system.leap().to_bits().to_string())),
-    Row::new("stratum", |s| Some(s.engine.system.stratum().get().to_string())),
-    Row::new("precision", |s| Some(s.engine.system.precision().to_string())),
-    Row::new("rootdelay", |s| Some(text::millis(s.engine.system.root_delay()))),
-    Row::new("rootdisp", |s| Some(text::millis(s.engine.system.root_dispersion_at(s.now.mono)))),
+    Row::new("leap", |s| Some(s.view.system.leap().to_bits().to_string())),
+    Row::new("stratum", |s| Some(s.view.system.stratum().get().to_string())),
+    Row::new("precision", |s| Some(s.view.system.precision().to_string())),
+    Row::new("rootdelay", |s| Some(text::millis(s.view.system.root_delay()))),
+    Row::new("rootdisp", |s| Some(text::millis(s.view.system.root_dispersion_at(s.view.now.mono)))),
     Row::new("refid", |s| {
-        let stratum = s.engine.system.stratum().get();
+        let stratum = s.view.system.stratum().get();
         let form = if stratum > 1 && stratum < 16 { RefidForm::Address } else { RefidForm::Text };
-        Some(refid(s.engine.system.refid(), form))
+        Some(refid(s.view.system.refid(), form))
     }),
-    Row::new("reftime", |s| Some(text::stamp(s.engine.system.reftime()))),
-    Row::new("tc", |s| Some(s.engine.system_poll(s.now.mono).get().to_string())),
-    Row::new("peer", |s| Some(s.engine.system.peer().map_or(0, |id| id.0).to_string())),
-    Row::new("offset", |s| Some(text::millis(s.engine.clock.discipline().offset(s.now.mono)))),
-    Row::new("frequency", |s| Some(text::ppm(s.engine.clock.discipline().frequency()))),
-    Row::new("sys_jitter", |s| Some(text::millis(s.engine.system.jitter()))),
-    Row::new("clk_jitter", |s| Some(text::millis(s.engine.clock.discipline().jitter()))),
-    Row::new("clock", |s| Some(text::stamp(s.now.wall))),
-    Row::new("processor", |s| Some(text::quoted(&s.engine.control.processor))),
-    Row::new("system", |s| Some(text::quoted(&s.engine.control.machine_system))),
+    Row::new("reftime", |s| Some(text::stamp(s.view.system.reftime()))),
+    Row::new("tc", |s| Some(s.view.system_poll.get().to_string())),
+    Row::new("peer", |s| Some(s.view.system.peer().map_or(0, |id| id.0).to_string())),
+    Row::new("offset", |s| Some(text::millis(s.view.clock.discipline().offset(s.view.now.mono)))),
+    Row::new("frequency", |s| Some(text::ppm(s.view.clock.discipline().frequency()))),
+    Row::new("sys_jitter", |s| Some(text::millis(s.view.system.jitter()))),
+    Row::new("clk_jitter", |s| Some(text::millis(s.view.clock.discipline().jitter()))),
+    Row::new("clock", |s| Some(text::stamp(s.view.now.wall))),
+    Row::new("processor", |s| Some(text::quoted(&s.control.processor))),
+    Row::new("system", |s| Some(text::quoted(&s.control.machine_system))),
     Row::new("version", |_| Some(text::quoted(concat!("rsntpd ", env!("CARGO_PKG_VERSION"))))),
-    Row::new("clk_wander", |s| Some(text::ppm(s.engine.clock.discipline().wander()))),
+    Row::new("clk_wander", |s| Some(text::ppm(s.view.clock.discipline().wander()))),
     Row::new("sys_var_list", |_| {
         Some(table::names(TABLES.iter().flat_map(|table| table.iter()).map(|row| row.name)))
     }),
-    Row::new("tai", |s| s.engine.tai(s.now.wall).map(|tai| tai.to_string())),
+    Row::new("tai", |s| s.view.setup.tai(s.view.now.wall).map(|tai| tai.to_string())),
     Row::new("leapsec", |s| leap_second(s).map(date_stamp)),
-    Row::new("expire", |s| s.engine.setup.leap_table.as_ref()?.expires.map(date_stamp)),
+    Row::new("expire", |s| s.view.setup.leap_table.as_ref()?.expires.map(date_stamp)),
     Row::new("mintc", |_| Some(PollExponent::MIN.get().to_string())),
 ];
 
 const PEER: [SystemRow; 5] = [
     Row::new("peeradr", |s| Some(peer_address(s).to_string())),
-    Row::new("peermode", |s| Some(if peer(s).is_some() { "3" } else { "0" }.to_owned())),
+    Row::new("peermode", |s| Some(if s.view.system_peer().is_some() { "3" } else { "0" }.to_owned())),
     Row::new("bcastdelay", |_| Some(text::millis(Seconds::ZERO))),
     Row::new("authdelay", |_| Some(text::millis(Seconds::ZERO))),
-    Row::new("rootdist", |s| Some(text::millis(s.engine.system.root_distance_at(s.now.mono)))),
+    Row::new("rootdist", |s| Some(text::millis(s.view.system.root_distance_at(s.view.now.mono)))),
 ];
 
 /// What 4.2.8 added at the end of its table.
 const LATER: [SystemRow; 5] = [
-    Row::new("fuzz", |s| Some(text::millis(s.engine.system.floor()))),
+    Row::new("fuzz", |s| Some(text::millis(s.view.system.floor()))),
     Row::new("clk_wander_threshold", |s| {
-        let threshold = s.engine.setup.config.drift_threshold.map_or(WANDER_THRESHOLD, Ppm::get);
+        let threshold = s.view.setup.config.drift_threshold.map_or(WANDER_THRESHOLD, Ppm::get);
         Some(text::general(threshold))
     }),
     // Without smearing there is nothing to show, as with ntpd.
     Row::new("leapsmearinterval", |_| None),
     Row::new("leapsmearoffset", |_| None),
-    Row::new("savedconfig", |s| s.engine.control.saved.as_deref().map(text::given)),
+    Row::new("savedconfig", |s| s.control.saved.as_deref().map(text::given)),
 ];
 
-fn peer<'a>(s: &Scene<'a>) -> Option<&'a Source> {
-    s.engine.system.peer().and_then(|id| s.engine.sources.get(id))
-}
-
 fn peer_address(s: &Scene<'_>) -> SocketAddr {
-    peer(s).map_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), |a| a.shown_address().at_port(NTP_PORT))
+    let none = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    s.view.system_peer().map_or(none, |source| source.shown_address().at_port(NTP_PORT))
 }
 
 /// The next leap second, else the last one that the file knows of.
 fn leap_second(s: &Scene<'_>) -> Option<i64> {
-    let unix = s.now.wall.to_unix(PIVOT).0;
-    let table = s.engine.setup.leap_table.as_ref();
+    let unix = s.view.now.wall.to_unix(PIVOT).0;
+    let table = s.view.setup.leap_table.as_ref();
     let in_file = table.and_then(|t| t.next(unix).or(t.entries.last().copied())).map(|(at, _)| at);
-    s.engine.clock.leap().armed_for().or(in_file)
+    s.view.clock.leap().armed_for().or(in_file)
 }
 
 /// What a reference identifier stands for.

@@ -1,17 +1,16 @@
 //! Tables of variables: one row a name. The requested ones are sent in the order of the table,
 //! each once, as with ntpd: repeating a name makes no longer response.
 
-use crate::engine::Engine;
-use crate::engine::contract::Now;
 use crate::engine::control::shell_request::Survey;
 use crate::engine::control::text;
+use crate::engine::control::{Control, View};
 use crate::wire::control::ControlError;
 
 /// What the system variables are read from.
 #[derive(Clone, Copy)]
 pub(super) struct Scene<'a> {
-    pub(super) engine: &'a Engine,
-    pub(super) now: Now,
+    pub(super) view: &'a View<'a>,
+    pub(super) control: &'a Control,
     /// Read when a requested variable needs it.
     pub(super) survey: Option<&'a Survey>,
 }

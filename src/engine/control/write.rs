@@ -2,19 +2,16 @@
 //! shown; `nomodify` still forbids it.
 
 use crate::config::model::AccessFlags;
-use crate::engine::Engine;
 use crate::engine::control::shell_request::ShellRequest;
 use crate::engine::control::system;
 use crate::engine::control::table::choose;
 use crate::engine::control::text;
-use crate::engine::control::{Answer, Asker, Reply};
+use crate::engine::control::{Answer, Asker, Change, Reply, View};
 use crate::wire::control::{ControlError, Request, opcode};
-use crate::wire::counter::Counter;
 
-impl Engine {
-    pub(super) fn write(&mut self, request: &Request<'_>, asker: &Asker) -> Result<Answer, ControlError> {
+impl View<'_> {
+    pub(super) fn write(&self, request: &Request<'_>, asker: &Asker) -> Result<Answer, ControlError> {
         if asker.flags.contains(AccessFlags::NOMODIFY) {
-            self.server.counters_mut().count(Counter::Restricted);
             return Err(ControlError::Prohibited);
         }
         let from = asker.from.ip();
@@ -38,7 +35,7 @@ impl Engine {
     }
 
     /// Only variables that `setvar` made can be written, as with ntpd: all or none of a request.
-    fn write_variables(&mut self, request: &Request<'_>) -> Result<Answer, ControlError> {
+    fn write_variables(&self, request: &Request<'_>) -> Result<Answer, ControlError> {
         if request.association != 0 {
             return Err(ControlError::Permission);
         }
@@ -53,7 +50,7 @@ impl Engine {
                 added.iter_mut().rev().find(|added| added.name == name).ok_or(ControlError::Variable)?;
             variable.value = value.ok_or(ControlError::Format)?;
         }
-        self.setup.config.setvar = added;
-        Ok(Answer::Reply(Reply::new(self.reports.status(&self.system), Vec::new())))
+        let reply = Reply::new(self.system_status(), Vec::new());
+        Ok(Answer::Reply(reply).and(Some(Change::Variables(added))))
     }
 }

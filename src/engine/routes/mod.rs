@@ -5,6 +5,7 @@
 //! | a line of ntp.conf, the addresses of a name | associations | `associations.rs`, `names.rs` |
 //! | a deadline | requests, corrections | `polls.rs`, `clock.rs` |
 //! | a datagram that is no client's request | a sample | `datagram.rs` |
+//! | a request of mode 6 | its answer, and what it changes | `control.rs` |
 //! | a sample | a clock update | `update.rs` |
 //! | what the kernel reports of the clock | new measurements | `clock.rs` |
 //! | a new configuration | what differs | `reload.rs` |
@@ -12,6 +13,7 @@
 
 mod associations;
 mod clock;
+mod control;
 mod datagram;
 mod names;
 mod partners;

@@ -8,7 +8,7 @@ use crate::engine::estimator::Combined;
 use crate::engine::report::event::Event;
 use crate::engine::selection::{OurView, combine, elect, mark, system_peer};
 use crate::engine::sources::{Selection, Source};
-use crate::units::{AssocId, ClockStatus, Leap, MonoTime, NtpTimestamp, PIVOT, PollExponent, Ppm, Seconds};
+use crate::units::{AssocId, ClockStatus, Leap, MonoTime, PIVOT, PollExponent, Ppm, Seconds};
 use crate::wire::event::PeerEvent;
 
 /// How long after the start the servers' first bursts are waited for: two responses, with several packets lost.
@@ -198,17 +198,12 @@ impl Engine {
         }
     }
 
-    /// TAI − UTC by the leap second file.
-    pub(in crate::engine) fn tai(&self, at: NtpTimestamp) -> Option<i32> {
-        self.setup.leap_table.as_ref()?.tai(at.to_unix(PIVOT).0)
-    }
-
     /// Logs a leap second file that came into use.
     pub(in crate::engine) fn leap_file_read(&mut self, now: Now) {
         self.clock.leap_file_read();
         let Some(table) = &self.setup.leap_table else { return };
         let Some((last, _)) = table.entries.last().copied() else { return };
-        let event = Event::LeapFile { tai: self.tai(now.wall), last, expires: table.expires };
+        let event = Event::LeapFile { tai: self.setup.tai(now.wall), last, expires: table.expires };
         self.event(event);
     }
 
@@ -290,7 +285,7 @@ impl Engine {
             max_error: self.system.root_distance_at(now.mono),
             est_error: discipline.offset_error().max(discipline.jitter()),
             time_constant: discipline.poll(now.mono),
-            tai: self.tai(now.wall),
+            tai: self.setup.tai(now.wall),
         };
         self.clock.report_status(status, &mut self.outbox);
     }
