@@ -8,7 +8,7 @@ use crate::engine::reject::Reject;
 use crate::engine::report::event::{Event, Kiss};
 use crate::engine::server::Admitted;
 use crate::engine::sources::dispatch::{Stranger, stranger};
-use crate::engine::sources::{Answer, Exchange, Mac, Source};
+use crate::engine::sources::{Answer, Arrival, Exchange, Mac, Source};
 use crate::units::{AssocId, KeyId, Seconds};
 use crate::wire::Mode;
 use crate::wire::counter::Counter;
@@ -50,7 +50,8 @@ impl Engine {
         self.server.observe(now, rx, flags);
         let mac = judged(source.config().key, authenticity);
         let failed_before = source.fails_authentication();
-        let received = match source.receive(clock, rx, &header, mac, &mut self.timers) {
+        let arrival = Arrival { clock, rx, header: &header, mac };
+        let received = match source.receive(&arrival, &mut self.timers) {
             Ok(received) => received,
             Err(reason) => {
                 if reason == Reject::Auth && !failed_before {

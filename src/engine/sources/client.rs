@@ -1,12 +1,11 @@
 //! A client association: a server or a pool member that is polled, and whose responses are measured.
 
 use super::common::{Common, flash_of};
-use super::exchange::{self, Answer, OwnClock, Requests};
+use super::exchange::{self, Answer, Arrival, Requests};
 use super::kind::{Behaviour, Making, Polled, Turn};
 use super::poll::PollState;
 use super::source::Source;
 use crate::config::model::{Server, Target};
-use crate::engine::contract::Rx;
 use crate::engine::estimator::Estimator;
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
@@ -118,12 +117,10 @@ impl Client {
     fn test(
         &mut self,
         common: &mut Common,
-        clock: OwnClock,
-        rx: &Rx<'_>,
-        header: &Header,
-        mac: Mac,
+        arrival: &Arrival<'_>,
         timers: &mut Timers,
     ) -> Result<Received, Reject> {
+        let Arrival { clock, rx, header, mac } = *arrival;
         self.requests.test_origin(header).inspect_err(|reason| {
             common.flash |= if *reason == Reject::Duplicate { flash::DUPLICATE } else { flash::BOGUS };
         })?;
@@ -149,7 +146,7 @@ impl Client {
             // An exchange across a step of the clock measures nothing.
             return Err(Reject::Bogus);
         }
-        let (measured, exchange) = exchange::measure(clock, rx, header, pending.sent);
+        let (measured, exchange) = exchange::measure(arrival, pending.sent);
         Ok(Received { answer: Answer::Measured(measured, exchange), slower: false })
     }
 }
@@ -171,15 +168,12 @@ impl Behaviour for Client {
     fn receive(
         &mut self,
         common: &mut Common,
-        clock: OwnClock,
-        rx: &Rx<'_>,
-        header: &Header,
-        mac: Mac,
+        arrival: &Arrival<'_>,
         timers: &mut Timers,
     ) -> Result<Received, Reject> {
-        let result = self.test(common, clock, rx, header, mac, timers);
+        let result = self.test(common, arrival, timers);
         if result == Err(Reject::Unsynchronised) {
-            self.poll.server_unsynchronized(common, clock.now.mono, timers);
+            self.poll.server_unsynchronized(common, arrival.clock.now.mono, timers);
         }
         result
     }

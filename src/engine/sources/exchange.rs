@@ -1,5 +1,6 @@
 //! An exchange with a server: open requests, the packet tests of a response (RFC 5905 section 9), and the sample that it yields.
 
+use super::Mac;
 use super::common::{Common, Header as Heard};
 use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Measurement;
@@ -22,6 +23,19 @@ pub struct OwnClock {
     pub precision: i8,
     /// How often it has been stepped: an exchange across a step measures nothing.
     pub steps: u32,
+}
+
+/// A packet of a source that arrived, and what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival<'a> {
+    /// Our clock at that moment.
+    pub clock: OwnClock,
+    /// The datagram.
+    pub rx: &'a Rx<'a>,
+    /// Its header.
+    pub header: &'a Header,
+    /// Its MAC, by what is asked of this source.
+    pub mac: Mac,
 }
 
 /// What a response amounted to.
@@ -184,8 +198,8 @@ fn stamp_error(theirs: i8, ours: i8) -> f64 {
 }
 
 /// Offset and delay from the four timestamps (RFC 5905 figure 15); the request left at `sent`.
-pub(super) fn measure(clock: OwnClock, rx: &Rx<'_>, header: &Header, sent: Stamp) -> (Measurement, Exchange) {
-    let OwnClock { now, precision, .. } = clock;
+pub(super) fn measure(arrival: &Arrival<'_>, sent: Stamp) -> (Measurement, Exchange) {
+    let Arrival { clock: OwnClock { now, precision, .. }, rx, header, .. } = *arrival;
     let exchange = Exchange::new(sent.at, header, rx.received.at);
     let elapsed = exchange.elapsed().get().max(0.0);
     let reading = 2f64.powi(i32::from(precision)) + 2f64.powi(i32::from(header.precision.clamp(-32, 0)));

@@ -4,11 +4,11 @@
 use super::announcer::Announcer;
 use super::client::Client;
 use super::common::Common;
-use super::exchange::OwnClock;
+use super::exchange::{Arrival, OwnClock};
 use super::local::Local;
 use super::symmetric::Symmetric;
-use super::{Mac, Received};
-use crate::engine::contract::{Now, Rx};
+use super::Received;
+use crate::engine::contract::Now;
 use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
 use crate::engine::timers::Timers;
@@ -123,10 +123,7 @@ pub(super) trait Behaviour {
     fn receive(
         &mut self,
         _common: &mut Common,
-        _clock: OwnClock,
-        _rx: &Rx<'_>,
-        _header: &Header,
-        _mac: Mac,
+        _arrival: &Arrival<'_>,
         _timers: &mut Timers,
     ) -> Result<Received, Reject> {
         Err(Reject::Unasked)

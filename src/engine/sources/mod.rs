@@ -29,7 +29,7 @@ mod symmetric;
 pub use announcer::Announcer;
 pub use client::{Client, Mac, Received};
 pub use common::{Header, Origin, Peer, Reachability, Selection, Tally};
-pub use exchange::{Answer, Exchange, OwnClock};
+pub use exchange::{Answer, Arrival, Exchange, OwnClock};
 pub use kind::{Kind, Making, Polled, Turn};
 pub use local::Local;
 pub use source::{Source, Uptake};

@@ -2,18 +2,18 @@
 
 use super::client::Client;
 use super::common::{Common, Header, Origin, Peer, Reachability, Selection, Tally, flash_of};
-use super::exchange::OwnClock;
+use super::exchange::Arrival;
 use super::filter::Filter;
 use super::kind::{Behaviour, Kind, Making, Polled, Turn};
-use super::{Mac, Received};
+use super::Received;
 use crate::config::model::{Server, Tos};
-use crate::engine::contract::{Rx, SendToken, Tx};
+use crate::engine::contract::{SendToken, Tx};
 use crate::engine::estimator::{Estimator, Measurement};
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
 use crate::wire::event::{PeerEvent, flash};
-use crate::wire::{Header as Packet, Mode};
+use crate::wire::Mode;
 use std::net::{IpAddr, SocketAddr};
 
 /// What a measurement changed.
@@ -282,16 +282,9 @@ impl Source {
     ///
     /// # Errors
     /// Why it is not used; the flash bits say the same.
-    pub fn receive(
-        &mut self,
-        clock: OwnClock,
-        rx: &Rx<'_>,
-        header: &Packet,
-        mac: Mac,
-        timers: &mut Timers,
-    ) -> Result<Received, Reject> {
+    pub fn receive(&mut self, arrival: &Arrival<'_>, timers: &mut Timers) -> Result<Received, Reject> {
         self.common.tally.received += 1;
-        let result = self.kind.receive(&mut self.common, clock, rx, header, mac, timers);
+        let result = self.kind.receive(&mut self.common, arrival, timers);
         if let Err(reason) = result {
             self.common.tally.rejects(reason);
         }

@@ -6,10 +6,9 @@
 //! other again.
 
 use super::common::{Common, flash_of};
-use super::exchange::{self, Answer, OwnClock};
+use super::exchange::{self, Answer, Arrival};
 use super::kind::{Behaviour, Making, Polled, Turn};
 use super::{Mac, Received};
-use crate::engine::contract::Rx;
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
@@ -120,14 +119,8 @@ impl Symmetric {
     }
 
     /// The tests of RFC 5905 section 9 in the order in which nothing changes before a packet has passed: code, duplicate, origin.
-    fn test(
-        &mut self,
-        common: &mut Common,
-        clock: OwnClock,
-        rx: &Rx<'_>,
-        header: &Header,
-        mac: Mac,
-    ) -> Result<Received, Reject> {
+    fn test(&mut self, common: &mut Common, arrival: &Arrival<'_>) -> Result<Received, Reject> {
+        let Arrival { clock, rx, header, mac } = *arrival;
         if mac == Mac::Wrong {
             common.flash |= flash::AUTH;
             return Err(Reject::Auth);
@@ -167,7 +160,7 @@ impl Symmetric {
             // An exchange across a step of the clock measures nothing.
             return Err(Reject::Bogus);
         }
-        let (measured, exchange) = exchange::measure(clock, rx, header, sent.left);
+        let (measured, exchange) = exchange::measure(arrival, sent.left);
         Ok(Received { answer: Answer::Measured(measured, exchange), slower: false })
     }
 }
@@ -236,17 +229,14 @@ impl Behaviour for Symmetric {
     fn receive(
         &mut self,
         common: &mut Common,
-        clock: OwnClock,
-        rx: &Rx<'_>,
-        header: &Header,
-        mac: Mac,
+        arrival: &Arrival<'_>,
         timers: &mut Timers,
     ) -> Result<Received, Reject> {
         let was_silent = self.is_silent();
-        let result = self.test(common, clock, rx, header, mac);
+        let result = self.test(common, arrival);
         if was_silent && self.silent == 0 {
             // It is back: what is sent now, it can answer.
-            let soon = clock.now.mono + common.config.minpoll.interval();
+            let soon = arrival.clock.now.mono + common.config.minpoll.interval();
             let timer = Timer::Poll(common.id);
             timers.set(timer, timers.get(timer).map_or(soon, |due| due.min(soon)));
         }
