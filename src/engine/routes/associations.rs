@@ -5,9 +5,9 @@ use crate::engine::Engine;
 use crate::engine::contract::Now;
 use crate::engine::report::event::Event;
 use crate::engine::sources::names::Purpose;
-use crate::engine::sources::{self, Announcer, Client, Local, Origin, Source, Symmetric};
+use crate::engine::sources::{self, Announcer, Client, Draft, Local, Origin, Source, Symmetric};
 use crate::engine::timers::Timer;
-use crate::units::{AssocId, Host, MonoTime, Seconds};
+use crate::units::{AssocId, Host, Seconds};
 use crate::wire::Mode;
 use crate::wire::event::PeerEvent;
 use rand_chacha::rand_core::Rng;
@@ -75,7 +75,7 @@ impl Engine {
             Kind::Broadcast => Announcer::default().into(),
             _ => Client::new(&line).into(),
         };
-        self.add(id, line, (kind, address), first_poll, Origin::Configured);
+        self.add(Draft { id, line, kind, address, made: first_poll, origin: Origin::Configured });
         self.sources_changed();
         id
     }
@@ -85,20 +85,13 @@ impl Engine {
         if self.is_free(address, &line) {
             let id = self.sources.free_id();
             self.timers.set(Timer::Poll(id), now.mono);
-            self.add(id, line, (kind, Some(address)), now.mono, Origin::Configured);
+            let (address, origin) = (Some(address), Origin::Configured);
+            self.add(Draft { id, line, kind, address, made: now.mono, origin });
         }
     }
 
-    pub(super) fn add(
-        &mut self,
-        id: AssocId,
-        line: Server,
-        kind: (sources::Kind, Option<Host>),
-        now: MonoTime,
-        origin: Origin,
-    ) {
-        let estimator = self.clock.new_estimator();
-        let source = Source::new(id, line, kind, estimator, now, self.system.precision(), origin);
+    pub(super) fn add(&mut self, draft: Draft) {
+        let source = Source::new(draft, self.clock.new_estimator(), self.system.precision());
         let peer = self.sources.add(source).note_event(PeerEvent::Mobilize);
         self.event(Event::Mobilized(peer));
     }

@@ -10,7 +10,7 @@ use crate::engine::contract::{Now, Output, Rx, Tx};
 use crate::engine::reject::Reject;
 use crate::engine::report::event::Event;
 use crate::engine::server::{Admitted, REPLY_MAX, Serving};
-use crate::engine::sources::{self, Symmetric};
+use crate::engine::sources::{Draft, Origin, Symmetric};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, Host, KeyId, Leap, NTP_PORT, PollExponent, Seconds};
 use crate::wire::counter::Counter;
@@ -90,12 +90,13 @@ impl Engine {
             ..Server::new(Kind::Peer, Target::Address(rx.from.ip()))
         };
         let id = self.sources.free_id();
-        let symmetric = sources::Kind::from(Symmetric::passive(header, rx.received.at, minpoll));
+        let kind = Symmetric::passive(header, rx.received.at, minpoll).into();
         // The other side hears from us one poll interval later, as by its own timer.
         let first_poll = now.mono + minpoll.interval();
         self.timers.set(Timer::Poll(id), first_poll);
         self.sources.note_ephemeral(now.mono);
-        self.add(id, line, (symmetric, Some(Host::from(rx.from))), now.mono, sources::Origin::Ephemeral);
+        let (address, origin) = (Some(Host::from(rx.from)), Origin::Ephemeral);
+        self.add(Draft { id, line, kind, address, made: now.mono, origin });
         self.sources_changed();
     }
 

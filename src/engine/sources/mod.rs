@@ -32,7 +32,7 @@ pub use common::{Header, Origin, Peer, Reachability, Selection, Tally};
 pub use exchange::{Answer, Arrival, Exchange, OwnClock};
 pub use kind::{Kind, Making, Polled, Turn};
 pub use local::Local;
-pub use source::{Source, Uptake};
+pub use source::{Draft, Source, Uptake};
 pub use symmetric::Symmetric;
 
 use crate::config::model::Server;

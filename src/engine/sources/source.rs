@@ -27,6 +27,23 @@ pub struct Uptake {
     pub alarmed: bool,
 }
 
+/// A source to be made.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Its identifier.
+    pub id: AssocId,
+    /// Its line in ntp.conf, or what stands for one.
+    pub line: Server,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its address, where that is known.
+    pub address: Option<Host>,
+    /// When it counts as made.
+    pub made: MonoTime,
+    /// What made it.
+    pub origin: Origin,
+}
+
 /// A source of time.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -35,18 +52,11 @@ pub struct Source {
 }
 
 impl Source {
-    /// A source of this kind. `precision` is that of our clock, log2 seconds.
+    /// A source that begins with this estimator. `precision` is that of our clock, log2 seconds.
     #[must_use]
-    pub fn new(
-        id: AssocId,
-        config: Server,
-        (kind, address): (Kind, Option<Host>),
-        estimator: Estimator,
-        now: MonoTime,
-        precision: i8,
-        origin: Origin,
-    ) -> Self {
-        let mut common = Common::new(id, config, address, estimator, now);
+    pub fn new(draft: Draft, estimator: Estimator, precision: i8) -> Self {
+        let Draft { id, line, kind, address, made, origin } = draft;
+        let mut common = Common::new(id, line, address, estimator, made);
         common.origin = origin;
         kind.describe(&mut common, precision);
         Self { common, kind }
