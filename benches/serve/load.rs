@@ -6,6 +6,7 @@ use rsntpd::sys::batch::{BATCH, Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
 use rsntpd::sys::socket::UdpSocket;
 use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Seconds};
+use rsntpd::wire::trailer::DigestLength;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// What is asked of a server.
@@ -135,7 +136,7 @@ impl Generator {
                 }
                 self.outbox.add((plan.server, NTP).into(), Some(IpAddr::V4(source)), false);
                 self.outbox.seal(index, |octets| match &mut plan.key {
-                    Some((key, keys)) => keys.sign_into(*key, false, 48, octets),
+                    Some((key, keys)) => keys.sign_into(*key, DigestLength::Cut, 48, octets),
                     None => 48,
                 });
             }

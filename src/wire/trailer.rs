@@ -74,10 +74,34 @@ fn is_long_mac(rest: &[u8]) -> bool {
     LONG_MACS.contains(&rest.len()) && rest.starts_with(&[0, 0])
 }
 
-/// Whether a packet's code has a digest longer than the 20 bytes to which version 4 cuts it.
-#[must_use]
-pub fn is_whole(packet: &[u8]) -> bool {
-    matches!(parse(packet), Ok(Trailer::Mac { digest, .. }) if digest.len() > DIGEST_CUT)
+/// How much of its digest a MAC has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DigestLength {
+    /// At most 20 bytes, as version 4 wants it.
+    #[default]
+    Cut,
+    /// All of it.
+    Whole,
+}
+
+impl DigestLength {
+    /// That of a packet's MAC.
+    #[must_use]
+    pub fn of(packet: &[u8]) -> Self {
+        match parse(packet) {
+            Ok(Trailer::Mac { digest, .. }) if digest.len() > DIGEST_CUT => Self::Whole,
+            _ => Self::Cut,
+        }
+    }
+
+    /// The other one.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Cut => Self::Whole,
+            Self::Whole => Self::Cut,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use rsntpd::engine::auth::{Authenticity, Keys};
 use rsntpd::engine::contract::Setup;
 use rsntpd::units::KeyId;
 use rsntpd::wire::Header;
+use rsntpd::wire::trailer::DigestLength;
 
 const DIGESTS: [(u32, Digest, usize); 5] = [
     (1, Digest::Md5, 16),
@@ -37,7 +38,8 @@ fn run(bench: &mut Bench, until: f64, keys: &mut Keys, id: u32, length: usize) -
             let verified = keys.check(&tx.data, ip("192.0.2.99")) == Ok(Authenticity::Verified(KeyId(id)));
             if verified && tx.data.len() - 52 == length {
                 let mut reply = bench.reply(&Header::parse(&tx.data).unwrap(), 1).to_bytes().to_vec();
-                keys.sign_as(KeyId(id), length > 20, &mut reply);
+                let digest = if length > 20 { DigestLength::Whole } else { DigestLength::Cut };
+                keys.sign_as(KeyId(id), digest, &mut reply);
                 bench.deliver(&reply, tx.to);
             }
         }

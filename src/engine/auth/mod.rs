@@ -3,7 +3,7 @@
 
 use crate::config::model::{Digest, Key};
 use crate::units::KeyId;
-use crate::wire::trailer::{self, BadTrailer, DIGEST_CUT, DIGEST_MAX, Trailer};
+use crate::wire::trailer::{self, BadTrailer, DIGEST_CUT, DIGEST_MAX, DigestLength, Trailer};
 use aes::Aes128;
 use cmac::{Cmac, KeyInit as _, Mac as _};
 use md5::Md5;
@@ -155,23 +155,23 @@ impl Keys {
     /// Appends the MAC to a packet of ours, its digest cut to 20 bytes; without that key nothing is appended
     /// and the answer is false.
     pub fn sign(&mut self, key: KeyId, packet: &mut Vec<u8>) -> bool {
-        self.sign_as(key, false, packet)
+        self.sign_as(key, DigestLength::Cut, packet)
     }
 
-    /// The same, the digest `whole` or cut.
-    pub fn sign_as(&mut self, key: KeyId, whole: bool, packet: &mut Vec<u8>) -> bool {
+    /// The same, with a digest of this length.
+    pub fn sign_as(&mut self, key: KeyId, length: DigestLength, packet: &mut Vec<u8>) -> bool {
         debug_assert!(packet.len().is_multiple_of(4), "a MAC follows a packet of whole words");
         let Some(code) = self.make(key, packet) else { return false };
         packet.extend(key.0.to_be_bytes());
-        packet.extend(if whole { code.whole() } else { code.cut() });
+        packet.extend(code.digest(length));
         true
     }
 
-    /// Writes the code behind the first `len` bytes of `reply`, `whole` or cut to 20 bytes: as the
-    /// request's, whose sender knows no other. Gives the new length.
-    pub fn sign_into(&mut self, key: KeyId, whole: bool, len: usize, reply: &mut [u8]) -> usize {
+    /// Writes the MAC behind the first `len` bytes of `reply`, with a digest of the length that the request's
+    /// has, whose sender knows no other. Gives the new length.
+    pub fn sign_into(&mut self, key: KeyId, length: DigestLength, len: usize, reply: &mut [u8]) -> usize {
         let Some(code) = self.make(key, &reply[..len]) else { return len };
-        let code = if whole { code.whole() } else { code.cut() };
+        let code = code.digest(length);
         debug_assert!(len + 4 + code.len() <= reply.len(), "a response with its MAC fits the buffer");
         reply[len..len + 4].copy_from_slice(&key.0.to_be_bytes());
         reply[len + 4..len + 4 + code.len()].copy_from_slice(code);
@@ -246,6 +246,13 @@ impl Code {
         Self { bytes, length }
     }
 
+    fn digest(&self, length: DigestLength) -> &[u8] {
+        match length {
+            DigestLength::Cut => self.cut(),
+            DigestLength::Whole => self.whole(),
+        }
+    }
+
     fn whole(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
@@ -307,7 +314,7 @@ mod tests {
             let mut buffer = [0; 128];
             buffer[..48].fill(7);
             assert_eq!(
-                keys().sign_into(id(index), trailer::is_whole(&packet), 48, &mut buffer),
+                keys().sign_into(id(index), DigestLength::of(&packet), 48, &mut buffer),
                 packet.len()
             );
             assert_eq!(buffer[..packet.len()], packet);
@@ -316,7 +323,7 @@ mod tests {
             packet.extend(whole.whole());
             assert_eq!(keys().check(&packet, ANYBODY), Ok(Authenticity::Verified(id(index))));
             assert_eq!(
-                keys().sign_into(id(index), trailer::is_whole(&packet), 48, &mut buffer),
+                keys().sign_into(id(index), DigestLength::of(&packet), 48, &mut buffer),
                 packet.len()
             );
             // Cut to less than 20 bytes it would be easier to guess.

@@ -105,8 +105,10 @@ impl Engine {
             let peer = source.note_event(PeerEvent::Reachable);
             self.event(Event::Reachable(peer));
         }
-        if taken.alarmed {
-            self.hasten(id, !taken.was_alarmed);
+        match (taken.was_alarmed, taken.alarmed) {
+            (false, true) => self.hasten_all(),
+            (true, true) => self.hasten(id),
+            (_, false) => {}
         }
         if taken.first && measures && !others_heard {
             self.clock.resumed(now.mono);

@@ -65,8 +65,8 @@ impl Engine {
         if let Some(key) = source.config().key
             && tx.complete.is_none()
         {
-            let whole = source.sends_whole_mac();
-            self.server.keys_mut().sign_as(key, whole, &mut tx.data);
+            let length = source.digest();
+            self.server.keys_mut().sign_as(key, length, &mut tx.data);
         }
         if let IpAddr::V4(group) = tx.to.ip()
             && group.is_multicast()
@@ -89,10 +89,17 @@ impl Engine {
         OwnClock { now, precision: self.system.precision(), steps: self.clock.steps() }
     }
 
-    /// A sample did not fit: this source is polled again soon, and, when that is new, so are all the others, which
-    /// show whether the source changed or our clock.
-    pub(super) fn hasten(&mut self, id: AssocId, all: bool) {
-        for source in self.sources.iter_mut().filter(|s| all || s.id() == id) {
+    /// A sample did not fit: this source is polled again soon.
+    pub(super) fn hasten(&mut self, id: AssocId) {
+        if let Some(source) = self.sources.get_mut(id) {
+            source.hasten(&mut self.timers);
+        }
+    }
+
+    /// A sample does not fit, and the ones before did: all sources are polled again soon, which show whether one of them
+    /// changed or our clock.
+    pub(super) fn hasten_all(&mut self) {
+        for source in self.sources.iter_mut() {
             source.hasten(&mut self.timers);
         }
     }

@@ -7,6 +7,7 @@ use crate::engine::estimator::{Estimate, KnownRate};
 use crate::engine::sources::{Selection, Source, Sources};
 use crate::engine::system::refid_of;
 use crate::units::{AssocId, MonoTime, Seconds};
+use crate::wire::event::flash;
 use std::collections::BTreeSet;
 
 /// A source whose rate is so many standard errors and so much (s/s) off the clock's does not follow UTC, as the others
@@ -110,7 +111,7 @@ pub fn mark(sources: &mut Sources, id: AssocId, selection: Selection) {
 }
 
 fn candidate(source: &mut Source, ours: &OurView<'_>, tos: &Tos) -> Option<Candidate> {
-    let loops = ours.is_followed_by(source);
+    let loops = if ours.is_followed_by(source) { flash::PEER_LOOP } else { 0 };
     source.select(Selection::Reject);
     let fit = source.test_fitness(ours.now, tos, loops);
     if !fit || !source.measures() {

@@ -238,7 +238,11 @@ impl AccessList {
 
     /// Our own addresses: packets from them with port 123 are our own, gone astray or forged.
     pub fn set_own_addresses(&mut self, addresses: &[IpAddr]) {
-        let own = |address: &IpAddr| entry(*address, true, AccessFlags::IGNORE, None, EntryKind::OwnAddress);
+        let own = |address: &IpAddr| Entry {
+            ntpport: true,
+            flags: AccessFlags::IGNORE,
+            ..of_host(*address, EntryKind::OwnAddress)
+        };
         self.replace(EntryKind::OwnAddress, addresses, own);
     }
 
@@ -247,8 +251,12 @@ impl AccessList {
     pub fn set_sources(&mut self, addresses: &[IpAddr]) {
         let Some((flags, ntpport, origin)) = self.source.clone() else { return };
         let free: Vec<IpAddr> = addresses.iter().copied().filter(|a| !self.has_host(*a)).collect();
-        let source =
-            |address: &IpAddr| entry(*address, ntpport, flags, Some(origin.clone()), EntryKind::Source);
+        let source = |address: &IpAddr| Entry {
+            ntpport,
+            flags,
+            origins: vec![origin.clone()],
+            ..of_host(*address, EntryKind::Source)
+        };
         self.replace(EntryKind::Source, &free, source);
     }
 
@@ -386,16 +394,17 @@ fn configured(address: IpAddr, mask: IpAddr, line: &Restrict) -> Entry {
     }
 }
 
-/// The entry of a single host.
-fn entry(
-    address: IpAddr,
-    ntpport: bool,
-    flags: AccessFlags,
-    origin: Option<Origin>,
-    kind: EntryKind,
-) -> Entry {
-    let origins = origin.into_iter().collect();
-    Entry { address: widen(address), mask: widen(full_mask(address)), ntpport, flags, origins, kind, hits: 0 }
+/// The entry of a single host, from any port and without flags.
+fn of_host(address: IpAddr, kind: EntryKind) -> Entry {
+    Entry {
+        address: widen(address),
+        mask: widen(full_mask(address)),
+        ntpport: false,
+        flags: AccessFlags::default(),
+        origins: Vec::new(),
+        kind,
+        hits: 0,
+    }
 }
 
 /// The mask of a single host.

@@ -11,7 +11,8 @@ use crate::engine::system::System;
 use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId};
 use crate::wire::counter::Counter;
 use crate::wire::header::{HEADER_LEN, TRANSMIT_OFFSET};
-use crate::wire::{Header, Mode, Version, trailer};
+use crate::wire::trailer::DigestLength;
+use crate::wire::{Header, Mode, Version};
 use access::AccessList;
 use clients::{ClientId, ClientTable, Heard, Verdict};
 use rand_chacha::rand_core::Rng;
@@ -57,7 +58,7 @@ enum Tail {
     /// By this key, longer than 20 bytes where the request's is.
     Code {
         key: KeyId,
-        whole: bool,
+        length: DigestLength,
     },
     CryptoNak,
 }
@@ -215,7 +216,7 @@ impl Server {
         }
         let length = match answer.tail {
             Tail::None => HEADER_LEN,
-            Tail::Code { key, whole } => self.keys.sign_into(key, whole, HEADER_LEN, reply),
+            Tail::Code { key, length } => self.keys.sign_into(key, length, HEADER_LEN, reply),
             Tail::CryptoNak => {
                 // Key 0 and no digest.
                 reply[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&KeyId(0).0.to_be_bytes());
@@ -285,7 +286,7 @@ impl Server {
         Ok(Reply {
             tail: match authenticity {
                 Authenticity::None => Tail::None,
-                Authenticity::Verified(key) => Tail::Code { key, whole: trailer::is_whole(rx.data) },
+                Authenticity::Verified(key) => Tail::Code { key, length: DigestLength::of(rx.data) },
                 Authenticity::Failed => Tail::CryptoNak,
             },
             stamped: verdict == Verdict::Kiss || earlier.is_some(),

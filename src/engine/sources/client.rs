@@ -12,6 +12,7 @@ use crate::engine::timers::{Timer, Timers};
 use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
 use crate::wire::event::flash;
 use crate::wire::kiss::Kiss;
+use crate::wire::trailer::DigestLength;
 use crate::wire::{Header, Version};
 
 /// Polls without a response after which a server that did respond has its name looked up again.
@@ -101,11 +102,11 @@ impl Client {
             common.note_header(header);
             return Err(Reject::Unsynchronised);
         };
-        let was_bursting = self.poll.stop_burst();
         let mut slower = false;
         if kiss == Kiss::Rate {
-            slower = self.poll.slow_down(common, header.poll, was_bursting, timers);
+            slower = self.poll.slow_down(common, header.poll, timers);
         } else {
+            self.poll.stop_burst();
             common.flash |= flash::DENIED;
             self.denied = true;
             common.reach.lost();
@@ -231,10 +232,10 @@ impl Behaviour for Client {
 }
 
 impl Source {
-    /// Whether requests carry a digest longer than 20 bytes as it is.
+    /// How much of its digest a request's MAC has.
     #[must_use]
-    pub fn sends_whole_mac(&self) -> bool {
-        self.as_client().is_some_and(|client| client.requests.sends_whole_mac())
+    pub fn digest(&self) -> DigestLength {
+        self.as_client().map_or(DigestLength::Cut, |client| client.requests.digest())
     }
 
     /// Whether the last packets had no valid MAC.

@@ -387,21 +387,14 @@ impl Common {
         })
     }
 
-    /// The flash bits of the peer tests that it fails, but for TEST12.
-    pub(super) fn unfitness(
-        &self,
-        now: MonoTime,
-        tos: &Tos,
-        poll: PollExponent,
-        distance_counts: bool,
-    ) -> u16 {
+    /// The flash bits of the peer tests that it fails, but for TEST12. Its error bound must be below `limit`, if there is one.
+    pub(super) fn unfitness(&self, now: MonoTime, tos: &Tos, limit: Option<Seconds>) -> u16 {
         let stratum = self.header.stratum.get();
         let mut failed = 0;
         if self.header.leap == Leap::Unsynchronised || stratum < tos.floor || stratum >= tos.ceiling.min(16) {
             failed |= flash::PEER_STRATUM;
         }
-        let limit = tos.maxdist.get() + PHI * poll.interval().get();
-        if distance_counts && self.error_bound(now).get() >= limit {
+        if limit.is_some_and(|limit| self.error_bound(now) >= limit) {
             failed |= flash::PEER_DISTANCE;
         }
         if !self.reach.is_reachable() {

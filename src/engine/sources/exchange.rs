@@ -10,6 +10,7 @@ use crate::wire::Header;
 use crate::wire::event::flash;
 pub use crate::wire::exchange::Exchange;
 use crate::wire::kiss::Kiss;
+use crate::wire::trailer::DigestLength;
 
 /// Requests that may be open beside the last one: a burst less one.
 const EARLIER: usize = 7;
@@ -69,23 +70,24 @@ pub(super) struct Requests {
     earlier: Vec<Pending>,
     /// Transmit timestamp of the last response, to know duplicates.
     last_transmit: NtpTimestamp,
-    /// Whether requests carry a digest longer than 20 bytes as it is.
-    whole_mac: bool,
+    /// How much of its digest a request's MAC has.
+    digest: DigestLength,
     /// The version of requests.
     version: u8,
 }
 
 impl Requests {
     pub(super) const fn new(version: u8) -> Self {
-        Self { last: None, earlier: Vec::new(), last_transmit: NtpTimestamp::ZERO, whole_mac: false, version }
+        let (last_transmit, digest) = (NtpTimestamp::ZERO, DigestLength::Cut);
+        Self { last: None, earlier: Vec::new(), last_transmit, digest, version }
     }
 
     pub(super) const fn last_transmit(&self) -> NtpTimestamp {
         self.last_transmit
     }
 
-    pub(super) const fn sends_whole_mac(&self) -> bool {
-        self.whole_mac
+    pub(super) const fn digest(&self) -> DigestLength {
+        self.digest
     }
 
     pub(super) const fn version(&self) -> u8 {
@@ -101,7 +103,7 @@ impl Requests {
     pub(super) fn choose_mac(&mut self, common: &Common) {
         let keyed = common.config.key.is_some();
         if self.version < 4 && keyed && !common.reach.is_reachable() && self.last.is_some() {
-            self.whole_mac = !self.whole_mac;
+            self.digest = self.digest.other();
         }
     }
 

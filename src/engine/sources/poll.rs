@@ -203,22 +203,16 @@ impl PollState {
         }
     }
 
-    /// A kiss came: the burst ends. Gives whether there was one.
-    pub(super) const fn stop_burst(&mut self) -> bool {
-        let was = self.burst > 0;
+    /// A kiss came: the burst ends.
+    pub(super) const fn stop_burst(&mut self) {
         self.burst = 0;
-        was
     }
 
     /// A RATE kiss: the poll interval is at least what the server asks for, past `maxpoll` if need be, or a step longer
     /// than the one that was too short. It stays so, and there are no more bursts. True if that changes anything.
-    pub(super) fn slow_down(
-        &mut self,
-        common: &Common,
-        asked: i8,
-        was_bursting: bool,
-        timers: &mut Timers,
-    ) -> bool {
+    pub(super) fn slow_down(&mut self, common: &Common, asked: i8, timers: &mut Timers) -> bool {
+        let was_bursting = self.is_bursting();
+        self.stop_burst();
         let asked = PollExponent::from_wire(asked);
         let floor = if asked > self.exponent || was_bursting {
             asked.max(self.exponent)

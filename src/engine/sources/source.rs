@@ -11,7 +11,7 @@ use crate::engine::contract::{SendToken, Tx};
 use crate::engine::estimator::{Estimator, Measurement};
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
+use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PHI, PollExponent, Seconds, Stamp};
 use crate::wire::event::{PeerEvent, flash};
 use crate::wire::Mode;
 use std::net::{IpAddr, SocketAddr};
@@ -357,15 +357,12 @@ impl Source {
         self.common.error_bound(now)
     }
 
-    /// The peer tests (TEST10 to TEST13): sets the flash bits; true if it may be selected.
-    pub fn test_fitness(&mut self, now: MonoTime, tos: &Tos, loops: bool) -> bool {
-        let poll = self.poll_exponent();
-        let distance_counts = self.measures();
+    /// The peer tests (TEST10 to TEST13): sets the flash bits, of which the test for loops gave `loops`; true if it may be selected.
+    pub fn test_fitness(&mut self, now: MonoTime, tos: &Tos, loops: u16) -> bool {
+        let limit = tos.maxdist.get() + PHI * self.poll_exponent().interval().get();
+        let limit = self.measures().then_some(Seconds::new(limit));
         self.common.flash &= !flash_of::FITNESS;
-        self.common.flash |= self.common.unfitness(now, tos, poll, distance_counts);
-        if loops {
-            self.common.flash |= flash::PEER_LOOP;
-        }
+        self.common.flash |= loops | self.common.unfitness(now, tos, limit);
         self.common.flash & flash_of::FITNESS == 0
             && !self.common.config.noselect
             && self.common.filter.best().is_some()

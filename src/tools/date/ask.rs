@@ -7,6 +7,7 @@ use crate::units::{KeyId, NtpShort, NtpTimestamp, Seconds};
 use crate::wire::exchange::Exchange;
 use crate::wire::header::{Header, Mode, Version};
 use crate::wire::kiss::Kiss;
+use crate::wire::trailer::DigestLength;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
@@ -41,8 +42,8 @@ pub struct Server {
     pub kiss: Option<Kiss>,
     /// Whether its responses carried a valid MAC, where one was asked for.
     pub trusted: bool,
-    /// Whether requests carry a digest longer than 20 bytes as it is.
-    whole_mac: bool,
+    /// How much of its digest a request's MAC has.
+    digest: DigestLength,
     pending: Option<Pending>,
     next: Instant,
 }
@@ -65,7 +66,7 @@ impl Server {
             header: None,
             kiss: None,
             trusted: true,
-            whole_mac: false,
+            digest: DigestLength::Cut,
             pending: None,
             next: Instant::now(),
         }
@@ -152,8 +153,10 @@ fn send(server: &mut Server, socket: Option<&UdpSocket>, how: &mut Asking) -> io
     let mut packet = header.to_bytes().to_vec();
     if let Some((keys, id)) = &mut how.key {
         // As the daemon does: before version 4 some servers want a long digest whole, and others cut.
-        server.whole_mac ^= how.version.get() < 4 && server.sent > 0 && server.samples.is_empty();
-        keys.sign_as(*id, server.whole_mac, &mut packet);
+        if how.version.get() < 4 && server.sent > 0 && server.samples.is_empty() {
+            server.digest = server.digest.other();
+        }
+        keys.sign_as(*id, server.digest, &mut packet);
     }
     (how.trace)("transmit", server.address);
     let (sent, now) = (clock::wall(), Instant::now());
