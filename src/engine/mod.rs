@@ -35,7 +35,7 @@ pub mod timers;
 pub use server::{Reply, Served};
 
 use crate::config::model::{Config, Target};
-use crate::engine::clock::Clock;
+use crate::engine::clock::{Authority, Clock, FirstOffset};
 use crate::engine::contract::{ExitReason, Input, Machine, Now, Output, Rx, Setup, Tx};
 use crate::engine::control::Control;
 use crate::engine::outbox::Outbox;
@@ -99,11 +99,13 @@ impl Engine {
         other.set_stream(1);
         other.fill_bytes(&mut hash_key);
         let adjusts = machine.can_steer && setup.config.enable.ntp;
+        let authority = if adjusts { Authority::Adjusts } else { Authority::Measures };
+        let first = if setup.allow_panic_once { FirstOffset::Any } else { FirstOffset::WithinPanic };
         let mut timers = Timers::default();
         let mut engine = Self {
             outbox: Outbox::default(),
             server: Server::new(&setup, hash_key),
-            clock: Clock::new(now, machine.drift, adjusts, setup.allow_panic_once),
+            clock: Clock::new(now, machine.drift, authority, first),
             sources: Sources::new((rng.next_u32() % 60_000) as u16 + 1),
             system: System::new(machine.precision, now.mono),
             reports: Reports::new(now.mono, &setup.config, &mut timers),

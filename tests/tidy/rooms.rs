@@ -33,14 +33,9 @@ pub const ROOMS: &[Room] = &[
     // It reads the others through a view, and has no way to change them: it does not know the engine.
     Room {
         name: "control",
-        knows: &[
-            "sources", "clock", "system", "server", "report", "timers", "outbox", "reject", "contract",
-        ],
+        knows: &["sources", "clock", "system", "server", "report", "timers", "outbox", "reject", "contract"],
     },
-    Room {
-        name: "report",
-        knows: &["sources", "clock", "system", "timers", "outbox", "reject", "contract"],
-    },
+    Room { name: "report", knows: &["sources", "clock", "system", "timers", "outbox", "reject", "contract"] },
 ];
 
 /// The room of a file of `src/engine/`.

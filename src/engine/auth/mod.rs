@@ -313,19 +313,13 @@ mod tests {
             }
             let mut buffer = [0; 128];
             buffer[..48].fill(7);
-            assert_eq!(
-                keys().sign_into(id(index), DigestLength::of(&packet), 48, &mut buffer),
-                packet.len()
-            );
+            assert_eq!(keys().sign_into(id(index), DigestLength::of(&packet), 48, &mut buffer), packet.len());
             assert_eq!(buffer[..packet.len()], packet);
             let whole = keys().usable[&id(index)].begun.code(&packet[..48]);
             packet.truncate(52);
             packet.extend(whole.whole());
             assert_eq!(keys().check(&packet, ANYBODY), Ok(Authenticity::Verified(id(index))));
-            assert_eq!(
-                keys().sign_into(id(index), DigestLength::of(&packet), 48, &mut buffer),
-                packet.len()
-            );
+            assert_eq!(keys().sign_into(id(index), DigestLength::of(&packet), 48, &mut buffer), packet.len());
             // Cut to less than 20 bytes it would be easier to guess.
             packet.truncate(68);
             let short = packet.len() - 52 < whole.cut().len();

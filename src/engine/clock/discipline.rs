@@ -4,7 +4,8 @@
 //! phases only. The estimator interprets the samples, `steering.rs` adjusts the clock.
 
 use super::drift::Drift;
-use super::steering::{Slews, Steering};
+use super::steering::{KernelPll, Slews, Steering};
+use super::{Authority, FirstOffset};
 use crate::config::model::Tinker;
 use crate::engine::contract::Now;
 use crate::engine::estimator::{Combined, Estimator, Evidence, KnownRate, Measurement};
@@ -68,7 +69,7 @@ pub struct Discipline {
     /// Whether the kernel PLL works as Linux's does, as far as known.
     pll_works: bool,
     /// Whether we may use it, as of the last slew.
-    may_use_pll: bool,
+    pll: KernelPll,
     prior: (Ppm, Ppm),
     steering: Steering,
     target: Option<Combined>,
@@ -87,16 +88,17 @@ pub struct Discipline {
 impl Discipline {
     /// A clock about which nothing is known but, perhaps, the frequency of the drift file.
     #[must_use]
-    pub fn new(now: Now, drift: Option<Drift>, steers: bool, allow_panic: bool) -> Self {
+    pub fn new(now: Now, drift: Option<Drift>, authority: Authority, first: FirstOffset) -> Self {
+        let steers = authority == Authority::Adjusts;
         // A clock that is not ours runs as it runs: its frequency is no business of the ledger.
         let known = drift.filter(|_| steers);
         let (start, sigma) = known.map_or((Ppm::ZERO, UNKNOWN_SIGMA), |d| (d.frequency, d.error()));
         Self {
             state: if drift.is_some() { State::FrequencySet } else { State::FrequencyNotSet },
             steers,
-            allow_panic,
+            allow_panic: first == FirstOffset::Any,
             pll_works: true,
-            may_use_pll: false,
+            pll: KernelPll::Forbidden,
             prior: (start, sigma),
             steering: Steering::new(now.mono, start),
             target: None,
@@ -374,7 +376,7 @@ impl Discipline {
     pub fn new_frequency(&mut self, now: Now) -> Option<Ppm> {
         let target = self.target.filter(|_| self.steers)?;
         // What is too little for a single shot is left to the frequency where the PLL does not correct it.
-        let fine = if self.may_use_pll && Steering::is_exact(target.offset_error) {
+        let fine = if self.pll == KernelPll::Allowed && Steering::is_exact(target.offset_error) {
             0.0
         } else {
             let error = SURE * target.rate_error;
@@ -384,15 +386,15 @@ impl Discipline {
     }
 
     /// What the kernel gets for the next second; `None` while there is nothing to correct.
-    /// With `disable kernel` (not `kernel`), and with a step threshold of 0 or above 0.5 s, ntpd does not use the kernel
-    /// PLL, and neither do we.
-    pub fn next_slews(&mut self, now: Now, kernel: bool, tinker: &Tinker) -> Option<Slews> {
+    /// With `disable kernel`, and with a step threshold of 0 or above 0.5 s, ntpd does not use the kernel PLL, and neither
+    /// do we.
+    pub fn next_slews(&mut self, now: Now, pll: KernelPll, tinker: &Tinker) -> Option<Slews> {
         let step = tinker.step.get();
-        self.may_use_pll = kernel && step > 0.0 && step <= KERNEL_STEP && self.pll_works;
+        self.pll = pll.only_if(|| step > 0.0 && step <= KERNEL_STEP && self.pll_works);
         let ready = self.steers && self.state == State::Synchronised && self.set_outside.is_none();
         let target = self.target.filter(|_| ready)?;
         let goal = self.goal(&target, now.mono);
-        self.steering.next_slews(now, goal, target.offset_error, self.may_use_pll)
+        self.steering.next_slews(now, goal, target.offset_error, self.pll)
     }
 
     /// The kernel PLL does not behave as Linux's: single shots must do.
@@ -449,7 +451,7 @@ mod tests {
     #[test]
     fn the_first_large_offset_is_stepped_at_once_and_later_ones_after_the_stepout() {
         let tinker = Tinker::default();
-        let mut d = Discipline::new(at(0.0), None, true, false);
+        let mut d = Discipline::new(at(0.0), None, Authority::Adjusts, FirstOffset::WithinPanic);
         assert_eq!(d.update(at(1.0), combined(2.0), &tinker), Verdict::Step(Seconds::new(2.0)));
         d.stepped(at(1.0), Seconds::new(2.0), combined(2.0));
         assert_eq!(d.update(at(64.0), combined(0.01), &tinker), Verdict::Slew);
@@ -464,9 +466,9 @@ mod tests {
     #[test]
     fn panic_limit_is_waived_once() {
         let tinker = Tinker::default();
-        let mut strict = Discipline::new(at(0.0), None, true, false);
+        let mut strict = Discipline::new(at(0.0), None, Authority::Adjusts, FirstOffset::WithinPanic);
         assert!(matches!(strict.update(at(1.0), combined(1e6), &tinker), Verdict::Panic(_)));
-        let mut lenient = Discipline::new(at(0.0), None, true, true);
+        let mut lenient = Discipline::new(at(0.0), None, Authority::Adjusts, FirstOffset::Any);
         assert!(matches!(lenient.update(at(1.0), combined(1e6), &tinker), Verdict::Step(_)));
         lenient.stepped(at(1.0), Seconds::new(1e6), combined(1e6));
         assert!(matches!(lenient.update(at(2.0), combined(1e6), &tinker), Verdict::Panic(_)));
@@ -475,27 +477,48 @@ mod tests {
     #[test]
     fn with_x_four_tenths_are_slewed() {
         let tinker = Tinker { step: Seconds::new(600.0), ..Tinker::default() };
-        let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::ZERO)), true, false);
+        let mut d = Discipline::new(
+            at(0.0),
+            Some(Drift::new(Ppm::ZERO)),
+            Authority::Adjusts,
+            FirstOffset::WithinPanic,
+        );
         assert_eq!(d.update(at(1.0), combined(0.4), &tinker), Verdict::Slew);
-        assert_eq!(d.next_slews(at(1.0), true, &tinker), Some(Slews { single: Some(500), pll: None }));
+        assert_eq!(
+            d.next_slews(at(1.0), KernelPll::Allowed, &tinker),
+            Some(Slews { single: Some(500), pll: None })
+        );
     }
 
     #[test]
     fn b15_the_kernel_takes_the_phase_up_to_a_step_threshold_of_half_a_second() {
         for (step, by_pll) in [(0.128, true), (0.3, true), (0.5, true), (0.501, false), (0.0, false)] {
             let tinker = Tinker { step: Seconds::new(step), ..Tinker::default() };
-            let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::ZERO)), true, false);
+            let mut d = Discipline::new(
+                at(0.0),
+                Some(Drift::new(Ppm::ZERO)),
+                Authority::Adjusts,
+                FirstOffset::WithinPanic,
+            );
             assert_eq!(d.update(at(1.0), combined(0.1), &tinker), Verdict::Slew);
-            let slews = d.next_slews(at(1.0), true, &tinker).unwrap();
+            let slews = d.next_slews(at(1.0), KernelPll::Allowed, &tinker).unwrap();
             assert_eq!(slews.pll.is_some(), by_pll, "{step}");
         }
     }
 
     #[test]
     fn a_clock_that_is_not_ours_is_not_moved() {
-        let mut d = Discipline::new(at(0.0), Some(Drift::new(Ppm::new(40.0))), false, false);
+        let mut d = Discipline::new(
+            at(0.0),
+            Some(Drift::new(Ppm::new(40.0))),
+            Authority::Measures,
+            FirstOffset::WithinPanic,
+        );
         assert_eq!(d.update(at(1.0), combined(5e3), &Tinker::default()), Verdict::Slew);
-        assert_eq!((d.next_slews(at(2.0), true, &Tinker::default()), d.new_frequency(at(2.0))), (None, None));
+        assert_eq!(
+            (d.next_slews(at(2.0), KernelPll::Allowed, &Tinker::default()), d.new_frequency(at(2.0))),
+            (None, None)
+        );
         assert_eq!(d.offset(at(2.0).mono), Seconds::new(5e3));
     }
 }

@@ -17,7 +17,7 @@ mod steering;
 
 pub use discipline::{Discipline, State, Verdict};
 pub use drift::{Drift, Record};
-pub use steering::{Slews, Steering};
+pub use steering::{KernelPll, Slews, Steering};
 
 use crate::config::model::{LeapTable, Tinker};
 use crate::engine::contract::{ClockCommand, Now, Output};
@@ -59,6 +59,24 @@ pub struct Clock {
     logged: Logged,
 }
 
+/// Whether the clock is ours to adjust.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Authority {
+    /// It is.
+    Adjusts,
+    /// It is not (`disable ntp`, or no permission): it is measured.
+    Measures,
+}
+
+/// What the first offset may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FirstOffset {
+    /// Any, once (`-g`).
+    Any,
+    /// No more than the panic threshold.
+    WithinPanic,
+}
+
 /// The drift file.
 #[derive(Debug)]
 struct DriftFile {
@@ -82,11 +100,11 @@ fn is_due(logged: Option<MonoTime>, now: MonoTime) -> bool {
 }
 
 impl Clock {
-    /// A clock of which nothing is known but, perhaps, the frequency of the drift file. `adjusts`: whether it is ours to adjust.
+    /// A clock of which nothing is known but, perhaps, the frequency of the drift file.
     #[must_use]
-    pub fn new(now: Now, drift: Option<Drift>, adjusts: bool, allow_panic: bool) -> Self {
+    pub fn new(now: Now, drift: Option<Drift>, authority: Authority, first: FirstOffset) -> Self {
         Self {
-            discipline: Discipline::new(now, drift, adjusts, allow_panic),
+            discipline: Discipline::new(now, drift, authority, first),
             leap: LeapWatch::default(),
             kernel_leap: Leap::None,
             wakeups: Wakeups::default(),
@@ -218,7 +236,7 @@ impl Clock {
     pub fn slew_if_due(
         &mut self,
         now: Now,
-        kernel_pll: bool,
+        pll: KernelPll,
         tinker: &Tinker,
         timers: &mut Timers,
         outbox: &mut Outbox,
@@ -227,8 +245,8 @@ impl Clock {
             return;
         }
         // Linux forgets that it is about to insert a leap second when its PLL is switched off.
-        let kernel_pll = kernel_pll && self.leap.for_kernel(now.wall, PIVOT) == Leap::None;
-        let Some(slews) = self.discipline.next_slews(now, kernel_pll, tinker) else {
+        let pll = pll.only_if(|| self.leap.for_kernel(now.wall, PIVOT) == Leap::None);
+        let Some(slews) = self.discipline.next_slews(now, pll, tinker) else {
             timers.clear(Timer::Slew);
             return;
         };

@@ -10,6 +10,22 @@ use crate::engine::timers::{Timer, Timers};
 use crate::units::{MonoTime, Ppm, Seconds};
 use std::collections::VecDeque;
 
+/// Whether the kernel PLL may be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KernelPll {
+    /// It may.
+    Allowed,
+    /// It may not (`disable kernel`, or it works otherwise than Linux's): single shots must do.
+    Forbidden,
+}
+
+impl KernelPll {
+    /// Allowed where it was and `also` holds.
+    pub(super) fn only_if(self, also: impl FnOnce() -> bool) -> Self {
+        if self == Self::Allowed && also() { Self::Allowed } else { Self::Forbidden }
+    }
+}
+
 /// The kernel slews by no more than this in a second, seconds.
 const SLEW_MAX: f64 = 500e-6;
 /// A correction decays with about this time constant, seconds: long enough to be smooth, short
@@ -180,8 +196,9 @@ impl Steering {
     }
 
     /// The slews that bring the clock nearer to a total correction of `target`, which is known within `error` seconds;
-    /// `None` when slews can bring it no nearer. Without `may_use_pll`, by single shots alone.
-    pub fn next_slews(&mut self, now: Now, target: f64, error: f64, may_use_pll: bool) -> Option<Slews> {
+    /// `None` when slews can bring it no nearer. Without the kernel PLL, by single shots alone.
+    pub fn next_slews(&mut self, now: Now, target: f64, error: f64, pll: KernelPll) -> Option<Slews> {
+        let may_use_pll = pll == KernelPll::Allowed;
         let mut slews = Slews::default();
         let was_active = self.pll.is_some();
         let left = self.end_pll_slew(now.mono);
@@ -334,7 +351,7 @@ mod tests {
         let mut now = at(0.25);
         let mut sum = 0;
         for _ in 0..200 {
-            let Some(slews) = steering.next_slews(now, target, 1e-3, false) else { break };
+            let Some(slews) = steering.next_slews(now, target, 1e-3, KernelPll::Forbidden) else { break };
             assert_eq!(slews.pll, None);
             let micros = slews.single.unwrap();
             assert!(micros.abs() <= 500);
@@ -364,7 +381,7 @@ mod tests {
         let target = -0.010;
         let mut now = at(0.25);
         let mut ticks = 0;
-        while let Some(slews) = steering.next_slews(now, target, 1e-6, true) {
+        while let Some(slews) = steering.next_slews(now, target, 1e-6, KernelPll::Allowed) {
             if ticks == 1 {
                 // A quarter of the first 9.5 ms was slewed out, and a single shot of 0.5 ms.
                 assert_eq!(slews.pll.map(|pll| pll.1), Some(-7_125_000));
@@ -381,11 +398,11 @@ mod tests {
     #[test]
     fn a_glide_that_nobody_looks_after_ends_where_it_was_meant_to() {
         let mut steering = Steering::new(at(0.0).mono, Ppm::ZERO);
-        let slews = steering.next_slews(at(0.25), 0.010, 1e-6, true).unwrap();
+        let slews = steering.next_slews(at(0.25), 0.010, 1e-6, KernelPll::Allowed).unwrap();
         assert_eq!(slews, Slews { single: Some(500), pll: Some((9_500_000, 0)) });
         assert!((steering.correction(at(1.5).mono) - (250e-6 + 9.5e-3 / 8.0)).abs() < 5e-6);
         // Stopped for a while: the next command follows much later.
-        let slews = steering.next_slews(at(8.5), 0.010, 1e-6, true).unwrap();
+        let slews = steering.next_slews(at(8.5), 0.010, 1e-6, KernelPll::Allowed).unwrap();
         assert_eq!(slews.pll, Some((0, (9_500_000.0 * 0.75f64.powi(8)).round() as i32)));
         assert!((steering.correction(at(60.0).mono) - steering.correction(at(50.0).mono)).abs() < 1e-12);
     }

@@ -233,9 +233,7 @@ impl Control {
                 let nonce = format!("nonce={}", self.nonces.make(view.now.mono, asker.from));
                 Ok(Answer::Reply(Reply::new(0, text::pack(&[nonce]))))
             }
-            opcode::READ_MRU if asker.flags.contains(AccessFlags::NOMRULIST) => {
-                Err(ControlError::Prohibited)
-            }
+            opcode::READ_MRU if asker.flags.contains(AccessFlags::NOMRULIST) => Err(ControlError::Prohibited),
             opcode::READ_MRU => self.mru_list(view, asker, request),
             opcode::READ_ORDERED_LIST => {
                 require_control_key(view, asker)?;

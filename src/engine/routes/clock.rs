@@ -2,6 +2,7 @@
 //! with a suspended machine: earlier measurements no longer hold, and clients must know before the sources have been polled again.
 
 use crate::engine::Engine;
+use crate::engine::clock::KernelPll;
 use crate::engine::contract::{ClockCommand, ClockFailure, ClockReport, Now};
 use crate::engine::report::event::Event;
 use crate::units::Seconds;
@@ -11,9 +12,9 @@ impl Engine {
     pub(in crate::engine) fn slew(&mut self, now: Now) {
         self.clock.woke(now, &mut self.timers);
         self.watch_settling(now);
-        let kernel_pll = self.setup.config.enable.kernel;
+        let pll = if self.setup.config.enable.kernel { KernelPll::Allowed } else { KernelPll::Forbidden };
         let tinker = self.setup.config.tinker;
-        self.clock.slew_if_due(now, kernel_pll, &tinker, &mut self.timers, &mut self.outbox);
+        self.clock.slew_if_due(now, pll, &tinker, &mut self.timers, &mut self.outbox);
     }
 
     /// A clock command was performed, or failed.

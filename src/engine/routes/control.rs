@@ -66,9 +66,7 @@ impl Engine {
         let Some(Parked { asker, packet }) = self.control.unpark(id) else { return };
         let Ok(Some(request)) = Request::parse(&packet) else { return };
         let result = match brought {
-            Brought::Survey(survey) => {
-                self.control.perform(&self.view(now), &request, &asker, Some(&survey))
-            }
+            Brought::Survey(survey) => self.control.perform(&self.view(now), &request, &asker, Some(&survey)),
             Brought::Configured { reply, setup } => {
                 if let Some(setup) = setup {
                     self.reload(now, *setup);

@@ -1,13 +1,13 @@
 //! The kinds of sources. A new one is a file that answers [`Behaviour`], a line in [`Kind`], and one where its line in ntp.conf
 //! makes it (`routes/associations.rs`).
 
+use super::Received;
 use super::announcer::Announcer;
 use super::client::Client;
 use super::common::Common;
 use super::exchange::{Arrival, OwnClock};
 use super::local::Local;
 use super::symmetric::Symmetric;
-use super::Received;
 use crate::engine::contract::Now;
 use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;

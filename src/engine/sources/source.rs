@@ -1,19 +1,19 @@
 //! A source: what all kinds share, and the kind.
 
+use super::Received;
 use super::client::Client;
 use super::common::{Common, Header, Origin, Peer, Reachability, Selection, Tally, flash_of};
 use super::exchange::Arrival;
 use super::filter::Filter;
 use super::kind::{Behaviour, Kind, Making, Polled, Turn};
-use super::Received;
 use crate::config::model::{Server, Tos};
 use crate::engine::contract::{SendToken, Tx};
 use crate::engine::estimator::{Estimator, Measurement};
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PHI, PollExponent, Seconds, Stamp};
-use crate::wire::event::{PeerEvent, flash};
 use crate::wire::Mode;
+use crate::wire::event::{PeerEvent, flash};
 use std::net::{IpAddr, SocketAddr};
 
 /// What a measurement changed.
