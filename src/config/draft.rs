@@ -31,6 +31,8 @@ pub(super) struct Draft<'r> {
     /// The last such line.
     pub(super) trusted: Option<Vec<settings::KeyRange>>,
     pub(super) unpeers: Vec<Target>,
+    /// Associations without a line that `unpeer` names at run time.
+    pub(super) unpeered: Vec<AssocId>,
     /// The associations of a running daemon.
     pub(super) running: Option<&'r [Known]>,
     pub(super) places: Places,
@@ -39,6 +41,14 @@ pub(super) struct Draft<'r> {
     pub(super) marks: Vec<(&'static str, Diagnostic)>,
     /// Behind `end`, nothing is read.
     pub(super) ended: bool,
+}
+
+/// What the lines amount to.
+pub(super) struct Finished {
+    pub(super) config: Config,
+    pub(super) places: Places,
+    pub(super) marks: Vec<(&'static str, Diagnostic)>,
+    pub(super) unpeered: Vec<AssocId>,
 }
 
 impl Draft<'_> {
@@ -50,6 +60,7 @@ impl Draft<'_> {
             filegens: Vec::new(),
             trusted: None,
             unpeers: Vec::new(),
+            unpeered: Vec::new(),
             running: None,
             places: Places::behind(&config),
             known: config.servers.iter().filter_map(identity).collect(),
@@ -73,7 +84,7 @@ impl Draft<'_> {
         self.config.servers.push(server);
     }
 
-    /// `unpeer ADDRESS`, `unpeer NAME` or `unpeer ID`, at run time: its line is taken out.
+    /// `unpeer ADDRESS`, `unpeer NAME` or `unpeer ID`, at run time: its line is taken out. An association that a packet made has none.
     pub(super) fn unpeer_now(
         &mut self,
         line: &mut Line<'_>,
@@ -81,18 +92,25 @@ impl Draft<'_> {
         known: &[Known],
     ) -> Result<(), Dropped> {
         let span = line.next_span();
-        let target = match servers::named(line, command)? {
-            Named::Id(id) => known.iter().find(|k| k.id.0 == id).map(|k| k.target.clone()),
-            Named::Target(Target::Address(address)) => {
-                let resolved = known.iter().find(|k| k.address == Some(address));
-                Some(resolved.map_or(Target::Address(address), |k| k.target.clone()))
-            }
-            Named::Target(target) => Some(target),
+        let named = servers::named(line, command)?;
+        let association = match &named {
+            Named::Id(id) => known.iter().find(|k| k.id.0 == *id),
+            Named::Target(Target::Address(address)) => known.iter().find(|k| k.address == Some(*address)),
+            Named::Target(_) => None,
+        };
+        let target = match (association, named) {
+            (Some(association), _) => Some(association.target.clone()),
+            (None, Named::Target(target)) => Some(target),
+            (None, Named::Id(_)) => None,
         };
         let gone = |server: &Server| Some(&server.target) == target.as_ref();
         let before = self.config.servers.len();
         self.drop_servers(gone);
-        if self.config.servers.len() == before {
+        if self.config.servers.len() < before {
+            // The engine sees that the line is gone.
+        } else if let Some(association) = association {
+            self.unpeered.push(association.id);
+        } else {
             let message = "there is no such association".to_owned();
             line.say(Severity::Error, span, message, Advice::default(), "the line is ignored");
         }
@@ -113,7 +131,7 @@ impl Draft<'_> {
 
     /// What applies at the end, whatever the order of lines: all enables before all disables,
     /// `unpeer` after the servers, fudge factors to their clocks.
-    pub(super) fn finish(mut self) -> (Config, Places, Vec<(&'static str, Diagnostic)>) {
+    pub(super) fn finish(mut self) -> Finished {
         for wanted in [Turn::On, Turn::Off] {
             for switched in self.switches.iter().filter(|switched| switched.turn == wanted) {
                 settings::switch(switched.row, wanted, &mut self.config.enable);
@@ -128,7 +146,7 @@ impl Draft<'_> {
         self.unpeer();
         self.fudge();
         idle::sort(&mut self.config);
-        (self.config, self.places, self.marks)
+        Finished { config: self.config, places: self.places, marks: self.marks, unpeered: self.unpeered }
     }
 
     /// Gives the factors of `fudge` lines to their clocks.

@@ -38,6 +38,8 @@ pub use lint::{Outlook, usable};
 pub use parser::{Read, Unreadable, parse, parse_at_run_time, parse_onto};
 pub use print::print;
 
+use crate::units::AssocId;
+
 /// A configuration and all that was found wrong with its text.
 #[derive(Clone, Debug)]
 pub struct Parsed {
@@ -51,6 +53,8 @@ pub struct Parsed {
     pub outlook: Outlook,
     /// Where lines stand that name a file: the command, and a note without tokens.
     pub marks: Vec<(&'static str, Diagnostic)>,
+    /// Associations without a line that `unpeer` names at run time.
+    pub unpeered: Vec<AssocId>,
 }
 
 impl Parsed {

@@ -3,7 +3,7 @@
 use super::Parsed;
 use super::command::Command;
 use super::diagnostic::{Severity, quote};
-use super::draft::{Draft, Known};
+use super::draft::{Draft, Finished, Known};
 use super::encoding;
 use super::findings::{Findings, Text};
 use super::language::{self, Context, Effect, Keywords, Row, Standing};
@@ -298,9 +298,9 @@ impl<'r> Parser<'r> {
     }
 
     fn finish(self) -> Parsed {
-        let (config, places, marks) = self.draft.finish();
+        let Finished { config, places, marks, unpeered } = self.draft.finish();
         let (lints, outlook) = lint::lint(&config, &places, &self.texts, &self.findings);
-        Parsed { config, diagnostics: self.findings.into_list(), lints, outlook, marks }
+        Parsed { config, diagnostics: self.findings.into_list(), lints, outlook, marks, unpeered }
     }
 }
 

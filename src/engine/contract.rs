@@ -242,6 +242,8 @@ pub struct Setup {
     pub keys: Vec<Key>,
     /// What the leap second file says, where there is one that makes sense.
     pub leap_table: Option<LeapTable>,
+    /// Associations to end that no line made (`unpeer`).
+    pub unpeered: Vec<AssocId>,
     /// `-g`: the first offset may exceed the panic threshold, once.
     pub allow_panic_once: bool,
     /// `-q`: set the clock once and exit.

@@ -193,6 +193,7 @@ fn read(options: &Options, memory: Option<Memory>) -> Loaded {
             config,
             keys,
             leap_table,
+            unpeered: Vec::new(),
             allow_panic_once: options.panicgate,
             quit_after_set: options.quit,
         },
@@ -270,6 +271,7 @@ fn parse(
                 lints: Vec::new(),
                 outlook: config::Outlook::default(),
                 marks: Vec::new(),
+                unpeered: Vec::new(),
             }
         }
     };

@@ -45,7 +45,8 @@ impl Engine {
             quit_after_set: self.setup.quit_after_set,
             ..setup
         };
-        let removed = gone.into_iter().filter(|id| self.demobilize(*id)).count();
+        let unpeered = std::mem::take(&mut self.setup.unpeered);
+        let removed = gone.into_iter().chain(unpeered).filter(|id| self.demobilize(*id)).count();
         let count = added.len();
         for server in added {
             self.mobilize(now, server);
@@ -55,6 +56,7 @@ impl Engine {
         if new_leap_table {
             self.leap_file_read(now);
         }
+        debug_assert!(self.setup.unpeered.is_empty(), "what is to be ended once is ended once");
         self.event(Event::Reloaded { added: count, removed });
         self.update_clock(now);
     }

@@ -60,6 +60,7 @@ pub fn configure(
         config,
         keys: memory.keys.clone(),
         leap_table: memory.leap_table.clone(),
+        unpeered: parsed.unpeered,
         // These are of the start; the engine keeps its own.
         allow_panic_once: false,
         quit_after_set: false,
@@ -138,6 +139,20 @@ mod tests {
             assert_eq!(left(named), std::slice::from_ref(&first), "{named}");
         }
         assert!(set(&before, "unpeer 192.0.2.77").0.contains("no such association"));
+        // A pool's server, or a passive partner, has no line: the engine ends it.
+        let unpeered = |text: &str| {
+            let known = [Known {
+                id: AssocId(78),
+                address: Some("192.0.2.8".parse().unwrap()),
+                target: Target::Address("192.0.2.8".parse().unwrap()),
+            }];
+            let done = configure(&options(), &mut Memory::default(), &before, &known, FROM, text.as_bytes());
+            (done.reply, done.setup.unwrap().unpeered)
+        };
+        for named in ["unpeer 78", "unpeer 192.0.2.8"] {
+            assert_eq!(unpeered(named), ("Config Succeeded".to_owned(), vec![AssocId(78)]));
+        }
+        assert_eq!(unpeered("unpeer 192.0.2.1").1, []);
     }
 
     #[test]
