@@ -5,11 +5,12 @@ use super::clock::Clock;
 use super::link::Link;
 use rsntpd::engine::clock::{Drift, Record};
 use rsntpd::engine::contract::{
-    ClockReport, ExitReason, Input, Interface, Machine, Output, Rx, Setup, SocketId, StatLine, Tx,
+    ClockReport, ExitReason, Input, Interface, LookupError, Machine, Output, Rx, Setup, SocketId, StatLine,
+    Tx,
 };
 use rsntpd::engine::report::event::Event;
 use rsntpd::engine::{Engine, Served};
-use rsntpd::units::{Leap, NtpShort, NtpTimestamp, Ppm, RefId, Seconds, Stamp, eras_off};
+use rsntpd::units::{Host as Address, Leap, NtpShort, NtpTimestamp, Ppm, RefId, Seconds, Stamp, eras_off};
 use rsntpd::wire::{Header, Mode};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -91,6 +92,8 @@ pub struct World {
     pub servers: Vec<TrueServer>,
     /// What new hosts measure as their clock's precision, log2 seconds.
     pub precision: i8,
+    /// What a name leads to, by true time; no other one is found.
+    pub names: BTreeMap<String, Box<dyn Fn(f64) -> Vec<IpAddr>>>,
     links: BTreeMap<(IpAddr, IpAddr), Link>,
     packets: BinaryHeap<Packet>,
     order: u64,
@@ -105,6 +108,7 @@ impl World {
             hosts,
             servers,
             precision: -23,
+            names: BTreeMap::new(),
             links: BTreeMap::new(),
             packets: BinaryHeap::new(),
             order: 0,
@@ -199,8 +203,16 @@ impl World {
                 Output::SaveDrift(ppm) => host.saved = Some(ppm),
                 Output::Stat(line) => host.stats.push(line),
                 Output::SaveDriftRecord(record) => host.record = Some(record),
-                // Nobody here has a resolver, or asks with ntpq.
-                Output::Resolve { .. } | Output::ShellRequest { .. } => {}
+                Output::Resolve { id, name, .. } => {
+                    let found =
+                        self.names.get(&name).map(|addresses| addresses(self.time)).unwrap_or_default();
+                    let none = || LookupError { text: "no such host".to_owned() };
+                    let hosts: Vec<Address> = found.into_iter().map(Address::from).collect();
+                    let result = if hosts.is_empty() { Err(none()) } else { Ok(hosts) };
+                    host.engine.handle(host.clock.now(), Input::Resolved { id, result });
+                }
+                // Nobody here asks with ntpq.
+                Output::ShellRequest { .. } => {}
             }
         }
     }
