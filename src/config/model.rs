@@ -93,7 +93,7 @@ pub struct Idle {
 pub enum Kind {
     /// `server`: client mode, or a reference clock at 127.127.T.U.
     Server,
-    /// `pool`: several client associations from one name.
+    /// `pool`: finds several servers by one name.
     Pool,
     /// `peer`: symmetric active.
     Peer,
@@ -207,6 +207,12 @@ pub struct Server {
 }
 
 impl Server {
+    /// Whether it is no server itself, but finds some: a pool, whose name has many addresses.
+    #[must_use]
+    pub const fn solicits(&self) -> bool {
+        matches!((self.kind, &self.target), (Kind::Pool, Target::Name(_)))
+    }
+
     /// An association with every option at its default.
     #[must_use]
     pub fn new(kind: Kind, target: Target) -> Self {

@@ -23,6 +23,7 @@ mod macs;
 mod names;
 mod partners;
 mod paths;
+mod pools;
 mod server;
 mod simulation;
 mod simulator;

@@ -8,7 +8,7 @@ use rsntpd::units::Host;
 use rsntpd::wire::Header;
 use std::net::IpAddr;
 
-fn named(kind: Kind, name: &str) -> Server {
+pub(crate) fn named(kind: Kind, name: &str) -> Server {
     Server { iburst: true, ..Server::new(kind, Target::Name(name.to_owned())) }
 }
 
@@ -17,7 +17,7 @@ fn name(name: &str) -> Server {
 }
 
 /// The names that wait to be looked up.
-fn lookups(bench: &mut Bench) -> Vec<(LookupId, String)> {
+pub(crate) fn lookups(bench: &mut Bench) -> Vec<(LookupId, String)> {
     let (asked, others) =
         std::mem::take(&mut bench.others).into_iter().partition(|o| matches!(o, Output::Resolve { .. }));
     bench.others = others;
@@ -31,12 +31,12 @@ fn lookups(bench: &mut Bench) -> Vec<(LookupId, String)> {
         .collect()
 }
 
-fn hosts(addresses: &[&str]) -> Vec<Host> {
+pub(crate) fn hosts(addresses: &[&str]) -> Vec<Host> {
     addresses.iter().map(|address| ip(address).into()).collect()
 }
 
 /// Runs until `until`; names have the addresses that `dns` gives at that time, and those for which `alive` says so respond.
-fn run(
+pub(crate) fn run(
     bench: &mut Bench,
     until: f64,
     dns: impl Fn(&str, f64) -> Result<Vec<Host>, LookupError>,
@@ -59,14 +59,14 @@ fn run(
     }
 }
 
-fn addresses(bench: &mut Bench) -> Vec<String> {
+pub(crate) fn addresses(bench: &mut Bench) -> Vec<String> {
     let count = bench.control(1, 0, "").len() / 4;
     let mut all: Vec<String> = (0..count).map(|i| bench.variable(Some(i), "srcadr")).collect();
     all.sort();
     all
 }
 
-fn duplicates(bench: &Bench) -> usize {
+pub(crate) fn duplicates(bench: &Bench) -> usize {
     bench.happened(|e| matches!(e, Event::DuplicateAddress { .. }))
 }
 
@@ -77,8 +77,6 @@ fn a6_e28_two_names_with_one_address_are_one_association() {
         vec![server("192.0.2.1"), name("b.example")],
         vec![name("a.example"), server("192.0.2.1"), name("c.example")],
         vec![server("192.0.2.1"), server("192.0.2.1")],
-        vec![named(Kind::Pool, "p.example"), name("b.example")],
-        vec![named(Kind::Pool, "p.example"), named(Kind::Pool, "q.example"), server("192.0.2.1")],
     ] {
         let (count, mut bench) = (lines.len(), Bench::new(setup(lines.clone())));
         run(&mut bench, 5.0, |_, _| Ok(hosts(&["192.0.2.1"])), |_, _| true);
@@ -106,25 +104,6 @@ fn a6_a_name_takes_the_place_of_the_line_that_had_its_address() {
     assert_eq!(addresses(&mut bench), ["192.0.2.1"]);
     assert_eq!(bench.variable(Some(0), "srchost"), "\"b.example\"");
     assert_eq!(duplicates(&bench), 1);
-}
-
-#[test]
-fn e28_pools_that_share_addresses_take_each_once() {
-    let pools = vec![named(Kind::Pool, "p.example"), named(Kind::Pool, "q.example"), server("192.0.2.3")];
-    let mut bench = Bench::new(setup(pools));
-    let dns = |name: &str, _: f64| {
-        Ok(hosts(if name == "p.example" {
-            &["192.0.2.1", "192.0.2.2"]
-        } else {
-            &["192.0.2.2", "192.0.2.3", "192.0.2.4"]
-        }))
-    };
-    run(&mut bench, 300.0, dns, |_, _| true);
-    assert_eq!(addresses(&mut bench), ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]);
-    assert_eq!(duplicates(&bench), 0);
-    for i in 0..4 {
-        assert_ne!(bench.variable(Some(i), "reach"), "0x0");
-    }
 }
 
 #[test]
@@ -203,24 +182,6 @@ fn e8_a_server_that_dies_is_replaced_by_what_its_name_has_by_then() {
     run(&mut bench, 9_000.0, dns, alive);
     assert_eq!(addresses(&mut bench), ["192.0.2.9"]);
     assert_eq!(bench.variable(Some(0), "reach"), "0xff");
-}
-
-#[test]
-fn e8_dead_members_of_a_pool_are_replaced() {
-    let mut bench = Bench::new(setup(vec![named(Kind::Pool, "p.example")]));
-    let dead = ["192.0.2.1", "192.0.2.3"].map(ip);
-    let dns = |_: &str, now: f64| {
-        Ok(hosts(if now < 10.0 {
-            &["192.0.2.1", "192.0.2.2", "192.0.2.3"]
-        } else {
-            &["192.0.2.2", "192.0.2.4", "192.0.2.1", "192.0.2.5"]
-        }))
-    };
-    run(&mut bench, 400.0, dns, |to, _| !dead.contains(&to));
-    assert_eq!(addresses(&mut bench), ["192.0.2.2", "192.0.2.4", "192.0.2.5"]);
-    for i in 0..3 {
-        assert_ne!(bench.variable(Some(i), "reach"), "0x0");
-    }
 }
 
 #[test]

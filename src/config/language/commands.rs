@@ -19,9 +19,13 @@ pub(super) const COMMANDS: &[Row] = &[
     row("server", Takes::TextAndKeywords("[-4 | -6] ADDRESS [OPTION ...]"), "poll this server")
         .with(&[Context::Association])
         .runs(|command| command.server(Kind::Server)),
-    row("pool", Takes::TextAndKeywords("[-4 | -6] NAME [OPTION ...]"), "poll several servers of this name")
-        .with(&[Context::Association])
-        .runs(|command| command.server(Kind::Pool)),
+    row(
+        "pool",
+        Takes::TextAndKeywords("[-4 | -6] NAME [OPTION ...]"),
+        "find servers by this name, and others when some die",
+    )
+    .with(&[Context::Association])
+    .runs(|command| command.server(Kind::Pool)),
     row(
         "peer",
         Takes::TextAndKeywords("[-4 | -6] ADDRESS [OPTION ...]"),

@@ -49,8 +49,7 @@ pub(super) const ASSOCIATION: &[Row] = &[
         .only(1.0, 4.0)
         .default("4")
         .server_option(|options, found| options.server.version = found.value.number() as u8),
-    row("preempt", Takes::Nothing, "may give way to a better server")
-        .idle("configured servers are never replaced")
+    row("preempt", Takes::Nothing, "give way while of no use and servers exceed tos maxclock")
         .server_flag(|server| &mut server.preempt),
     row("xleave", Takes::Nothing, "interleaved mode").idle(XLEAVE).server_flag(|server| &mut server.xleave),
     row("mode", Takes::Integer, "driver mode of a reference clock")

@@ -92,7 +92,7 @@ pub(super) const TOS: &[Row] = &[
         .held(1.0, 1e4)
         .default("3")
         .sets(|config, value| config.tos.minclock = value as u32),
-    row("maxclock", Takes::Number, "most associations; most servers of a pool")
+    row("maxclock", Takes::Number, "most servers that pools find")
         .held(1.0, 1e4)
         .default("10")
         .sets(|config, value| config.tos.maxclock = value as u32),

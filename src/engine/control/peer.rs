@@ -64,7 +64,7 @@ pub(super) const SHOWN: [&str; 31] = [
 pub(super) const TABLES: [&[PeerRow]; 2] = [&IDENTITY, &MEASURED];
 
 const IDENTITY: [PeerRow; 20] = [
-    Row::new("config", |s| Some(u8::from(s.a.is_configured()).to_string())),
+    Row::new("config", |s| Some(u8::from(s.a.shows_configured()).to_string())),
     Row::new("authenable", |s| Some(u8::from(s.a.config().key.is_some()).to_string())),
     Row::new("authentic", |s| {
         Some(u8::from(s.a.config().key.is_some() && s.a.reach().is_reachable()).to_string())

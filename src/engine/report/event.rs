@@ -95,6 +95,8 @@ pub enum Event {
         /// The address in use.
         address: Host,
     },
+    /// A pool sends a packet to an address of its name, to see whether a server is there.
+    Soliciting(Host),
     /// A line or a name leads to an address that another association has.
     DuplicateAddress {
         /// The line's address or name.

@@ -135,6 +135,7 @@ rows! {
     Self::BadAuth(peer) => Code::Peer(peer, PeerEvent::BadAuth), ALWAYS, Warning, "", ": MAC missing or invalid";
     Self::NameResolved { name, address } => Code::LogOnly, ALWAYS, Info,
         "", format!("resolved {name} to {address}");
+    Self::Soliciting(address) => Code::LogOnly, ALWAYS, Info, "", format!("Soliciting pool server {address}");
     Self::DuplicateAddress { name, address } => Code::LogOnly, ALWAYS, Info, "", duplicate(name, *address);
     Self::InvalidAddress(address) => Code::LogOnly, ALWAYS, Error,
         "", format!("attempt to configure invalid address {address}");

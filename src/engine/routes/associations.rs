@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::engine::contract::Now;
 use crate::engine::report::event::Event;
 use crate::engine::sources::names::Purpose;
-use crate::engine::sources::{self, Announcer, Client, Draft, Local, Origin, Source, Symmetric};
+use crate::engine::sources::{self, Announcer, Client, Draft, Local, Origin, Prototype, Source, Symmetric};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, Host, Seconds};
 use crate::wire::Mode;
@@ -52,6 +52,9 @@ impl Engine {
     /// Whether no association has this address yet: ntpd makes one association of an address, whatever the lines say.
     /// Logs it, and remembers the line for the next reload.
     fn is_free(&mut self, address: Host, line: &Server) -> bool {
+        if mode_of(line.kind) == Mode::Client {
+            self.make_way(address);
+        }
         let free = !self.sources.has_address(address, mode_of(line.kind), None);
         if !free {
             self.event(Event::DuplicateAddress { name: target_words(&line.target), address });
@@ -73,6 +76,7 @@ impl Engine {
         let kind = match line.kind {
             Kind::Peer => Symmetric::active(line.minpoll).into(),
             Kind::Broadcast => Announcer::default().into(),
+            Kind::Pool if line.solicits() => Prototype::new().into(),
             _ => Client::new(&line).into(),
         };
         self.add(Draft { id, line, kind, address, made: first_poll, origin: Origin::Configured });
@@ -96,12 +100,19 @@ impl Engine {
         self.event(Event::Mobilized(peer));
     }
 
-    /// Ends an association; gives whether there was one.
+    /// Ends an association, a pool with its servers; gives whether there was one.
     pub(super) fn demobilize(&mut self, id: AssocId) -> bool {
         let Some(mut gone) = self.sources.remove(id) else { return false };
         self.timers.clear(Timer::Poll(id));
         self.event(Event::Demobilized(gone.note_event(PeerEvent::Demobilize)));
         self.names.forget_association(id, &mut self.timers);
+        let of_it = |source: &&Source| source.made_by() == Some(id);
+        for member in self.sources.iter().filter(of_it).map(Source::id).collect::<Vec<_>>() {
+            self.demobilize(member);
+        }
+        if let Some(pool) = gone.made_by().and_then(|by| self.sources.get_mut(by)) {
+            pool.member_lost(self.moment.mono, &mut self.timers);
+        }
         self.sources_changed();
         true
     }

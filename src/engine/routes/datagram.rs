@@ -37,14 +37,28 @@ impl Engine {
         }
         match stranger(mode) {
             Stranger::Partner => self.partner(now, rx),
-            Stranger::Unasked => self.response(now, rx, None),
+            Stranger::Unasked => match self.sources.soliciting(rx.from, rx.data) {
+                Some(by) => self.solicited(now, rx, by),
+                None => self.response(now, rx, None),
+            },
             Stranger::Discard(reason) => Err(reason),
         }
     }
 
     /// A response: of which source, if any, is known. The access list and the MAC come first, whose fault the counters name.
     fn response(&mut self, now: Now, rx: &Rx<'_>, id: Option<AssocId>) -> Result<(), Reject> {
-        let Admitted { header, flags, authenticity } = self.server.admitted(&mut self.rng, rx)?;
+        let admitted = self.server.admitted(&mut self.rng, rx)?;
+        self.admitted_response(now, rx, id, &admitted)
+    }
+
+    pub(super) fn admitted_response(
+        &mut self,
+        now: Now,
+        rx: &Rx<'_>,
+        id: Option<AssocId>,
+        admitted: &Admitted,
+    ) -> Result<(), Reject> {
+        let Admitted { header, flags, authenticity } = *admitted;
         let clock = self.own_clock(now);
         let Some(source) = id.and_then(|id| self.sources.get_mut(id)) else { return Err(Reject::Unasked) };
         self.server.observe(now, rx, flags);
@@ -68,6 +82,9 @@ impl Engine {
                 if kiss != Kiss::Rate || received.slower {
                     let poll = source.poll_exponent();
                     self.event(Event::KissObeyed(peer, kiss, poll));
+                }
+                if kiss != Kiss::Rate {
+                    self.refused(id);
                 }
                 self.update_clock(now);
             }
@@ -135,7 +152,7 @@ impl Engine {
 }
 
 /// A wrong MAC is worse than none, also where none is asked for (RFC 5905 section 9.2).
-fn judged(wanted: Option<KeyId>, found: Authenticity) -> Mac {
+pub(super) fn judged(wanted: Option<KeyId>, found: Authenticity) -> Mac {
     let right = match (wanted, found) {
         (Some(key), found) => found == Authenticity::Verified(key),
         (None, found) => found != Authenticity::Failed,

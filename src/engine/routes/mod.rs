@@ -3,6 +3,7 @@
 //! | from | to | file |
 //! |---|---|---|
 //! | a line of ntp.conf, the addresses of a name | associations | `associations.rs`, `names.rs` |
+//! | a response to a pool | an association | `pools.rs` |
 //! | a deadline | requests, corrections | `polls.rs`, `clock.rs` |
 //! | a datagram that is no client's request | a sample | `datagram.rs` |
 //! | a request of mode 6 | its answer, and what it changes | `control.rs` |
@@ -18,6 +19,7 @@ mod datagram;
 mod names;
 mod partners;
 mod polls;
+mod pools;
 mod reload;
 mod reports;
 mod update;

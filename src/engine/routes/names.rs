@@ -1,6 +1,6 @@
 //! Names and their addresses: what the resolver is asked, and what becomes of its results.
 
-use crate::config::model::{Kind, RestrictTarget, Target};
+use crate::config::model::{RestrictTarget, Target};
 use crate::engine::Engine;
 use crate::engine::contract::{LookupError, LookupId, Now};
 use crate::engine::report::event::Event;
@@ -56,7 +56,10 @@ impl Engine {
         };
         // One that has an address goes on with it, and asks again in its time.
         if let Some(Purpose::Association(wanting)) = self.names.find(id).map(|lookup| &lookup.purpose)
-            && self.sources.get(*wanting).is_some_and(|source| source.address().is_some())
+            && self
+                .sources
+                .get(*wanting)
+                .is_some_and(|source| source.address().is_some() || source.is_polled())
         {
             self.names.resolved(id, &mut self.timers);
         } else if let Some((name, retry)) = self.names.failed(now.mono, id, &mut self.timers) {
@@ -88,11 +91,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives an association the first address that no other one has; a pool takes more of them. Where others have all
+    /// Gives an association the first address that no other one has; a pool takes all of them. Where others have all
     /// of them, there is nothing left to poll.
     fn give_address(&mut self, now: Now, id: AssocId, name: &str, hosts: &[Host]) {
+        if self.sources.get(id).is_some_and(|source| source.config().solicits()) {
+            self.pool_resolved(now, id, hosts);
+            return;
+        }
         let mode = self.sources.get(id).map_or(Mode::Client, Source::own_mode);
-        let taken = |host: &Host| self.sources.has_address(*host, mode, Some(id));
+        let taken = |host: &Host| {
+            let holder = self.sources.holder(*host, mode, Some(id));
+            holder.is_some_and(|source| source.made_by().is_none())
+        };
         let free: Vec<Host> = hosts.iter().copied().filter(|host| !taken(host)).collect();
         let first_poll = now.mono + self.first_poll();
         let Some(source) = self.sources.get(id) else { return };
@@ -109,18 +119,11 @@ impl Engine {
             self.demobilize(id);
             return;
         };
+        self.make_way(address);
         if let Some(source) = self.sources.get_mut(id) {
             source.resolved(address, first_poll, &mut self.timers);
         }
         self.event(Event::NameResolved { name: name.to_owned(), address });
-        if line.kind == Kind::Pool {
-            for more in free.into_iter().skip(1) {
-                if self.sources.len() >= self.setup.config.tos.maxclock as usize {
-                    break;
-                }
-                self.add_server(now, line.clone(), Some(more));
-            }
-        }
         self.sources_changed();
     }
 

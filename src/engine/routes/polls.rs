@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::contract::{ExitReason, Now, Output, Tx};
 use crate::engine::report::event::Event;
-use crate::engine::sources::{Client, Making, OwnClock, Source, Turn};
+use crate::engine::sources::{Client, Demand, Making, OwnClock, Source, Turn};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, MonoTime, Seconds};
 use crate::wire::event::PeerEvent;
@@ -33,10 +33,12 @@ impl Engine {
     /// Polls a source; true if the clock is to be updated, since the source is lost or its burst is over.
     fn poll(&mut self, now: Now, id: AssocId) -> bool {
         let Some(source) = self.sources.get(id) else { return false };
+        let solicits = source.config().solicits();
         if source.gives_up() {
             self.look_again(now, id);
         }
-        let turn = Turn { now, wanted: self.clock.poll(now.mono), jitter: self.chance() };
+        let demand = if solicits { self.demand() } else { Demand::default() };
+        let turn = Turn { now, wanted: self.clock.poll(now.mono), jitter: self.chance(), demand };
         let floor = self.system.floor();
         let Some(source) = self.sources.get_mut(id) else { return false };
         let Some(polled) = source.poll(turn, floor, &mut self.timers) else { return false };
@@ -44,9 +46,18 @@ impl Engine {
             let peer = source.note_event(PeerEvent::Unreachable);
             self.event(Event::Unreachable(peer));
         }
-        if polled.over {
+        if polled.over || self.gives_way(id) {
             self.time_out(id);
             return polled.lost;
+        }
+        if let Some(host) = polled.solicits {
+            self.event(Event::Soliciting(host));
+        }
+        if polled.looks_up {
+            self.look_again(now, id);
+        }
+        if solicits {
+            self.sources_changed();
         }
         if polled.asks {
             self.send_request(now, id);
@@ -112,7 +123,8 @@ impl Engine {
         let clients = || self.sources.iter().filter_map(Source::as_client);
         let last = clients().filter_map(Client::last_poll).max().unwrap_or(self.started);
         let bursting = |s: &Source| s.is_polled() && s.as_client().is_some_and(Client::is_bursting);
-        let waiting = self.names.any_waiting() || self.sources.iter().any(bursting);
+        let soliciting = self.sources.iter().any(Source::is_soliciting);
+        let waiting = self.names.any_waiting() || soliciting || self.sources.iter().any(bursting);
         Some(if waiting { self.started + QUIT_PATIENCE } else { last + QUIT_RESPONSE })
     }
 

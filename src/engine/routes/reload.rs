@@ -4,20 +4,22 @@ use crate::config::model::Server;
 use crate::engine::Engine;
 use crate::engine::contract::{Now, Setup};
 use crate::engine::report::event::Event;
-use crate::engine::sources::Source;
+use crate::engine::sources::{Source, Sources};
 
 /// Whether two lines ask for the same association, perhaps with other options.
 fn same_association(a: &Server, b: &Server) -> bool {
     (a.kind, &a.target, a.family) == (b.kind, &b.target, b.family)
 }
 
+/// The associations that lines made.
+fn lines(sources: &Sources) -> impl Iterator<Item = &Source> {
+    sources.iter().filter(|source| source.is_configured())
+}
+
 impl Engine {
     pub(in crate::engine) fn reload(&mut self, now: Now, setup: Setup) {
         let wanted = setup.config.servers.clone();
-        let gone: Vec<_> = self
-            .sources
-            .iter()
-            .filter(|source| source.is_configured())
+        let gone: Vec<_> = lines(&self.sources)
             .filter(|source| !wanted.iter().any(|w| same_association(w, source.config())))
             .map(Source::id)
             .collect();
@@ -25,16 +27,21 @@ impl Engine {
         self.sources.keep_duplicates(|line| gone.is_empty() && wanted.contains(line));
         let added: Vec<Server> = wanted
             .iter()
-            .filter(|w| !self.sources.iter().any(|source| same_association(w, source.config())))
+            .filter(|w| !lines(&self.sources).any(|source| same_association(w, source.config())))
             .filter(|w| !self.sources.is_duplicate(w))
             .cloned()
             .collect();
-        for source in self.sources.iter_mut() {
+        let mut pools = Vec::new();
+        for source in self.sources.iter_mut().filter(|source| source.is_configured()) {
             if let Some(new) = wanted.iter().find(|w| same_association(w, source.config()))
                 && new != source.config()
             {
                 source.reconfigure(new.clone());
+                pools.push((new.clone(), source.id()));
             }
+        }
+        for (line, id) in pools {
+            self.reconfigure_members(&line, id);
         }
         self.names.forget_restrict_lines(&mut self.timers);
         self.server.reconfigure(&setup);

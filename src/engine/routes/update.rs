@@ -143,7 +143,7 @@ impl Engine {
             |s: &&Source| s.selection() == Selection::Reject && s.is_starting() && !agreed.contains(&s.id());
         !self.system.is_synchronized()
             && now.mono.since(self.started) < START_PATIENCE
-            && self.sources.iter().filter(unheard).count() >= agreed.len()
+            && self.sources.iter().filter(unheard).count() + self.awaited() >= agreed.len()
     }
 
     /// Whether another process set the clock, and no majority of the reachable servers agrees since then.
@@ -156,7 +156,14 @@ impl Engine {
     /// Whether servers are still in the burst with which they start: the local clock waits for them.
     fn servers_starting(&self, now: MonoTime) -> bool {
         now.since(self.started) < START_PATIENCE
-            && (self.sources.iter().any(Source::is_starting) || self.sources.reachable().next().is_some())
+            && (self.sources.iter().any(Source::is_starting)
+                || self.sources.reachable().next().is_some()
+                || self.awaited() > 0)
+    }
+
+    /// From how many addresses of pools a first response may come soon.
+    fn awaited(&self) -> usize {
+        self.sources.iter().map(Source::awaited).sum()
     }
 
     /// No source survived: the local clock takes over if there is one.

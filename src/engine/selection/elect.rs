@@ -4,7 +4,7 @@ use super::intersection::{Candidate, Limits, Outcome, select};
 use crate::config::model::Tos;
 use crate::engine::contract::Interface;
 use crate::engine::estimator::{Estimate, KnownRate};
-use crate::engine::sources::{Selection, Source, Sources};
+use crate::engine::sources::{Origin, Selection, Source, Sources};
 use crate::engine::system::refid_of;
 use crate::units::{AssocId, MonoTime, Seconds};
 use crate::wire::event::flash;
@@ -88,8 +88,9 @@ fn surplus(sources: &Sources, candidates: &[Candidate]) -> Vec<AssocId> {
         }
     }
     let votes = || all.iter().filter(|s| !surplus.contains(&s.id()));
-    let by_packet = |key| votes().filter(move |s| !s.is_configured() && s.config().key == key);
-    let keys: BTreeSet<_> = votes().filter(|s| !s.is_configured()).map(|s| s.config().key).collect();
+    let ephemeral = |source: &Source| source.origin() == Origin::Ephemeral;
+    let by_packet = |key| votes().filter(move |s| ephemeral(s) && s.config().key == key);
+    let keys: BTreeSet<_> = votes().filter(|s| ephemeral(s)).map(|s| s.config().key).collect();
     let more: Vec<AssocId> = keys
         .into_iter()
         .flat_map(|key| {

@@ -1,8 +1,8 @@
 //! A client association: a server or a pool member that is polled, and whose responses are measured.
 
-use super::common::{Common, flash_of};
+use super::common::{Common, Selection, flash_of};
 use super::exchange::{self, Answer, Arrival, Requests};
-use super::kind::{Behaviour, Making, Polled, Turn};
+use super::kind::{Begun, Behaviour, Making, Polled, Turn};
 use super::poll::PollState;
 use super::source::Source;
 use crate::config::model::{Server, Target};
@@ -27,6 +27,8 @@ const MAX_ROUNDS: u8 = 5;
 pub struct Client {
     poll: PollState,
     requests: Requests,
+    /// Polls since it was last among the survivors of selection.
+    unused: u32,
     /// Addresses of its name that did not respond, before this one.
     tried: Vec<Host>,
     /// How often all of them did not.
@@ -60,10 +62,30 @@ impl Client {
         Self {
             poll: PollState::new(config.minpoll),
             requests: Requests::new(config.version),
+            unused: 0,
             tried: Vec::new(),
             rounds: 0,
             denied: false,
         }
+    }
+
+    /// A server that responded to its pool: a client of this line, after its first poll.
+    #[must_use]
+    pub fn begun(config: &Server, begun: Begun) -> Self {
+        let Begun { requests, sent } = begun;
+        Self { poll: PollState::begun(config, sent), requests, ..Self::new(config) }
+    }
+
+    /// When the next packet of the burst is due with which it began.
+    #[must_use]
+    pub fn next_of_burst(&self, now: MonoTime) -> MonoTime {
+        self.poll.next_of_burst(now)
+    }
+
+    /// Polls since it was last among the survivors of selection.
+    #[must_use]
+    pub const fn unused(&self) -> u32 {
+        self.unused
     }
 
     /// Whether a kiss ended the association.
@@ -180,6 +202,10 @@ impl Behaviour for Client {
     }
 
     fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
+        if !self.poll.is_bursting() {
+            let survives = common.selection >= Selection::Candidate;
+            self.unused = if survives { 0 } else { self.unused.saturating_add(1) };
+        }
         self.poll.poll(common, turn, timers)
     }
 

@@ -245,8 +245,13 @@ impl Reachability {
 pub enum Origin {
     /// A line of ntp.conf, or of a control request.
     Configured,
-    /// A packet: it ends by itself.
+    /// A packet of a stranger: it ends by itself.
     Ephemeral,
+    /// A response to what a pool sent: it ends with that, or gives way to a better server.
+    Preemptible {
+        /// The association of the pool.
+        by: AssocId,
+    },
 }
 
 /// The part that every source has.
@@ -325,12 +330,18 @@ impl Common {
         self.address.unwrap_or(Host { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), scope: 0 })
     }
 
+    /// What ntpd 4.2.6 shows as `conf`: made by a line, and there to stay.
+    pub(super) fn shows_configured(&self) -> bool {
+        self.origin == Origin::Configured && !self.config.preempt
+    }
+
     pub(super) fn status(&self) -> u16 {
-        let configured = if self.origin == Origin::Configured { 0x80u16 } else { 0 };
+        let configured = if self.shows_configured() { 0x80u16 } else { 0 };
         let authenticated = if self.config.key.is_some() { 0x40 } else { 0 };
         let verified = if self.config.key.is_some() && self.reach.is_reachable() { 0x20 } else { 0 };
         let reachable = if self.reach.is_reachable() { 0x10 } else { 0 };
-        let broadcast = if self.config.kind == Kind::Broadcast { 0x08 } else { 0 };
+        let sends_to_many = self.config.kind == Kind::Broadcast || self.config.solicits();
+        let broadcast = if sends_to_many { 0x08 } else { 0 };
         let first = broadcast | configured | authenticated | verified | reachable | self.selection as u16;
         first << 8 | u16::from(self.events.count) << 4 | self.events.last as u16
     }

@@ -5,8 +5,9 @@ use super::Received;
 use super::announcer::Announcer;
 use super::client::Client;
 use super::common::Common;
-use super::exchange::{Arrival, OwnClock};
+use super::exchange::{Arrival, OwnClock, Requests};
 use super::local::Local;
+use super::prototype::Prototype;
 use super::symmetric::Symmetric;
 use crate::engine::contract::Now;
 use crate::engine::estimator::Measurement;
@@ -15,7 +16,7 @@ use crate::engine::timers::Timers;
 use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds, Stamp};
 use crate::wire::{Header, Mode};
 use enum_dispatch::enum_dispatch;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// What kind of source it is: each has its poll state and what it expects of packets in a file of its own.
 #[enum_dispatch]
@@ -27,6 +28,8 @@ pub enum Kind {
     Symmetric,
     /// A broadcast server: only we send.
     Announcer,
+    /// A pool, whose servers are clients of their own.
+    Prototype,
     /// The undisciplined local clock.
     Local,
 }
@@ -40,6 +43,34 @@ pub struct Turn {
     pub wanted: PollExponent,
     /// A random number in 0..1, which keeps polls of many clients apart.
     pub jitter: f64,
+    /// How many more associations are wanted.
+    pub demand: Demand,
+}
+
+/// How many more associations a pool may make.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Demand {
+    /// So many.
+    pub wanted: usize,
+    /// Whether there are fewer survivors of selection than `tos minclock`.
+    pub in_need: bool,
+}
+
+/// What the association begins with whose server responded to a pool.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The requests that it was sent.
+    pub(super) requests: Requests,
+    /// When the last one left.
+    pub(super) sent: MonoTime,
+}
+
+impl Begun {
+    /// When the last request left.
+    #[must_use]
+    pub const fn sent(&self) -> MonoTime {
+        self.sent
+    }
 }
 
 /// The clock source of NTP in the system status word (RFC 9327).
@@ -65,6 +96,10 @@ pub struct Polled {
     pub spent: bool,
     /// The association has come to its end.
     pub over: bool,
+    /// The addresses of its name are wanted.
+    pub looks_up: bool,
+    /// The address that is sent the first packet.
+    pub solicits: Option<Host>,
     /// What was measured by the poll itself.
     pub measured: Option<Measurement>,
 }
@@ -177,6 +212,31 @@ pub(super) trait Behaviour {
     /// Whether it has not yet sent the burst with which it starts.
     fn is_starting(&self) -> bool {
         false
+    }
+
+    /// Whether it sends to addresses that may turn out to be servers.
+    fn is_soliciting(&self) -> bool {
+        false
+    }
+
+    /// From how many such addresses a response may come soon.
+    fn awaited(&self) -> usize {
+        0
+    }
+
+    /// Such addresses.
+    fn solicited(&self) -> Vec<IpAddr> {
+        Vec::new()
+    }
+
+    /// Whether a packet from there responds to what was sent to such an address.
+    fn has_solicited(&self, _from: Host, _header: &Header) -> bool {
+        false
+    }
+
+    /// The address responded: an association takes over.
+    fn begin(&mut self, _from: Host) -> Option<Begun> {
+        None
     }
 
     /// The line in ntp.conf has other options now.

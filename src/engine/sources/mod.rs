@@ -8,6 +8,7 @@
 //! | a server or pool member that is polled | `client.rs`: `poll.rs` says when, `exchange.rs` what a response amounts to |
 //! | a partner: a `peer`, or a host that has made us one | `symmetric.rs` |
 //! | a broadcast server | `announcer.rs` |
+//! | a pool | `prototype.rs`; how a server of it gives way to another | `preemption.rs` |
 //! | the undisciplined local clock | `local.rs` |
 //! | which packets which kind takes | `dispatch.rs` |
 //! | the clock filter | `filter.rs` |
@@ -23,6 +24,8 @@ mod kind;
 mod local;
 pub mod names;
 mod poll;
+mod preemption;
+mod prototype;
 mod source;
 mod symmetric;
 
@@ -30,14 +33,15 @@ pub use announcer::Announcer;
 pub use client::{Client, Mac, Received};
 pub use common::{Header, Origin, Peer, Reachability, Selection, Tally};
 pub use exchange::{Answer, Arrival, Exchange, OwnClock};
-pub use kind::{Kind, Making, Polled, Turn};
+pub use kind::{Demand, Kind, Making, Polled, Turn};
 pub use local::Local;
+pub use prototype::Prototype;
 pub use source::{Draft, Source, Uptake};
 pub use symmetric::Symmetric;
 
 use crate::config::model::Server;
-use crate::units::{AssocId, Host, MonoTime};
-use crate::wire::Mode;
+use crate::units::{AssocId, Host, MonoTime, NTP_PORT};
+use crate::wire::{Header as Packet, Mode};
 use std::net::{IpAddr, SocketAddr};
 
 /// All sources, in the order in which they were made. They are named by their identifiers.
@@ -131,13 +135,24 @@ impl Sources {
     /// Whether a source, but not `but`, has this address and sends packets of this mode.
     #[must_use]
     pub fn has_address(&self, address: Host, mode: Mode, but: Option<AssocId>) -> bool {
-        let mut others = self.list.iter().filter(|s| Some(s.id()) != but);
-        others.any(|s| s.address() == Some(address) && s.own_mode() == mode)
+        self.holder(address, mode, but).is_some()
     }
 
-    /// Associations that packets made.
+    /// The source, but not `but`, that has this address and sends packets of this mode.
+    #[must_use]
+    pub fn holder(&self, address: Host, mode: Mode, but: Option<AssocId>) -> Option<&Source> {
+        let mut others = self.list.iter().filter(|s| Some(s.id()) != but);
+        others.find(|s| s.address() == Some(address) && s.own_mode() == mode)
+    }
+
+    /// Those that take their time from elsewhere: servers and partners.
+    pub fn servers(&self) -> impl Iterator<Item = &Source> + Clone {
+        self.list.iter().filter(|s| s.measures())
+    }
+
+    /// Associations that packets of strangers made.
     pub fn ephemeral(&self) -> impl Iterator<Item = &Source> + Clone {
-        self.list.iter().filter(|s| !s.is_configured())
+        self.list.iter().filter(|s| s.origin() == Origin::Ephemeral)
     }
 
     /// When a packet last made an association.
@@ -156,10 +171,19 @@ impl Sources {
         self.list.iter().filter(|s| s.may_count() && s.reach().is_reachable())
     }
 
-    /// The addresses of all servers.
+    /// The addresses of all servers, and those from which a response is awaited that may make one.
     #[must_use]
     pub fn addresses(&self) -> Vec<IpAddr> {
-        self.list.iter().filter_map(Source::endpoint).map(|e| e.ip()).collect()
+        let solicited = self.list.iter().flat_map(Source::solicited);
+        self.list.iter().filter_map(Source::endpoint).map(|e| e.ip()).chain(solicited).collect()
+    }
+
+    /// The pool to whose packet this one responds, though no association takes it.
+    #[must_use]
+    pub fn soliciting(&self, from: SocketAddr, data: &[u8]) -> Option<AssocId> {
+        let header = Packet::parse(data).ok().filter(|_| from.port() == NTP_PORT)?;
+        let from = Host::from(from);
+        self.list.iter().find(|s| s.has_solicited(from, &header)).map(Source::id)
     }
 
     /// Names the next request.

@@ -2,6 +2,7 @@
 
 use super::common::Common;
 use super::kind::{Polled, Turn};
+use crate::config::model::Server;
 use crate::engine::contract::Now;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{MonoTime, PollExponent, Seconds};
@@ -59,6 +60,12 @@ impl PollState {
         Self { exponent: minpoll, rate_floor: None, burst: 0, started: false, last: None, early: 0 }
     }
 
+    /// That of a server whose first poll was made by its pool, at `last`. The burst goes on from there.
+    pub(super) const fn begun(config: &Server, last: MonoTime) -> Self {
+        let burst = if config.iburst { BURST - 1 } else { START_BURST - 1 };
+        Self { burst, started: true, last: Some(last), ..Self::new(config.minpoll) }
+    }
+
     pub(super) const fn exponent(&self) -> PollExponent {
         self.exponent
     }
@@ -79,7 +86,7 @@ impl PollState {
 
     /// Runs the poll process, which is due.
     pub(super) fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
-        let Turn { now: Now { mono: now, .. }, wanted, jitter } = turn;
+        let Turn { now: Now { mono: now, .. }, wanted, jitter, .. } = turn;
         let mut polled = Polled { asks: true, ..Polled::default() };
         let mut wait = None;
         if self.burst > 0 {
@@ -201,6 +208,12 @@ impl PollState {
             self.early += 1;
             Self::no_later(common, now + EARLY_POLL, timers);
         }
+    }
+
+    /// When the next packet of a burst is due that began at the last poll.
+    pub(super) fn next_of_burst(&self, now: MonoTime) -> MonoTime {
+        let soonest = now + BURST_SPACING * 0.5;
+        self.last.map_or(soonest, |last| soonest.max(last + BURST_SPACING))
     }
 
     /// A kiss came: the burst ends.

@@ -5,15 +5,15 @@ use super::client::Client;
 use super::common::{Common, Header, Origin, Peer, Reachability, Selection, Tally, flash_of};
 use super::exchange::Arrival;
 use super::filter::Filter;
-use super::kind::{Behaviour, Kind, Making, Polled, Turn};
+use super::kind::{Begun, Behaviour, Kind, Making, Polled, Turn};
 use crate::config::model::{Server, Tos};
 use crate::engine::contract::{SendToken, Tx};
 use crate::engine::estimator::{Estimator, Measurement};
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PHI, PollExponent, Seconds, Stamp};
-use crate::wire::Mode;
 use crate::wire::event::{PeerEvent, flash};
+use crate::wire::{Header as Packet, Mode};
 use std::net::{IpAddr, SocketAddr};
 
 /// What a measurement changed.
@@ -216,10 +216,22 @@ impl Source {
         if let Kind::Local(local) = &self.kind { Some(local.unit()) } else { None }
     }
 
-    /// Whether a line of ntp.conf or of a control request made it. Otherwise a packet did, and it ends by itself.
+    /// Whether a line of ntp.conf or of a control request made it. Otherwise a packet did.
     #[must_use]
     pub const fn is_configured(&self) -> bool {
         matches!(self.common.origin, Origin::Configured)
+    }
+
+    /// What made it.
+    #[must_use]
+    pub const fn origin(&self) -> Origin {
+        self.common.origin
+    }
+
+    /// Whether ntpq shows it as configured (`conf`).
+    #[must_use]
+    pub fn shows_configured(&self) -> bool {
+        self.common.shows_configured()
     }
 
     /// A partner with which packets of symmetric mode are exchanged: it may have its time from us.
@@ -301,6 +313,18 @@ impl Source {
         result
     }
 
+    /// A request that its pool made left at `at`: it counts as one of its own.
+    pub fn request_left(&mut self, at: MonoTime) {
+        self.common.tally.sends(at, self.common.config.minpoll);
+    }
+
+    /// Counts a packet that came for it and is not used.
+    pub fn rejects(&mut self, reason: Reject) -> Reject {
+        self.common.tally.received += 1;
+        self.common.tally.rejects(reason);
+        reason
+    }
+
     /// Takes a measurement: as it is into the clock filter, and as it would be if the clock ran free (`free`) into the estimator.
     pub fn take_measurement(
         &mut self,
@@ -331,6 +355,35 @@ impl Source {
     /// The same, with what all kinds share, to change both.
     pub(super) fn as_client_mut(&mut self) -> Option<(&mut Client, &mut Common)> {
         if let Kind::Client(client) = &mut self.kind { Some((client, &mut self.common)) } else { None }
+    }
+
+    /// Whether it sends to addresses that may turn out to be servers.
+    #[must_use]
+    pub fn is_soliciting(&self) -> bool {
+        self.kind.is_soliciting()
+    }
+
+    /// From how many such addresses a response may come soon.
+    #[must_use]
+    pub fn awaited(&self) -> usize {
+        self.kind.awaited()
+    }
+
+    /// Such addresses.
+    #[must_use]
+    pub fn solicited(&self) -> Vec<IpAddr> {
+        self.kind.solicited()
+    }
+
+    /// Whether a packet from there responds to what was sent to such an address.
+    #[must_use]
+    pub fn has_solicited(&self, from: Host, header: &Packet) -> bool {
+        self.kind.has_solicited(from, header)
+    }
+
+    /// The address responded: an association takes over.
+    pub fn begin(&mut self, from: Host) -> Option<Begun> {
+        self.kind.begin(from)
     }
 
     /// The line in ntp.conf has other options now.
