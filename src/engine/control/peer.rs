@@ -60,6 +60,15 @@ pub(super) const SHOWN: [&str; 31] = [
     "filtdisp",
 ];
 
+/// The same of this one: a pool has no address, so its name is shown, as by 4.2.8.
+pub(super) fn shown(source: &Source) -> Vec<&'static str> {
+    let mut shown = SHOWN.to_vec();
+    if source.config().solicits() {
+        shown.insert(2, "srchost");
+    }
+    shown
+}
+
 /// All of them, in ntpd's order.
 pub(super) const TABLES: [&[PeerRow]; 2] = [&IDENTITY, &MEASURED];
 

@@ -32,7 +32,8 @@ impl Control {
         let answer = if id != 0 {
             // READ_STATUS shows fixed variables of one association: the requester does not choose them.
             let names = if request.opcode == opcode::READ_STATUS { &[][..] } else { request.data };
-            let pieces = peer_text(view, view.source(id)?, &peer::TABLES, &peer::SHOWN, names)?;
+            let source = view.source(id)?;
+            let pieces = peer_text(view, source, &peer::TABLES, &peer::shown(source), names)?;
             Answer::Reply(Reply::new(status, pieces))
         } else if request.opcode == opcode::READ_STATUS {
             Answer::Reply(Reply::new(status, status_pairs(view)))

@@ -84,6 +84,8 @@ fn a_pool_is_shown_as_ntpd_4_2_8_shows_it_and_its_servers_as_not_configured() {
         assert_eq!(bench.variable(Some(n), "srchost"), "");
         assert_eq!(bench.variable(Some(n), "config"), "0");
     }
+    let all = String::from_utf8(bench.control(2, ids[0].0, "")).unwrap();
+    assert!(all.starts_with("srcadr=0.0.0.0, srcport=0, srchost=\"p.example\", dstadr=0.0.0.0"), "{all}");
     assert_eq!(addresses(&mut bench), ["0.0.0.0", "192.0.2.1", "192.0.2.2", "192.0.2.3"]);
     assert_eq!(bench.happened(|e| e.text() == "Soliciting pool server 192.0.2.2"), 1);
     assert_eq!(bench.happened(|e| e.text().starts_with("192.0.2.2 0011 81 mobilize assoc")), 1);
