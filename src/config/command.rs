@@ -133,6 +133,21 @@ impl Command<'_, '_, '_> {
         Ok(())
     }
 
+    pub(super) fn smear_interval(&mut self) -> Result<(), Dropped> {
+        let spot = self.line.spot(self.line.whole(self.first));
+        if let Some(found) = one(self.line, self.row, self.first)? {
+            self.draft.config.smear.interval = found.value.number() as u32;
+            self.draft.places.smear = Some(spot);
+        }
+        Ok(())
+    }
+
+    pub(super) fn smear_mode(&mut self) -> Result<(), Dropped> {
+        self.draft.config.smear.law = settings::smear_law(self.line, self.row.name)?;
+        self.line.done(self.row.name);
+        Ok(())
+    }
+
     pub(super) fn end(&mut self) -> Result<(), Dropped> {
         self.draft.ended = true;
         self.line.done(self.row.name);

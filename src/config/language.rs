@@ -72,6 +72,8 @@ pub enum Since {
     V428P(u8),
     /// NTPsec's ntpd.
     NtpSec,
+    /// No other program.
+    Ours,
     /// Another program, or an ntpd of old: never a keyword here.
     Foreign(&'static str),
 }

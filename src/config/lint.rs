@@ -1,7 +1,8 @@
 //! What is valid and probably wrong, or does nothing: seen by looking at the configuration as a whole.
-//! `sources.rs` looks at the servers, `clients.rs` at the restrict and interface lines.
+//! `sources.rs` looks at the servers, `clients.rs` at the restrict and interface lines, `smear.rs` at smeared leap seconds.
 
 mod clients;
+mod smear;
 mod sources;
 
 pub use self::sources::usable;
@@ -31,6 +32,8 @@ pub(super) struct Places {
     monitor: Option<Spot>,
     /// The last `interface` line.
     pub(super) interface: Option<Spot>,
+    /// The last `leapsmearinterval` line.
+    pub(super) smear: Option<Spot>,
     /// Which line a setting of `tos` comes from.
     tos: BTreeMap<&'static str, Spot>,
     /// `fudge` lines whose clock no server line has.
@@ -122,6 +125,7 @@ pub(super) fn lint(
     lint.interfaces();
     lint.kod();
     lint.monitor();
+    lint.smear();
     (lint.found, lint.outlook)
 }
 

@@ -6,7 +6,7 @@ mod leap;
 
 pub use access::{AccessFlags, Origin, Restrict, RestrictTarget};
 pub use keys::{Digest, Key, in_prefix};
-pub use leap::LeapTable;
+pub use leap::{LeapTable, SmearLaw, SmearSettings};
 
 use crate::units::{KeyId, PollExponent, Ppm, RefId, Seconds, Stratum};
 use std::net::IpAddr;
@@ -41,6 +41,8 @@ pub struct Config {
     pub pidfile: Option<PathBuf>,
     /// `leapfile`.
     pub leapfile: Option<PathBuf>,
+    /// `leapsmearinterval`, `leapsmearmode`.
+    pub smear: SmearSettings,
     /// `saveconfigdir`.
     pub saveconfigdir: Option<PathBuf>,
     /// `logconfig` classes, in order, as written (`=syncall`, `+sysevents`).

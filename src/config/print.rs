@@ -4,7 +4,7 @@
 use super::language::{self, Context, Effect, Since, name_of};
 use super::model::{
     Config, Enable, Family, Filegen, Fudge, InterfaceMatch, Kind, Mru, Restrict, RestrictTarget, Server,
-    Target, Tinker, Tos, Variable,
+    SmearSettings, Target, Tinker, Tos, Variable,
 };
 use super::{lexer, servers};
 use crate::units::{KeyId, PollExponent, Ppm};
@@ -195,6 +195,13 @@ impl Page {
                 ("mindepth", unless(d.mindepth.into(), t.mindepth.into())),
             ],
         );
+        let (smear, default) = (config.smear, SmearSettings::default());
+        if smear.interval != default.interval {
+            self.say(&format!("leapsmearinterval {}", smear.interval));
+        }
+        if smear.law != default.law {
+            self.say(&format!("leapsmearmode {}", smear.law.name()));
+        }
         if let Some(code) = config.dscp {
             self.say(&format!("dscp {code}"));
         }

@@ -4,7 +4,7 @@ use super::diagnostic::Severity;
 use super::language::{Context, Effect, Note, Row};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line, to_path};
-use super::model::{Config, Enable, Idle, Variable};
+use super::model::{Config, Enable, Idle, SmearLaw, Variable};
 use super::reader::{self, Found, Value, choice};
 use crate::units::{KeyId, Ppm};
 use std::ops::{Range, RangeInclusive};
@@ -35,6 +35,15 @@ pub(super) fn settings(
         }
     }
     Ok(())
+}
+
+/// The law behind `leapsmearmode`.
+pub(super) fn smear_law(line: &mut Line<'_>, command: &str) -> Result<SmearLaw, Dropped> {
+    const LAWS: [SmearLaw; 2] = [SmearLaw::Linear, SmearLaw::Cosine];
+    let token = line.peek().cloned();
+    let text = line.text(command, "linear or cosine")?;
+    let law = LAWS.into_iter().find(|law| law.name().as_bytes() == text);
+    law.ok_or_else(|| line.bad_argument(command, token.as_ref(), "linear or cosine"))
 }
 
 /// Keeps what changes nothing; the last one of a kind counts.

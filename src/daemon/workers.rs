@@ -10,11 +10,10 @@
 use super::log::Log;
 use super::net::sockets::{COUNTS, Sockets};
 use super::start::cli::Options;
-use crate::config::model::Config;
-use crate::engine::Engine;
+use crate::config::model::{Config, SmearSettings};
 use crate::engine::contract::Setup;
 use crate::engine::report::event::Level;
-use crate::engine::system::published::PUBLISHED;
+use crate::engine::{Engine, PUBLISHED};
 use crate::sys::page::{Page, ReadPage};
 use crate::sys::process::{self, Child, Forked};
 use crate::wire::counter::Counter;
@@ -114,6 +113,8 @@ pub fn bare(setup: Setup) -> Setup {
     let idle = Config::default();
     config.servers.clear();
     config.enable.ntp = false;
+    // What the main process publishes says how replies are smeared.
+    config.smear = SmearSettings::default();
     config.statistics = idle.statistics;
     (config.driftfile, config.leapfile, config.logfile, config.saveconfigdir) = (None, None, None, None);
     Setup { config, keys, ..Setup::default() }

@@ -41,11 +41,12 @@ use crate::engine::control::Control;
 use crate::engine::outbox::Outbox;
 use crate::engine::report::Reports;
 use crate::engine::report::event::Event;
+use crate::engine::server::smear::SMEAR_WORDS;
 use crate::engine::server::{ReplyBuffer, Server, Serving};
 use crate::engine::sources::names::Names;
 use crate::engine::sources::{Source, Sources};
 use crate::engine::system::System;
-use crate::engine::system::published::PUBLISHED;
+use crate::engine::system::published::SYSTEM_WORDS;
 use crate::engine::timers::Timers;
 use crate::units::{AssocId, MonoTime, NtpTimestamp};
 use crate::wire::counter::Counter;
@@ -64,6 +65,9 @@ pub struct Association<'a> {
     /// What its line says.
     pub target: &'a Target,
 }
+
+/// Integers of what engines in other processes answer with.
+pub const PUBLISHED: usize = SYSTEM_WORDS + SMEAR_WORDS;
 
 /// The daemon without its shell.
 #[derive(Debug)]
@@ -229,6 +233,7 @@ impl Engine {
             self.outbox.push(request);
         }
         self.slew(now);
+        self.server.watch_smear(now, &self.setup);
         let threshold = self.setup.config.drift_threshold;
         self.clock.save_drift_if_due(now, threshold, &mut self.timers, &mut self.outbox);
         self.record_hourly(now);
@@ -296,13 +301,19 @@ impl Engine {
     /// What our answers are made of, for engines in other processes.
     #[must_use]
     pub fn published(&self) -> [u64; PUBLISHED] {
-        self.system.to_words()
+        let mut words = [0; PUBLISHED];
+        words[..SYSTEM_WORDS].copy_from_slice(&self.system.to_words());
+        words[SYSTEM_WORDS..].copy_from_slice(&self.server.smear_words());
+        words
     }
 
     /// Answers from now on with what another engine has [published](Engine::published). Zeros, which
     /// say that it has not yet, change nothing.
     pub fn adopt(&mut self, words: &[u64; PUBLISHED]) {
-        self.system.take_words(words);
+        if let (Some(system), Some(smear)) = (words.first_chunk(), words.last_chunk()) {
+            self.system.take_words(system);
+            self.server.take_smear_words(smear);
+        }
     }
 
     /// What was counted here since the start, for [`Engine::count_elsewhere`].

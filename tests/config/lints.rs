@@ -359,3 +359,33 @@ fn c11_a_server_line_for_this_machine_is_told() {
     assert!(unit.effect.contains("the server line has 127.127.1.0"), "{unit:?}");
     assert!(urgent("server 127.127.1.0\nfudge 127.127.1.0 stratum 10\n").is_empty());
 }
+
+#[test]
+fn smeared_leap_seconds_do_not_go_with_true_ones() {
+    let urgent_of = |text: &str| urgent(text).iter().map(|found| found.message.clone()).collect::<Vec<_>>();
+    for name in
+        ["time.google.com", "TIME2.google.com.", "time.facebook.com", "169.254.169.123", "fd00:ec2::123"]
+    {
+        let alone = format!("server {name}\n");
+        assert!(urgent_of(&alone).is_empty(), "{name}: {:?}", urgent_of(&alone));
+        let found = urgent_of(&format!("leapfile /l\nserver {name}\n"));
+        assert!(
+            found.iter().any(|text| text.contains("smears leap seconds, and there is leapfile")),
+            "{found:?}"
+        );
+        let mixed = urgent_of(&format!("server {name}\nserver ntp.example\n"));
+        assert!(mixed.iter().any(|text| text.ends_with("and ntp.example does not")), "{mixed:?}");
+    }
+    assert!(urgent_of("server time.google.com\nserver time1.google.com\nserver 216.239.35.4\n").is_empty());
+    assert!(urgent_of("leapfile /l\nserver time.google.example\n").is_empty());
+    let closed = "restrict default ignore\nrestrict 10.0.0.0 mask 255.0.0.0\nleapfile /l\n";
+    let smear = |more: &str| all(&read(&format!("{closed}{more}")));
+    assert!(smear("leapsmearinterval 86400\n").is_empty(), "{:?}", smear("leapsmearinterval 86400\n"));
+    let short = smear("leapsmearinterval 3000\n");
+    assert!(short[0].effect.contains("use 3142 or more"), "{short:?}");
+    assert!(smear("leapsmearinterval 3000\nleapsmearmode linear\n").is_empty());
+    let without = all(&read("restrict default ignore\nleapsmearinterval 86400\n"));
+    assert!(without[0].message.contains("without leapfile"), "{without:?}");
+    let public = all(&read("leapfile /l\nleapsmearinterval 86400\n"));
+    assert!(public[0].effect.contains("public pool must not smear"), "{public:?}");
+}

@@ -373,3 +373,30 @@ proptest! {
         prop_assert_eq!(said("drops the responses of this server, which are not authenticated"), untrusted, "{}{:?}", text, flags);
     }
 }
+
+#[test]
+fn the_words_of_leap_smear() {
+    use rsntpd::config::model::{SmearLaw, SmearSettings};
+    for (text, interval, law, said) in [
+        ("leapsmearinterval 86400\n", 86_400, SmearLaw::Cosine, ""),
+        ("leapsmearinterval 86400\nleapsmearmode linear\n", 86_400, SmearLaw::Linear, ""),
+        ("leapsmearmode cosine\nleapsmearinterval 7200\n", 7_200, SmearLaw::Cosine, ""),
+        ("leapsmearinterval 0\n", 0, SmearLaw::Cosine, ""),
+        ("leapsmearinterval 1000000\n", 172_800, SmearLaw::Cosine, "out of range"),
+        ("leapsmearinterval\n", 0, SmearLaw::Cosine, "needs a value"),
+        ("leapsmearmode quadratic\n", 0, SmearLaw::Cosine, "does not take \"quadratic\""),
+        ("leapsmearmode\n", 0, SmearLaw::Cosine, "needs a value"),
+        ("leapsmearintervall 9\n", 0, SmearLaw::Cosine, "did you mean leapsmearinterval?"),
+    ] {
+        let parsed = parse(Path::new("ntp.conf"), text.as_bytes(), &mut |_| Err("".into()));
+        assert_eq!(parsed.config.smear, SmearSettings { interval, law }, "{text}");
+        let lines: Vec<String> = parsed.diagnostics.iter().map(|found| found.log_line()).collect();
+        assert!(
+            lines.is_empty() == said.is_empty() && lines.iter().all(|line| line.contains(said)),
+            "{text}: {lines:?}"
+        );
+        let again =
+            parse(Path::new("ntp.conf"), &rsntpd::config::print(&parsed.config), &mut |_| Err("".into()));
+        assert_eq!(again.config.smear, parsed.config.smear);
+    }
+}

@@ -27,5 +27,6 @@ mod pools;
 mod server;
 mod simulation;
 mod simulator;
+mod smear;
 mod statistics;
 mod worlds;

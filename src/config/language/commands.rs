@@ -212,10 +212,20 @@ pub(super) const COMMANDS: &[Row] = &[
         .idle("rsntpd needs little memory and few files")
         .with(&[Context::Rlimit])
         .keeps(|line, row, idle| idle::options(line, Context::Rlimit, row, idle)),
-    row("leapsmearinterval", Takes::Integer, "spread a leap second over this time")
-        .unit("seconds")
-        .since(Since::V428P(3))
-        .missing("leap seconds are not smeared: they are announced as they are"),
+    row(
+        "leapsmearinterval",
+        Takes::Integer,
+        "replies spread a leap second over this time before it; needs leapfile",
+    )
+    .held(0.0, 172_800.0)
+    .default("0: leap seconds are announced")
+    .unit("seconds")
+    .since(Since::V428P(3))
+    .runs(|command| command.smear_interval()),
+    row("leapsmearmode", Takes::Token("linear | cosine"), "by which law a leap second is spread")
+        .default("cosine")
+        .since(Since::Ours)
+        .runs(|command| command.smear_mode()),
     row("reset", Takes::Keywords("COUNTERS ..."), "set counters to zero")
         .since(Since::V428)
         .idle("at the start all counters are zero")

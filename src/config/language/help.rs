@@ -104,6 +104,7 @@ pub fn since(since: Since) -> String {
         Since::V428 => "ntpd 4.2.8 and later".to_owned(),
         Since::V428P(level) => format!("ntpd 4.2.8p{level} and later"),
         Since::NtpSec => "NTPsec's ntpd".to_owned(),
+        Since::Ours => "rsntpd only".to_owned(),
         Since::Foreign(program) => format!("{program}, and no ntpd"),
     }
 }

@@ -308,7 +308,7 @@ impl Lint<'_> {
         self.say(Severity::Warning, spot, message, effect);
     }
 
-    fn file_servers(&self) -> impl Iterator<Item = (&Server, &Spot)> {
+    pub(super) fn file_servers(&self) -> impl Iterator<Item = (&Server, &Spot)> {
         self.config.servers.iter().skip(self.places.skip).zip(&self.places.servers)
     }
 

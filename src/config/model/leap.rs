@@ -1,5 +1,35 @@
 //! The leap second file's values.
 
+/// How a leap second is spread over the time before it, in replies to clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct SmearSettings {
+    /// `leapsmearinterval`, seconds; 0: not at all.
+    pub interval: u32,
+    /// `leapsmearmode`.
+    pub law: SmearLaw,
+}
+
+/// By which law the part that is spread grows from 0 to 1.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SmearLaw {
+    /// (1 − cos πx)/2, as in ntpd 4.2.8: the rate changes smoothly.
+    #[default]
+    Cosine,
+    /// x, as in NTPsec and at the public servers that smear.
+    Linear,
+}
+
+impl SmearLaw {
+    /// Its name in ntp.conf.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cosine => "cosine",
+            Self::Linear => "linear",
+        }
+    }
+}
+
 /// What a `leap-seconds.list` says (NIST's and IERS's file, also in the time zone database).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct LeapTable {

@@ -100,8 +100,10 @@ const LATER: [SystemRow; 5] = [
         Some(text::general(threshold))
     }),
     // Without smearing there is nothing to show, as with ntpd.
-    Row::new("leapsmearinterval", |_| None),
-    Row::new("leapsmearoffset", |_| None),
+    Row::new("leapsmearinterval", |s| {
+        Some(s.view.setup.config.smear.interval).filter(|interval| *interval > 0).map(|i| i.to_string())
+    }),
+    Row::new("leapsmearoffset", |s| s.view.server.smear()?.offset(s.view.now).map(text::millis)),
     Row::new("savedconfig", |s| s.control.saved.as_deref().map(text::given)),
 ];
 

@@ -59,6 +59,7 @@ impl Engine {
         for source in self.sources.iter_mut() {
             source.clock_set(now.mono, &mut self.timers, || self.clock.new_estimator());
         }
+        self.server.forget_smear();
         self.event(Event::ClockSetOutside(by));
         self.clock.repeat_frequency(&mut self.outbox);
         self.system.doubt(now.mono, by.abs());

@@ -103,6 +103,7 @@ impl Engine {
             Verdict::Step(by) => {
                 let (now, by_in_all) = self.clock.step(now, by, combined, &mut self.outbox);
                 self.sources.iter_mut().for_each(|source| source.clock_stepped(by));
+                self.server.forget_smear();
                 self.event(Event::TimeReset(by_in_all));
                 if quits {
                     self.exit(ExitReason::ClockSet);

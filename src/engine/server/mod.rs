@@ -2,13 +2,14 @@
 
 pub mod access;
 pub mod clients;
+pub mod smear;
 
 use crate::config::model::AccessFlags;
 use crate::engine::auth::{Authenticity, Keys};
 use crate::engine::contract::{Interface, Now, Rx, Setup};
 use crate::engine::reject::{Counters, Reject};
 use crate::engine::system::System;
-use crate::units::{KeyId, Leap, NtpShort, NtpTimestamp, RefId};
+use crate::units::{KeyId, Leap, NtpDuration, NtpShort, NtpTimestamp, RefId};
 use crate::wire::counter::Counter;
 use crate::wire::header::{HEADER_LEN, TRANSMIT_OFFSET};
 use crate::wire::trailer::DigestLength;
@@ -16,6 +17,7 @@ use crate::wire::{Header, Mode, Version};
 use access::AccessList;
 use clients::{ClientId, ClientTable, Heard, Verdict};
 use rand_chacha::rand_core::Rng;
+use smear::{SMEAR_WORDS, Smear};
 
 /// Lowest source port from which ntpd 4.2.6 takes packets.
 const LOWEST_PORT: u16 = 123;
@@ -40,6 +42,8 @@ pub struct Reply {
     stamped: bool,
     /// The client's entry and the receive timestamp, where the time of leaving is remembered.
     remember: Option<(ClientId, NtpTimestamp)>,
+    /// What is added to the time of leaving, while a leap second is smeared.
+    shift: NtpDuration,
     /// Whether the client makes use of that time (interleaved mode).
     pub interleaved: bool,
 }
@@ -71,6 +75,7 @@ pub struct Server {
     keys: Keys,
     counters: Counters,
     interfaces: Vec<Interface>,
+    smear: Option<Smear>,
 }
 
 /// A packet that the access list lets in, and what its MAC is worth.
@@ -109,6 +114,7 @@ impl Server {
             keys: Keys::new(&setup.keys, &setup.config.auth.trusted),
             counters: Counters::default(),
             interfaces: Vec::new(),
+            smear: None,
         }
     }
 
@@ -121,6 +127,36 @@ impl Server {
         self.know_own_addresses();
         self.keys.replace(&setup.keys, &setup.config.auth.trusted);
         self.clients.configure(&setup.config);
+        if setup.config.smear.interval == 0 {
+            self.smear = None;
+        }
+    }
+
+    /// Leap seconds are smeared from now on as the configuration and the leap second file have it.
+    pub fn watch_smear(&mut self, now: Now, setup: &Setup) {
+        self.smear = Smear::watch(self.smear, now, setup);
+    }
+
+    /// The clock was set: what is known of a leap second that comes or came is found anew.
+    pub const fn forget_smear(&mut self) {
+        self.smear = None;
+    }
+
+    /// How replies are smeared, for engines in other processes.
+    #[must_use]
+    pub fn smear_words(&self) -> [u64; SMEAR_WORDS] {
+        Smear::to_words(self.smear)
+    }
+
+    /// Smears replies as another engine does.
+    pub fn take_smear_words(&mut self, words: &[u64; SMEAR_WORDS]) {
+        self.smear = Smear::from_words(*words);
+    }
+
+    /// How replies are smeared; `None`: not at all.
+    #[must_use]
+    pub const fn smear(&self) -> Option<&Smear> {
+        self.smear.as_ref()
     }
 
     /// The machine's addresses are now these.
@@ -209,7 +245,8 @@ impl Server {
     /// Completes an answer that leaves at `leaves`; gives its length in bytes.
     pub fn seal(&mut self, answer: &Reply, leaves: NtpTimestamp, reply: &mut ReplyBuffer) -> usize {
         if !answer.stamped {
-            reply[TRANSMIT_OFFSET..HEADER_LEN].copy_from_slice(&leaves.to_bits().to_be_bytes());
+            let shown = leaves + answer.shift;
+            reply[TRANSMIT_OFFSET..HEADER_LEN].copy_from_slice(&shown.to_bits().to_be_bytes());
         }
         if let Some((client, received)) = answer.remember {
             self.clients.answering(client, received, leaves);
@@ -265,8 +302,8 @@ impl Server {
             return Err(Reject::Auth);
         }
         let (verdict, client) = self.clients.judge(ours.now, &heard(rx, flags));
-        let mut earlier = None;
-        let answer = match verdict {
+        let (mut earlier, mut shift) = (None, NtpDuration::ZERO);
+        let mut answer = match verdict {
             Verdict::Drop => return Err(Reject::Limited),
             Verdict::Kiss => {
                 self.counters.count(Counter::KissSent);
@@ -281,6 +318,11 @@ impl Server {
                 self.reply_to(ours, rx, &header, origin, earlier.unwrap_or(NtpTimestamp::ZERO))
             }
         };
+        if let Some(smear) = &self.smear
+            && verdict == Verdict::Pass
+        {
+            shift = smear.apply(ours.now.mono, &mut answer);
+        }
         reply[..HEADER_LEN].copy_from_slice(&answer.to_bytes());
         self.counters.count(Counter::Processed);
         Ok(Reply {
@@ -290,8 +332,9 @@ impl Server {
                 Authenticity::Failed => Tail::CryptoNak,
             },
             stamped: verdict == Verdict::Kiss || earlier.is_some(),
-            remember: client.filter(|_| verdict == Verdict::Pass).map(|client| (client, rx.received.at)),
+            remember: client.filter(|_| verdict == Verdict::Pass).map(|client| (client, answer.receive)),
             interleaved: earlier.is_some(),
+            shift,
         })
     }
 

@@ -6,7 +6,7 @@ use super::System;
 use crate::units::{Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stratum};
 
 /// Integers of [`System::to_words`].
-pub const PUBLISHED: usize = 6;
+pub const SYSTEM_WORDS: usize = 6;
 
 /// Set in the first word of what was ever published.
 const MARK: u64 = 1 << 63;
@@ -14,7 +14,7 @@ const MARK: u64 = 1 << 63;
 impl System {
     /// What responses are made of, for engines in other processes.
     #[must_use]
-    pub fn to_words(&self) -> [u64; PUBLISHED] {
+    pub fn to_words(&self) -> [u64; SYSTEM_WORDS] {
         let face =
             u32::from_be_bytes([0, self.leap.to_bits(), self.stratum.get(), self.precision.cast_unsigned()]);
         [
@@ -28,7 +28,7 @@ impl System {
     }
 
     /// Takes over what another engine has published. Zeros, which say that it has not yet, change nothing.
-    pub fn take_words(&mut self, words: &[u64; PUBLISHED]) {
+    pub fn take_words(&mut self, words: &[u64; SYSTEM_WORDS]) {
         let [face, root_delay, root_dispersion, refid, reftime, updated] = *words;
         if face & MARK == 0 {
             return;
@@ -59,7 +59,7 @@ mod tests {
         ours.refid = RefId::from_bytes([192, 0, 2, 200]);
         ours.reftime = NtpTimestamp::from_bits(u64::MAX - 7);
         let mut theirs = System::new(0, MonoTime::ZERO);
-        theirs.take_words(&[0; PUBLISHED]);
+        theirs.take_words(&[0; SYSTEM_WORDS]);
         assert_eq!((theirs.stratum, theirs.leap), (Stratum::UNSYNCHRONISED, Leap::Unsynchronised));
         theirs.take_words(&ours.to_words());
         assert_eq!(format!("{ours:?}"), format!("{theirs:?}"));
