@@ -352,9 +352,9 @@ pub struct Tos {
     pub ceiling: u8,
     /// Whether sources of our own stratum may be used.
     pub cohort: bool,
-    /// Orphan stratum (17: off; not yet supported by the engine).
+    /// Orphan stratum; off from 16 on (17).
     pub orphan: u8,
-    /// `orphanwait` (4.2.8), seconds.
+    /// How long no source is there before orphan mode begins (`orphanwait` of 4.2.8), seconds (300).
     pub orphanwait: Seconds,
     /// Manycast beacon interval, seconds (7200).
     pub beacon: u32,
@@ -392,6 +392,14 @@ pub struct Discard {
 impl Default for Discard {
     fn default() -> Self {
         Self { average: 3, minimum: 1, monitor: 3000 }
+    }
+}
+
+impl Tos {
+    /// The stratum of orphan mode, where that is on.
+    #[must_use]
+    pub const fn orphan_stratum(&self) -> Option<u8> {
+        if self.orphan < 16 { Some(self.orphan) } else { None }
     }
 }
 

@@ -139,6 +139,7 @@ impl Engine {
         }
         self.clock.start(now, &mut self.timers, &mut self.outbox);
         self.leap_file_read(now);
+        self.await_sources(now);
         for server in self.setup.config.servers.clone() {
             self.mobilize(now, server);
         }
@@ -232,6 +233,7 @@ impl Engine {
         for request in self.names.due(now.mono, &mut self.timers) {
             self.outbox.push(request);
         }
+        self.stand_alone_if_due(now);
         self.slew(now);
         self.server.watch_smear(now, &self.setup);
         let threshold = self.setup.config.drift_threshold;

@@ -17,6 +17,8 @@ pub enum Timer {
     SlewEnds,
     /// A changed frequency goes to the drift file.
     Drift,
+    /// No source is there: orphan mode begins, or what it says of the clock is renewed.
+    Orphan,
     /// Hourly statistics.
     Hourly,
     /// With `-q`: no server may respond any more.

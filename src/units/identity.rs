@@ -153,6 +153,10 @@ impl RefId {
     pub const STEP: Self = Self(*b"STEP");
     /// The undisciplined local clock.
     pub const LOCL: Self = Self(*b"LOCL");
+    /// A host in orphan mode: itself, 127.0.0.1.
+    pub const LOOPBACK: Self = Self([127, 0, 0, 1]);
+    /// The same at stratum 1.
+    pub const LOOP: Self = Self(*b"LOOP");
 
     /// From its four bytes on the wire.
     #[must_use]

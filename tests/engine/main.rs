@@ -22,6 +22,7 @@ mod kisses;
 mod macs;
 mod names;
 mod partners;
+mod orphans;
 mod paths;
 mod pools;
 mod server;

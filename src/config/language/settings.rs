@@ -122,17 +122,15 @@ pub(super) const TOS: &[Row] = &[
         .default("0")
         .idle(MANYCAST)
         .sets(|config, value| config.tos.cohort = value != 0.0),
-    row("orphan", Takes::Integer, "stratum of orphan mode")
+    row("orphan", Takes::Integer, "stratum at which to serve while no source is there; off from 16 on")
         .held(1.0, 17.0)
         .default("17: off")
-        .missing("orphan mode is not yet supported by rsntpd")
         .sets(|config, value| config.tos.orphan = value as u8),
     row("orphanwait", Takes::Integer, "how long to wait for sources before orphan mode")
         .held(0.0, 1e9)
         .default("300")
         .unit("seconds")
         .since(Since::V428)
-        .idle("it is for orphan mode, which is not yet supported")
         .sets(|config, value| config.tos.orphanwait = Seconds::new(value)),
     row("beacon", Takes::Integer, "how often to look for manycast servers")
         .held(0.0, 4e9)

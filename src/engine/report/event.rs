@@ -55,6 +55,8 @@ pub enum Event {
     PanicStop(Seconds),
     /// No source is left to synchronize to; `no servers reachable`.
     NoSystemPeer,
+    /// No source is there, and the clock of this host is served at this stratum (orphan mode).
+    StandsAlone(Stratum),
     /// A leap second was armed.
     LeapArmed(Leap),
     /// Servers no longer announce the leap second.

@@ -114,6 +114,8 @@ rows! {
         by.get()
     );
     Self::NoSystemPeer => Code::System(Sys::NoSystemPeer), SYNC_EVENTS, Notice, "", "no servers reachable";
+    Self::StandsAlone(stratum) => Code::LogOnly, SYNC_STATUS, Notice, "",
+        format!("no source: orphan mode, serving the time of this host at stratum {stratum}");
     Self::LeapArmed(leap) => Code::System(Sys::LeapArmed), SYS_EVENTS, Info,
         "", format!("leap second armed: {}", leap_words(*leap));
     Self::LeapDisarmed => Code::System(Sys::LeapDisarmed), SYS_EVENTS, Info,

@@ -9,6 +9,7 @@
 //! | a request of mode 6 | its answer, and what it changes | `control.rs` |
 //! | a sample | a clock update | `update.rs` |
 //! | what the kernel reports of the clock | new measurements | `clock.rs` |
+//! | no source | orphan mode | `orphan.rs` |
 //! | a new configuration | what differs | `reload.rs` |
 //! | an event | the log, statistics files | `reports.rs` |
 
@@ -17,6 +18,7 @@ mod clock;
 mod control;
 mod datagram;
 mod names;
+mod orphan;
 mod partners;
 mod polls;
 mod pools;

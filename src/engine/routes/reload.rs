@@ -60,6 +60,7 @@ impl Engine {
         }
         self.add_restrict_names(now);
         self.sources_changed();
+        self.orphan_mode_changed(now);
         if new_leap_table {
             self.leap_file_read(now);
         }

@@ -8,6 +8,7 @@ use crate::engine::estimator::Combined;
 use crate::engine::report::event::Event;
 use crate::engine::selection::{OurView, combine, elect, mark, system_peer};
 use crate::engine::sources::{Selection, Source};
+use crate::engine::timers::Timer;
 use crate::units::{AssocId, ClockStatus, Leap, MonoTime, PIVOT, PollExponent, Ppm, Seconds};
 use crate::wire::event::PeerEvent;
 
@@ -35,20 +36,26 @@ impl Engine {
         };
         let outcome = elect(&mut self.sources, &ours, &self.setup.config.tos);
         self.system.set_jitter(Seconds::new(outcome.jitter));
-        if outcome.survivors.is_empty() || self.only_old_news(&outcome.survivors) {
-            self.fall_back(now);
+        let survivors = if outcome.survivors.is_empty() || self.only_old_news(now, &outcome.survivors) {
+            let Some(parent) = self.orphan_parent() else { return self.fall_back(now) };
+            vec![parent]
+        } else {
+            outcome.survivors
+        };
+        if self.majority_awaited(now, &survivors) || self.all_awaited(now, survivors.len()) {
             return;
         }
-        if self.majority_awaited(now, &outcome.survivors) || self.all_awaited(now, outcome.survivors.len()) {
-            return;
-        }
-        let survivors: Vec<&Source> =
-            outcome.survivors.iter().filter_map(|id| self.sources.get(*id)).collect();
+        self.correct_by(now, &survivors);
+    }
+
+    /// Corrects the clock to what these sources agree on, and follows the best of them.
+    fn correct_by(&mut self, now: Now, ids: &[AssocId]) {
+        let survivors: Vec<&Source> = ids.iter().filter_map(|id| self.sources.get(*id)).collect();
         let Some(peer) = system_peer(&survivors, self.system.peer()) else { return };
         let combined = combine(now.mono, &survivors, peer);
         let votes: Vec<Leap> = survivors.iter().map(|s| s.header().leap).collect();
         let peer = peer.id();
-        for id in &outcome.survivors {
+        for id in ids {
             mark(&mut self.sources, *id, Selection::Candidate);
         }
         mark(&mut self.sources, peer, Selection::SystemPeer);
@@ -67,7 +74,7 @@ impl Engine {
     /// they share, each would follow the other from then on, and both would be off by ever more. Each keeps what it knows
     /// instead, with a root dispersion that grows. A partner has news if its reference time is later than ours by more
     /// than the polls of one and the same server can make it.
-    fn only_old_news(&self, survivors: &[AssocId]) -> bool {
+    fn only_old_news(&self, now: Now, survivors: &[AssocId]) -> bool {
         let ours = self.system.reftime();
         survivors.iter().filter_map(|id| self.sources.get(*id)).all(|source| {
             let theirs = source.header();
@@ -75,8 +82,12 @@ impl Engine {
             let margin = poll.min(PollExponent::DEFAULT_MAX).interval() * NEWS;
             source.is_partner()
                 && self.system.peer() != Some(source.id())
-                && !ours.is_zero()
-                && (theirs.reftime - ours).to_seconds() < margin
+                && if self.system.stands_alone() {
+                    // Ours is no server's time: theirs is news as long as it has not lost its server as well.
+                    (now.wall - theirs.reftime).to_seconds() > margin * 2.0
+                } else {
+                    !ours.is_zero() && (theirs.reftime - ours).to_seconds() < margin
+                }
         })
     }
 
@@ -183,16 +194,12 @@ impl Engine {
             _ if present.is_some_and(|source| !source.measures()) => {}
             // A server is reachable, but its samples are too old, too uncertain or in contradiction to others': until that changes
             // the clock runs on, and the root dispersion grows.
-            _ if self.sources.reachable().next().is_some() => {}
-            _ => {
-                if self.system.lose_peer() {
-                    self.event(Event::NoSystemPeer);
-                }
-            }
+            _ if self.may_have_sources() => {}
+            _ => self.lose_system_peer(now),
         }
     }
 
-    fn watch_leap(&mut self, now: Now, votes: &[Leap]) {
+    pub(super) fn watch_leap(&mut self, now: Now, votes: &[Leap]) {
         let table = self.setup.leap_table.as_ref();
         // Not before the clock is set: until then it is not known what day it is.
         if let Some(left) = self.clock.old_leap_file(now, table) {
@@ -220,6 +227,7 @@ impl Engine {
         let before = self.system.peer();
         let Some(peer) = self.sources.get(id) else { return };
         self.system.follow(now, peer, self.clock.discipline());
+        self.timers.clear(Timer::Orphan);
         let measures = peer.measures();
         let unready = measures && self.settles(now);
         let leap = if unready { Leap::Unsynchronised } else { self.clock.leap().announced() };

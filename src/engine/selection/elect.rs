@@ -115,7 +115,9 @@ fn candidate(source: &mut Source, ours: &OurView<'_>, tos: &Tos) -> Option<Candi
     let loops = if ours.is_followed_by(source) { flash::PEER_LOOP } else { 0 };
     source.select(Selection::Reject);
     let fit = source.test_fitness(ours.now, tos, loops);
-    if !fit || !source.measures() {
+    // Hosts without a source are no candidates: the parent among them is followed while there is nothing else.
+    let orphan = tos.orphan_stratum().is_some_and(|stratum| source.header().stratum.get() >= stratum);
+    if !fit || orphan || !source.measures() {
         return None;
     }
     let best = source.filter().best()?;

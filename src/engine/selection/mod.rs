@@ -5,11 +5,14 @@
 //! | which sources are fit, which have jumped or run away | `elect.rs` |
 //! | intersection and clustering | `intersection.rs` |
 //! | what the survivors agree on | `combine.rs` |
+//! | whom hosts follow that have no source (orphan mode) | `orphan.rs` |
 
 mod combine;
 pub mod elect;
 pub mod intersection;
+mod orphan;
 
 pub use combine::combine;
 pub use elect::{OurView, elect, mark, system_peer};
 pub use intersection::{Candidate, Limits, Outcome, select};
+pub use orphan::parent;

@@ -402,7 +402,13 @@ impl Common {
     pub(super) fn unfitness(&self, now: MonoTime, tos: &Tos, limit: Option<Seconds>) -> u16 {
         let stratum = self.header.stratum.get();
         let mut failed = 0;
-        if self.header.leap == Leap::Unsynchronised || stratum < tos.floor || stratum >= tos.ceiling.min(16) {
+        // In orphan mode those below the parent have their time from it, or from nobody.
+        let orphaned = tos.orphan_stratum().is_some_and(|limit| stratum > limit);
+        if orphaned
+            || self.header.leap == Leap::Unsynchronised
+            || stratum < tos.floor
+            || stratum >= tos.ceiling.min(16)
+        {
             failed |= flash::PEER_STRATUM;
         }
         if limit.is_some_and(|limit| self.error_bound(now) >= limit) {

@@ -428,6 +428,12 @@ impl Source {
         self.kind.dispersion_so_far(&self.common)
     }
 
+        self.is_fit()
+    }
+
+    /// Whether it passed the peer tests, and may be selected.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
     /// The daemon stepped the clock by `by`: what was measured before moves along.
     pub fn clock_stepped(&mut self, by: Seconds) {
         if self.measures() {

@@ -182,6 +182,37 @@ impl System {
         }
     }
 
+    /// No source is left, and this host gives the time of its own clock at this stratum (orphan mode).
+    pub fn stand_alone(&mut self, now: Now, stratum: Stratum, leap: Leap) {
+        debug_assert!(self.peer.is_none(), "a host that follows another one does not stand alone");
+        self.leap = leap;
+        self.stratum = stratum;
+        self.refid = Self::alone_at(stratum);
+        self.root_delay = Seconds::ZERO;
+        self.root_dispersion = Seconds::ZERO;
+        self.reftime = now.wall;
+        self.updated = now.mono;
+        self.settling = None;
+    }
+
+    /// Whether it gives the time of its own clock, in orphan mode.
+    #[must_use]
+    pub fn stands_alone(&self) -> bool {
+        self.peer.is_none() && self.refid == Self::alone_at(self.stratum)
+    }
+
+    fn alone_at(stratum: Stratum) -> RefId {
+        if stratum.get() == 1 { RefId::LOOP } else { RefId::LOOPBACK }
+    }
+
+    /// Nothing is known of the time any more, as at the start.
+    pub fn unsynchronize(&mut self, now: MonoTime) {
+        self.leap = Leap::Unsynchronised;
+        self.stratum = Stratum::UNSYNCHRONISED;
+        self.refid = RefId::INIT;
+        self.updated = now;
+    }
+
     /// The RFC 9327 system status word, without the events.
     #[must_use]
     pub fn status(&self) -> u16 {
