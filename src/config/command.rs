@@ -7,6 +7,7 @@ use super::line::{Dropped, Line, to_path};
 use super::model::Kind;
 use super::settings::{self, Switched, Turn, one};
 use super::{idle, reader, restrict, servers, statistics};
+use crate::units::Seconds;
 
 /// A command and what it works on.
 pub(super) struct Command<'c, 'r, 'l> {
@@ -76,6 +77,32 @@ impl Command<'_, '_, '_> {
         Ok(())
     }
 
+    pub(super) fn broadcastclient(&mut self) -> Result<(), Dropped> {
+        self.draft.places.reception = Some(self.line.spot(self.line.whole(self.first)));
+        self.draft.config.reception.broadcastclient = true;
+        idle::alone(self.line, self.row, &mut self.draft.config.idle)
+    }
+
+    pub(super) fn multicastclient(&mut self) -> Result<(), Dropped> {
+        self.draft.places.reception = Some(self.line.spot(self.line.whole(self.first)));
+        let found = idle::groups(self.line, self.row, &mut self.draft.config.idle)?;
+        let groups = &mut self.draft.config.reception.groups;
+        for group in found {
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn broadcastdelay(&mut self) -> Result<(), Dropped> {
+        self.draft.places.broadcastdelay = Some(self.line.spot(self.line.whole(self.first)));
+        if let Some(found) = one(self.line, self.row, self.first)? {
+            self.draft.config.reception.delay = Some(Seconds::new(found.value.number()));
+        }
+        Ok(())
+    }
+
     pub(super) fn restrict(&mut self) -> Result<(), Dropped> {
         self.draft.config.restrict.push(restrict::restrict(self.line)?);
         Ok(())
@@ -95,7 +122,7 @@ impl Command<'_, '_, '_> {
     pub(super) fn switches(&mut self, turn: Turn) -> Result<(), Dropped> {
         let spot = self.line.spot(self.first.span.clone());
         let found = settings::switches(self.line, self.row.name, turn)?;
-        self.draft.places.monitor_off(&found, turn, spot);
+        self.draft.places.switches(&found, turn, &spot);
         self.draft.switches.extend(found.into_iter().map(|row| Switched { row, turn }));
         Ok(())
     }

@@ -1,13 +1,16 @@
 //! Commands with one value, and commands that are valid and change nothing: kept, so that nothing
 //! is lost when the configuration is printed.
 
+use super::address::{address, take_family};
+use super::diagnostic::{Severity, quote};
 use super::language::{self, Context, Effect, Row, Takes};
 use super::lexer::{Token, TokenKind};
-use super::line::{Dropped, Line};
+use super::line::{Advice, Dropped, Line};
 use super::model::{Config, Idle};
 use super::reader::{self, Value, report};
 use super::settings::{keep, one};
 use super::{print, servers};
+use std::net::IpAddr;
 
 /// Brings what changes nothing into the order of the table, so that its print does not depend on how it was written.
 /// What stands there several times stays in its order.
@@ -88,8 +91,40 @@ fn texts(line: &mut Line<'_>, row: &Row) -> Result<Vec<u8>, Dropped> {
     Ok(tokens.join(&b' '))
 }
 
+/// The groups on a line, which is kept as it was written. What is no group is reported.
+pub(super) fn groups(
+    line: &mut Line<'_>,
+    row: &'static Row,
+    idle: &mut Vec<Idle>,
+) -> Result<Vec<IpAddr>, Dropped> {
+    let (mut groups, mut tokens) = (Vec::new(), Vec::new());
+    while tokens.is_empty() || line.peek().is_some() {
+        take_family(line);
+        let span = line.next_span();
+        let text = line.text(row.name, row.argument())?;
+        match address(&text) {
+            Some(group) if group.is_multicast() => groups.push(group),
+            _ => {
+                let message = format!("{} takes group addresses, and {} is none", row.name, quote(&text));
+                let advice =
+                    Advice::expected("224.0.0.0 to 239.255.255.255, or an IPv6 address that begins with ff");
+                line.say(
+                    Severity::Error,
+                    span,
+                    message,
+                    advice,
+                    "it is not used, as in ntpd; the others are",
+                );
+            }
+        }
+        tokens.push(print::token(&text));
+    }
+    idle.push(command(row, tokens.join(&b' ')));
+    Ok(groups)
+}
+
 fn text(line: &mut Line<'_>, row: &Row) -> Result<Vec<u8>, Dropped> {
-    super::address::take_family(line);
+    take_family(line);
     Ok(print::token(&line.text(row.name, row.argument())?))
 }
 

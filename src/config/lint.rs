@@ -1,7 +1,9 @@
 //! What is valid and probably wrong, or does nothing: seen by looking at the configuration as a whole.
-//! `sources.rs` looks at the servers, `clients.rs` at the restrict and interface lines, `smear.rs` at smeared leap seconds.
+//! `sources.rs` looks at the servers, `clients.rs` at the restrict and interface lines, `reception.rs` at broadcasts, `smear.rs` at
+//! smeared leap seconds.
 
 mod clients;
+mod reception;
 mod smear;
 mod sources;
 
@@ -30,6 +32,11 @@ pub(super) struct Places {
     /// The server lines, in the order of the others.
     pub(super) servers: Vec<Spot>,
     monitor: Option<Spot>,
+    auth: Option<Spot>,
+    /// The last line that has broadcasts heard.
+    pub(super) reception: Option<Spot>,
+    /// The last `broadcastdelay` line.
+    pub(super) broadcastdelay: Option<Spot>,
     /// The last `interface` line.
     pub(super) interface: Option<Spot>,
     /// The last `leapsmearinterval` line.
@@ -67,10 +74,16 @@ impl Places {
         }
     }
 
-    /// Remembers where `disable monitor` stands.
-    pub(super) fn monitor_off(&mut self, found: &[&'static Row], turn: Turn, spot: Spot) {
-        if turn == Turn::Off && found.iter().any(|row| row.name == "monitor") {
-            self.monitor = Some(spot);
+    /// Remembers where `disable monitor`, `disable auth` and `enable bclient` stand.
+    pub(super) fn switches(&mut self, found: &[&'static Row], turn: Turn, spot: &Spot) {
+        for row in found {
+            let place = match (row.name, turn) {
+                ("monitor", Turn::Off) => &mut self.monitor,
+                ("auth", Turn::Off) => &mut self.auth,
+                ("bclient", Turn::On) => &mut self.reception,
+                _ => continue,
+            };
+            *place = Some(spot.clone());
         }
     }
 }
@@ -126,6 +139,7 @@ pub(super) fn lint(
     lint.kod();
     lint.monitor();
     lint.smear();
+    lint.reception();
     (lint.found, lint.outlook)
 }
 

@@ -55,16 +55,51 @@ pub struct Config {
     pub dscp: Option<u8>,
     /// `setvar NAME = VALUE [default]`.
     pub setvar: Vec<Variable>,
+    /// `broadcastclient`, `multicastclient`, `broadcastdelay`.
+    pub reception: Reception,
     /// Commands that are valid and change nothing, so that nothing is lost when the configuration
-    /// is printed.
+    /// is printed; and what [`Config::reception`] was written as.
     pub idle: Vec<Idle>,
 }
 
 impl Config {
-    /// How many lines ask for a time source, usable or not: a broadcast server is none.
+    /// How many lines ask for a time source, usable or not: a broadcast server is none, and broadcasts that are heard are one.
     #[must_use]
     pub fn source_lines(&self) -> usize {
-        self.servers.iter().filter(|server| server.kind != Kind::Broadcast).count()
+        let servers = self.servers.iter().filter(|server| server.kind != Kind::Broadcast);
+        servers.count() + usize::from(self.hears_broadcasts())
+    }
+
+    /// Whether broadcasts are heard, and some could be used.
+    #[must_use]
+    pub const fn uses_broadcasts(&self) -> bool {
+        let signed = self.auth.keys.is_some() && !self.auth.trusted.is_empty();
+        self.hears_broadcasts() && (signed || !self.enable.auth)
+    }
+
+    /// Whether a broadcast may make an association (ntpd's `bclient`, which `broadcastclient` and `multicastclient` set, too).
+    #[must_use]
+    pub const fn hears_broadcasts(&self) -> bool {
+        self.enable.bclient || self.reception.broadcastclient || !self.reception.groups.is_empty()
+    }
+}
+
+/// What broadcasts are heard, and how.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Reception {
+    /// `broadcastclient`.
+    pub broadcastclient: bool,
+    /// The groups of `multicastclient`.
+    pub groups: Vec<IpAddr>,
+    /// `broadcastdelay`: how long broadcasts travel both ways together, seconds; without it, and if it is not positive, that is measured.
+    pub delay: Option<Seconds>,
+}
+
+impl Reception {
+    /// The round trip, where it is not to be measured.
+    #[must_use]
+    pub fn given_delay(&self) -> Option<Seconds> {
+        self.delay.filter(|delay| *delay > Seconds::ZERO)
     }
 }
 
@@ -360,6 +395,14 @@ pub struct Tos {
     pub beacon: u32,
 }
 
+impl Tos {
+    /// The stratum of orphan mode, where that is on.
+    #[must_use]
+    pub const fn orphan_stratum(&self) -> Option<u8> {
+        if self.orphan < 16 { Some(self.orphan) } else { None }
+    }
+}
+
 impl Default for Tos {
     fn default() -> Self {
         Self {
@@ -392,14 +435,6 @@ pub struct Discard {
 impl Default for Discard {
     fn default() -> Self {
         Self { average: 3, minimum: 1, monitor: 3000 }
-    }
-}
-
-impl Tos {
-    /// The stratum of orphan mode, where that is on.
-    #[must_use]
-    pub const fn orphan_stratum(&self) -> Option<u8> {
-        if self.orphan < 16 { Some(self.orphan) } else { None }
     }
 }
 

@@ -202,6 +202,9 @@ impl Page {
         if smear.law != default.law {
             self.say(&format!("leapsmearmode {}", smear.law.name()));
         }
+        if let Some(delay) = config.reception.delay {
+            self.say(&format!("broadcastdelay {}", number(delay.get())));
+        }
         if let Some(code) = config.dscp {
             self.say(&format!("dscp {code}"));
         }

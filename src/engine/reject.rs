@@ -21,6 +21,8 @@ pub enum Reject {
     Bogus,
     /// The same packet again.
     Duplicate,
+    /// A broadcast that comes too early, is older than the last one, or has another interval.
+    Untimely,
     /// MAC missing or invalid.
     Auth,
     /// The server is not synchronized.
@@ -76,7 +78,9 @@ impl Counters {
             Reject::Auth => Counter::BadAuth,
             Reject::Restricted | Reject::Source => Counter::Restricted,
             Reject::Limited => Counter::Limited,
-            Reject::Mode | Reject::Unasked | Reject::Bogus | Reject::Duplicate => Counter::Declined,
+            Reject::Mode | Reject::Unasked | Reject::Bogus | Reject::Duplicate | Reject::Untimely => {
+                Counter::Declined
+            }
             // A response to our request was processed, whatever its header says: the association counts why.
             Reject::Header | Reject::Unsynchronised => Counter::Processed,
         });

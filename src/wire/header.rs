@@ -7,6 +7,8 @@ pub const HEADER_LEN: usize = 48;
 
 /// Byte offset of the transmit timestamp, which is filled in last.
 pub const TRANSMIT_OFFSET: usize = 40;
+/// Where the origin timestamp stands.
+const ORIGIN_OFFSET: usize = 24;
 
 /// The association mode of a packet (RFC 5905 figure 10).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -143,10 +145,16 @@ impl Header {
             root_dispersion: NtpShort::from_bits(word(b, 8)),
             reference_id: RefId::from_bytes(word(b, 12).to_be_bytes()),
             reference: stamp(b, 16),
-            origin: stamp(b, 24),
+            origin: stamp(b, ORIGIN_OFFSET),
             receive: stamp(b, 32),
             transmit: stamp(b, TRANSMIT_OFFSET),
         })
+    }
+
+    /// The origin timestamp of a packet, zero where there is none.
+    #[must_use]
+    pub fn origin_of(bytes: &[u8]) -> NtpTimestamp {
+        bytes.first_chunk::<HEADER_LEN>().map_or(NtpTimestamp::ZERO, |b| stamp(b, ORIGIN_OFFSET))
     }
 
     /// The 48 bytes of the wire.

@@ -60,6 +60,7 @@ pub fn facts(config: &Config) -> Facts {
     for (name, words) in [("interface", &interfaces(config)), ("logconfig", &config.logconfig)] {
         facts.extend((!words.is_empty()).then(|| dump::list_fact(name, words)));
     }
+    facts.extend(config.reception.delay.map(|delay| format!("broadcastdelay {}", number(delay.get()))));
     facts.extend(idle(config));
     facts.sort();
     facts

@@ -62,6 +62,8 @@ pub struct Packet {
     data: Vec<u8>,
     from: SocketAddr,
     to: SocketAddr,
+    /// The group or broadcast address that it was sent to, of which `to` is one.
+    group: Option<IpAddr>,
 }
 
 impl PartialEq for Packet {
@@ -83,6 +85,11 @@ impl Ord for Packet {
     fn cmp(&self, other: &Self) -> Ordering {
         other.at.total_cmp(&self.at).then(other.order.cmp(&self.order))
     }
+}
+
+/// Whether an address is a group's or a network's.
+fn is_for_many(ip: IpAddr) -> bool {
+    ip.is_multicast() || matches!(ip, IpAddr::V4(v4) if v4.octets()[3] == 255)
 }
 
 pub struct World {
@@ -161,6 +168,11 @@ impl World {
         self.links.insert((client.parse().unwrap(), server.parse().unwrap()), link);
     }
 
+    /// The way from a client to whom it asks, to change it.
+    pub fn link(&mut self, client: &str, server: &str) -> &mut Link {
+        self.links.get_mut(&(client.parse().unwrap(), server.parse().unwrap())).unwrap()
+    }
+
     pub fn truth(&self) -> NtpTimestamp {
         NtpTimestamp::from_unix(self.epoch, 0).offset(Seconds::new(self.time))
     }
@@ -219,6 +231,9 @@ impl World {
 
     fn send(&mut self, index: usize, tx: &Tx) {
         let from = SocketAddr::new(self.hosts[index].address, 123);
+        if is_for_many(tx.to.ip()) {
+            return self.send_to_all(from, tx);
+        }
         let delays = if let Some(link) = self.links.get_mut(&(from.ip(), tx.to.ip())) {
             link.up()
         } else if let Some(link) = self.links.get_mut(&(tx.to.ip(), from.ip())) {
@@ -231,10 +246,30 @@ impl World {
         }
     }
 
+    /// A packet for a network or a group: it takes all ways that there are.
+    fn send_to_all(&mut self, from: SocketAddr, tx: &Tx) {
+        let mut copies = Vec::new();
+        for ((client, server), link) in &mut self.links {
+            if *client == from.ip() {
+                copies.extend(link.up().into_iter().map(|delay| (*server, delay)));
+            } else if *server == from.ip() {
+                copies.extend(link.down().into_iter().map(|delay| (*client, delay)));
+            }
+        }
+        for (to, delay) in copies {
+            let to = SocketAddr::new(to, tx.to.port());
+            self.put_to(self.time + delay, tx.data.clone(), from, to, Some(tx.to.ip()));
+        }
+    }
+
     /// Puts a packet on its way, honest or forged.
     pub fn put(&mut self, at: f64, data: Vec<u8>, from: SocketAddr, to: SocketAddr) {
+        self.put_to(at, data, from, to, None);
+    }
+
+    fn put_to(&mut self, at: f64, data: Vec<u8>, from: SocketAddr, to: SocketAddr, group: Option<IpAddr>) {
         self.order += 1;
-        self.packets.push(Packet { at, order: self.order, data, from, to });
+        self.packets.push(Packet { at, order: self.order, data, from, to, group });
     }
 
     /// Goes on until true time `until`, at most.
@@ -309,10 +344,14 @@ impl World {
         let rx = Rx {
             data: &packet.data,
             from: packet.from,
-            to: packet.to.ip(),
+            // Of a broadcast the shell names the interface's own address.
+            to: packet.group.filter(IpAddr::is_multicast).unwrap_or(packet.to.ip()),
             socket: SocketId(0),
             received: Stamp::clock(now.wall),
         };
+        if packet.group.is_some() {
+            return self.input(index, Input::Datagram(rx));
+        }
         let mut reply = [0; Engine::REPLY_MAX];
         match host.engine.serve(now, &rx, &mut || now.wall, &mut reply) {
             Served::Reply(len) => {

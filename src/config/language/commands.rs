@@ -9,8 +9,6 @@ use crate::config::settings::Turn;
 use crate::units::{KeyId, Ppm};
 
 const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
-const BROADCAST: &str = "receiving broadcasts is not yet supported by rsntpd";
-const MULTICAST: &str = "multicast is not yet supported by rsntpd";
 const MANYCAST: &str = "manycast is not yet supported by rsntpd";
 const MODEM: &str = "telephone modems are not supported";
 
@@ -50,14 +48,20 @@ pub(super) const COMMANDS: &[Row] = &[
     row("unpeer", Takes::Text("[-4 | -6] ADDRESS"), "remove the association with this address")
         .runs(|command| command.unpeer()),
     row("unconfig", Takes::Text("[-4 | -6] ADDRESS"), "the same as unpeer").runs(|command| command.unpeer()),
-    row("broadcastclient", Takes::Nothing, "receive broadcasts").missing(BROADCAST).keeps(idle::alone),
-    row("multicastclient", Takes::Texts("[-4 | -6] ADDRESS ..."), "receive multicasts").missing(MULTICAST),
+    row("broadcastclient", Takes::Nothing, "receive the time from broadcast servers")
+        .runs(|command| command.broadcastclient()),
+    row(
+        "multicastclient",
+        Takes::Texts("[-4 | -6] ADDRESS ..."),
+        "receive the time that is sent to these groups",
+    )
+    .runs(|command| command.multicastclient()),
     row("manycastserver", Takes::Texts("[-4 | -6] ADDRESS ..."), "respond to manycast clients")
         .missing(MANYCAST),
-    row("broadcastdelay", Takes::Number, "how long broadcasts travel")
+    row("broadcastdelay", Takes::Number, "how long broadcasts travel, there and back together")
         .default("0: measured")
         .unit("seconds")
-        .idle(BROADCAST),
+        .runs(|command| command.broadcastdelay()),
     row("ttl", Takes::Keywords("INTEGER ..."), "hop limits of the search for manycast servers")
         .unit("hops")
         .idle(MANYCAST)

@@ -200,12 +200,8 @@ const UNPEER: &str = "Autokey is not supported, and its errors end no associatio
 pub(super) const SWITCHES: &[Row] = &[
     row("auth", Takes::Nothing, "require authentication of unconfigured sources")
         .default("on")
-        .idle("there are no unconfigured sources")
         .switch(|enable| &mut enable.auth),
-    row("bclient", Takes::Nothing, "receive broadcasts")
-        .default("off")
-        .idle("receiving broadcasts is not yet supported")
-        .switch(|enable| &mut enable.bclient),
+    row("bclient", Takes::Nothing, "receive broadcasts").default("off").switch(|enable| &mut enable.bclient),
     row("calibrate", Takes::Nothing, "calibrate reference clocks")
         .default("off")
         .idle("it is for reference clocks, of which only LOCAL is supported yet")

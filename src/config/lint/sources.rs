@@ -460,7 +460,7 @@ fn impossible(target: &Target) -> bool {
     }
 }
 
-/// How many servers of a configuration the clock can be synchronized to. `useless` are those that are known not to
+/// How many sources of a configuration the clock can be synchronized to; broadcasts count as one. `useless` are those that are known not to
 /// do.
 #[must_use]
 pub fn usable(config: &Config, useless: &BTreeSet<usize>) -> usize {
@@ -471,5 +471,5 @@ pub fn usable(config: &Config, useless: &BTreeSet<usize>) -> usize {
             && unsupported(server).is_none()
             && server.kind != Kind::Broadcast
     };
-    servers.filter(good).count()
+    servers.filter(good).count() + usize::from(config.uses_broadcasts())
 }

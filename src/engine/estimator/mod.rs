@@ -51,6 +51,8 @@ pub enum Evidence {
     },
     /// By something that only arrived: a broadcast, a pulse, a reading. Their scatter is estimated from them.
     OneWay {
+        /// The round trip by which the way was calibrated: by no more than half of it is the offset wrong. Zero for what has no way.
+        delay: Seconds,
         /// The precision that the source claims, a standard deviation: the prior before there are samples.
         spread: Seconds,
     },
@@ -66,15 +68,20 @@ impl Measurement {
     /// By something that only arrived.
     #[must_use]
     pub const fn one_way(at: MonoTime, offset: Seconds, spread: Seconds) -> Self {
-        Self { at, offset, evidence: Evidence::OneWay { spread } }
+        Self::calibrated(at, offset, Seconds::ZERO, spread)
+    }
+
+    /// By something that arrived over a way of this round trip, half of which is in the offset.
+    #[must_use]
+    pub const fn calibrated(at: MonoTime, offset: Seconds, delay: Seconds, spread: Seconds) -> Self {
+        Self { at, offset, evidence: Evidence::OneWay { delay, spread } }
     }
 
     /// The round trip; zero where there was none.
     #[must_use]
     pub const fn delay(&self) -> Seconds {
         match self.evidence {
-            Evidence::TwoWay { delay, .. } => delay,
-            Evidence::OneWay { .. } => Seconds::ZERO,
+            Evidence::TwoWay { delay, .. } | Evidence::OneWay { delay, .. } => delay,
         }
     }
 
@@ -83,7 +90,7 @@ impl Measurement {
     pub const fn error(&self) -> Seconds {
         match self.evidence {
             Evidence::TwoWay { error, .. } => error,
-            Evidence::OneWay { spread } => spread,
+            Evidence::OneWay { spread, .. } => spread,
         }
     }
 }
@@ -180,7 +187,7 @@ impl Estimator {
             (Evidence::TwoWay { delay, error }, By::TwoWay(two_way)) => {
                 two_way.sample(&Sample { at, offset, delay, reading_error: error });
             }
-            (Evidence::OneWay { spread }, By::OneWay(one_way)) => one_way.sample(at, offset, spread),
+            (Evidence::OneWay { spread, .. }, By::OneWay(one_way)) => one_way.sample(at, offset, spread),
             (Evidence::TwoWay { .. }, By::OneWay(_)) => {
                 self.by = By::TwoWay(Box::new(TwoWay::new(self.prior_at(at))));
                 self.take(measurement);
@@ -210,6 +217,15 @@ impl Estimator {
         match &self.by {
             By::TwoWay(two_way) => two_way.samples(),
             By::OneWay(one_way) => one_way.samples(),
+        }
+    }
+
+    /// How often samples without a round trip have jumped: the source, the way to it or our clock did. A round trip shows by itself which.
+    #[must_use]
+    pub fn jumps(&self) -> u32 {
+        match &self.by {
+            By::TwoWay(_) => 0,
+            By::OneWay(one_way) => one_way.jumps(),
         }
     }
 

@@ -84,6 +84,8 @@ pub(super) struct OneWay {
     taken: usize,
     /// The clock was set since the last sample.
     unset: bool,
+    /// How often something jumped.
+    jumps: u32,
 }
 
 impl OneWay {
@@ -96,6 +98,7 @@ impl OneWay {
             outliers: Vec::new(),
             taken: 0,
             unset: false,
+            jumps: 0,
         }
     }
 
@@ -127,6 +130,7 @@ impl OneWay {
             let first = self.outliers.remove(0);
             self.open(first.at, first.offset);
             self.take_outliers();
+            self.jumps += 1;
         } else if self.outliers.len() == NOISIER {
             self.take_outliers();
         }
@@ -186,6 +190,11 @@ impl OneWay {
         let dt = at.since(self.at).get().max(0.0);
         self.at = self.at.max(at);
         dt
+    }
+
+    /// How often the source, the way to it, or our clock jumped.
+    pub(super) const fn jumps(&self) -> u32 {
+        self.jumps
     }
 
     /// How many samples it has taken.

@@ -10,9 +10,9 @@ use crate::engine::server::Admitted;
 use crate::engine::sources::dispatch::{Stranger, stranger};
 use crate::engine::sources::{Answer, Arrival, Exchange, Mac, Source};
 use crate::units::{AssocId, KeyId, Seconds};
-use crate::wire::Mode;
 use crate::wire::counter::Counter;
 use crate::wire::event::PeerEvent;
+use crate::wire::{Header, Mode};
 
 /// An exchange that the other side holds no longer than this shows how finely our clock ticks, seconds.
 const SHORT: f64 = 1.0;
@@ -32,35 +32,34 @@ impl Engine {
 
     /// A packet of a source, perhaps: found by address, port, and the table of which kind takes which mode.
     fn packet(&mut self, now: Now, rx: &Rx<'_>, mode: Mode) -> Result<(), Reject> {
-        if let Some(id) = self.sources.taking(rx.from, mode).map(Source::id) {
-            return self.response(now, rx, Some(id));
+        let origin = Header::origin_of(rx.data);
+        if let Some(id) = self.sources.taking(rx.from, mode, origin).map(Source::id) {
+            let admitted = self.server.admitted(&mut self.rng, rx)?;
+            return self.of_source(now, rx, &admitted, id);
         }
         match stranger(mode) {
             Stranger::Partner => self.partner(now, rx),
             Stranger::Unasked => match self.sources.soliciting(rx.from, rx.data) {
                 Some(by) => self.solicited(now, rx, by),
-                None => self.response(now, rx, None),
+                // The access list and the MAC come first, whose fault the counters name.
+                None => self.server.admitted(&mut self.rng, rx).and(Err(Reject::Unasked)),
             },
+            Stranger::Broadcast => self.broadcast(now, rx),
             Stranger::Discard(reason) => Err(reason),
         }
     }
 
-    /// A response: of which source, if any, is known. The access list and the MAC come first, whose fault the counters name.
-    fn response(&mut self, now: Now, rx: &Rx<'_>, id: Option<AssocId>) -> Result<(), Reject> {
-        let admitted = self.server.admitted(&mut self.rng, rx)?;
-        self.admitted_response(now, rx, id, &admitted)
-    }
-
-    pub(super) fn admitted_response(
+    /// A packet of this source, which the access list admits.
+    pub(super) fn of_source(
         &mut self,
         now: Now,
         rx: &Rx<'_>,
-        id: Option<AssocId>,
         admitted: &Admitted,
+        id: AssocId,
     ) -> Result<(), Reject> {
         let Admitted { header, flags, authenticity } = *admitted;
         let clock = self.own_clock(now);
-        let Some(source) = id.and_then(|id| self.sources.get_mut(id)) else { return Err(Reject::Unasked) };
+        let Some(source) = self.sources.get_mut(id) else { return Err(Reject::Unasked) };
         self.server.observe(now, rx, flags);
         let mac = judged(source.config().key, authenticity);
         let failed_before = source.fails_authentication();
@@ -91,6 +90,11 @@ impl Engine {
             Answer::Measured(measured, exchange) => {
                 let id = source.id();
                 self.measured(now, id, &measured, Some(&exchange));
+            }
+            Answer::Heard(measured, stamps) => {
+                let id = source.id();
+                self.record_raw(now, id, &stamps);
+                self.measured(now, id, &measured, None);
             }
         }
         Ok(())

@@ -7,9 +7,10 @@
 //! | a deadline | requests, corrections | `polls.rs`, `clock.rs` |
 //! | a datagram that is no client's request | a sample | `datagram.rs` |
 //! | a request of mode 6 | its answer, and what it changes | `control.rs` |
+//! | a packet of a host that no association is with | a new one | `partners.rs`, `listeners.rs` |
 //! | a sample | a clock update | `update.rs` |
-//! | what the kernel reports of the clock | new measurements | `clock.rs` |
 //! | no source | orphan mode | `orphan.rs` |
+//! | what the kernel reports of the clock | new measurements | `clock.rs` |
 //! | a new configuration | what differs | `reload.rs` |
 //! | an event | the log, statistics files | `reports.rs` |
 
@@ -17,6 +18,7 @@ mod associations;
 mod clock;
 mod control;
 mod datagram;
+mod listeners;
 mod names;
 mod orphan;
 mod partners;

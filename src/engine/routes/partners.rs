@@ -12,7 +12,7 @@ use crate::engine::report::event::Event;
 use crate::engine::server::{Admitted, REPLY_MAX, Serving};
 use crate::engine::sources::{Draft, Origin, Symmetric};
 use crate::engine::timers::Timer;
-use crate::units::{AssocId, Host, KeyId, Leap, NTP_PORT, PollExponent, Seconds};
+use crate::units::{AssocId, Host, KeyId, Leap, NTP_PORT, NtpTimestamp, PollExponent, Seconds};
 use crate::wire::counter::Counter;
 use crate::wire::event::PeerEvent;
 use crate::wire::header::HEADER_LEN;
@@ -25,6 +25,17 @@ const NEW_ONES: Seconds = Seconds::new(1.0);
 /// The bounds within which the other side chooses the shortest poll interval: 16 to 1,024 s.
 const MINPOLL: (PollExponent, PollExponent) = (PollExponent::new(4), PollExponent::DEFAULT_MAX);
 
+/// By what a packet may make an association.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Warrant {
+    /// By this key, which is the association's from then on.
+    Key(KeyId),
+    /// No key is asked for, and none is there.
+    Unsigned,
+    /// It may not.
+    None,
+}
+
 impl Engine {
     /// Whether a packet of mode 1 is an association's, or may make one. All others are answered on the hot path.
     pub(in crate::engine) fn is_for_association(&self, rx: &Rx<'_>) -> bool {
@@ -32,7 +43,7 @@ impl Engine {
         mode == Some(Mode::SymmetricActive)
             && (rx.data.len() > HEADER_LEN
                 || !self.setup.config.enable.auth
-                || self.sources.taking(rx.from, Mode::SymmetricActive).is_some())
+                || self.sources.taking(rx.from, Mode::SymmetricActive, NtpTimestamp::ZERO).is_some())
     }
 
     /// A packet of a host that asks us to be its partner.
@@ -41,22 +52,26 @@ impl Engine {
         if !self.has_room(now, rx, &admitted.header) {
             return self.answer_partner(now, rx, &admitted);
         }
+        match self.warrant(&admitted) {
+            Warrant::Key(key) => self.mobilize_partner(now, rx, &admitted, Some(key)),
+            Warrant::Unsigned => self.mobilize_partner(now, rx, &admitted, None),
+            Warrant::None => return self.answer_partner(now, rx, &admitted),
+        }
+        Ok(())
+    }
+
+    /// By what a packet may make an association.
+    pub(super) fn warrant(&self, admitted: &Admitted) -> Warrant {
         let needs_key = self.setup.config.enable.auth || admitted.flags.contains(AccessFlags::NOPEER);
         match admitted.authenticity {
-            Authenticity::Verified(key) if self.sharing(key) < SHARING_A_KEY => {
-                self.mobilize_partner(now, rx, &admitted, Some(key));
-                Ok(())
-            }
-            Authenticity::None if !needs_key => {
-                self.mobilize_partner(now, rx, &admitted, None);
-                Ok(())
-            }
-            _ => self.answer_partner(now, rx, &admitted),
+            Authenticity::Verified(key) if self.sharing(key) < SHARING_A_KEY => Warrant::Key(key),
+            Authenticity::None if !needs_key => Warrant::Unsigned,
+            _ => Warrant::None,
         }
     }
 
     /// Whether an association with this host may be made as far as bounds go.
-    fn has_room(&self, now: Now, rx: &Rx<'_>, header: &Header) -> bool {
+    pub(super) fn has_room(&self, now: Now, rx: &Rx<'_>, header: &Header) -> bool {
         let tos = &self.setup.config.tos;
         let (ip, host) = (rx.from.ip(), Host::from(rx.from));
         let stratum = header.stratum;

@@ -78,7 +78,7 @@ impl Engine {
             source.request_left(sent);
         }
         self.sources_changed();
-        self.admitted_response(now, rx, Some(id), &admitted)
+        self.of_source(now, rx, &admitted, id)
     }
 
     /// Whether a server may become a source: it is synchronized, and its stratum within `tos floor` and `ceiling`.
@@ -96,9 +96,9 @@ impl Engine {
     }
 
     /// A server does not want us: where a pool found it, it ends, and is not tried again.
-    pub(super) fn refused(&mut self, id: Option<AssocId>) {
-        let Some(source) = id.and_then(|id| self.sources.get(id)) else { return };
-        let (id, host) = (source.id(), source.address());
+    pub(super) fn refused(&mut self, id: AssocId) {
+        let Some(source) = self.sources.get(id) else { return };
+        let host = source.address();
         if let (Some(by), Some(host)) = (source.made_by(), host) {
             if let Some(pool) = self.sources.get_mut(by) {
                 pool.refused(host);

@@ -1,6 +1,6 @@
 //! A client association: a server or a pool member that is polled, and whose responses are measured.
 
-use super::common::{Common, Selection, flash_of};
+use super::common::{Common, Selection};
 use super::exchange::{self, Answer, Arrival, Requests};
 use super::kind::{Begun, Behaviour, Making, Polled, Turn};
 use super::poll::PollState;
@@ -10,10 +10,10 @@ use crate::engine::estimator::Estimator;
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
+use crate::wire::Header;
 use crate::wire::event::flash;
 use crate::wire::kiss::Kiss;
 use crate::wire::trailer::DigestLength;
-use crate::wire::{Header, Version};
 
 /// Polls without a response after which a server that did respond has its name looked up again.
 const LOST_POLLS: u32 = 8;
@@ -143,19 +143,8 @@ impl Client {
         arrival: &Arrival<'_>,
         timers: &mut Timers,
     ) -> Result<Received, Reject> {
-        let Arrival { clock, rx, header, mac } = *arrival;
-        self.requests.test_origin(header).inspect_err(|reason| {
-            common.flash |= if *reason == Reject::Duplicate { flash::DUPLICATE } else { flash::BOGUS };
-        })?;
-        if mac == Mac::Wrong {
-            // The request stays open: a forger who saw it must not silence the true response.
-            common.flash |= flash::AUTH;
-            return Err(Reject::Auth);
-        }
-        let Some(pending) = self.requests.close(header) else {
-            return Err(Reject::Bogus);
-        };
-        common.flash &= !flash_of::PACKET;
+        let pending = self.requests.take_response(common, arrival)?;
+        let Arrival { clock, rx, header, .. } = *arrival;
         if header.stratum == 0 {
             return self.kiss(common, header, timers);
         }
@@ -176,12 +165,7 @@ impl Client {
 
 impl Behaviour for Client {
     fn request(&mut self, common: &Common, making: &Making) -> Option<Header> {
-        let Making { clock, random, token, .. } = *making;
-        self.requests.choose_mac(common);
-        let cookie = self.requests.open(clock.now.wall, random, token, clock.steps);
-        let version = Version::new(self.requests.version()).unwrap_or(Version::V4);
-        let header = Header::request(self.own_mode(), version, cookie);
-        Some(Header { poll: self.poll.exponent().get() as i8, ..header })
+        Some(self.requests.make(common, making, self.poll.exponent()))
     }
 
     fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {
@@ -207,6 +191,10 @@ impl Behaviour for Client {
             self.unused = if survives { 0 } else { self.unused.saturating_add(1) };
         }
         self.poll.poll(common, turn, timers)
+    }
+
+    fn awaits(&self, origin: NtpTimestamp) -> bool {
+        self.requests.awaits(origin)
     }
 
     fn packets_from(&self, common: &Common) -> Option<Host> {

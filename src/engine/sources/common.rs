@@ -121,6 +121,7 @@ impl Tally {
             | Reject::Source
             | Reject::Limited
             | Reject::Mode
+            | Reject::Untimely
             | Reject::Unasked => {}
         }
     }

@@ -11,6 +11,8 @@ use crate::wire::Mode;
 pub enum Stranger {
     /// It asks us to be its partner: it makes an association, or is answered as a client's request is.
     Partner,
+    /// A broadcast: it makes an association, where broadcasts are wanted.
+    Broadcast,
     /// A response that nothing asked for: the access list and the MAC are tested and counted, then it is discarded.
     Unasked,
     /// It is of no use.
@@ -21,7 +23,8 @@ pub enum Stranger {
 #[must_use]
 pub const fn takes(kind: &Kind, mode: Mode) -> bool {
     match (kind, mode) {
-        (Kind::Client(_), Mode::Server) => true,
+        (Kind::Client(_), Mode::Server) | (Kind::Listener(_), Mode::Broadcast) => true,
+        (Kind::Listener(listener), Mode::Server) => listener.exchanges(),
         (Kind::Symmetric(symmetric), Mode::SymmetricActive | Mode::SymmetricPassive) => {
             // Two passive sides would keep each other for ever.
             matches!((symmetric.role(), mode), (Role::Active, _) | (Role::Passive, Mode::SymmetricActive))
@@ -36,11 +39,9 @@ pub const fn stranger(mode: Mode) -> Stranger {
     match mode {
         Mode::SymmetricActive => Stranger::Partner,
         Mode::Server => Stranger::Unasked,
-        Mode::Reserved
-        | Mode::SymmetricPassive
-        | Mode::Client
-        | Mode::Broadcast
-        | Mode::Control
-        | Mode::Private => Stranger::Discard(Reject::Mode),
+        Mode::Broadcast => Stranger::Broadcast,
+        Mode::Reserved | Mode::SymmetricPassive | Mode::Client | Mode::Control | Mode::Private => {
+            Stranger::Discard(Reject::Mode)
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! An exchange with a server: open requests, the packet tests of a response (RFC 5905 section 9), and the sample that it yields.
 
 use super::Mac;
-use super::common::{Common, Header as Heard};
+use super::common::{Common, Header as Heard, flash_of};
+use super::kind::Making;
 use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
-use crate::units::{Leap, MAX_DISPERSION, NtpTimestamp, PHI, Seconds, Stamp, Stratum};
-use crate::wire::Header;
+use crate::units::{
+    Leap, MAX_DISPERSION, MonoTime, NtpTimestamp, PHI, PollExponent, Seconds, Stamp, Stratum,
+};
 use crate::wire::event::flash;
 pub use crate::wire::exchange::Exchange;
 use crate::wire::kiss::Kiss;
 use crate::wire::trailer::DigestLength;
+use crate::wire::{Header, Mode, Version};
 
 /// Requests that may be open beside the last one: a burst less one.
 const EARLIER: usize = 7;
@@ -39,11 +42,28 @@ pub struct Arrival<'a> {
     pub mac: Mac,
 }
 
+impl Arrival<'_> {
+    /// When it arrived. The kernel's stamp is of the wall clock: this is its moment on the monotonic one.
+    pub(super) fn moment(&self) -> MonoTime {
+        let Now { mono, wall } = self.clock.now;
+        let waited = (wall - self.rx.received.at).to_seconds().get().clamp(0.0, 1.0);
+        mono + Seconds::new(-waited)
+    }
+
+    /// The error of reading both clocks.
+    pub(super) fn reading_error(&self) -> Seconds {
+        let theirs = self.header.precision.clamp(-32, 0);
+        Seconds::new(2f64.powi(i32::from(self.clock.precision)) + 2f64.powi(i32::from(theirs)))
+    }
+}
+
 /// What a response amounted to.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Answer {
     /// A measurement; the offset is of the clock as it is, not free-running.
     Measured(Measurement, Exchange),
+    /// The same by a packet that answers nothing; of its timestamps two are zero.
+    Heard(Measurement, Exchange),
     /// A kiss code that was obeyed.
     Kissed(Kiss),
 }
@@ -90,26 +110,31 @@ impl Requests {
         self.digest
     }
 
-    pub(super) const fn version(&self) -> u8 {
-        self.version
-    }
-
     pub(super) const fn set_version(&mut self, version: u8) {
         self.version = version;
     }
 
     /// In packets of versions before 4, chronyd wants digests of more than 20 bytes whole and ntpd wants them cut to 20;
     /// neither responds to the other. While there is no response, one is tried after the other.
-    pub(super) fn choose_mac(&mut self, common: &Common) {
+    fn choose_mac(&mut self, common: &Common) {
         let keyed = common.config.key.is_some();
         if self.version < 4 && keyed && !common.reach.is_reachable() && self.last.is_some() {
             self.digest = self.digest.other();
         }
     }
 
+    /// The next request, in mode 3, with this poll exponent.
+    pub(super) fn make(&mut self, common: &Common, making: &Making, poll: PollExponent) -> Header {
+        let Making { clock, random, token, .. } = *making;
+        self.choose_mac(common);
+        let cookie = self.open(clock.now.wall, random, token, clock.steps);
+        let version = Version::new(self.version).unwrap_or(Version::V4);
+        Header { poll: poll.get() as i8, ..Header::request(Mode::Client, version, cookie) }
+    }
+
     /// A request is made; gives its transmit timestamp. That is a random number: no attacker can forge a response without having
     /// seen it, and it says nothing of our clock.
-    pub(super) fn open(&mut self, sent: NtpTimestamp, random: u64, token: u64, steps: u32) -> NtpTimestamp {
+    fn open(&mut self, sent: NtpTimestamp, random: u64, token: u64, steps: u32) -> NtpTimestamp {
         let cookie = NtpTimestamp::from_bits(random.max(1));
         if let Some(earlier) = self.last.replace(Pending { cookie, sent: Stamp::clock(sent), token, steps }) {
             self.earlier.push(earlier);
@@ -129,19 +154,40 @@ impl Requests {
     }
 
     /// TEST1 to TEST3: a response gives back our cookie, once.
-    pub(super) fn test_origin(&self, header: &Header) -> Result<(), Reject> {
+    fn test_origin(&self, header: &Header) -> Result<(), Reject> {
         if !header.transmit.is_zero() && header.transmit == self.last_transmit {
             return Err(Reject::Duplicate);
         }
-        let mut open = self.earlier.iter().chain(&self.last);
-        if header.origin.is_zero() || open.all(|p| p.cookie != header.origin) {
-            return Err(Reject::Bogus);
+        if self.awaits(header.origin) { Ok(()) } else { Err(Reject::Bogus) }
+    }
+
+    /// Whether a request with this transmit timestamp is open.
+    pub(super) fn awaits(&self, origin: NtpTimestamp) -> bool {
+        !origin.is_zero() && self.earlier.iter().chain(&self.last).any(|p| p.cookie == origin)
+    }
+
+    /// Takes a response to one of the requests, which is closed by it: duplicate, origin and MAC are right.
+    pub(super) fn take_response(
+        &mut self,
+        common: &mut Common,
+        arrival: &Arrival<'_>,
+    ) -> Result<Pending, Reject> {
+        let Arrival { header, mac, .. } = *arrival;
+        self.test_origin(header).inspect_err(|reason| {
+            common.flash |= if *reason == Reject::Duplicate { flash::DUPLICATE } else { flash::BOGUS };
+        })?;
+        if mac == Mac::Wrong {
+            // The request stays open: a forger who saw it must not silence the true response.
+            common.flash |= flash::AUTH;
+            return Err(Reject::Auth);
         }
-        Ok(())
+        let pending = self.close(header).ok_or(Reject::Bogus)?;
+        common.flash &= !flash_of::PACKET;
+        Ok(pending)
     }
 
     /// Closes the request of a response, and those before it, whose responses would be older.
-    pub(super) fn close(&mut self, response: &Header) -> Option<Pending> {
+    fn close(&mut self, response: &Header) -> Option<Pending> {
         let cookie = response.origin;
         let pending = if self.last.is_some_and(|p| p.cookie == cookie) {
             self.earlier.clear();
@@ -164,6 +210,18 @@ impl Common {
             self.flash |= flash::INVALID;
             return Err(Reject::Header);
         }
+        self.test_synchronized(header)?;
+        let held = (header.transmit - header.receive).to_seconds().get();
+        if held < -stamp_error(header.precision, precision) {
+            self.flash |= flash::HEADER;
+            return Err(Reject::Header);
+        }
+        Ok(())
+    }
+
+    /// TEST6 and TEST7 without the timestamps.
+    pub(super) fn test_synchronized(&mut self, header: &Header) -> Result<(), Reject> {
+        self.flash &= !(flash::UNSYNCHRONISED | flash::HEADER);
         if header.leap == Leap::Unsynchronised || header.stratum >= 16 {
             self.flash |= flash::UNSYNCHRONISED;
             self.note_header(header);
@@ -171,8 +229,7 @@ impl Common {
         }
         let distance =
             header.root_delay.to_signed_seconds().get() / 2.0 + header.root_dispersion.to_seconds().get();
-        let held = (header.transmit - header.receive).to_seconds().get();
-        if distance >= MAX_DISPERSION || held < -stamp_error(header.precision, precision) {
+        if distance >= MAX_DISPERSION {
             self.flash |= flash::HEADER;
             return Err(Reject::Header);
         }
@@ -201,17 +258,14 @@ fn stamp_error(theirs: i8, ours: i8) -> f64 {
 
 /// Offset and delay from the four timestamps (RFC 5905 figure 15); the request left at `sent`.
 pub(super) fn measure(arrival: &Arrival<'_>, sent: Stamp) -> (Measurement, Exchange) {
-    let Arrival { clock: OwnClock { now, precision, .. }, rx, header, .. } = *arrival;
+    let Arrival { clock, rx, header, .. } = *arrival;
     let exchange = Exchange::new(sent.at, header, rx.received.at);
     let elapsed = exchange.elapsed().get().max(0.0);
-    let reading = 2f64.powi(i32::from(precision)) + 2f64.powi(i32::from(header.precision.clamp(-32, 0)));
-    // The kernel's stamp is of the wall clock: find its moment on the monotonic one.
-    let waited = (now.wall - rx.received.at).to_seconds().get().clamp(0.0, 1.0);
     let measured = Measurement::two_way(
-        now.mono + Seconds::new(-waited - elapsed / 2.0),
+        arrival.moment() + Seconds::new(-elapsed / 2.0),
         exchange.offset(),
-        Seconds::new((elapsed - exchange.held().get()).max(2f64.powi(i32::from(precision)))),
-        Seconds::new(reading + PHI * elapsed) + sent.error + rx.received.error,
+        Seconds::new((elapsed - exchange.held().get()).max(2f64.powi(i32::from(clock.precision)))),
+        arrival.reading_error() + Seconds::new(PHI * elapsed) + sent.error + rx.received.error,
     );
     (measured, exchange)
 }

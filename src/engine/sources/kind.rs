@@ -6,6 +6,7 @@ use super::announcer::Announcer;
 use super::client::Client;
 use super::common::Common;
 use super::exchange::{Arrival, OwnClock, Requests};
+use super::listener::Listener;
 use super::local::Local;
 use super::prototype::Prototype;
 use super::symmetric::Symmetric;
@@ -30,6 +31,8 @@ pub enum Kind {
     Announcer,
     /// A pool, whose servers are clients of their own.
     Prototype,
+    /// A broadcast client: only the other side sends.
+    Listener,
     /// The undisciplined local clock.
     Local,
 }
@@ -162,6 +165,11 @@ pub(super) trait Behaviour {
         _timers: &mut Timers,
     ) -> Result<Received, Reject> {
         Err(Reject::Unasked)
+    }
+
+    /// Whether a request with this transmit timestamp has no response yet.
+    fn awaits(&self, _origin: NtpTimestamp) -> bool {
+        false
     }
 
     /// Where requests go and packets come from; `None` for what has no packets, or no address yet.

@@ -9,6 +9,7 @@
 //! | a partner: a `peer`, or a host that has made us one | `symmetric.rs` |
 //! | a broadcast server | `announcer.rs` |
 //! | a pool | `prototype.rs`; how a server of it gives way to another | `preemption.rs` |
+//! | a broadcast client | `listener.rs` |
 //! | the undisciplined local clock | `local.rs` |
 //! | which packets which kind takes | `dispatch.rs` |
 //! | the clock filter | `filter.rs` |
@@ -21,6 +22,7 @@ pub mod dispatch;
 mod exchange;
 pub mod filter;
 mod kind;
+mod listener;
 mod local;
 pub mod names;
 mod poll;
@@ -34,13 +36,14 @@ pub use client::{Client, Mac, Received};
 pub use common::{Header, Origin, Peer, Reachability, Selection, Tally};
 pub use exchange::{Answer, Arrival, Exchange, OwnClock};
 pub use kind::{Demand, Kind, Making, Polled, Turn};
+pub use listener::Listener;
 pub use local::Local;
 pub use prototype::Prototype;
 pub use source::{Draft, Source, Uptake};
 pub use symmetric::Symmetric;
 
 use crate::config::model::Server;
-use crate::units::{AssocId, Host, MonoTime, NTP_PORT};
+use crate::units::{AssocId, Host, MonoTime, NTP_PORT, NtpTimestamp};
 use crate::wire::{Header as Packet, Mode};
 use std::net::{IpAddr, SocketAddr};
 
@@ -126,10 +129,14 @@ impl Sources {
         self.list.is_empty()
     }
 
-    /// The source that takes packets of this mode from this address and port.
+    /// The source that takes packets of this mode from this address and port. Of several, the one that awaits a response with this
+    /// origin.
     #[must_use]
-    pub fn taking(&self, from: SocketAddr, mode: Mode) -> Option<&Source> {
-        self.list.iter().find(|s| s.endpoint() == Some(from) && dispatch::takes(s.kind(), mode))
+    pub fn taking(&self, from: SocketAddr, mode: Mode, origin: NtpTimestamp) -> Option<&Source> {
+        let mut all =
+            self.list.iter().filter(|s| s.endpoint() == Some(from) && dispatch::takes(s.kind(), mode));
+        let first = all.next()?;
+        if first.awaits(origin) { Some(first) } else { all.find(|s| s.awaits(origin)).or(Some(first)) }
     }
 
     /// Whether a source, but not `but`, has this address and sends packets of this mode.
@@ -141,7 +148,8 @@ impl Sources {
     /// The source, but not `but`, that has this address and sends packets of this mode.
     #[must_use]
     pub fn holder(&self, address: Host, mode: Mode, but: Option<AssocId>) -> Option<&Source> {
-        let mut others = self.list.iter().filter(|s| Some(s.id()) != but);
+        // A broadcast client's server may be polled as well.
+        let mut others = self.list.iter().filter(|s| Some(s.id()) != but && !s.is_listener());
         others.find(|s| s.address() == Some(address) && s.own_mode() == mode)
     }
 

@@ -11,8 +11,8 @@ use super::kind::{Begun, Behaviour, Demand, Kind, Making, Polled, Turn};
 use super::source::Source;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{Host, MonoTime, NTP_PORT, RefId, Seconds, Stamp};
+use crate::wire::Header;
 use crate::wire::kiss::Kiss;
-use crate::wire::{Header, Version};
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
@@ -190,12 +190,8 @@ impl Behaviour for Prototype {
     }
 
     fn request(&mut self, common: &Common, making: &Making) -> Option<Header> {
-        let Making { clock, random, token, .. } = *making;
         let solicitation = self.open.iter_mut().find(|s| Some(s.host) == self.next)?;
-        let cookie = solicitation.requests.open(clock.now.wall, random, token, clock.steps);
-        let version = Version::new(common.config.version).unwrap_or(Version::V4);
-        let header = Header::request(self.own_mode(), version, cookie);
-        Some(Header { poll: common.config.minpoll.get() as i8, ..header })
+        Some(solicitation.requests.make(common, making, common.config.minpoll))
     }
 
     fn sends_to(&self, _common: &Common) -> Option<SocketAddr> {
@@ -207,7 +203,7 @@ impl Behaviour for Prototype {
     }
 
     fn has_solicited(&self, from: Host, header: &Header) -> bool {
-        self.open.iter().any(|s| s.host == from && s.requests.test_origin(header).is_ok())
+        self.open.iter().any(|s| s.host == from && s.requests.awaits(header.origin))
     }
 
     fn begin(&mut self, from: Host) -> Option<Begun> {

@@ -179,6 +179,12 @@ impl Source {
         self.common.reach.last_response().map(|_| self.kind.peer_mode())
     }
 
+    /// Whether a request with this transmit timestamp has no response yet.
+    #[must_use]
+    pub fn awaits(&self, origin: NtpTimestamp) -> bool {
+        self.kind.awaits(origin)
+    }
+
     /// The poll exponent in force (`hpoll`).
     #[must_use]
     pub fn poll_exponent(&self) -> PollExponent {
@@ -238,6 +244,12 @@ impl Source {
     #[must_use]
     pub const fn is_partner(&self) -> bool {
         matches!(self.kind, Kind::Symmetric(_))
+    }
+
+    /// A broadcast client.
+    #[must_use]
+    pub const fn is_listener(&self) -> bool {
+        matches!(self.kind, Kind::Listener(_))
     }
 
     /// Whether it is polled by now or later.
@@ -416,6 +428,12 @@ impl Source {
         let limit = self.measures().then_some(Seconds::new(limit));
         self.common.flash &= !flash_of::FITNESS;
         self.common.flash |= loops | self.common.unfitness(now, tos, limit);
+        self.is_fit()
+    }
+
+    /// Whether it passed the peer tests, and may be selected.
+    #[must_use]
+    pub fn is_fit(&self) -> bool {
         self.common.flash & flash_of::FITNESS == 0
             && !self.common.config.noselect
             && self.common.filter.best().is_some()
@@ -428,12 +446,6 @@ impl Source {
         self.kind.dispersion_so_far(&self.common)
     }
 
-        self.is_fit()
-    }
-
-    /// Whether it passed the peer tests, and may be selected.
-    #[must_use]
-    pub fn is_fit(&self) -> bool {
     /// The daemon stepped the clock by `by`: what was measured before moves along.
     pub fn clock_stepped(&mut self, by: Seconds) {
         if self.measures() {
