@@ -109,7 +109,7 @@ pub(super) fn groups(
                 let advice =
                     Advice::expected("224.0.0.0 to 239.255.255.255, or an IPv6 address that begins with ff");
                 line.say(
-                    Severity::Error,
+                    Severity::Warning,
                     span,
                     message,
                     advice,

@@ -5,7 +5,7 @@ use super::leapfile::LeapFile;
 use super::log::Log;
 use super::net::departures::Left;
 use super::net::resolver::Resolver;
-use super::net::sockets::Sockets;
+use super::net::sockets::{Hears, Sockets};
 use super::net::traffic::Traffic;
 use super::reload::ReloadSocket;
 use super::start::supervisor::Supervisor;
@@ -64,7 +64,7 @@ impl Shell {
     /// A new configuration is in force: files and the log follow it.
     pub fn take_over(&mut self, config: &Config) {
         self.driftfile.clone_from(&config.driftfile);
-        self.sockets.set_rules(&config.interfaces);
+        self.sockets.set_rules(&config.interfaces, Hears::of(config));
         self.log_filter = LogFilter::new(&config.logconfig);
         self.statistics.reopen(&config.statistics);
         self.leapfile = LeapFile::new(config.leapfile.clone());

@@ -115,6 +115,8 @@ pub fn bare(setup: Setup) -> Setup {
     config.enable.ntp = false;
     // What the main process publishes says how replies are smeared.
     config.smear = SmearSettings::default();
+    config.enable.bclient = false;
+    config.reception = idle.reception;
     config.statistics = idle.statistics;
     (config.driftfile, config.leapfile, config.logfile, config.saveconfigdir) = (None, None, None, None);
     Setup { config, keys, ..Setup::default() }

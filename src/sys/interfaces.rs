@@ -2,13 +2,13 @@
 
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
+use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, setsockopt, socket,
     sockopt,
 };
 use std::io;
-use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// RTMGRP_LINK, RTMGRP_IPV4_IFADDR and RTMGRP_IPV6_IFADDR of linux/rtnetlink.h.
@@ -36,6 +36,19 @@ pub struct LocalAddress {
     pub address: SocketAddr,
     /// Whether the interface is a loopback.
     pub loopback: bool,
+    /// The broadcast address of its network, where there is one.
+    pub broadcast: Option<Ipv4Addr>,
+    /// Whether the interface takes multicasts.
+    pub multicast: bool,
+}
+
+impl LocalAddress {
+    /// The interface's index, while it is there.
+    #[must_use]
+    pub fn index(&self) -> Option<u32> {
+        let interface = self.name.split(':').next().unwrap_or_default();
+        if_nametoindex(interface).ok()
+    }
 }
 
 /// The addresses of all interfaces that are up, sorted, each once.
@@ -53,7 +66,12 @@ pub fn list() -> io::Result<Vec<LocalAddress>> {
                 _ => return None,
             };
             let loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
-            Some(LocalAddress { name: entry.interface_name, address, loopback })
+            let broadcast = entry
+                .broadcast
+                .filter(|_| entry.flags.contains(InterfaceFlags::IFF_BROADCAST))
+                .and_then(|storage| storage.as_sockaddr_in().map(|v4| v4.ip()));
+            let multicast = entry.flags.contains(InterfaceFlags::IFF_MULTICAST);
+            Some(LocalAddress { name: entry.interface_name, address, loopback, broadcast, multicast })
         })
         .collect();
     found.sort();

@@ -121,6 +121,20 @@ impl UdpSocket {
         Ok(result?)
     }
 
+    /// Takes what is sent to a group on the interface of this address, whose index is `interface`.
+    ///
+    /// # Errors
+    /// Of setsockopt; `AddrInUse` where it does already.
+    pub fn join(&self, group: IpAddr, address: IpAddr, interface: u32) -> io::Result<()> {
+        // The membership is that of the socket, whichever descriptor it was asked for by.
+        let socket = std::net::UdpSocket::from(self.fd.try_clone()?);
+        match (group, address) {
+            (IpAddr::V4(group), IpAddr::V4(address)) => socket.join_multicast_v4(&group, &address),
+            (IpAddr::V6(group), _) => socket.join_multicast_v6(&group, interface),
+            (IpAddr::V4(_), IpAddr::V6(_)) => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
     /// Whether sockets bound from now on may share the port with this one (SO_REUSEADDR).
     ///
     /// # Errors

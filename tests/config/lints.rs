@@ -87,7 +87,6 @@ fn c14_no_range_is_told_of_a_value_without_effect() {
         "tinker allan 300",
         "tinker dispersion 1e9",
         "tinker freq 999",
-        "tos orphan 99",
         "tos beacon -1",
         "tos cohort 7",
         "discard monitor -1",
@@ -388,4 +387,34 @@ fn smeared_leap_seconds_do_not_go_with_true_ones() {
     assert!(without[0].message.contains("without leapfile"), "{without:?}");
     let public = all(&read("leapfile /l\nleapsmearinterval 86400\n"));
     assert!(public[0].effect.contains("public pool must not smear"), "{public:?}");
+}
+
+#[test]
+fn broadcasts_that_cannot_be_used_are_reported() {
+    let messages = |text: &str| -> Vec<String> {
+        read(text)
+            .lints
+            .iter()
+            .map(|l| l.message.clone())
+            .filter(|m| m.contains("broadcast") || m.contains("auth"))
+            .collect()
+    };
+    let in_vain = "broadcasts are heard, but none can be used";
+    assert_eq!(messages("server 192.0.2.1\nbroadcastclient"), [in_vain]);
+    assert_eq!(messages("enable bclient"), [in_vain]);
+    assert_eq!(messages("multicastclient 224.0.1.1\ntrustedkey 7"), [in_vain]);
+    assert!(messages("broadcastclient\nkeys /etc/ntp/keys\ntrustedkey 7").is_empty());
+    let open = "disable auth lets hosts without a key be time sources";
+    assert_eq!(messages("broadcastclient\ndisable auth"), [open]);
+    assert_eq!(messages("disable auth"), [open]);
+    let idle = "broadcastdelay without broadcastclient or multicastclient";
+    assert_eq!(messages("broadcastdelay 0.008"), [idle]);
+    assert!(messages("broadcastdelay 0.008\nbroadcastclient\nkeys k\ntrustedkey 1").is_empty());
+    let found = read("multicastclient 224.0.1.1 ff05::101 192.0.2.1");
+    assert_eq!(found.config.reception.groups.len(), 2);
+    assert!(
+        found.diagnostics.iter().any(|d| d.message.contains("takes group addresses")),
+        "{:?}",
+        found.diagnostics
+    );
 }

@@ -191,7 +191,6 @@ fn settings_are_read_held_and_kept_in_their_order_of_application() {
 #[test]
 fn what_waits_for_its_time_is_told_in_one_line() {
     for (text, words) in [
-        ("broadcastclient", "receiving broadcasts is not yet supported"),
         ("crypto pw secret", "Autokey is not supported"),
         ("server 127.127.20.0", "reference clocks other than LOCAL"),
         ("restrict default mssntp", "responses are not signed for Windows domains"),

@@ -18,7 +18,7 @@ impl Lint<'_> {
         }
         let Some(spot) = self.places.reception.clone() else { return };
         let message = "broadcasts are heard, but none can be used".to_owned();
-        let effect = "a server that nobody has named must sign its packets with a key that is trusted here: add keys and trustedkey \
+        let effect = "a server without a line of its own must sign its packets with a key that is trusted here: add keys and trustedkey \
                       lines (or disable auth, which lets every host of the network set the clock)";
         self.say(Severity::Warning, &spot, message, effect.to_owned());
     }

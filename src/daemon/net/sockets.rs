@@ -4,10 +4,15 @@
 //! The wildcard sockets send our own requests. What arrives at them came for an address that has
 //! no socket (yet): it is answered from the address that was asked, if that was ours alone.
 //!
+//! Broadcasts and what is sent to groups arrive at sockets of their own (`reception.rs`), and nothing is sent from them.
+//!
 //! Where several processes serve (`workers.rs`), each has wildcard sockets only, of a group each.
 
+mod reception;
 mod wanted;
 
+pub use self::reception::Hears;
+use self::reception::Reception;
 pub use self::wanted::Wanted;
 use crate::config::model::InterfaceRule;
 use crate::engine::contract::{Interface, SocketId, Tx};
@@ -41,6 +46,8 @@ pub struct Open {
     bound: SocketAddr,
     /// The interface's name.
     name: String,
+    /// What arrives there.
+    role: Role,
     /// The socket.
     pub socket: UdpSocket,
     /// Its datagrams.
@@ -50,6 +57,12 @@ pub struct Open {
 }
 
 impl Open {
+    /// What arrives there.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
     /// Whether epoll reports what arrives.
     #[must_use]
     pub const fn is_watched(&self) -> bool {
@@ -79,9 +92,25 @@ impl Open {
         registry.deregister(&mut SourceFd(&self.socket.raw_fd()))
     }
 
+    /// Whether it is bound to an address of this machine.
+    fn is_own(&self) -> bool {
+        self.role == Role::Unicast && !self.ip.is_unspecified()
+    }
+
     const fn token(&self) -> Token {
         Token(FIRST_TOKEN + self.id.0 as usize)
     }
+}
+
+/// What arrives at a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// What is sent to this machine alone, or to a wildcard socket.
+    Unicast,
+    /// Broadcasts of the network in which this machine has this address.
+    Broadcast(IpAddr),
+    /// What is sent to a group.
+    Group,
 }
 
 /// What a datagram that arrived is to us.
@@ -147,6 +176,8 @@ pub struct Sockets {
     crowded: BTreeMap<IpAddr, String>,
     /// Addresses whose socket could not be opened, which was logged.
     failed: BTreeSet<SocketAddr>,
+    /// Of the sockets for broadcasts and groups.
+    reception: Reception,
     /// Lines for the log.
     notices: Vec<(Level, String)>,
     warned_crowded: bool,
@@ -185,6 +216,7 @@ impl Sockets {
             served: None,
             crowded: BTreeMap::new(),
             failed: BTreeSet::new(),
+            reception: Reception::default(),
             notices: Vec::new(),
             warned_crowded: false,
         }
@@ -205,7 +237,7 @@ impl Sockets {
             match UdpSocket::bind(SocketAddr::new(ip, NTP_PORT), false) {
                 Ok(socket) => {
                     socket.share(true)?;
-                    sockets.add(socket, SocketAddr::new(ip, NTP_PORT), "wildcard");
+                    sockets.add(socket, SocketAddr::new(ip, NTP_PORT), "wildcard", Role::Unicast);
                 }
                 Err(e) if unusable_family(&e) && ip.is_ipv6() => {}
                 Err(e) => return Err(e),
@@ -227,12 +259,14 @@ impl Sockets {
         let mut sets: Vec<Self> = (0..=workers)
             .map(|_| Self { served: Some(wanted.interfaces(locals)), ..Self::none(wanted.clone()) })
             .collect();
+        // The workers keep no time.
+        sets.iter_mut().skip(1).for_each(|set| set.wanted.hears = Hears::default());
         for ip in WILDCARDS.into_iter().filter(|ip| if ip.is_ipv4() { wanted.v4 } else { wanted.v6 }) {
             let address = SocketAddr::new(ip, NTP_PORT);
             match group::bind(address, workers) {
                 Ok(group) => {
                     for (set, socket) in sets.iter_mut().zip(group) {
-                        set.add(socket, address, "wildcard");
+                        set.add(socket, address, "wildcard", Role::Unicast);
                     }
                 }
                 Err(e) if unusable_family(&e) && ip.is_ipv6() => {}
@@ -248,7 +282,7 @@ impl Sockets {
     /// Of epoll.
     pub fn inherit(&mut self, other: Self, registry: &Registry) -> io::Result<()> {
         for open in other.open {
-            self.add(open.socket, open.bound, &open.name);
+            self.add(open.socket, open.bound, &open.name, open.role);
             if let Some(open) = self.open.last() {
                 open.watch(registry)?;
             }
@@ -265,14 +299,13 @@ impl Sockets {
             let now = self.wanted.interfaces(locals);
             let changed = *served != now;
             *served = now;
-            return Ok(changed);
+            return Ok(self.follow_reception(locals, registry)? || changed);
         }
         let mut changed = self.follow_wildcards(registry)?;
         let admitted = locals.iter().filter(|local| self.wanted.admits(local));
         let wanted: BTreeMap<SocketAddr, &LocalAddress> =
             admitted.map(|local| (with_port(local.address), local)).collect();
-        changed |=
-            self.close_where(registry, |open| !open.ip.is_unspecified() && !wanted.contains_key(&open.bound));
+        changed |= self.close_where(registry, |open| open.is_own() && !wanted.contains_key(&open.bound));
         let bound: BTreeSet<SocketAddr> = self.open.iter().map(|open| open.bound).collect();
         let crowded = std::mem::take(&mut self.crowded);
         self.failed.retain(|address| wanted.contains_key(address));
@@ -281,6 +314,7 @@ impl Sockets {
                 changed |= self.open_at(address, local, registry)?;
             }
         }
+        changed |= self.follow_reception(locals, registry)?;
         changed |= !crowded.keys().eq(self.crowded.keys());
         if !self.crowded.is_empty() && !std::mem::replace(&mut self.warned_crowded, true) {
             self.notices.push((Level::Warning, self.crowded_words()));
@@ -301,7 +335,7 @@ impl Sockets {
             match UdpSocket::bind(address, self.wildcard(address.ip()).is_some()) {
                 Ok(socket) => {
                     self.failed.remove(&address);
-                    self.add(socket, address, &local.name);
+                    self.add(socket, address, &local.name, Role::Unicast);
                     if let (Some(registry), Some(open)) = (registry, self.open.last()) {
                         open.watch(registry)?;
                     }
@@ -356,7 +390,7 @@ impl Sockets {
                     others.try_for_each(|open| open.socket.share(true))?;
                     match UdpSocket::bind(SocketAddr::new(ip, NTP_PORT), true) {
                         Ok(socket) => {
-                            self.add(socket, SocketAddr::new(ip, NTP_PORT), "wildcard");
+                            self.add(socket, SocketAddr::new(ip, NTP_PORT), "wildcard", Role::Unicast);
                             if let (Some(registry), Some(open)) = (registry, self.open.last()) {
                                 open.watch(registry)?;
                             }
@@ -399,9 +433,11 @@ impl Sockets {
         self.open.iter().find(|open| open.ip.is_unspecified() && open.ip.is_ipv4() == like.is_ipv4())
     }
 
-    /// The `interface` lines of a new configuration; [`Sockets::follow`] then opens and closes accordingly.
-    pub fn set_rules(&mut self, rules: &[InterfaceRule]) {
+    /// The `interface` lines of a new configuration, and what broadcasts it hears; [`Sockets::follow`] then opens and closes
+    /// accordingly.
+    pub fn set_rules(&mut self, rules: &[InterfaceRule], hears: Hears) {
         rules.clone_into(&mut self.wanted.rules);
+        self.wanted.hears = hears;
     }
 
     /// Whether a datagram that came to `open` is for us. What comes to a wildcard socket may be meant for
@@ -416,7 +452,7 @@ impl Sockets {
             || self.crowded.contains_key(&to)
     }
 
-    fn add(&mut self, socket: UdpSocket, bound: SocketAddr, name: &str) {
+    fn add(&mut self, socket: UdpSocket, bound: SocketAddr, name: &str, role: Role) {
         let id = SocketId(self.next_id);
         self.next_id = self.next_id.wrapping_add(1);
         debug_assert!(self.open.iter().all(|open| open.id != id), "a socket has a number of its own: {id:?}");
@@ -429,6 +465,7 @@ impl Sockets {
             ip: bound.ip(),
             bound,
             name: name.to_owned(),
+            role,
             socket,
             counts: Counts::new(),
             watched: Cell::new(false),
@@ -487,7 +524,7 @@ impl Sockets {
         if let Some(served) = &self.served {
             return served.clone();
         }
-        let specific = self.open.iter().filter(|o| !o.ip.is_unspecified());
+        let specific = self.open.iter().filter(|o| o.is_own());
         let crowded =
             self.crowded.iter().map(|(address, name)| Interface { name: name.clone(), address: *address });
         specific.map(|o| Interface { name: o.name.clone(), address: o.ip }).chain(crowded).collect()

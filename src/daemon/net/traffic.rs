@@ -8,7 +8,7 @@
 
 use super::departures::{Departures, Left};
 use super::pace::{Pace, Way};
-use super::sockets::{Arrival, Open, Sockets};
+use super::sockets::{Arrival, Open, Role, Sockets};
 use crate::daemon::perform::now;
 use crate::engine::contract::{Input, Now, Rx};
 use crate::engine::{Engine, Reply, Served};
@@ -84,7 +84,10 @@ impl Traffic {
     fn take(&mut self, engine: &mut Engine, sockets: &Sockets, open: &Open, now: Now, index: usize) {
         let Some(received) = self.inbox.get(index) else { return };
         // A broadcast is addressed to no server in particular, and what is too long is no NTP.
-        let to = received.to.unwrap_or(open.ip);
+        let to = match open.role() {
+            Role::Broadcast(own) => own,
+            Role::Unicast | Role::Group => received.to.unwrap_or(open.ip),
+        };
         let for_us = received.unicast && sockets.is_for_us(open, to, received.data);
         let arrival = match for_us {
             _ if received.oversize => Arrival::TooLong,
@@ -97,6 +100,9 @@ impl Traffic {
         }
         let stamp = received.received.map_or_else(|| Stamp::clock(now.wall), Stamp::kernel);
         let rx = Rx { data: received.data, from: received.from, to, socket: open.id, received: stamp };
+        if open.role() != Role::Unicast {
+            return engine.handle(now, Input::Datagram(rx));
+        }
         let slot = self.outbox.len();
         let Some(draft) = self.outbox.draft() else { return };
         match engine.answer(now, &rx, draft) {

@@ -10,7 +10,7 @@ use crate::daemon::files;
 use crate::daemon::leapfile::LeapFile;
 use crate::daemon::log::Log;
 use crate::daemon::net::resolver::Resolver;
-use crate::daemon::net::sockets::{Sockets, Wanted};
+use crate::daemon::net::sockets::{Hears, Sockets, Wanted};
 use crate::daemon::net::traffic::Traffic;
 use crate::daemon::perform::{Shell, now};
 use crate::daemon::reload::ReloadSocket;
@@ -117,6 +117,7 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
         only: options.interfaces.clone(),
         no_virtual: options.novirtualips,
         rules: loaded.setup.config.interfaces.clone(),
+        hears: Hears::of(&loaded.setup.config),
         dscp: loaded.setup.config.dscp,
         room: usize::try_from(files.saturating_sub(OTHER_FILES)).ok(),
     };

@@ -5,7 +5,7 @@
 //! | which sources are fit, which have jumped or run away | `elect.rs` |
 //! | intersection and clustering | `intersection.rs` |
 //! | what the survivors agree on | `combine.rs` |
-//! | whom hosts follow that have no source (orphan mode) | `orphan.rs` |
+//! | which host the others follow that have no source (orphan mode) | `orphan.rs` |
 
 mod combine;
 pub mod elect;

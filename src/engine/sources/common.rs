@@ -403,7 +403,7 @@ impl Common {
     pub(super) fn unfitness(&self, now: MonoTime, tos: &Tos, limit: Option<Seconds>) -> u16 {
         let stratum = self.header.stratum.get();
         let mut failed = 0;
-        // In orphan mode those below the parent have their time from it, or from nobody.
+        // In orphan mode those below the parent have their time from it, or none.
         let orphaned = tos.orphan_stratum().is_some_and(|limit| stratum > limit);
         if orphaned
             || self.header.leap == Leap::Unsynchronised

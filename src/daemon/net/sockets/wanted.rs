@@ -1,6 +1,6 @@
 //! Which addresses get a socket: `interface` lines and the command line.
 
-use super::WILDCARDS;
+use super::{Hears, WILDCARDS};
 use crate::config::model::{InterfaceAction, InterfaceMatch, InterfaceRule, in_prefix};
 use crate::engine::contract::Interface;
 use crate::sys::interfaces::LocalAddress;
@@ -19,6 +19,8 @@ pub struct Wanted {
     pub no_virtual: bool,
     /// `interface` lines: the last that matches counts.
     pub rules: Vec<InterfaceRule>,
+    /// Broadcasts and groups.
+    pub hears: Hears,
     /// `dscp`, where it is not the default.
     pub dscp: Option<u8>,
     /// How many sockets there may be; `None`: any number.
@@ -107,7 +109,13 @@ mod tests {
 
     fn local(name: &str, address: &str) -> LocalAddress {
         let ip: IpAddr = address.parse().unwrap();
-        LocalAddress { name: name.to_owned(), address: SocketAddr::new(ip, 0), loopback: ip.is_loopback() }
+        LocalAddress {
+            name: name.to_owned(),
+            address: SocketAddr::new(ip, 0),
+            loopback: ip.is_loopback(),
+            broadcast: None,
+            multicast: true,
+        }
     }
 
     fn rule(action: InterfaceAction, matches: InterfaceMatch) -> InterfaceRule {
