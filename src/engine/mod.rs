@@ -210,8 +210,7 @@ impl Engine {
         let (Some(source), Some(transmit)) = (source, tx.data.get_mut(TRANSMIT_OFFSET..HEADER_LEN)) else {
             return;
         };
-        transmit.copy_from_slice(&at.to_bits().to_be_bytes());
-        source.departs(at);
+        transmit.copy_from_slice(&source.departs(at).to_bits().to_be_bytes());
         if let Some(key) = source.config().key {
             self.server.keys_mut().sign(key, &mut tx.data);
         }

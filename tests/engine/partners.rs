@@ -408,3 +408,72 @@ fn a_partner_that_was_off_for_a_day_is_used_again_soon() {
         again.iter().rev().find(|at| **at > back).map_or(f64::INFINITY, |at| at - back)
     });
 }
+
+/// Two partners, of which these interleave; what they send leaves up to 100 us after its transmit timestamp was written, and the kernel
+/// reports when.
+fn interleaving(seed: u64, xleave: [bool; 2], loss: f64) -> Pair {
+    let (mut a, mut b) = every_16_s(1, true);
+    for (setup, xleave) in [(&mut a, xleave[0]), (&mut b, xleave[1])] {
+        let peers = setup.config.servers.iter_mut().filter(|s| s.kind == Kind::Peer);
+        peers.for_each(|line| line.xleave = xleave);
+    }
+    let mut pair = Pair::new(seed, a, b);
+    let mut link = lan(seed, 0);
+    link.loss = loss;
+    pair.world.connect(A, B, link);
+    pair.world.late_by = Some((100e-6, Dice::new(seed, 200)));
+    pair
+}
+
+#[test]
+fn interleaved_packets_measure_without_the_delay_of_sending() {
+    within("times the jitter of basic mode", 0.5, &[("both sides", ())], |(), seed| {
+        let jitter = |xleave| {
+            let mut pair = interleaving(seed, [xleave; 2], 0.0);
+            let (mut sum, mut count) = (0.0, 0.0);
+            while pair.world.time < 10_000.0 {
+                pair.run(pair.world.time + 64.0);
+                if pair.world.time > 2000.0 {
+                    sum += pair.partner(1).filter().jitter().get();
+                    count += 1.0;
+                }
+            }
+            sum / count
+        };
+        jitter(true) / jitter(false)
+    });
+}
+
+#[test]
+fn cve_2016_1548_2016_4956_no_sample_is_wrong_whoever_interleaves_and_whatever_is_lost() {
+    let worlds: Vec<(String, ([bool; 2], f64, bool))> =
+        [[true, true], [true, false], [false, true], [false, false]]
+            .into_iter()
+            .flat_map(|sides| [(sides, 0.0, false), (sides, 0.1, false), (sides, 0.0, true)])
+            .map(|world| (format!("{:?}, loss {}, reordered: {}", world.0, world.1, world.2), world))
+            .collect();
+    let worlds: Vec<(&str, ([bool; 2], f64, bool))> = worlds.iter().map(|(n, w)| (n.as_str(), *w)).collect();
+    within("ms, the largest offset of a sample", 1.0, &worlds, |&(sides, loss, reordered), seed| {
+        let mut pair = interleaving(seed, sides, loss);
+        let mut worst = 0.0f64;
+        let mut heard = 0;
+        while pair.world.time < 6000.0 {
+            let time = pair.world.time;
+            if reordered && (time as u64).is_multiple_of(96) {
+                // Some packets are later than the ones behind them.
+                let slow = if (time as u64).is_multiple_of(192) { 20.0 } else { 100e-6 };
+                pair.world.connect(A, B, Link::even(slow, Queue::Exponential(10e-6), Dice::new(seed, 300)));
+            }
+            pair.run(time + 16.0);
+            if time > 1500.0 {
+                heard += pair.partner(1).reach().register() & 1;
+                // The newest sample, whose way was a short one.
+                let best = pair.partner(1).filter().best();
+                worst =
+                    best.filter(|b| b.delay.get() < 1.0).map_or(worst, |b| worst.max(b.offset.get().abs()));
+            }
+        }
+        assert!(heard > 20, "{heard} samples");
+        worst * 1e3
+    });
+}

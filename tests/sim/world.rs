@@ -101,6 +101,8 @@ pub struct World {
     pub precision: i8,
     /// What a name leads to, by true time; no other one is found.
     pub names: BTreeMap<String, Box<dyn Fn(f64) -> Vec<IpAddr>>>,
+    /// What hosts send leaves so much later than its timestamp was written, at most, seconds; the kernel reports when.
+    pub late_by: Option<(f64, Dice)>,
     links: BTreeMap<(IpAddr, IpAddr), Link>,
     packets: BinaryHeap<Packet>,
     order: u64,
@@ -116,6 +118,7 @@ impl World {
             servers,
             precision: -23,
             names: BTreeMap::new(),
+            late_by: None,
             links: BTreeMap::new(),
             packets: BinaryHeap::new(),
             order: 0,
@@ -197,14 +200,17 @@ impl World {
                 Output::Send(mut tx) => {
                     let leaves = host.clock.wall();
                     host.engine.complete(&mut tx, leaves);
+                    let late = self.late_by.as_mut().map(|(most, dice)| *most * dice.uniform());
                     if let Some(token) = tx.token {
                         host.sent += 1;
-                        host.engine.handle(
-                            host.clock.now(),
-                            Input::Sent { token, at: Stamp::clock(host.clock.wall()) },
-                        );
+                        let at = Stamp::clock(host.clock.wall());
+                        host.engine.handle(host.clock.now(), Input::Sent { token, at });
+                        if let Some(late) = late {
+                            let at = Stamp::kernel(at.at.offset(Seconds::new(late)));
+                            host.engine.handle(host.clock.now(), Input::Sent { token, at });
+                        }
                     }
-                    self.send(index, &tx);
+                    self.send(index, &tx, late.unwrap_or(0.0));
                 }
                 Output::Clock(command) => {
                     let report = ClockReport { command, result: host.clock.perform(command) };
@@ -229,7 +235,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, index: usize, tx: &Tx) {
+    fn send(&mut self, index: usize, tx: &Tx, late: f64) {
         let from = SocketAddr::new(self.hosts[index].address, 123);
         if is_for_many(tx.to.ip()) {
             return self.send_to_all(from, tx);
@@ -242,7 +248,7 @@ impl World {
             return;
         };
         for delay in delays {
-            self.put(self.time + delay, tx.data.clone(), from, tx.to);
+            self.put(self.time + late + delay, tx.data.clone(), from, tx.to);
         }
     }
 
@@ -359,6 +365,7 @@ impl World {
                 self.send(
                     index,
                     &Tx { data, to: packet.from, socket: None, from: None, token: None, complete: None },
+                    0.0,
                 );
             }
             Served::Dropped => {}

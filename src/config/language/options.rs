@@ -10,7 +10,6 @@ const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was 
 const CLOCKS: &str = "reference clocks other than LOCAL are not yet supported";
 const NTS: &str = "Network Time Security is not supported: the server is used without it";
 const NTS_ONLY: &str = "it belongs to Network Time Security, which is not supported";
-const XLEAVE: &str = "interleaved symmetric mode is not yet supported";
 const LOCAL: &str = "the LOCAL clock does not use it, and other clocks are not yet supported";
 
 pub(super) const ASSOCIATION: &[Row] = &[
@@ -51,7 +50,8 @@ pub(super) const ASSOCIATION: &[Row] = &[
         .server_option(|options, found| options.server.version = found.value.number() as u8),
     row("preempt", Takes::Nothing, "give way while of no use and servers exceed tos maxclock")
         .server_flag(|server| &mut server.preempt),
-    row("xleave", Takes::Nothing, "interleaved mode").idle(XLEAVE).server_flag(|server| &mut server.xleave),
+    row("xleave", Takes::Nothing, "interleaved mode, if the other side of a peer line has it, too")
+        .server_flag(|server| &mut server.xleave),
     row("mode", Takes::Integer, "driver mode of a reference clock")
         .default("0")
         .idle(CLOCKS)

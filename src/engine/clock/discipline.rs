@@ -142,18 +142,19 @@ impl Discipline {
     /// not, so the round trip is computed by what is known of its rate.
     #[must_use]
     pub fn free_running(&self, measured: &Measurement, elapsed: Seconds, held: Seconds) -> Measurement {
-        let half = Seconds::new(elapsed.get().max(0.0) / 2.0);
+        // Negative in interleaved mode, where our packet left after the other one had arrived.
+        let half = elapsed * 0.5;
         let before = self.steering.correction(measured.at + half * -1.0);
         let after = self.steering.correction(measured.at + half);
         // Of the 15 ppm that a clock may be off by, we know better by now.
-        let surplus = (PHI - self.rate_error()) * elapsed.get().max(0.0);
+        let surplus = (PHI - self.rate_error()) * elapsed.get().abs();
         let evidence = match measured.evidence {
-            Evidence::TwoWay { delay, error } if held > LONG => {
+            Evidence::TwoWay { delay, error } if held.abs() > LONG => {
                 let KnownRate { rate, error: doubt } = self.estimated_rate();
                 let true_delay = delay.get() - (after - before) + rate * held.get();
                 Evidence::TwoWay {
                     delay: Seconds::new(true_delay.max(0.0)),
-                    error: Seconds::new((error.get() - surplus).max(doubt * held.get())),
+                    error: Seconds::new((error.get() - surplus).max(doubt * held.get().abs())),
                 }
             }
             Evidence::TwoWay { delay, error } => Evidence::TwoWay {

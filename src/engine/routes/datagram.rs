@@ -113,7 +113,7 @@ impl Engine {
         let held = exchange.map_or(Seconds::ZERO, Exchange::held);
         let free = self.clock.free_running(measured, elapsed, held);
         // Only short exchanges show that a clock ticks coarsely.
-        if exchange.is_some() && held.get() < SHORT {
+        if exchange.is_some() && held.get().abs() < SHORT {
             let (elapsed, slewed) = (elapsed.get(), (measured.delay() - free.delay()).get());
             let left = self.clock.precision_left(elapsed, elapsed - slewed, self.system.precision());
             self.system.set_precision(left);

@@ -105,7 +105,7 @@ impl Engine {
             ..Server::new(Kind::Peer, Target::Address(rx.from.ip()))
         };
         let id = self.sources.free_id();
-        let kind = Symmetric::passive(header, rx.received.at, minpoll).into();
+        let kind = Symmetric::passive(header, rx.received, minpoll).into();
         // The other side hears from us one poll interval later, as by its own timer.
         let first_poll = now.mono + minpoll.interval();
         self.timers.set(Timer::Poll(id), first_poll);

@@ -53,8 +53,9 @@ impl Behaviour for Announcer {
         true
     }
 
-    fn departs(&mut self, at: NtpTimestamp) {
+    fn departs(&mut self, at: NtpTimestamp) -> NtpTimestamp {
         self.transmit = at;
+        at
     }
 
     fn describe(&self, common: &mut Common, _precision: i8) {

@@ -18,6 +18,11 @@ use crate::wire::{Header, Mode, Version};
 /// Requests that may be open beside the last one: a burst less one.
 const EARLIER: usize = 7;
 
+/// No way of interleaved mode is longer, seconds: such packets do not belong together.
+const DELAY_MAX: f64 = 1.0;
+/// A timestamp that a program took may be so much too early or too late, seconds.
+const LATE: f64 = 1e-3;
+
 /// What our clock is, when a packet leaves or arrives.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnClock {
@@ -268,4 +273,29 @@ pub(super) fn measure(arrival: &Arrival<'_>, sent: Stamp) -> (Measurement, Excha
         arrival.reading_error() + Seconds::new(PHI * elapsed) + sent.error + rx.received.error,
     );
     (measured, exchange)
+}
+
+/// The same in interleaved mode: the partner's packet before this one left and arrived at `before`, and then ours, at `sent`, of which this
+/// one says when it arrived there. `None` if packets in between were lost, so that they do not belong together.
+pub(super) fn measure_interleaved(
+    arrival: &Arrival<'_>,
+    sent: Stamp,
+    before: Stamp,
+) -> Option<(Measurement, Exchange)> {
+    let Arrival { clock, header, .. } = *arrival;
+    let exchange = Exchange::new(sent.at, header, before.at);
+    let delay = (exchange.elapsed() - exchange.held()).get();
+    let least = 2f64.powi(i32::from(clock.precision));
+    // Timestamps that the kernel did not take may make a short way look shorter than nothing.
+    if !(-LATE..DELAY_MAX).contains(&delay) {
+        return None;
+    }
+    let since = (clock.now.wall - sent.at).to_seconds() - exchange.elapsed() * 0.5;
+    let measured = Measurement::two_way(
+        clock.now.mono + since * -1.0,
+        exchange.offset(),
+        Seconds::new(delay.max(least)),
+        arrival.reading_error() + exchange.elapsed().abs() * PHI + sent.error + before.error,
+    );
+    Some((measured, exchange))
 }

@@ -149,8 +149,10 @@ pub(super) trait Behaviour {
         false
     }
 
-    /// The packet of the last request leaves with this transmit timestamp.
-    fn departs(&mut self, _at: NtpTimestamp) {}
+    /// The packet of the last request leaves at `at`; gives its transmit timestamp.
+    fn departs(&mut self, at: NtpTimestamp) -> NtpTimestamp {
+        at
+    }
 
     /// The packet of this name left at `at`; gives how long it took to the wire, if it is one of ours.
     fn sent(&mut self, _token: u64, _at: Stamp) -> Option<Seconds> {

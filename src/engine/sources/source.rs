@@ -300,9 +300,9 @@ impl Source {
         Some(Tx { data: header.to_bytes().to_vec(), to, socket: None, from: None, token, complete })
     }
 
-    /// The packet of the last request leaves with this transmit timestamp.
-    pub fn departs(&mut self, at: NtpTimestamp) {
-        self.kind.departs(at);
+    /// The packet of the last request leaves at `at`; gives its transmit timestamp.
+    pub fn departs(&mut self, at: NtpTimestamp) -> NtpTimestamp {
+        self.kind.departs(at)
     }
 
     /// The packet named `token` left at `at`; false if this is not its source.

@@ -29,6 +29,11 @@ pub enum Role {
     Passive,
 }
 
+/// After so many packets in basic mode the partner counts as one without interleaved mode.
+const FORGETS: u32 = 3;
+/// It is tried again with each of so many packets.
+const TRIES: u32 = 8;
+
 /// A packet of ours.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
@@ -41,15 +46,43 @@ struct Sent {
     steps: u32,
     /// Whether an answer was measured.
     answered: bool,
+    /// When the packet of the partner arrived that it answers: its receive timestamp.
+    answers: Option<Stamp>,
+    /// Where the transmit timestamp is not its own time: when our packet before it left.
+    before: Option<Stamp>,
 }
 
 /// A packet of the partner.
 #[derive(Clone, Copy, Debug)]
 struct Heard {
-    /// Its transmit timestamp, which our answer gives back.
+    /// Its timestamps: our answer gives back the transmit timestamp, or the receive timestamp in interleaved mode.
+    origin: NtpTimestamp,
+    receive: NtpTimestamp,
     transmit: NtpTimestamp,
     /// When it arrived.
-    arrived: NtpTimestamp,
+    arrived: Stamp,
+}
+
+impl Heard {
+    const fn new(header: &Header, arrived: Stamp) -> Self {
+        Self { origin: header.origin, receive: header.receive, transmit: header.transmit, arrived }
+    }
+
+    /// Whether it is this packet. In interleaved mode two packets may have one transmit timestamp.
+    fn is(&self, header: &Header) -> bool {
+        (self.origin, self.receive, self.transmit) == (header.origin, header.receive, header.transmit)
+    }
+}
+
+/// What a packet of the partner says of ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Answers {
+    /// It gives back our transmit timestamp, and has a time of its own.
+    Basic,
+    /// It gives back our receive timestamp, and says when the packet before it left.
+    Interleaved,
+    /// It gives back a transmit timestamp that was the time of an earlier packet.
+    Earlier,
 }
 
 /// What only a symmetric association has.
@@ -66,6 +99,8 @@ pub struct Symmetric {
     candidate: Option<Heard>,
     /// The mode of the partner's last packet.
     partner_mode: Mode,
+    /// Packets in a row by which the partner showed no interleaved mode; `None` after one that did.
+    basic: Option<u32>,
     /// Polls since a packet of the partner came, whatever it was good for. An unsynchronized partner is there, too.
     silent: u32,
 }
@@ -79,8 +114,8 @@ impl Symmetric {
 
     /// The other side of a packet of mode 1 that arrived at `arrived`.
     #[must_use]
-    pub fn passive(first: &Header, arrived: NtpTimestamp, minpoll: PollExponent) -> Self {
-        let candidate = Some(Heard { transmit: first.transmit, arrived });
+    pub fn passive(first: &Header, arrived: Stamp, minpoll: PollExponent) -> Self {
+        let candidate = Some(Heard::new(first, arrived));
         Self {
             candidate,
             partner_poll: Some(PollExponent::from_wire(first.poll)),
@@ -96,6 +131,7 @@ impl Symmetric {
             sent: None,
             heard: None,
             candidate: None,
+            basic: Some(0),
             partner_mode: Mode::SymmetricActive,
             silent: 0,
         }
@@ -118,6 +154,15 @@ impl Symmetric {
         theirs.map_or(self.exponent, |theirs| self.exponent.min(theirs.max(common.config.minpoll)))
     }
 
+    /// Whether the next packet says when the one before it left (`xleave`): that is known better than its own time. The partner can use
+    /// it if it does the same, and if the packets of both sides alternate. Whether it does is tried now and then.
+    fn interleaves(&self, common: &Common, steps: u32) -> bool {
+        let alternates =
+            self.sent.is_some_and(|sent| sent.answered && sent.steps == steps) && self.heard.is_some();
+        let tries = self.basic.is_none_or(|basic| basic < FORGETS || basic.is_multiple_of(TRIES));
+        common.config.xleave && alternates && tries
+    }
+
     /// The tests of RFC 5905 section 9 in the order in which nothing changes before a packet has passed: code, duplicate, origin.
     fn test(&mut self, common: &mut Common, arrival: &Arrival<'_>) -> Result<Received, Reject> {
         let Arrival { clock, rx, header, mac } = *arrival;
@@ -129,21 +174,25 @@ impl Symmetric {
             common.flash |= flash::INVALID;
             return Err(Reject::Header);
         }
-        if [self.heard, self.candidate].iter().flatten().any(|h| h.transmit == header.transmit) {
+        if [self.heard, self.candidate].iter().flatten().any(|h| h.is(header)) {
             common.flash |= flash::DUPLICATE;
             return Err(Reject::Duplicate);
         }
         self.silent = 0;
-        let heard = Heard { transmit: header.transmit, arrived: rx.received.at };
-        let Some(sent) =
-            self.sent.as_mut().filter(|s| !header.origin.is_zero() && s.transmit == header.origin)
-        else {
+        let heard = Heard::new(header, rx.received);
+        let answers = self.sent.as_ref().and_then(|sent| sent.answered_by(header, common.config.xleave));
+        let (Some(sent), Some(answers)) = (self.sent.as_mut(), answers) else {
             self.candidate = Some(heard);
             common.flash |= flash::BOGUS;
             return Err(Reject::Bogus);
         };
         (self.heard, self.candidate) = (Some(heard), None);
-        if std::mem::replace(&mut sent.answered, true) {
+        self.basic = match (answers, self.basic) {
+            (Answers::Interleaved, _) => None,
+            (_, None) => Some(0),
+            (_, Some(before)) => Some(before.saturating_add(1)),
+        };
+        if std::mem::replace(&mut sent.answered, true) || answers == Answers::Earlier {
             // The partner polled twice: our packet answers the later one, which measures nothing.
             common.flash |= flash::BOGUS;
             return Err(Reject::Bogus);
@@ -152,7 +201,10 @@ impl Symmetric {
         common.flash &= !flash_of::PACKET;
         self.partner_poll = Some(PollExponent::from_wire(header.poll));
         self.partner_mode = header.mode;
-        common.test_header(header, clock.precision)?;
+        match answers {
+            Answers::Interleaved => common.test_synchronized(header)?,
+            _ => common.test_header(header, clock.precision)?,
+        }
         common.local = Some(rx.to);
         common.reach.responded(clock.now.mono, rx.received.at);
         common.note_header(header);
@@ -160,8 +212,25 @@ impl Symmetric {
             // An exchange across a step of the clock measures nothing.
             return Err(Reject::Bogus);
         }
-        let (measured, exchange) = exchange::measure(arrival, sent.left);
+        let (measured, exchange) = match (answers, sent.answers) {
+            (Answers::Interleaved, Some(before)) => {
+                exchange::measure_interleaved(arrival, sent.left, before).ok_or(Reject::Bogus)?
+            }
+            _ => exchange::measure(arrival, sent.left),
+        };
         Ok(Received { answer: Answer::Measured(measured, exchange), slower: false })
+    }
+}
+
+impl Sent {
+    /// How a packet of the partner answers this one, if it does. `xleave`: whether interleaved mode is configured.
+    fn answered_by(&self, header: &Header, xleave: bool) -> Option<Answers> {
+        let gives_back = |stamp: NtpTimestamp| !stamp.is_zero() && stamp == header.origin;
+        if gives_back(self.transmit) {
+            return Some(if self.before.is_some() { Answers::Earlier } else { Answers::Basic });
+        }
+        let receive = self.answers.map_or(NtpTimestamp::ZERO, |arrived| arrived.at);
+        (xleave && gives_back(receive)).then_some(Answers::Interleaved)
     }
 }
 
@@ -191,19 +260,24 @@ impl Behaviour for Symmetric {
             .filter(|_| self.sent.is_none_or(|s| !s.answered))
             .or(self.heard)
             .or(self.candidate);
+        let interleaves = self.interleaves(common, clock.steps);
+        let before = self.sent.map(|sent| sent.left).filter(|_| interleaves);
         self.sent = Some(Sent {
             transmit: NtpTimestamp::ZERO,
             left: Stamp::clock(clock.now.wall),
             token,
             steps: clock.steps,
             answered: false,
+            answers: answers.map(|h| h.arrived),
+            before,
         });
+        let origin = |h: Heard| if before.is_some() { h.receive } else { h.transmit };
         Some(Header {
             mode: self.own_mode(),
             version: Version::new(common.config.version).unwrap_or(Version::V4),
             poll: self.exponent.get() as i8,
-            origin: answers.map_or(NtpTimestamp::ZERO, |h| h.transmit),
-            receive: answers.map_or(NtpTimestamp::ZERO, |h| h.arrived),
+            origin: answers.map_or(NtpTimestamp::ZERO, origin),
+            receive: answers.map_or(NtpTimestamp::ZERO, |h| h.arrived.at),
             ..ours
         })
     }
@@ -213,10 +287,11 @@ impl Behaviour for Symmetric {
         true
     }
 
-    fn departs(&mut self, at: NtpTimestamp) {
-        if let Some(sent) = &mut self.sent {
-            (sent.transmit, sent.left) = (at, Stamp::clock(at));
-        }
+    fn departs(&mut self, at: NtpTimestamp) -> NtpTimestamp {
+        let Some(sent) = &mut self.sent else { return at };
+        sent.left = Stamp::clock(at);
+        sent.transmit = sent.before.map_or(at, |before| before.at);
+        sent.transmit
     }
 
     fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {

@@ -11,6 +11,7 @@ printf '%s SHA1 HEX:%s\n' 2 $secret 3 $secret > "$work/chrony.keys"
 chmod 600 "$work/chrony.keys" "$work/etc-ntp/keys"
 us=10.199.255.1
 printf '%s\n' 'keys /etc/ntp/keys' 'trustedkey 2 3' "peer ${address[s1]} key 2 minpoll 4 maxpoll 4" \
+    "peer ${address[lan]} key 2 minpoll 4 maxpoll 4 xleave" \
     'restrict default kod nomodify notrap nopeer' 'restrict 127.0.0.1' > "$work/ntp.conf"
 # A chronyd that has the time, or has it from us, and logs what it measures.
 partner() { # HOST LINE ...
@@ -23,6 +24,7 @@ partner() { # HOST LINE ...
 partner s1 'local stratum 1' "peer $us key 2 minpoll 4 maxpoll 4"
 partner s2 "peer $us key 3 minpoll 4 maxpoll 4"
 partner s3 "peer $us minpoll 4 maxpoll 4"
+partner lan 'local stratum 3' "peer $us key 2 minpoll 4 maxpoll 4 xleave"
 daemon_up -c "$work/ntp.conf"
 
 follows() { ntpq -pn | tee /dev/stderr | grep -qE "^\*${address[s1]//./\\.}"; }
@@ -45,8 +47,18 @@ check "so does the configured one" within 60 measures s1
 check "and the one without a key, that is only answered" within 60 measures s3
 stranger() { ! modes "${address[s3]}" 2; }
 check "of which nothing is kept" stranger
-only_two() { ntpq -c as | tee /dev/stderr | awk '$1 ~ /^[0-9]+$/ {n++} END {exit n != 2}'; }
-check "there are two associations" only_two
+only_three() { ntpq -c as | tee /dev/stderr | awk '$1 ~ /^[0-9]+$/ {n++} END {exit n != 3}'; }
+check "there are three associations" only_three
+interleaved() { tail -n 3 "$work/lan.log/measurements.log" >&2; [ "$(grep -cE "$us .* 111 111 1.* 1I " "$work/lan.log/measurements.log")" -ge 3 ]; }
+check "with xleave on both sides it measures us by interleaved packets" within 150 interleaved
+reached() { # ADDRESS: we measure it, eight polls in a row
+    local id
+    for id in $(ntpq -c as | awk '$1 ~ /^[0-9]+$/ {print $2}'); do
+        ntpq -c "rv $id srcadr,reach,flash,offset,delay" | tr '\n' ' ' | tee /dev/stderr | grep -q "srcadr=$1, reach=377, flash=00" && return 0
+    done
+    return 1
+}
+check "and we measure it" within 150 reached "${address[lan]}"
 spoofed() { # 2,000 packets of mode 1 with the addresses of the partners: no code, a wrong one, a crypto-NAK
     ip netns exec "$(world_ns s3)" python3 - "$us" <<'P'
 import os, socket, sys
