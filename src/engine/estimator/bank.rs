@@ -4,7 +4,7 @@
 use crate::engine::estimator::coloured::Coloured;
 use crate::engine::estimator::kalman::State;
 use crate::engine::estimator::mean::{self, Mean, Member, NOTHING};
-use crate::engine::estimator::smoother::{Passed, Seen, Smoother};
+use crate::engine::estimator::smoother::{Seen, Smoother};
 use std::collections::VecDeque;
 
 /// 10^-11 to 10^-7 in half decades: that covers an ovened crystal to a hot virtual machine.
@@ -147,13 +147,13 @@ impl Bank {
     /// The last of `window` is new. `queueing` is the standard deviation of the queueing noise of an offset.
     pub(super) fn take(&mut self, window: &VecDeque<Seen>, queueing: f64) {
         let Some(new) = window.back() else { return };
-        let mut passed = Passed::with_capacity(window.len());
+        let depth = window.len();
         for model in &mut self.models {
             let before = model.log_weight;
             model.log_weight = FORGETTING * model.log_weight + model.filter.log_density(new, queueing);
             match &mut model.filter {
                 Filter::Intervals(smoother) if before < NEGLIGIBLE => smoother.append(new),
-                Filter::Intervals(smoother) => smoother.take(window, &mut passed),
+                Filter::Intervals(smoother) => smoother.take(window, depth),
                 Filter::Coloured(filter) => filter.take(new, queueing * queueing),
             }
         }

@@ -29,17 +29,23 @@ pub(super) struct Smoother {
     oldest: State,
     /// The state at the time of the newest sample, with all.
     newest: State,
-    /// The Gaussians in place of the intervals, oldest first.
-    observations: VecDeque<Gaussian>,
+    /// What stands for the samples, oldest first.
+    passed: VecDeque<Passed>,
 }
 
-/// The states at each sample given those before it, and given it, too: room for a pass, which smoothers share.
-pub(super) type Passed = Vec<(State, State)>;
+/// A sample that was passed on the way forward.
+#[derive(Clone, Copy, Debug)]
+struct Passed {
+    /// The Gaussian in place of its interval.
+    observation: Gaussian,
+    /// The state at its time, given it and those before it.
+    after: State,
+}
 
 impl Smoother {
     /// No samples yet; `state` holds at the time of the first sample. `wander` in s/s per √s.
     pub(super) const fn new(wander: f64, state: State) -> Self {
-        Self { wander, oldest: state, newest: state, observations: VecDeque::new() }
+        Self { wander, oldest: state, newest: state, passed: VecDeque::new() }
     }
 
     /// The state `dt` seconds after the newest sample; before it, extrapolated back along the line.
@@ -49,14 +55,14 @@ impl Smoother {
 
     /// Forgets the samples; `state` holds at the time of the newest one.
     pub(super) fn begin_anew(&mut self, state: State) {
-        self.observations.clear();
+        self.passed.clear();
         (self.oldest, self.newest) = (state, state);
     }
 
     /// The oldest sample leaves the window, its information stays. The next one arrived `dt` seconds later.
     pub(super) fn let_go(&mut self, dt: f64) {
-        if let Some(observation) = self.observations.pop_front() {
-            self.oldest = self.oldest.given(&observation).predict(dt, self.wander);
+        if let Some(gone) = self.passed.pop_front() {
+            self.oldest = gone.after.predict(dt, self.wander);
         }
     }
 
@@ -69,52 +75,53 @@ impl Smoother {
     /// Adds a new sample by the estimate from the earlier ones, and leaves these as they are.
     pub(super) fn append(&mut self, new: &Seen) {
         let predicted = self.state(new.dt);
-        if self.observations.is_empty() {
+        if self.passed.is_empty() {
             self.oldest = predicted;
         }
         let observation = new.interval.as_gaussian(predicted.x, predicted.xx);
         self.newest = predicted.given(&observation);
-        self.observations.push_back(observation);
+        self.passed.push_back(Passed { observation, after: self.newest });
     }
 
-    /// The last of `window` is new: fits all of them together.
-    pub(super) fn take(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) {
+    /// The last of `window` is new: fits the newest `depth` of them together, given those before.
+    pub(super) fn take(&mut self, window: &VecDeque<Seen>, depth: usize) {
         let Some(new) = window.back() else { return };
         self.append(new);
-        debug_assert_eq!(self.observations.len(), window.len(), "each sample of the window has its Gaussian");
-        self.go_forward(window, passed);
-        self.go_back(window, passed);
-        self.go_forward(window, passed);
+        debug_assert_eq!(self.passed.len(), window.len(), "each sample of the window has its Gaussian");
+        let first = self.passed.len().saturating_sub(depth);
+        self.go_back(window, first);
+        self.go_forward(window, first);
     }
 
-    fn go_forward(&mut self, window: &VecDeque<Seen>, passed: &mut Passed) {
-        passed.clear();
-        let mut before = self.oldest;
-        for (index, (seen, observation)) in window.iter().zip(&self.observations).enumerate() {
-            if index > 0 {
-                before = self.newest.predict(seen.dt, self.wander);
-            }
-            self.newest = before.given(observation);
-            passed.push((before, self.newest));
+    /// The state at the time of a sample, given those before it.
+    fn before(&self, index: usize, dt: f64) -> State {
+        let earlier = index.checked_sub(1).and_then(|earlier| self.passed.get(earlier));
+        earlier.map_or(self.oldest, |earlier| earlier.after.predict(dt, self.wander))
+    }
+
+    /// From the newest to the `first`: how does each interval change the estimate from all the others?
+    fn go_back(&mut self, window: &VecDeque<Seen>, first: usize) {
+        let mut later = Later::default();
+        for (index, seen) in window.iter().enumerate().skip(first).rev() {
+            let before = self.before(index, seen.dt);
+            let Some(Passed { observation, after }) = self.passed.get_mut(index) else { continue };
+            later = later.counted_from(&before, after);
+            let (x, xx) = before.offset_given(&later);
+            *observation = seen.interval.as_gaussian(x, xx);
+            later = later.and(observation, &before).earlier(seen.dt, self.wander);
         }
     }
 
-    /// From the newest to the oldest: how does each interval change the estimate from all the others?
-    fn go_back(&mut self, window: &VecDeque<Seen>, passed: &Passed) {
-        debug_assert_eq!(
-            passed.len(),
-            self.observations.len(),
-            "the way back passes what the way forward did"
-        );
-        let mut later = Later::default();
-        for (index, ((before, after), observation)) in
-            passed.iter().zip(&mut self.observations).enumerate().rev()
-        {
-            let Some(seen) = window.get(index) else { continue };
-            later = later.counted_from(before, after);
-            let (x, xx) = before.offset_given(&later);
-            *observation = seen.interval.as_gaussian(x, xx);
-            later = later.and(observation, before).earlier(seen.dt, self.wander);
+    /// The states from the `first` on, by the Gaussians as they are now.
+    fn go_forward(&mut self, window: &VecDeque<Seen>, first: usize) {
+        let Some(dt) = window.get(first).map(|seen| seen.dt) else { return };
+        let mut before = self.before(first, dt);
+        for (index, (seen, passed)) in window.iter().zip(&mut self.passed).enumerate().skip(first) {
+            if index > first {
+                before = self.newest.predict(seen.dt, self.wander);
+            }
+            self.newest = before.given(&passed.observation);
+            passed.after = self.newest;
         }
     }
 }
@@ -220,11 +227,11 @@ mod tests {
 
     #[test]
     fn gaussian_measurements_give_the_exact_posterior() {
-        let (mut smoother, mut passed) = (Smoother::new(WANDER, PRIOR), Passed::new());
+        let mut smoother = Smoother::new(WANDER, PRIOR);
         let mut window = VecDeque::new();
         for (index, (at, ..)) in MEASURED.iter().enumerate() {
             window.push_back(seen(index));
-            smoother.take(&window, &mut passed);
+            smoother.take(&window, WINDOW);
             same(&smoother.state(0.0), &exact(index + 1, *at));
             same(&smoother.state(100.0), &exact(index + 1, at + 100.0));
         }
@@ -232,7 +239,7 @@ mod tests {
 
     #[test]
     fn what_left_the_window_still_counts_in_full() {
-        let (mut smoother, mut passed) = (Smoother::new(WANDER, PRIOR), Passed::new());
+        let mut smoother = Smoother::new(WANDER, PRIOR);
         let mut window = VecDeque::new();
         for (index, (at, ..)) in MEASURED.iter().enumerate() {
             if window.len() == 3 {
@@ -240,14 +247,14 @@ mod tests {
                 smoother.let_go(window.front().map_or(0.0, |next: &Seen| next.dt));
             }
             window.push_back(seen(index));
-            smoother.take(&window, &mut passed);
+            smoother.take(&window, WINDOW);
             same(&smoother.state(0.0), &exact(index + 1, *at));
         }
     }
 
     #[test]
     fn the_density_of_a_new_one_is_that_of_the_exact_prediction() {
-        let (mut smoother, mut passed) = (Smoother::new(WANDER, PRIOR), Passed::new());
+        let mut smoother = Smoother::new(WANDER, PRIOR);
         let mut window = VecDeque::new();
         for (index, (at, ..)) in MEASURED.iter().enumerate() {
             let new = seen(index);
@@ -262,7 +269,7 @@ mod tests {
                 smoother.log_density(&new)
             );
             window.push_back(new);
-            smoother.take(&window, &mut passed);
+            smoother.take(&window, WINDOW);
         }
     }
 }
