@@ -108,6 +108,8 @@ const ROUNDING: f64 = 1e-8;
 const NARROW: f64 = 1e-2;
 /// Beyond an edge where the density is less than this there is nothing that a digit would show.
 const NOTHING: f64 = 1e-19;
+/// Its logarithm.
+const LN_NOTHING: f64 = -43.749_116_766_886_87;
 /// ln √(2π).
 const LN_ROOT_TAU: f64 = 0.918_938_533_204_672_8;
 
@@ -134,7 +136,10 @@ fn cut_above(low: f64, high: f64) -> Cut {
         };
     }
     let nearest = low.max(0.0);
-    let density = |x: f64| exp(0.5 * (nearest - x) * (nearest + x) - LN_ROOT_TAU);
+    let density = |x: f64| {
+        let ln = 0.5 * (nearest - x) * (nearest + x) - LN_ROOT_TAU;
+        if ln < LN_NOTHING { 0.0 } else { exp(ln) }
+    };
     let (at_low, at_high) = (density(low), density(high));
     // Below zero it is nearly all; then densities are counted as they are.
     let beyond = |x: f64, density: f64| match (x < 0.0, density < NOTHING) {
@@ -151,30 +156,31 @@ fn cut_above(low: f64, high: f64) -> Cut {
     Cut { mean, variance: variance.clamp(ROUNDING, 1.0), mass, scale: 0.5 * nearest * nearest }
 }
 
-/// Coefficients of the Chebyshev polynomials for [`mills`], by their integral at 64 nodes with 40 digits.
+/// Coefficients of the powers for [`mills`]: Chebyshev polynomials, by their integral at 64 nodes with 40 digits, multiplied
+/// out. Their sizes add up to 2.6, so that no digits are lost by that.
 const MILLS: [f64; 20] = [
-    1.548_419_526_289_845,
-    -0.714_775_605_546_574_6,
-    0.202_514_559_255_986_35,
-    -0.040_051_252_401_899_72,
-    0.003_088_791_842_191_655,
-    0.001_343_639_744_081_025_5,
-    -0.000_686_392_309_625_700_9,
-    0.000_168_875_532_453_346,
-    -2.287_721_454_451_003_4e-05,
-    2.831_700_394_772_872e-07,
-    5.352_691_449_526_571e-07,
-    -8.068_012_307_933_983e-08,
-    -5.763_015_220_582_885e-09,
-    2.955_451_535_425_583e-09,
-    -6.103_001_537_961_186e-11,
-    -9.177_210_232_882_413e-11,
-    6.864_898_179_320_318e-12,
-    2.945_028_070_466_989e-12,
-    -3.301_409_400_180_295e-13,
-    -1.052_066_143_815_476e-13,
+    1.349_656_733_007_196_5,
+    -0.589_082_302_486_418_7,
+    0.368_722_964_547_813_4,
+    -0.177_673_634_403_461_37,
+    0.053_777_978_255_798_206,
+    0.002_815_100_706_621_822_3,
+    -0.015_488_567_331_296_426,
+    0.010_385_354_279_507_274,
+    -0.003_650_966_191_201_907,
+    0.000_356_104_324_841_030_7,
+    0.000_305_604_956_603_646_8,
+    -0.000_131_936_344_978_307_78,
+    -8.221_467_937_524_042e-06,
+    1.946_605_080_292_247_6e-05,
+    -1.764_863_288_534_392_3e-06,
+    -2.585_870_088_810_63e-06,
+    4.196_740_333_451_624e-07,
+    3.240_069_525_481_975_6e-07,
+    -4.327_223_329_004_316e-08,
+    -2.757_928_272_043_641_4e-08,
 ];
-/// Where the variable of these polynomials is zero, and what makes their sum tend to one.
+/// Where the variable of these powers is zero, and what makes their sum tend to one.
 const MILLS_SCALE: (f64, f64) = (5.0, 2.0);
 
 /// What of a Gaussian lies beyond x by its density there, for x not negative (Mills' ratio): it vanishes nowhere, and is nearly
@@ -183,12 +189,16 @@ fn mills(x: f64) -> f64 {
     if x.is_infinite() {
         return 0.0;
     }
-    let y = 2.0 * (x - MILLS_SCALE.0) / (x + MILLS_SCALE.0);
-    let (mut one, mut two) = (0.0, 0.0);
-    for coefficient in MILLS.iter().skip(1).rev() {
-        (one, two) = (y * one - two + coefficient, one);
+    let y = (x - MILLS_SCALE.0) / (x + MILLS_SCALE.0);
+    let (y2, y4) = (y * y, (y * y) * (y * y));
+    // Four at a time (G. Estrin 1960): no term waits for the one before.
+    let mut sums = [0.0; 5];
+    for (sum, c) in sums.iter_mut().zip(MILLS.as_chunks::<4>().0) {
+        *sum = (c[0] + c[1] * y) + (c[2] + c[3] * y) * y2;
     }
-    (0.5 * y * one - two + MILLS[0]) / (x + MILLS_SCALE.1)
+    let [a, b, c, d, e] = sums;
+    let y8 = y4 * y4;
+    ((a + b * y4) + (c + d * y4) * y8 + e * (y8 * y8)) / (x + MILLS_SCALE.1)
 }
 
 #[cfg(test)]
