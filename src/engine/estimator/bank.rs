@@ -52,13 +52,20 @@ impl Filter {
 
     /// Logarithm of the probability density of a sample's offset, in units of that between its bounds.
     fn log_density(&self, new: &Seen, queueing: f64) -> f64 {
-        let density = match self {
+        bounded(match self {
             Self::Intervals(smoother) => smoother.log_density(new),
             Self::Coloured(filter) => {
                 filter.log_density(new, queueing * queueing) + (2.0 * new.interval.half).ln()
             }
-        };
-        if density.is_nan() { IMPOSSIBLE } else { density.clamp(IMPOSSIBLE, -IMPOSSIBLE) }
+        })
+    }
+
+    /// Adds a sample, and leaves the earlier ones as they are. Gives its [`Filter::log_density`].
+    fn append(&mut self, new: &Seen, queueing: f64) -> f64 {
+        bounded(match self {
+            Self::Intervals(smoother) => smoother.append(new),
+            Self::Coloured(filter) => filter.take(new, queueing * queueing) + (2.0 * new.interval.half).ln(),
+        })
     }
 
     fn begin_anew(&mut self, state: State) {
@@ -67,6 +74,11 @@ impl Filter {
             Self::Coloured(filter) => filter.begin_anew(state),
         }
     }
+}
+
+/// A log density that no rounding makes infinite.
+fn bounded(density: f64) -> f64 {
+    if density.is_nan() { IMPOSSIBLE } else { density.clamp(IMPOSSIBLE, -IMPOSSIBLE) }
 }
 
 #[derive(Clone, Debug)]
@@ -147,14 +159,13 @@ impl Bank {
     /// The last of `window` is new. `queueing` is the standard deviation of the queueing noise of an offset.
     pub(super) fn take(&mut self, window: &VecDeque<Seen>, queueing: f64) {
         let Some(new) = window.back() else { return };
-        let depth = window.len();
         for model in &mut self.models {
             let before = model.log_weight;
-            model.log_weight = FORGETTING * model.log_weight + model.filter.log_density(new, queueing);
-            match &mut model.filter {
-                Filter::Intervals(smoother) if before < NEGLIGIBLE => smoother.append(new),
-                Filter::Intervals(smoother) => smoother.take(window, depth),
-                Filter::Coloured(filter) => filter.take(new, queueing * queueing),
+            model.log_weight = FORGETTING * model.log_weight + model.filter.append(new, queueing);
+            if let Filter::Intervals(smoother) = &mut model.filter
+                && before >= NEGLIGIBLE
+            {
+                smoother.fit(window, window.len());
             }
         }
         let best = self.best();

@@ -55,15 +55,16 @@ impl Coloured {
     /// Logarithm of the probability density of a sample's offset, predicted from the samples before it and from its round
     /// trip. `variance` is that of the path's error.
     pub(super) fn log_density(&self, new: &Seen, variance: f64) -> f64 {
-        let Expected { spread, innovation, .. } = self.expect(new, variance);
-        -0.5 * (innovation * innovation / spread + spread.ln() + LN_TAU)
+        self.expect(new, variance).log_density()
     }
 
-    /// Adds a sample.
-    pub(super) fn take(&mut self, new: &Seen, variance: f64) {
-        let Expected { mut both, gains, spread, innovation } = self.expect(new, variance);
+    /// Adds a sample. Gives its [`Coloured::log_density`].
+    pub(super) fn take(&mut self, new: &Seen, variance: f64) -> f64 {
+        let expected = self.expect(new, variance);
+        let Expected { mut both, gains, spread, innovation } = expected;
         both.learn(gains, spread, innovation);
         (self.known, self.path) = (both.s, Some(both.p));
+        expected.log_density()
     }
 
     fn expect(&self, new: &Seen, variance: f64) -> Expected {
@@ -90,6 +91,7 @@ impl Coloured {
 }
 
 /// The prediction for a sample before its offset is used, and the innovation.
+#[derive(Clone, Copy)]
 struct Expected {
     both: Both,
     /// Covariances of the measured offset with offset, rate and the path's error.
@@ -97,6 +99,12 @@ struct Expected {
     /// Variance of the measured offset.
     spread: f64,
     innovation: f64,
+}
+
+impl Expected {
+    fn log_density(&self) -> f64 {
+        -0.5 * (self.innovation * self.innovation / self.spread + self.spread.ln() + LN_TAU)
+    }
 }
 
 /// Clock and path.

@@ -75,7 +75,11 @@ impl Interval {
 
     /// The Gaussian that changes an estimate just as the interval does.
     pub(super) fn as_gaussian(&self, mean: f64, variance: f64) -> Gaussian {
-        let narrowed = self.narrow(mean, variance);
+        self.gaussian_of(&self.narrow(mean, variance), mean, variance)
+    }
+
+    /// The same for an estimate that is narrowed already.
+    pub(super) fn gaussian_of(&self, narrowed: &Narrowed, mean: f64, variance: f64) -> Gaussian {
         let left = narrowed.variance.max(variance * NARROWEST);
         let d = mean - self.middle;
         Gaussian {

@@ -72,21 +72,21 @@ impl Smoother {
         new.interval.narrow(state.x, state.xx).log_probability()
     }
 
-    /// Adds a new sample by the estimate from the earlier ones, and leaves these as they are.
-    pub(super) fn append(&mut self, new: &Seen) {
+    /// Adds a new sample by the estimate from the earlier ones, and leaves these as they are. Gives its [`Smoother::log_density`].
+    pub(super) fn append(&mut self, new: &Seen) -> f64 {
         let predicted = self.state(new.dt);
         if self.passed.is_empty() {
             self.oldest = predicted;
         }
-        let observation = new.interval.as_gaussian(predicted.x, predicted.xx);
+        let narrowed = new.interval.narrow(predicted.x, predicted.xx);
+        let observation = new.interval.gaussian_of(&narrowed, predicted.x, predicted.xx);
         self.newest = predicted.given(&observation);
         self.passed.push_back(Passed { observation, after: self.newest });
+        narrowed.log_probability()
     }
 
-    /// The last of `window` is new: fits the newest `depth` of them together, given those before.
-    pub(super) fn take(&mut self, window: &VecDeque<Seen>, depth: usize) {
-        let Some(new) = window.back() else { return };
-        self.append(new);
+    /// The samples of `window` were appended: fits the newest `depth` of them together, given those before.
+    pub(super) fn fit(&mut self, window: &VecDeque<Seen>, depth: usize) {
         debug_assert_eq!(self.passed.len(), window.len(), "each sample of the window has its Gaussian");
         let first = self.passed.len().saturating_sub(depth);
         self.go_back(window, first);
@@ -212,6 +212,12 @@ mod tests {
         }
     }
 
+    /// The last of `window` is new.
+    fn take(smoother: &mut Smoother, window: &VecDeque<Seen>) {
+        smoother.append(window.back().unwrap());
+        smoother.fit(window, window.len());
+    }
+
     #[track_caller]
     fn same(got: &State, wanted: &State) {
         let (x, f) = (wanted.xx.sqrt(), wanted.ff.sqrt());
@@ -231,7 +237,7 @@ mod tests {
         let mut window = VecDeque::new();
         for (index, (at, ..)) in MEASURED.iter().enumerate() {
             window.push_back(seen(index));
-            smoother.take(&window, WINDOW);
+            take(&mut smoother, &window);
             same(&smoother.state(0.0), &exact(index + 1, *at));
             same(&smoother.state(100.0), &exact(index + 1, at + 100.0));
         }
@@ -247,7 +253,7 @@ mod tests {
                 smoother.let_go(window.front().map_or(0.0, |next: &Seen| next.dt));
             }
             window.push_back(seen(index));
-            smoother.take(&window, WINDOW);
+            take(&mut smoother, &window);
             same(&smoother.state(0.0), &exact(index + 1, *at));
         }
     }
@@ -269,7 +275,7 @@ mod tests {
                 smoother.log_density(&new)
             );
             window.push_back(new);
-            smoother.take(&window, WINDOW);
+            take(&mut smoother, &window);
         }
     }
 }
