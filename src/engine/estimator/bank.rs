@@ -156,8 +156,9 @@ impl Bank {
         }
     }
 
-    /// The last of `window` is new. `queueing` is the standard deviation of the queueing noise of an offset.
-    pub(super) fn take(&mut self, window: &VecDeque<Seen>, queueing: f64) {
+    /// The last of `window` is new: the newest `depth` are fitted together anew. `queueing` is the standard deviation of the queueing
+    /// noise of an offset.
+    pub(super) fn take(&mut self, window: &VecDeque<Seen>, depth: usize, queueing: f64) {
         let Some(new) = window.back() else { return };
         for model in &mut self.models {
             let before = model.log_weight;
@@ -165,7 +166,7 @@ impl Bank {
             if let Filter::Intervals(smoother) = &mut model.filter
                 && before >= NEGLIGIBLE
             {
-                smoother.fit(window, window.len());
+                smoother.fit(window, depth);
             }
         }
         let best = self.best();
@@ -294,7 +295,7 @@ mod tests {
                 bank.let_go(window.front().map_or(0.0, |next| next.dt));
             }
             window.push_back(sample);
-            bank.take(&window, queueing);
+            bank.take(&window, window.len(), queueing);
         }
         bank
     }

@@ -12,6 +12,10 @@ use std::collections::VecDeque;
 
 /// Samples fitted together. Twice and four times as many gain nothing: the information of older ones is kept as Gaussians.
 pub(super) const WINDOW: usize = 32;
+/// One more sample hardly changes what the older ones of a full window stand for: they have been fitted with all between. So the
+/// whole window is fitted anew with each fourth sample, and the newest four with those between.
+const WHOLE_EVERY: u32 = 4;
+const NEWEST: usize = 4;
 /// An estimate so many standard deviations beyond an interval: an outlier, or, when it repeats, a jump.
 const GATE: f64 = 3.5;
 /// Before the first sample, and after a jump, the offset is assumed to be the sample's, with a variance so many times
@@ -28,12 +32,14 @@ pub(super) struct Fit {
     window: VecDeque<Seen>,
     /// When the newest of them was measured.
     at: MonoTime,
+    /// Samples since the whole window was fitted.
+    partly: u32,
 }
 
 impl Fit {
     /// No samples yet; the state of `bank` holds at `at`.
     pub(super) const fn new(bank: Bank, at: MonoTime) -> Self {
-        Self { bank, window: VecDeque::new(), at }
+        Self { bank, window: VecDeque::new(), at, partly: 0 }
     }
 
     /// Whether there was no sample yet.
@@ -85,8 +91,19 @@ impl Fit {
         self.window.push_back(seen);
         debug_assert!(self.window.len() <= WINDOW, "a fit keeps no more samples than its window");
         debug_assert!(seen.dt >= 0.0, "a sample is never before the one before it: {seen:?}");
-        self.bank.take(&self.window, path.queueing());
+        let depth = self.depth();
+        self.bank.take(&self.window, depth, path.queueing());
         self.window.len() == 1 || self.bank.is_sound()
+    }
+
+    /// How many of the newest samples are fitted anew.
+    fn depth(&mut self) -> usize {
+        self.partly += 1;
+        if self.window.len() == WINDOW && self.partly < WHOLE_EVERY {
+            return NEWEST;
+        }
+        self.partly = 0;
+        WINDOW
     }
 
     /// Something jumped between the newest sample and `first`: the window is closed, the offset is opened. `last`, the newest
