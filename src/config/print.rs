@@ -195,13 +195,7 @@ impl Page {
                 ("mindepth", unless(d.mindepth.into(), t.mindepth.into())),
             ],
         );
-        let (smear, default) = (config.smear, SmearSettings::default());
-        if smear.interval != default.interval {
-            self.say(&format!("leapsmearinterval {}", smear.interval));
-        }
-        if smear.law != default.law {
-            self.say(&format!("leapsmearmode {}", smear.law.name()));
-        }
+        self.smear(config.smear);
         if let Some(delay) = config.reception.delay {
             self.say(&format!("broadcastdelay {}", number(delay.get())));
         }
@@ -214,6 +208,16 @@ impl Page {
             if now != default {
                 self.say(&format!("{} {name}", if now { "enable" } else { "disable" }));
             }
+        }
+    }
+
+    fn smear(&mut self, smear: SmearSettings) {
+        let default = SmearSettings::default();
+        if smear.interval != default.interval {
+            self.say(&format!("leapsmearinterval {}", smear.interval));
+        }
+        if smear.law != default.law {
+            self.say(&format!("leapsmearmode {}", smear.law.name()));
         }
     }
 
