@@ -4,7 +4,7 @@ use super::draft::Draft;
 use super::language::{Context, Effect, Row};
 use super::lexer::Token;
 use super::line::{Dropped, Line, to_path};
-use super::model::Kind;
+use super::model::{HOP_LIMITS, Kind};
 use super::settings::{self, Switched, Turn, one};
 use super::{idle, reader, restrict, servers, statistics};
 use crate::units::Seconds;
@@ -92,6 +92,25 @@ impl Command<'_, '_, '_> {
                 groups.push(group);
             }
         }
+        Ok(())
+    }
+
+    pub(super) fn manycastserver(&mut self) -> Result<(), Dropped> {
+        let found = idle::groups(self.line, self.row, &mut self.draft.config.idle)?;
+        let groups = &mut self.draft.config.manycast;
+        for group in found {
+            if !groups.contains(&group) {
+                groups.push(group);
+            }
+        }
+        Ok(())
+    }
+
+    /// Each such line makes the table longer.
+    pub(super) fn ttl(&mut self) -> Result<(), Dropped> {
+        let limits = idle::hops(self.line, self.row, &mut self.draft.config.idle)?;
+        self.draft.config.ttl.extend(limits);
+        self.draft.config.ttl.truncate(HOP_LIMITS.len());
         Ok(())
     }
 

@@ -128,11 +128,13 @@ fn text(line: &mut Line<'_>, row: &Row) -> Result<Vec<u8>, Dropped> {
     Ok(print::token(&line.text(row.name, row.argument())?))
 }
 
-/// The numbers of `ttl`, as far as there are any.
-pub(super) fn hops(line: &mut Line<'_>, row: &'static Row, idle: &mut Vec<Idle>) -> Result<(), Dropped> {
+/// The numbers of `ttl`, as far as there are any; beyond 255 none is a hop limit.
+pub(super) fn hops(line: &mut Line<'_>, row: &'static Row, idle: &mut Vec<Idle>) -> Result<Vec<u8>, Dropped> {
+    let mut limits = Vec::new();
     let mut numbers = Vec::new();
     while let Some(Token { kind: TokenKind::Integer(value), .. }) = line.peek() {
         numbers.push(value.to_string());
+        limits.push((*value).clamp(0, 255) as u8);
         line.next();
     }
     if numbers.is_empty() {
@@ -141,7 +143,7 @@ pub(super) fn hops(line: &mut Line<'_>, row: &'static Row, idle: &mut Vec<Idle>)
     }
     line.done("ttl with the numbers before it");
     idle.push(command(row, numbers.join(" ").into_bytes()));
-    Ok(())
+    Ok(limits)
 }
 
 /// `trap` with its address and options.

@@ -51,6 +51,10 @@ pub struct Config {
     pub statistics: Statistics,
     /// `interface` / `nic` rules in order; the last that matches wins.
     pub interfaces: Vec<InterfaceRule>,
+    /// `manycastserver`: groups in which beacons are answered.
+    pub manycast: Vec<IpAddr>,
+    /// `ttl`: the table of hop limits; empty: [`HOP_LIMITS`].
+    pub ttl: Vec<u8>,
     /// `dscp` (4.2.8): differentiated services code point of what we send, 0..=63; the default is 46.
     pub dscp: Option<u8>,
     /// `setvar NAME = VALUE [default]`.
@@ -62,7 +66,22 @@ pub struct Config {
     pub idle: Vec<Idle>,
 }
 
+/// The table of hop limits without a `ttl` line: ntpd's, whose 0 stands for a socket's own, 1.
+pub const HOP_LIMITS: [u8; 8] = [1, 32, 64, 96, 128, 160, 192, 224];
+
 impl Config {
+    /// The table of hop limits.
+    #[must_use]
+    pub fn hop_limits(&self) -> &[u8] {
+        if self.ttl.is_empty() { &HOP_LIMITS } else { &self.ttl }
+    }
+
+    /// The hop limit of a line's packets to a group, where it chooses one.
+    #[must_use]
+    pub fn hop_limit(&self, line: &Server) -> Option<u8> {
+        self.hop_limits().get(usize::try_from(line.ttl?).ok()?).copied()
+    }
+
     /// How many lines ask for a time source, usable or not: a broadcast server is none, and broadcasts that are heard are one.
     #[must_use]
     pub fn source_lines(&self) -> usize {
@@ -136,7 +155,7 @@ pub enum Kind {
     Peer,
     /// `broadcast`: to a network or a group.
     Broadcast,
-    /// `manycastclient` (not yet supported by the engine).
+    /// `manycastclient`: finds servers in a group.
     ManycastClient,
 }
 
@@ -237,6 +256,8 @@ pub struct Server {
     pub key: Option<KeyId>,
     /// `version`, 1..=4.
     pub version: u8,
+    /// `ttl`: an entry of the table of hop limits, if it has so many.
+    pub ttl: Option<i32>,
     /// `fudge` values, where the target is a clock.
     pub fudge: Fudge,
     /// Options that are valid and change nothing.
@@ -244,10 +265,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Whether it is no server itself, but finds some: a pool, whose name has many addresses.
+    /// Whether it is no server itself, but finds some: a pool, whose name has many addresses, or a manycast client.
     #[must_use]
     pub const fn solicits(&self) -> bool {
-        matches!((self.kind, &self.target), (Kind::Pool, Target::Name(_)))
+        let (kind, target) = (self.kind, &self.target);
+        matches!((kind, target), (Kind::Pool, Target::Name(_)) | (Kind::ManycastClient, Target::Address(_)))
     }
 
     /// An association with every option at its default.
@@ -268,6 +290,7 @@ impl Server {
             maxpoll: PollExponent::DEFAULT_MAX,
             key: None,
             version: 4,
+            ttl: None,
             fudge: Fudge::default(),
             idle: Vec::new(),
         }

@@ -321,6 +321,9 @@ impl Page {
         number("maxpoll", server.maxpoll.get().into(), servers::default_maxpoll(server).get().into());
         number("key", server.key.map_or(0, |key| key.0), 0);
         number("version", server.version.into(), 4);
+        if let Some(entry) = server.ttl {
+            options.push(format!("ttl {entry}").into_bytes());
+        }
         for idle in &server.idle {
             let tokens = [idle.option.as_bytes(), &idle.value];
             options.push(tokens[..1 + usize::from(!idle.value.is_empty())].join(&b' '));

@@ -118,6 +118,16 @@ impl Options<'_> {
         let value = (found.value.number() as i64 as i32).to_string().into_bytes();
         self.keep(Idle { option, value, ..found.idle(self.command) });
     }
+
+    /// `ttl`, which means something where packets go to many; elsewhere it is kept.
+    pub(super) fn ttl(&mut self, found: &Found) {
+        match self.server.kind {
+            Kind::Broadcast | Kind::ManycastClient => {
+                self.server.ttl = Some(found.value.number() as i64 as i32)
+            }
+            Kind::Server | Kind::Pool | Kind::Peer => self.keep_mode(found),
+        }
+    }
 }
 
 /// Sets the options of a server.
@@ -199,7 +209,9 @@ fn check_target(line: &mut Line<'_>, at: Range<usize>, server: &Server, name: &s
 /// Why the engine makes no association of this server, where it makes none.
 pub(super) const fn unsupported(server: &Server) -> Option<&'static str> {
     match (&server.kind, &server.target) {
-        (Kind::ManycastClient, _) => Some("manycast is not yet supported by rsntpd"),
+        (Kind::ManycastClient, Target::Name(_)) => {
+            Some("a manycast client needs the address of its group, not a name")
+        }
         (_, Target::RefClock { .. }) => {
             Some("reference clocks other than LOCAL are not yet supported by rsntpd")
         }

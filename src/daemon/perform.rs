@@ -113,6 +113,10 @@ impl Shell {
     fn send(&mut self, engine: &mut Engine, mut tx: Tx) {
         let Some(open) = self.sockets.to_send(&tx) else { return };
         let source = tx.from.filter(|_| open.ip.is_unspecified());
+        if tx.to.ip().is_multicast() {
+            // The socket is shared: what another packet had must not stick.
+            let _as_before = open.socket.set_multicast_hops(tx.to.ip(), tx.hops.unwrap_or(1));
+        }
         let at = clock::wall();
         engine.complete(&mut tx, at);
         let sent = open.socket.send(&tx.data, tx.to, source, tx.token.is_some()).is_ok();

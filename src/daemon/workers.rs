@@ -116,7 +116,7 @@ pub fn bare(setup: Setup) -> Setup {
     // What the main process publishes says how replies are smeared.
     config.smear = SmearSettings::default();
     config.enable.bclient = false;
-    config.reception = idle.reception;
+    (config.reception, config.manycast) = (idle.reception, idle.manycast);
     config.statistics = idle.statistics;
     (config.driftfile, config.leapfile, config.logfile, config.saveconfigdir) = (None, None, None, None);
     Setup { config, keys, ..Setup::default() }

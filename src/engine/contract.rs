@@ -55,6 +55,16 @@ pub struct Tx {
     /// Where set, the transmit timestamp is the time: the shell reads the clock right before it sends and has
     /// [`crate::engine::Engine::complete`] write it.
     pub complete: Option<AssocId>,
+    /// The most routers that a packet for a group passes, and one (its TTL); `None`: as the socket has it.
+    pub hops: Option<u8>,
+}
+
+impl Tx {
+    /// A datagram for this destination, without content yet, from the wildcard socket.
+    #[must_use]
+    pub const fn new(to: SocketAddr) -> Self {
+        Self { data: Vec::new(), to, socket: None, from: None, token: None, complete: None, hops: None }
+    }
 }
 
 /// Names a lookup.

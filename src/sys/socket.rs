@@ -121,6 +121,17 @@ impl UdpSocket {
         Ok(result?)
     }
 
+    /// What is sent to groups from now on passes at most so many routers, less one.
+    ///
+    /// # Errors
+    /// Of setsockopt.
+    pub fn set_multicast_hops(&self, group: IpAddr, hops: u8) -> io::Result<()> {
+        Ok(match group {
+            IpAddr::V4(_) => setsockopt(&self.fd, sockopt::IpMulticastTtl, &hops)?,
+            IpAddr::V6(_) => setsockopt(&self.fd, sockopt::Ipv6MulticastHops, &i32::from(hops))?,
+        })
+    }
+
     /// Takes what is sent to a group on the interface of this address, whose index is `interface`.
     ///
     /// # Errors

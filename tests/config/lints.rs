@@ -87,8 +87,6 @@ fn c14_no_range_is_told_of_a_value_without_effect() {
         "tinker allan 300",
         "tinker dispersion 1e9",
         "tinker freq 999",
-        "tos beacon -1",
-        "tos cohort 7",
         "discard monitor -1",
         "server 127.127.20.0 minpoll 2 maxpoll 1",
         "refclock nmea minpoll 2",
@@ -313,7 +311,7 @@ fn c8_what_drops_several_servers_is_one_finding_with_advice_for_the_files_versio
 
 #[test]
 fn c9_what_is_no_server_is_not_said_to_be_unheard() {
-    for line in ["manycastclient 239.1.1.1", "server 127.127.20.0"] {
+    for line in ["server 127.127.20.0"] {
         let found = all(&read(&format!("restrict default ignore\n{line}\n")));
         assert_eq!(found.len(), 1, "{line}: {found:#?}");
         assert!(found[0].message.contains("not yet supported"), "{}", found[0].log_line());
@@ -417,4 +415,24 @@ fn broadcasts_that_cannot_be_used_are_reported() {
         "{:?}",
         found.diagnostics
     );
+}
+
+#[test]
+fn a_manycast_client_needs_a_key_and_ttl_is_an_entry_of_a_table() {
+    let keys = "keys /k\ntrustedkey 7\n";
+    let found = only("manycastclient 239.1.1.1\n");
+    assert!(found.contains("has no key") && found.contains("no server that answers is used"), "{found}");
+    assert!(
+        urgent("disable auth\nmanycastclient 239.1.1.1\n")
+            .iter()
+            .all(|found| !found.message.contains("no key"))
+    );
+    assert!(urgent(&format!("{keys}manycastclient 239.1.1.1 key 7\n")).is_empty());
+    let blocked = only(&format!("{keys}restrict default ignore\nmanycastclient 239.1.1.1 key 7\n"));
+    assert!(blocked.contains("replace ignore and noserve of that line"), "{blocked}");
+    let effect = |text: &str| all(&read(text)).last().unwrap().effect.clone();
+    assert!(effect("broadcast 224.0.1.1 ttl 4\n").contains("TTL 128"));
+    assert!(effect("ttl 1 2 4\nbroadcast 224.0.1.1 ttl 1\n").contains("TTL 2"));
+    let beyond = urgent("broadcast 224.0.1.1 ttl 127\n");
+    assert!(beyond[0].effect.contains("leave with TTL 1; use 0 to 7"), "{beyond:?}");
 }

@@ -159,6 +159,7 @@ fn server(server: &Server) -> String {
     }
     options.insert("minpoll".to_owned(), number(server.minpoll.get().into()));
     options.insert("maxpoll".to_owned(), number(server.maxpoll.get().into()));
+    options.extend(server.ttl.map(|entry| ("ttl".to_owned(), number(entry.into()))));
     options.extend(server.key.map(|key| ("key".to_owned(), number(key.0.into()))));
     options.extend((server.version != 4).then(|| ("version".to_owned(), number(server.version.into()))));
     for idle in &server.idle {

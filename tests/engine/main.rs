@@ -21,6 +21,7 @@ mod jumps;
 mod kisses;
 mod listeners;
 mod macs;
+mod manycast;
 mod names;
 mod orphans;
 mod partners;

@@ -99,6 +99,10 @@ pub struct World {
     pub servers: Vec<TrueServer>,
     /// What new hosts measure as their clock's precision, log2 seconds.
     pub precision: i8,
+    /// The hop limit that a packet for a group needs to reach a host, where that is more than 1.
+    pub far: BTreeMap<IpAddr, u8>,
+    /// When packets for groups were sent, by which host, with which hop limit.
+    pub to_groups: Vec<(f64, IpAddr, u8)>,
     /// What a name leads to, by true time; no other one is found.
     pub names: BTreeMap<String, Box<dyn Fn(f64) -> Vec<IpAddr>>>,
     /// What hosts send leaves so much later than its timestamp was written, at most, seconds; the kernel reports when.
@@ -117,6 +121,8 @@ impl World {
             hosts,
             servers,
             precision: -23,
+            far: BTreeMap::new(),
+            to_groups: Vec::new(),
             names: BTreeMap::new(),
             late_by: None,
             links: BTreeMap::new(),
@@ -262,6 +268,9 @@ impl World {
                 copies.extend(link.down().into_iter().map(|delay| (*client, delay)));
             }
         }
+        let hops = tx.hops.unwrap_or(1);
+        self.to_groups.push((self.time, from.ip(), hops));
+        copies.retain(|(to, _)| self.far.get(to).is_none_or(|needed| hops >= *needed));
         for (to, delay) in copies {
             let to = SocketAddr::new(to, tx.to.port());
             self.put_to(self.time + delay, tx.data.clone(), from, to, Some(tx.to.ip()));
@@ -362,11 +371,7 @@ impl World {
         match host.engine.serve(now, &rx, &mut || now.wall, &mut reply) {
             Served::Reply(len) => {
                 let data = reply[..len].to_vec();
-                self.send(
-                    index,
-                    &Tx { data, to: packet.from, socket: None, from: None, token: None, complete: None },
-                    0.0,
-                );
+                self.send(index, &Tx { data, ..Tx::new(packet.from) }, 0.0);
             }
             Served::Dropped => {}
             Served::NotARequest => self.input(index, Input::Datagram(rx)),

@@ -9,7 +9,6 @@ use crate::config::settings::Turn;
 use crate::units::{KeyId, Ppm};
 
 const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
-const MANYCAST: &str = "manycast is not yet supported by rsntpd";
 const MODEM: &str = "telephone modems are not supported";
 
 /// In the order of rsntp.conf(5).
@@ -34,8 +33,7 @@ pub(super) const COMMANDS: &[Row] = &[
     row("broadcast", Takes::TextAndKeywords("ADDRESS [OPTION ...]"), "broadcast the time to a network")
         .with(&[Context::Association])
         .runs(|command| command.server(Kind::Broadcast)),
-    row("manycastclient", Takes::TextAndKeywords("ADDRESS [OPTION ...]"), "find servers by manycast")
-        .missing(MANYCAST)
+    row("manycastclient", Takes::TextAndKeywords("ADDRESS [OPTION ...]"), "find servers in this group")
         .with(&[Context::Association])
         .runs(|command| command.server(Kind::ManycastClient)),
     row("refclock", Takes::Text("DRIVER [OPTION ...]"), "use a clock that is attached to this machine")
@@ -56,16 +54,16 @@ pub(super) const COMMANDS: &[Row] = &[
         "receive the time that is sent to these groups",
     )
     .runs(|command| command.multicastclient()),
-    row("manycastserver", Takes::Texts("[-4 | -6] ADDRESS ..."), "respond to manycast clients")
-        .missing(MANYCAST),
+    row("manycastserver", Takes::Texts("[-4 | -6] ADDRESS ..."), "answer beacons in these groups")
+        .runs(|command| command.manycastserver()),
     row("broadcastdelay", Takes::Number, "how long broadcasts travel, there and back together")
         .default("0: measured")
         .unit("seconds")
         .runs(|command| command.broadcastdelay()),
-    row("ttl", Takes::Keywords("INTEGER ..."), "hop limits of the search for manycast servers")
+    row("ttl", Takes::Keywords("INTEGER ..."), "the table of hop limits of packets to groups, up to 8")
+        .default("1 32 64 96 128 160 192 224")
         .unit("hops")
-        .idle(MANYCAST)
-        .keeps(idle::hops),
+        .runs(|command| command.ttl()),
     row("mdnstries", Takes::Integer, "how often to try to announce the service by mDNS")
         .since(Since::V428)
         .idle("rsntpd does not announce itself by mDNS"),

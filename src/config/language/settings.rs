@@ -6,7 +6,6 @@ use crate::config::model::{FilegenType, Mru, StatKind};
 use crate::config::statistics::rotation;
 use crate::units::{Ppm, Seconds};
 
-const MANYCAST: &str = "it is for manycast, which is not yet supported";
 const MEMORY: &str = "memory for clients is taken as it is needed, up to maxdepth";
 
 pub(super) const DISCARD: &[Row] = &[
@@ -118,9 +117,8 @@ pub(super) const TOS: &[Row] = &[
         .held(0.0, 16.0)
         .default("16")
         .sets(|config, value| config.tos.ceiling = value as u8),
-    row("cohort", Takes::Boolean, "whether sources of our own stratum may be used")
+    row("cohort", Takes::Boolean, "whether manycast clients of our own stratum are answered")
         .default("0")
-        .idle(MANYCAST)
         .sets(|config, value| config.tos.cohort = value != 0.0),
     row("orphan", Takes::Integer, "stratum at which to serve while no source is there; off from 16 on")
         .held(1.0, 17.0)
@@ -132,11 +130,10 @@ pub(super) const TOS: &[Row] = &[
         .unit("seconds")
         .since(Since::V428)
         .sets(|config, value| config.tos.orphanwait = Seconds::new(value)),
-    row("beacon", Takes::Integer, "how often to look for manycast servers")
+    row("beacon", Takes::Integer, "after how many polls the search for manycast servers begins anew")
         .held(0.0, 4e9)
         .default("7200")
-        .unit("seconds")
-        .idle(MANYCAST)
+        .unit("polls")
         .sets(|config, value| config.tos.beacon = value as u32),
     row("bcpollbstep", Takes::Integer, "how early broadcasts may come")
         .held(0.0, 4.0)

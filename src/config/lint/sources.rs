@@ -108,6 +108,7 @@ impl Lint<'_> {
         let servers = config.servers.iter().enumerate().skip(places.skip).zip(&places.servers);
         let (mut blocks, mut keys) = (BTreeMap::new(), BTreeMap::new());
         for ((index, server), spot) in servers.take(LOOKED_AT) {
+            self.entry(server, spot);
             if server.kind == Kind::Broadcast {
                 // It gives time and takes none.
                 self.outlook.useless.insert(index);
@@ -136,6 +137,7 @@ impl Lint<'_> {
             }
             self.local(server, spot);
             self.partner(server, spot);
+            self.manycast(index, server, spot);
         }
         for (block, group) in blocks {
             self.say_blocked(&block, &group);
@@ -168,6 +170,8 @@ impl Lint<'_> {
     /// What drops the responses of a server.
     fn block(&self, server: &Server) -> Option<Block> {
         match &server.target {
+            // Its servers have addresses that are not known yet.
+            Target::Address(address) if address.is_multicast() => self.block_of_name(server, ""),
             Target::Address(address) => Block::of(self.flags(*address), server),
             Target::Name(name) => self.block_of_name(server, name),
             Target::LocalClock { .. } | Target::RefClock { .. } => None,
@@ -238,7 +242,8 @@ impl Lint<'_> {
         }
         let numeric = targets.iter().all(|target| matches!(target, Target::Address(_)));
         // Whose addresses differ each time they are looked up.
-        let pool = group.servers.iter().any(|server| server.kind == Kind::Pool || is_public(&server.target));
+        let found = |server: &Server| matches!(server.kind, Kind::Pool | Kind::ManycastClient);
+        let pool = group.servers.iter().any(|server| found(server) || is_public(&server.target));
         let add = match &targets[..] {
             [one] if !pool => format!("add restrict {} nomodify notrap noquery", name(one)),
             _ if !numeric && self.is_late() => "add restrict source nomodify notrap noquery".to_owned(),
@@ -277,6 +282,34 @@ impl Lint<'_> {
         };
         let effect = format!("{}: {remedy}", group.never());
         self.say(Severity::Warning, &group.spot, message, effect);
+    }
+
+    /// Who answers a beacon is a stranger.
+    fn manycast(&mut self, index: usize, server: &Server, spot: &Spot) {
+        if server.kind != Kind::ManycastClient || server.key.is_some() || !self.config.enable.auth {
+            return;
+        }
+        self.outlook.useless.insert(index);
+        let message = format!("manycastclient {} has no key", name(&server.target));
+        let effect = "no server that answers is used: use key, or disable auth, which lets every host of the network answer";
+        self.say(Severity::Warning, spot, message, effect.to_owned());
+    }
+
+    /// `ttl` is no number of hops.
+    fn entry(&mut self, server: &Server, spot: &Spot) {
+        let Some(entry) = server.ttl else { return };
+        let message = format!("ttl {entry} is no number of hops, but an entry of the ttl table");
+        let (severity, effect) = match self.config.hop_limit(server) {
+            Some(hops) => (Severity::Note, format!("packets to a group leave with TTL {hops}, as in ntpd")),
+            None => {
+                let last = self.config.hop_limits().len() - 1;
+                let effect = format!(
+                    "there is none: packets to a group leave with TTL 1; use 0 to {last}, or a ttl line"
+                );
+                (Severity::Warning, effect)
+            }
+        };
+        self.say(severity, spot, message, effect);
     }
 
     /// A peer: its packets contain the time, so there is nothing in them that a forger could not know.
@@ -322,7 +355,8 @@ impl Lint<'_> {
                 && unsupported(server).is_none()
                 && !matches!(server.target, Target::LocalClock { .. })
         });
-        let (pools, single): (Vec<_>, Vec<_>) = useful.partition(|(_, server)| server.kind == Kind::Pool);
+        let (pools, single): (Vec<_>, Vec<_>) =
+            useful.partition(|(_, server)| matches!(server.kind, Kind::Pool | Kind::ManycastClient));
         let count = single.len() + pools.len() * self.config.tos.maxclock as usize;
         if count == 0 {
             return; // which is reported when the keys file has been read, too

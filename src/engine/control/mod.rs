@@ -109,6 +109,7 @@ impl Asker {
             from: Some(self.to),
             token: None,
             complete: None,
+            hops: None,
         }
     }
 }

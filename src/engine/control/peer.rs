@@ -63,7 +63,7 @@ pub(super) const SHOWN: [&str; 31] = [
 /// The same of this one: a pool has no address, so its name is shown, as by 4.2.8.
 pub(super) fn shown(source: &Source) -> Vec<&'static str> {
     let mut shown = SHOWN.to_vec();
-    if source.config().solicits() {
+    if source.config().solicits() && matches!(source.config().target, Target::Name(_)) {
         shown.insert(2, "srchost");
     }
     shown

@@ -5,7 +5,9 @@ use crate::engine::Engine;
 use crate::engine::contract::Now;
 use crate::engine::report::event::Event;
 use crate::engine::sources::names::Purpose;
-use crate::engine::sources::{self, Announcer, Client, Draft, Local, Origin, Prototype, Source, Symmetric};
+use crate::engine::sources::{
+    self, Announcer, Beacon, Client, Draft, Local, Origin, Prototype, Source, Symmetric,
+};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, Host, Seconds};
 use crate::wire::Mode;
@@ -23,7 +25,10 @@ impl Engine {
                 let local = Local::new(*unit);
                 self.add_clock(now, server, local.into(), local.address());
             }
-            (Kind::Broadcast, Target::Address(address)) => {
+            (Kind::ManycastClient, Target::Address(address)) if !address.is_multicast() => {
+                self.event(Event::InvalidAddress(Host::from(*address)));
+            }
+            (Kind::Broadcast | Kind::ManycastClient, Target::Address(address)) => {
                 let host = Host::from(*address);
                 if self.is_free(host, &server) {
                     self.add_server(now, server, Some(host));
@@ -77,6 +82,7 @@ impl Engine {
             Kind::Peer => Symmetric::active(line.minpoll).into(),
             Kind::Broadcast => Announcer::default().into(),
             Kind::Pool if line.solicits() => Prototype::new().into(),
+            Kind::ManycastClient => Beacon::new(line.version).into(),
             _ => Client::new(&line).into(),
         };
         self.add(Draft { id, line, kind, address, made: first_poll, origin: Origin::Configured });

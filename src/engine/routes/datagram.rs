@@ -39,6 +39,7 @@ impl Engine {
         }
         match stranger(mode) {
             Stranger::Partner => self.partner(now, rx),
+            Stranger::Request => self.beacon(now, rx),
             Stranger::Unasked => match self.sources.soliciting(rx.from, rx.data) {
                 Some(by) => self.solicited(now, rx, by),
                 // The access list and the MAC come first, whose fault the counters name.

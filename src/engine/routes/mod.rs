@@ -3,7 +3,8 @@
 //! | from | to | file |
 //! |---|---|---|
 //! | a line of ntp.conf, the addresses of a name | associations | `associations.rs`, `names.rs` |
-//! | a response to a pool | an association | `pools.rs` |
+//! | a response to a pool or to a beacon | an association | `pools.rs` |
+//! | a beacon that came to a group of ours | its answer | `manycast.rs` |
 //! | a deadline | requests, corrections | `polls.rs`, `clock.rs` |
 //! | a datagram that is no client's request | a sample | `datagram.rs` |
 //! | a request of mode 6 | its answer, and what it changes | `control.rs` |
@@ -19,6 +20,7 @@ mod clock;
 mod control;
 mod datagram;
 mod listeners;
+mod manycast;
 mod names;
 mod orphan;
 mod partners;

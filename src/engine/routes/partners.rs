@@ -123,7 +123,7 @@ impl Engine {
         let length = self.server.seal(&answer, self.moment.wall, &mut reply);
         let data = reply.get(..length).unwrap_or_default().to_vec();
         let (socket, from) = (Some(rx.socket), Some(rx.to));
-        self.outbox.push(Output::Send(Tx { data, to: rx.from, socket, from, token: None, complete: None }));
+        self.outbox.push(Output::Send(Tx { data, socket, from, ..Tx::new(rx.from) }));
         Ok(())
     }
 

@@ -79,6 +79,10 @@ impl Engine {
             let length = source.digest();
             self.server.keys_mut().sign_as(key, length, &mut tx.data);
         }
+        if tx.to.ip().is_multicast() {
+            let entry = source.hop_limit().and_then(|entry| self.setup.config.hop_limits().get(entry));
+            tx.hops = entry.copied();
+        }
         if let IpAddr::V4(group) = tx.to.ip()
             && group.is_multicast()
         {

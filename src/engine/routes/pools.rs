@@ -1,9 +1,10 @@
 //! Pools: how the addresses of a name become servers, how many of them, and how they give way to others.
 //!
-//! The flag `nopeer` of the access list does not count here: it is against strangers, and a pool's servers are those that its line
-//! asks for. Nor does `enable auth`, as in ntpd. A response must give back the random number that was sent to its address.
+//! The flag `nopeer` of the access list does not count for a pool: it is against strangers, and a pool's servers are those that its
+//! line asks for. Nor does `enable auth`, as in ntpd. A response must give back the random number that was sent to its address. Who
+//! answers a beacon is a stranger: both count there, so it needs a key.
 
-use crate::config::model::{Kind, Server, Target};
+use crate::config::model::{AccessFlags, Kind, Server, Target};
 use crate::engine::Engine;
 use crate::engine::contract::{Now, Rx};
 use crate::engine::reject::Reject;
@@ -31,7 +32,12 @@ impl Engine {
         let starting = self.sources.iter().any(Source::is_starting);
         let lacking = if starting { 0 } else { minclock.saturating_sub(survivors) };
         let wanted = if missing > 0 { missing } else { lacking };
-        Demand { wanted: wanted.min(self.room()), in_need: lacking > 0 }
+        Demand {
+            wanted: wanted.min(self.room()),
+            in_need: survivors < minclock,
+            hop_limits: self.setup.config.hop_limits().len(),
+            restarts_after: tos.beacon,
+        }
     }
 
     /// How many associations there may be beside those that there are.
@@ -54,7 +60,12 @@ impl Engine {
     pub(super) fn solicited(&mut self, now: Now, rx: &Rx<'_>, by: AssocId) -> Result<(), Reject> {
         let admitted = self.server.admitted(&mut self.rng, rx)?;
         let Some(pool) = self.sources.get_mut(by) else { return Err(Reject::Unasked) };
-        if judged(pool.config().key, admitted.authenticity) == Mac::Wrong {
+        let line_kind = pool.config().kind;
+        let unsigned_will_do = line_kind == Kind::Pool
+            || !(self.setup.config.enable.auth || admitted.flags.contains(AccessFlags::NOPEER));
+        if judged(pool.config().key, admitted.authenticity) == Mac::Wrong
+            || !(unsigned_will_do || pool.config().key.is_some())
+        {
             return Err(pool.rejects(Reject::Auth));
         }
         let host = Host::from(rx.from);
@@ -62,7 +73,12 @@ impl Engine {
             self.solicited_in_vain(by, host, &admitted.header);
             return Err(Reject::Unsynchronised);
         }
-        if self.sources.has_address(host, Mode::Client, None) || self.room() == 0 {
+        let own = host.is_no_server() || self.server.interfaces().iter().any(|i| i.address == host.ip);
+        if own || self.sources.has_address(host, Mode::Client, None) || self.room() == 0 {
+            return Err(Reject::Unasked);
+        }
+        if line_kind == Kind::ManycastClient && self.demand().wanted == 0 {
+            // All of the group answer, however many are wanted.
             return Err(Reject::Unasked);
         }
         let Some(pool) = self.sources.get_mut(by) else { return Err(Reject::Unasked) };

@@ -49,6 +49,10 @@ impl Behaviour for Announcer {
         common.address.map(|host| host.at_port(self.port()))
     }
 
+    fn hop_limit(&self, common: &Common) -> Option<usize> {
+        usize::try_from(common.config.ttl?).ok()
+    }
+
     fn sends_time(&self) -> bool {
         true
     }

@@ -13,6 +13,8 @@ pub enum Stranger {
     Partner,
     /// A broadcast: it makes an association, where broadcasts are wanted.
     Broadcast,
+    /// A client's request: it is answered where it came to a group of ours; all others are on the hot path.
+    Request,
     /// A response that nothing asked for: the access list and the MAC are tested and counted, then it is discarded.
     Unasked,
     /// It is of no use.
@@ -40,7 +42,8 @@ pub const fn stranger(mode: Mode) -> Stranger {
         Mode::SymmetricActive => Stranger::Partner,
         Mode::Server => Stranger::Unasked,
         Mode::Broadcast => Stranger::Broadcast,
-        Mode::Reserved | Mode::SymmetricPassive | Mode::Client | Mode::Control | Mode::Private => {
+        Mode::Client => Stranger::Request,
+        Mode::Reserved | Mode::SymmetricPassive | Mode::Control | Mode::Private => {
             Stranger::Discard(Reject::Mode)
         }
     }

@@ -3,6 +3,7 @@
 
 use super::Received;
 use super::announcer::Announcer;
+use super::beacon::Beacon;
 use super::client::Client;
 use super::common::Common;
 use super::exchange::{Arrival, OwnClock, Requests};
@@ -33,6 +34,8 @@ pub enum Kind {
     Prototype,
     /// A broadcast client: only the other side sends.
     Listener,
+    /// A manycast client, whose servers are clients of their own, too.
+    Beacon,
     /// The undisciplined local clock.
     Local,
 }
@@ -50,13 +53,17 @@ pub struct Turn {
     pub demand: Demand,
 }
 
-/// How many more associations a pool may make.
+/// How many more associations a pool or a manycast client may make, and how the latter looks for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Demand {
     /// So many.
     pub wanted: usize,
     /// Whether there are fewer survivors of selection than `tos minclock`.
     pub in_need: bool,
+    /// Entries of the table of hop limits.
+    pub hop_limits: usize,
+    /// After so many polls the search for manycast servers begins anew (`tos beacon`).
+    pub restarts_after: u32,
 }
 
 /// What the association begins with whose server responded to a pool.
@@ -142,6 +149,11 @@ pub(super) trait Behaviour {
     /// Where its packets go.
     fn sends_to(&self, common: &Common) -> Option<SocketAddr> {
         self.packets_from(common).map(|host| host.at_port(self.port()))
+    }
+
+    /// Which entry of the table of hop limits its packets for a group have.
+    fn hop_limit(&self, _common: &Common) -> Option<usize> {
+        None
     }
 
     /// Whether the transmit timestamps of its packets are the time, read as late as possible.

@@ -8,6 +8,7 @@
 //! | a server or pool member that is polled | `client.rs`: `poll.rs` says when, `exchange.rs` what a response amounts to |
 //! | a partner: a `peer`, or a host that has made us one | `symmetric.rs` |
 //! | a broadcast server | `announcer.rs` |
+//! | a manycast client | `beacon.rs` |
 //! | a pool | `prototype.rs`; how a server of it gives way to another | `preemption.rs` |
 //! | a broadcast client | `listener.rs` |
 //! | the undisciplined local clock | `local.rs` |
@@ -16,6 +17,7 @@
 //! | names that wait for their addresses | `names.rs` |
 
 mod announcer;
+mod beacon;
 mod client;
 mod common;
 pub mod dispatch;
@@ -32,6 +34,7 @@ mod source;
 mod symmetric;
 
 pub use announcer::Announcer;
+pub use beacon::Beacon;
 pub use client::{Client, Mac, Received};
 pub use common::{Header, Origin, Peer, Reachability, Selection, Tally};
 pub use exchange::{Answer, Arrival, Exchange, OwnClock};

@@ -297,7 +297,7 @@ impl Source {
         common.tally.sends(making.clock.now.mono, common.config.minpoll);
         let complete = kind.sends_time().then_some(common.id);
         let token = Some(SendToken(making.token));
-        Some(Tx { data: header.to_bytes().to_vec(), to, socket: None, from: None, token, complete })
+        Some(Tx { data: header.to_bytes().to_vec(), token, complete, ..Tx::new(to) })
     }
 
     /// The packet of the last request leaves at `at`; gives its transmit timestamp.
@@ -367,6 +367,12 @@ impl Source {
     /// The same, with what all kinds share, to change both.
     pub(super) fn as_client_mut(&mut self) -> Option<(&mut Client, &mut Common)> {
         if let Kind::Client(client) = &mut self.kind { Some((client, &mut self.common)) } else { None }
+    }
+
+    /// Which entry of the table of hop limits its packets for a group have.
+    #[must_use]
+    pub fn hop_limit(&self) -> Option<usize> {
+        self.kind.hop_limit(&self.common)
     }
 
     /// Whether it sends to addresses that may turn out to be servers.

@@ -163,7 +163,7 @@ fn kind(mode: i64, source: Option<IpAddr>) -> char {
         (2, _) => 'S',
         (3, Some(address)) if is_clock(address) => 'l',
         (3, Some(address)) if address.is_unspecified() => 'p',
-        (3, Some(address)) if address.is_multicast() => 'A',
+        (3, Some(address)) if address.is_multicast() => 'a',
         (3, _) => 'u',
         (5, Some(address)) if address.is_multicast() => 'M',
         (5, _) => 'B',
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn letters_by_mode() {
         let of = |mode, address: &str| kind(mode, address.parse().ok());
-        assert_eq!([of(1, "192.0.2.1"), of(3, "192.0.2.1"), of(3, "224.0.1.1")], ['s', 'u', 'A']);
+        assert_eq!([of(1, "192.0.2.1"), of(3, "192.0.2.1"), of(3, "224.0.1.1")], ['s', 'u', 'a']);
         assert_eq!(
             [of(5, "224.0.1.1"), of(5, "192.0.2.255"), of(3, "0.0.0.0"), of(0, "")],
             ['M', 'B', 'p', '-']

@@ -24,7 +24,9 @@ impl Hears {
     /// What a configuration hears.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        Self { broadcasts: config.hears_broadcasts(), groups: config.reception.groups.clone() }
+        let mut groups = config.reception.groups.clone();
+        groups.extend(config.manycast.iter().filter(|group| !config.reception.groups.contains(group)));
+        Self { broadcasts: config.hears_broadcasts(), groups }
     }
 }
 
