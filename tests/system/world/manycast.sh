@@ -1,0 +1,55 @@
+#!/bin/bash
+# Manycast between daemons: three servers answer the beacons of a group, signed; the client finds them, and a script hears with which
+# TTL the beacons come.
+set -u
+. "$(dirname "$0")/lib.sh"
+needs manycast
+world_up
+group=239.1.1.1
+printf '7 SHA1 %s\n' 000102030405060708090a0b0c0d0e0f > "$work/etc-ntp/keys"
+for h in host s1 s2 s3 lan; do on "$h" ip route add 224.0.0.0/4 dev eth0; done
+for h in s1 s2 s3; do
+    printf '%s\n' "keys $work/etc-ntp/keys" 'trustedkey 7' 'server 127.127.1.0' 'fudge 127.127.1.0 stratum 3' "manycastserver $group" \
+        'restrict default kod nomodify notrap nopeer noquery' > "$work/$h.conf"
+    exec_tame "$h" "$rsntpd" -n -c "$work/$h.conf" -l "$work/log/$h" -p "$work/$h.pid" > "$work/log/$h.err" 2>&1 &
+    pids+=($!)
+done
+cat > "$work/hear.py" <<'P'
+import select, socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.setsockopt(socket.IPPROTO_IP, 12, 1)
+# 12 is IP_RECVTTL, which this module does not name.
+s.bind((sys.argv[1], 123))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(sys.argv[1]) + socket.inet_aton('10.199.255.50'))
+end = time.time() + 40
+heard = []
+while time.time() < end and len(heard) < 2:
+    if select.select([s], [], [], 1)[0]:
+        data, beside, _, sender = s.recvmsg(512, 64)
+        heard.append(int.from_bytes(beside[0][2][:4], sys.byteorder))
+        print(sender[0], 'mode', data[0] & 7, 'leap', data[0] >> 6, len(data), 'bytes, TTL', heard[-1], flush=True)
+sys.exit(heard != [2, 5])
+P
+exec_tame lan python3 "$work/hear.py" $group > "$work/heard" 2>&1 & listener=$!
+sleep 2
+printf '%s\n' 'keys /etc/ntp/keys' 'trustedkey 7' 'tos minclock 4' 'ttl 2 5' "manycastclient $group key 7 iburst minpoll 3 maxpoll 3" \
+    'restrict default kod nomodify notrap nopeer' 'restrict 127.0.0.1' > "$work/ntp.conf"
+companions ntpq
+daemon_up -c "$work/ntp.conf"
+
+rows() { ntpq -pn | tee /dev/stderr; }
+synchronized() { rows | grep -q '^\*'; }
+check "the clock is synchronized" within 30 synchronized
+all() { local r h; r=$(rows); for h in s1 s2 s3; do grep -q "^[*+-]${address[$h]//./\\.}" <<< "$r" || return 1; done; }
+check "all three servers are found" within 30 all
+row() { ntpq -pn | tee /dev/stderr | grep -qE '^ 239\.1\.1\.1 +\.ACST\. +16 [au] '; }
+check "NTPsec's ntpq: 239.1.1.1 .ACST. 16" row
+own_row() { on host "$work/bin/ntpq" -pn | tee /dev/stderr | grep -qE '^ 239\.1\.1\.1 +\.ACST\. +16 a '; }
+check "rsntpq: 239.1.1.1 .ACST. 16 a" own_row
+status() { ntpq -c as | tee /dev/stderr | awk '$3 == "c811" {beacon++} $3 ~ /^7/ && $4 == "no" && $6 == "ok" {own++} END {exit !(beacon == 1 && own == 3)}'; }
+check "ntpq: the beacon c811, its servers authenticated and not configured" status
+heard() { wait $listener; local s=$?; cat "$work/heard" >&2; return $s; }
+check "the beacons have the TTLs of the ttl line, in its order" heard
+check "SIGTERM ends it with status 0" daemon_down
+verdict
