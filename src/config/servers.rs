@@ -123,7 +123,7 @@ impl Options<'_> {
     pub(super) fn ttl(&mut self, found: &Found) {
         match self.server.kind {
             Kind::Broadcast | Kind::ManycastClient => {
-                self.server.ttl = Some(found.value.number() as i64 as i32)
+                self.server.ttl = Some(found.value.number() as i64 as i32);
             }
             Kind::Server | Kind::Pool | Kind::Peer => self.keep_mode(found),
         }

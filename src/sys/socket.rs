@@ -126,10 +126,11 @@ impl UdpSocket {
     /// # Errors
     /// Of setsockopt.
     pub fn set_multicast_hops(&self, group: IpAddr, hops: u8) -> io::Result<()> {
-        Ok(match group {
+        match group {
             IpAddr::V4(_) => setsockopt(&self.fd, sockopt::IpMulticastTtl, &hops)?,
             IpAddr::V6(_) => setsockopt(&self.fd, sockopt::Ipv6MulticastHops, &i32::from(hops))?,
-        })
+        }
+        Ok(())
     }
 
     /// Takes what is sent to a group on the interface of this address, whose index is `interface`.

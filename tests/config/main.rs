@@ -389,7 +389,7 @@ fn the_words_of_leap_smear() {
     ] {
         let parsed = parse(Path::new("ntp.conf"), text.as_bytes(), &mut |_| Err("".into()));
         assert_eq!(parsed.config.smear, SmearSettings { interval, law }, "{text}");
-        let lines: Vec<String> = parsed.diagnostics.iter().map(|found| found.log_line()).collect();
+        let lines: Vec<String> = parsed.diagnostics.iter().map(Diagnostic::log_line).collect();
         assert!(
             lines.is_empty() == said.is_empty() && lines.iter().all(|line| line.contains(said)),
             "{text}: {lines:?}"

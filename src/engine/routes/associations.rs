@@ -81,7 +81,7 @@ impl Engine {
         let kind = match line.kind {
             Kind::Peer => Symmetric::active(line.minpoll).into(),
             Kind::Broadcast => Announcer::default().into(),
-            Kind::Pool if line.solicits() => Prototype::new().into(),
+            Kind::Pool if line.solicits() => Prototype::default().into(),
             Kind::ManycastClient => Beacon::new(line.version).into(),
             _ => Client::new(&line).into(),
         };

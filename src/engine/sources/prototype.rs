@@ -43,8 +43,8 @@ struct Solicitation {
     due: MonoTime,
 }
 
-/// What only a pool has.
-#[derive(Clone, Debug)]
+/// What only a pool has. By default its name is being looked up.
+#[derive(Clone, Debug, Default)]
 pub struct Prototype {
     /// Addresses of the name that are still to be solicited.
     fresh: VecDeque<Host>,
@@ -62,20 +62,6 @@ pub struct Prototype {
 }
 
 impl Prototype {
-    /// A pool whose name is being looked up.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            fresh: VecDeque::new(),
-            open: Vec::new(),
-            next: None,
-            refused: Vec::new(),
-            looked_up: None,
-            in_vain: 0,
-            wanted: 0,
-        }
-    }
-
     /// The name has these addresses now. Those that other associations have are not among them.
     pub(super) fn resolved(&mut self, hosts: &[Host], now: MonoTime) {
         let known = |host: &Host| self.refused.contains(host) || self.open.iter().any(|s| s.host == *host);
