@@ -142,6 +142,11 @@ impl Command<'_, '_, '_> {
         let spot = self.line.spot(self.first.span.clone());
         let found = settings::switches(self.line, self.row.name, turn)?;
         self.draft.places.switches(&found, turn, &spot);
+        // In a file, broadcastclient counts whatever a line like this says; ntpq's comes later than all of them.
+        let closes = turn == Turn::Off && found.iter().any(|row| row.name == "bclient");
+        if closes && self.draft.running.is_some() {
+            self.draft.config.hear_no_broadcasts();
+        }
         self.draft.switches.extend(found.into_iter().map(|row| Switched { row, turn }));
         Ok(())
     }

@@ -103,6 +103,14 @@ impl Config {
     }
 }
 
+impl Config {
+    /// No broadcast makes an association any more.
+    pub(super) fn hear_no_broadcasts(&mut self) {
+        self.reception = Reception { delay: self.reception.delay, ..Reception::default() };
+        self.idle.retain(|idle| !matches!(idle.command, "broadcastclient" | "multicastclient"));
+    }
+}
+
 /// What broadcasts are heard, and how.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Reception {

@@ -12,6 +12,8 @@ use std::net::IpAddr;
 
 /// With `-q`, how long names may take to resolve, seconds.
 const QUIT_PATIENCE: Seconds = Seconds::new(60.0);
+/// With `-q`, how long broadcasts are waited for: two of 64 s, and the exchange that measures the way, seconds.
+const BROADCAST_PATIENCE: Seconds = Seconds::new(150.0);
 /// With `-q`, how long the response to the last packet of a burst may take, seconds.
 const QUIT_RESPONSE: Seconds = Seconds::new(4.0);
 
@@ -123,6 +125,9 @@ impl Engine {
     fn quit_deadline(&self) -> Option<MonoTime> {
         if !self.setup.quit_after_set {
             return None;
+        }
+        if self.setup.config.hears_broadcasts() {
+            return Some(self.started + BROADCAST_PATIENCE);
         }
         let clients = || self.sources.iter().filter_map(Source::as_client);
         let last = clients().filter_map(Client::last_poll).max().unwrap_or(self.started);

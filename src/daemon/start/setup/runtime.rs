@@ -127,6 +127,20 @@ mod tests {
     }
 
     #[test]
+    fn broadcasts_are_heard_and_no_longer_at_once() {
+        let hears = |before: &Config, text: &str| {
+            let after = set(before, text).1;
+            (after.hears_broadcasts(), after)
+        };
+        let (on, with) = hears(&running("server 192.0.2.1\n"), "multicastclient 224.0.1.1");
+        assert!(on && with.reception.groups.len() == 1);
+        let (on, without) = hears(&with, "disable bclient");
+        assert!(!on && without.idle.is_empty(), "{without:?}");
+        assert!(hears(&without, "broadcastclient").0);
+        assert!(running("broadcastclient\ndisable bclient").hears_broadcasts(), "in a file it counts");
+    }
+
+    #[test]
     fn associations_are_ended_by_address_name_or_number() {
         let before = running("server 192.0.2.1\nserver ntp.example\nserver 192.0.2.1 version 3\n");
         let left = |text: &str| -> Vec<Target> {
