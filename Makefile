@@ -31,6 +31,14 @@ SKIPPED=$(SKIPPED) $(CARGO) test --locked $(1)
 @! test -s $(SKIPPED) || { echo "cargo test: $$(wc -l < $(SKIPPED)) skipped:"; cat $(SKIPPED); }
 endef
 
+# What the tests of the association modes measure in the simulator: each world's figures for five seeds, and the limit.
+MODES   = partners orphans listeners pools manycast
+define modes
+@mkdir -p target
+@$(CARGO) test --locked --test engine -- --nocapture --test-threads 1 $(MODES:%=%::) > target/modes.txt 2>&1; status=$$?; \
+	sed 's/^test \([a-z_0-9:]*\) \.\.\. /\1\n/' target/modes.txt | grep -E ', limit |^[a-z]+::|^test result'; exit $$status
+endef
+
 .PHONY: help setup build demo check check-fast fmt accuracy bench fuzz static rpm srpm repo install install-redhat clean
 
 help: ## list these targets
@@ -69,8 +77,8 @@ check-fast: ## what changes while one works, in three minutes: format, lints, te
 fmt: ## format the source
 	$(CARGO) fmt --all
 
-accuracy: ## print the accuracy table (simulator); ARGS="--plot DIR", "--worlds" or "lan bad --seeds 3"
-	$(CARGO) bench --locked --bench accuracy -- $(ARGS)
+accuracy: ## print the accuracy table (simulator); ARGS="--plot DIR", "--worlds", "--modes" or "lan bad --seeds 3"
+	$(if $(filter --modes,$(ARGS)),$(call modes),$(CARGO) bench --locked --bench accuracy -- $(ARGS))
 
 bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (5 minutes; root); ARGS="--rounds 1" for less
 	tests/system/peers.sh
