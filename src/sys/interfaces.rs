@@ -4,8 +4,8 @@ use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, setsockopt, socket,
-    sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, recv,
+    setsockopt, socket, sockopt,
 };
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -66,10 +66,12 @@ pub fn list() -> io::Result<Vec<LocalAddress>> {
                 _ => return None,
             };
             let loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
+            let v4 = |storage: SockaddrStorage| storage.as_sockaddr_in().map(|v4| v4.ip());
             let broadcast = entry
-                .broadcast
-                .filter(|_| entry.flags.contains(InterfaceFlags::IFF_BROADCAST))
-                .and_then(|storage| storage.as_sockaddr_in().map(|v4| v4.ip()));
+                .flags
+                .contains(InterfaceFlags::IFF_BROADCAST)
+                .then(|| broadcast(v4(storage)?, entry.netmask.and_then(v4)?, entry.broadcast.and_then(v4)));
+            let broadcast = broadcast.flatten();
             let multicast = entry.flags.contains(InterfaceFlags::IFF_MULTICAST);
             Some(LocalAddress { name: entry.interface_name, address, loopback, broadcast, multicast })
         })
@@ -77,6 +79,14 @@ pub fn list() -> io::Result<Vec<LocalAddress>> {
     found.sort();
     found.dedup_by(|a, b| a.address == b.address);
     Ok(found)
+}
+
+/// The broadcast address of an address's network. Where none was set, the kernel gives the address itself, and takes the last one of the
+/// network for it all the same. A network of one or two addresses has none.
+fn broadcast(address: Ipv4Addr, mask: Ipv4Addr, set: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    let set = set.filter(|set| *set != address && !set.is_unspecified());
+    let last = Ipv4Addr::from_bits(address.to_bits() | !mask.to_bits());
+    set.or_else(|| ((!mask.to_bits()).count_ones() >= 2).then_some(last))
 }
 
 /// A netlink socket that becomes readable when links or addresses change.
@@ -133,6 +143,21 @@ mod tests {
             assert!(pair[0] < pair[1]);
             assert_ne!(pair[0].address, pair[1].address);
         }
+    }
+
+    #[test]
+    fn a_network_has_the_broadcast_address_that_was_set_or_its_last_one() {
+        let of = |address: &str, mask: &str, set: Option<&str>| {
+            let ip = |text: &str| text.parse::<Ipv4Addr>().unwrap();
+            broadcast(ip(address), ip(mask), set.map(ip)).map(|found| found.to_string())
+        };
+        let last = Some("192.0.2.255".to_owned());
+        assert_eq!(of("192.0.2.1", "255.255.255.0", Some("192.0.2.255")), last);
+        assert_eq!(of("192.0.2.1", "255.255.255.0", Some("192.0.2.1")), last);
+        assert_eq!(of("192.0.2.1", "255.255.255.0", None), last);
+        assert_eq!(of("192.0.2.1", "255.255.255.0", Some("192.0.2.0")), Some("192.0.2.0".to_owned()));
+        assert_eq!(of("192.0.2.1", "255.255.255.254", None), None);
+        assert_eq!(of("192.0.2.1", "255.255.255.255", Some("0.0.0.0")), None);
     }
 
     #[test]
