@@ -19,6 +19,7 @@ use crate::engine::report::logconfig::LogFilter;
 use crate::sys::clock;
 use crate::sys::clock_watch::ClockWatch;
 use crate::units::{ERA, MonoTime, Seconds, Stamp, eras_off};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// The machine around the engine.
@@ -116,6 +117,11 @@ impl Shell {
         if tx.to.ip().is_multicast() {
             // The socket is shared: what another packet had must not stick.
             let _as_before = open.socket.set_multicast_hops(tx.to.ip(), tx.hops.unwrap_or(1));
+            if let Some(interface) =
+                tx.from.filter(IpAddr::is_ipv6).and_then(|own| self.sockets.interface_of(own))
+            {
+                let _by_route = open.socket.set_multicast_interface(interface);
+            }
         }
         let at = clock::wall();
         engine.complete(&mut tx, at);

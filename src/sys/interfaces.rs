@@ -46,9 +46,14 @@ impl LocalAddress {
     /// The interface's index, while it is there.
     #[must_use]
     pub fn index(&self) -> Option<u32> {
-        let interface = self.name.split(':').next().unwrap_or_default();
-        if_nametoindex(interface).ok()
+        index(&self.name)
     }
+}
+
+/// The index of an interface by its name, or by the label of an alias, while it is there.
+#[must_use]
+pub fn index(name: &str) -> Option<u32> {
+    if_nametoindex(name.split(':').next().unwrap_or_default()).ok()
 }
 
 /// The addresses of all interfaces that are up, sorted, each once.

@@ -133,6 +133,15 @@ impl UdpSocket {
         Ok(())
     }
 
+    /// What is sent to IPv6 groups from now on leaves by the interface of this index. By the source address the kernel chooses one for
+    /// IPv4 only.
+    ///
+    /// # Errors
+    /// Of setsockopt.
+    pub fn set_multicast_interface(&self, interface: u32) -> io::Result<()> {
+        self.set_number(libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_IF, interface.cast_signed())
+    }
+
     /// Takes what is sent to a group on the interface of this address, whose index is `interface`.
     ///
     /// # Errors

@@ -68,6 +68,34 @@ fn a_key_signs_and_a_group_gets_a_copy_from_each_address() {
 }
 
 #[test]
+fn a_group_of_ipv6_gets_a_copy_by_each_interface() {
+    use rsntpd::engine::contract::{Input, Interface};
+    let mut bench = Bench::new(setup(vec![server("192.0.2.1"), broadcast("ff05::101")]));
+    let on = |name: &str, address: &str| Interface { name: name.to_owned(), address: ip(address) };
+    bench.input(Input::Interfaces(vec![
+        on("lo", "::1"),
+        on("eth0", "10.0.0.99"),
+        on("eth0", "fe80::1"),
+        on("eth0", "2001:db8::1"),
+        on("eth0", "2001:db8:1::1"),
+        on("eth1", "fe80::2"),
+    ]));
+    let mut from = std::collections::BTreeSet::new();
+    while bench.advance(60.0) {
+        for tx in std::mem::take(&mut bench.sent) {
+            let header = Header::parse(&tx.data).unwrap();
+            if header.mode == Mode::Broadcast {
+                from.insert(tx.from.unwrap());
+            } else {
+                let reply = bench.reply(&header, 1);
+                bench.deliver(&reply.to_bytes(), tx.to);
+            }
+        }
+    }
+    assert_eq!(from.into_iter().collect::<Vec<_>>(), [ip("2001:db8::1"), ip("fe80::2")]);
+}
+
+#[test]
 fn it_is_no_source_and_shown_as_a_broadcast() {
     let (mut bench, _) = announced(setup(vec![server("192.0.2.1"), broadcast("10.0.0.255")]), 100.0);
     let id = bench.engine.associations().last().unwrap().id;

@@ -18,7 +18,7 @@ use crate::config::model::InterfaceRule;
 use crate::engine::contract::{Interface, SocketId, Tx};
 use crate::engine::control::shell_request::{Endpoint, Traffic};
 use crate::engine::report::event::Level;
-use crate::sys::interfaces::LocalAddress;
+use crate::sys::interfaces::{self, LocalAddress};
 use crate::sys::socket::UdpSocket;
 use crate::sys::{clock, group};
 use crate::units::{MonoTime, NTP_PORT};
@@ -528,6 +528,13 @@ impl Sockets {
         let crowded =
             self.crowded.iter().map(|(address, name)| Interface { name: name.clone(), address: *address });
         specific.map(|o| Interface { name: o.name.clone(), address: o.ip }).chain(crowded).collect()
+    }
+
+    /// The index of the interface that has this address.
+    #[must_use]
+    pub fn interface_of(&self, address: IpAddr) -> Option<u32> {
+        let name = self.interfaces().into_iter().find(|interface| interface.address == address)?.name;
+        interfaces::index(&name)
     }
 
     /// The counters of all sockets together, in an order that only [`Sockets::count_elsewhere`] needs

@@ -1,14 +1,15 @@
 //! Polls that are due, and the end of `-q` when no server will respond any more.
 
 use crate::engine::Engine;
-use crate::engine::contract::{ExitReason, Now, Output, Tx};
+use crate::engine::contract::{ExitReason, Interface, Now, Output, Tx};
 use crate::engine::report::event::Event;
 use crate::engine::sources::{Client, Demand, Making, OwnClock, Source, Turn};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, MonoTime, Seconds};
 use crate::wire::event::PeerEvent;
 use rand_chacha::rand_core::Rng;
-use std::net::IpAddr;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// With `-q`, how long names may take to resolve, seconds.
 const QUIT_PATIENCE: Seconds = Seconds::new(60.0);
@@ -84,19 +85,17 @@ impl Engine {
         if tx.to.ip().is_multicast() {
             let entry = source.hop_limit().and_then(|entry| self.setup.config.hop_limits().get(entry));
             tx.hops = entry.copied();
-        }
-        if let IpAddr::V4(group) = tx.to.ip()
-            && group.is_multicast()
-        {
             return self.send_to_group(&tx);
         }
         self.outbox.push(Output::Send(tx));
     }
 
-    /// A packet for a group of IPv4 leaves from each address of ours: by the source address the kernel chooses the interface.
+    /// A packet for a group of IPv4 leaves from each address of ours, and one for a group of IPv6 from one address of each interface.
     fn send_to_group(&mut self, tx: &Tx) {
-        let addresses = self.server.interfaces().iter().map(|i| i.address);
-        for own in addresses.filter(|own| own.is_ipv4() && !own.is_loopback()) {
+        let interfaces = self.server.interfaces();
+        let v4 = interfaces.iter().map(|i| i.address).filter(|own| own.is_ipv4() && !own.is_loopback());
+        let copies: Vec<IpAddr> = if tx.to.is_ipv4() { v4.collect() } else { one_of_each(interfaces) };
+        for own in copies {
             self.outbox.push(Output::Send(Tx { from: Some(own), ..tx.clone() }));
         }
     }
@@ -148,4 +147,20 @@ impl Engine {
             self.exit(ExitReason::NoServer);
         }
     }
+}
+
+/// An IPv6 address of each interface: one that is valid beyond its link, if there is one.
+fn one_of_each(interfaces: &[Interface]) -> Vec<IpAddr> {
+    let mut chosen: BTreeMap<&str, Ipv6Addr> = BTreeMap::new();
+    for interface in interfaces {
+        if let IpAddr::V6(address) = interface.address
+            && !address.is_loopback()
+        {
+            let of_interface = chosen.entry(&interface.name).or_insert(address);
+            if of_interface.is_unicast_link_local() {
+                *of_interface = address;
+            }
+        }
+    }
+    chosen.into_values().map(IpAddr::V6).collect()
 }

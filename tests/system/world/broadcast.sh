@@ -5,9 +5,11 @@ set -u
 . "$(dirname "$0")/lib.sh"
 needs broadcast
 world_up
+world_v6
+on net ip link set br0 type bridge mcast_snooping 0
 printf '2 SHA1 %s\n' 000102030405060708090a0b0c0d0e0f > "$work/etc-ntp/keys"
 printf '%s\n' 'keys /etc/ntp/keys' 'trustedkey 2' "server ${address[s1]} iburst" 'broadcast 10.199.255.255 minpoll 4' \
-    'broadcast 224.0.1.1 minpoll 4 key 2' 'restrict default kod nomodify notrap nopeer' 'restrict 127.0.0.1' > "$work/ntp.conf"
+    'broadcast 224.0.1.1 minpoll 4 key 2' 'broadcast ff05::101 minpoll 4 ttl 1' 'restrict default kod nomodify notrap nopeer' 'restrict 127.0.0.1' > "$work/ntp.conf"
 server_up s1
 on host ip route add 224.0.0.0/4 dev eth0
 on lan ip route add 224.0.0.0/4 dev eth0
@@ -35,14 +37,31 @@ while time.time() < end and len(seen) < 2:
 print(sorted(seen))
 sys.exit(seen != {('10.199.255.255', 48), ('224.0.1.1', 72)})
 P
+cat > "$work/hear6.py" <<'P'
+import socket, struct, sys
+s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVHOPLIMIT, 1)
+s.bind(('ff05::101', 123))
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, socket.inet_pton(socket.AF_INET6, 'ff05::101') + struct.pack('I', socket.if_nametoindex('eth0')))
+s.settimeout(60)
+data, beside, _, sender = s.recvmsg(512, 256)
+hops = struct.unpack('i', beside[0][2])[0]
+print(sender[0], 'mode', data[0] & 7, 'stratum', data[1], 'hops', hops)
+sys.exit((sender[0], data[0] & 7, data[1], hops) != ('fd77::1', 5, 2, 32))
+P
+exec_tame lan python3 "$work/hear6.py" > "$work/heard6" 2>&1 & listener6=$!
 exec_tame lan python3 "$work/hear.py" > "$work/heard" 2>&1 & listener=$!
 daemon_up -c "$work/ntp.conf"
 heard() { wait $listener; local status=$?; cat "$work/heard" >&2; return $status; }
 check "a host of the network hears both, at the right time, one of them signed" heard
-shown() { ntpq -c as | tee /dev/stderr | grep -q ' 8811 ' && ntpq -c lpeers 2> /dev/null | tee /dev/stderr | grep -E 'BCST|MCST' | wc -l | grep -qx 2; }
-check "ntpq: two associations that broadcast, BCST and MCST" shown
+heard6() { wait $listener6; local status=$?; cat "$work/heard6" >&2; return $status; }
+check "and a group of IPv6, from the address of the interface, with the TTL of the table's entry" heard6
+shown() { ntpq -c as | tee /dev/stderr | grep -q ' 8811 ' && ntpq -c lpeers 2> /dev/null | tee /dev/stderr | grep -E 'BCST|MCST' | wc -l | grep -qx 3; }
+check "ntpq: three associations that broadcast, BCST and MCST" shown
 follows() { ntpq -pn | tee /dev/stderr | grep -qE "^\*${address[s1]//./\\.}"; }
 check "and its server is followed" follows
-alone() { [ "$(ntpq -c as | awk '$1 ~ /^[0-9]+$/ {n++} END {print n}')" = 3 ]; }
+alone() { [ "$(ntpq -c as | awk '$1 ~ /^[0-9]+$/ {n++} END {print n}')" = 4 ]; }
 check "it does not hear itself" alone
 verdict
