@@ -4,7 +4,7 @@
 use rsntpd::engine::auth::Keys;
 use rsntpd::sys::batch::{BATCH, Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
-use rsntpd::sys::socket::UdpSocket;
+use rsntpd::sys::socket::{Departure, UdpSocket};
 use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Seconds};
 use rsntpd::wire::trailer::DigestLength;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -134,7 +134,7 @@ impl Generator {
                 if let Some(draft) = self.outbox.draft() {
                     draft[..48].copy_from_slice(&request());
                 }
-                self.outbox.add((plan.server, NTP).into(), Some(IpAddr::V4(source)), false);
+                self.outbox.add((plan.server, NTP).into(), Some(IpAddr::V4(source)), Departure::Unstamped);
                 self.outbox.seal(index, |octets| match &mut plan.key {
                     Some((key, keys)) => keys.sign_into(*key, DigestLength::Cut, 48, octets),
                     None => 48,
@@ -200,7 +200,7 @@ impl Client {
         let jitter = 0.5 + f64::from(self.due.as_nanos() as u32 % 1000) / 1000.0;
         self.due = now + Seconds::new(jitter / plan.measure);
         let request = request();
-        self.socket.send(&request, (plan.server, NTP).into(), None, true)?;
+        self.socket.send(&request, (plan.server, NTP).into(), None, Departure::Stamped)?;
         let stamped = self.inbox.take_sent(&self.socket)?;
         let left = stamped.then(|| self.inbox.sent().1).flatten();
         self.asked = left.map(|left| (stamp(&request, 40), left));

@@ -18,6 +18,7 @@ use crate::engine::report::event::Level;
 use crate::engine::report::logconfig::LogFilter;
 use crate::sys::clock;
 use crate::sys::clock_watch::ClockWatch;
+use crate::sys::socket::Departure;
 use crate::units::{ERA, MonoTime, Seconds, Stamp, eras_off};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -125,7 +126,8 @@ impl Shell {
         }
         let at = clock::wall();
         engine.complete(&mut tx, at);
-        let sent = open.socket.send(&tx.data, tx.to, source, tx.token.is_some()).is_ok();
+        let departure = if tx.token.is_some() { Departure::Stamped } else { Departure::Unstamped };
+        let sent = open.socket.send(&tx.data, tx.to, source, departure).is_ok();
         open.counts.left(usize::from(sent), usize::from(!sent));
         if !sent {
             // Unreachable for now, perhaps: the poll process notices by itself.

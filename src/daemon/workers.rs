@@ -169,7 +169,7 @@ impl Role {
         let mut left = Vec::new();
         for worker in &mut main.workers {
             if worker.sockets.is_some()
-                && let Some(how) = worker.child.ended(false)
+                && let Some(how) = worker.child.ended()
             {
                 let (number, id) = (worker.number, worker.child.id());
                 let what = "the main process answers in its place from now on";
@@ -218,7 +218,7 @@ impl Drop for Workers {
         let running = || self.workers.iter().filter(|worker| worker.sockets.is_some());
         running().for_each(|worker| worker.child.terminate());
         for worker in running() {
-            let _how = worker.child.ended(true);
+            worker.child.wait();
         }
     }
 }

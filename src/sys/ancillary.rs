@@ -1,5 +1,6 @@
 //! Control messages: what the kernel reports with a datagram, and what we request with one.
 
+use super::socket::Departure;
 use crate::units::NtpTimestamp;
 use nix::libc;
 use std::net::{IpAddr, Ipv6Addr};
@@ -107,7 +108,7 @@ fn value<T: Plain>(head: &libc::cmsghdr, data: *const u8) -> Option<T> {
 pub(super) fn write(
     control: &mut Control<SEND_SPACE>,
     source: Option<IpAddr>,
-    stamp_on_leaving: bool,
+    departure: Departure,
 ) -> usize {
     let mut used = 0;
     match source {
@@ -126,7 +127,7 @@ pub(super) fn write(
         }
         None => {}
     }
-    if stamp_on_leaving {
+    if departure == Departure::Stamped {
         used += put(&mut control.0[used..], libc::SOL_SOCKET, libc::SO_TIMESTAMPING, STAMP_ON_LEAVING);
     }
     used

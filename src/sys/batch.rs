@@ -3,7 +3,7 @@
 //! An [`Inbox`] and an [`Outbox`] are made once and used for every datagram: nothing is allocated.
 
 use super::ancillary::{self, Ancillary, Control, RECEIVE_SPACE, SEND_SPACE, STAMP_SPACE};
-use super::socket::{UdpSocket, socket_addr};
+use super::socket::{Departure, UdpSocket, socket_addr};
 use crate::units::NtpTimestamp;
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_uint};
@@ -206,14 +206,14 @@ impl Outbox {
         self.data.get_mut(self.count)
     }
 
-    /// Adds the datagram in the draft, to be sent to `to`, and from `source` where the socket is a wildcard. With
-    /// `stamp`, the kernel reports when it left. [`Outbox::seal`] sets its length.
-    pub fn add(&mut self, to: SocketAddr, source: Option<IpAddr>, stamp: bool) {
+    /// Adds the datagram in the draft, to be sent to `to`, and from `source` where the socket is a wildcard. [`Outbox::seal`]
+    /// sets its length.
+    pub fn add(&mut self, to: SocketAddr, source: Option<IpAddr>, departure: Departure) {
         let i = self.count;
         if i < BATCH {
             self.names[i] = SockaddrStorage::from(to);
-            self.control_lengths[i] = ancillary::write(&mut self.controls[i], source, stamp);
-            self.stamped[i] = stamp;
+            self.control_lengths[i] = ancillary::write(&mut self.controls[i], source, departure);
+            self.stamped[i] = departure == Departure::Stamped;
             debug_assert!(self.control_lengths[i] <= SEND_SPACE, "control messages fit their buffer");
             self.count += 1;
         }

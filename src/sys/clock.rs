@@ -309,7 +309,7 @@ pub fn set_status(status: &ClockStatus) -> io::Result<()> {
     t.status = status_bits(status.leap);
     t.maxerror = error_micros(status.max_error);
     t.esterror = error_micros(status.est_error);
-    t.constant = time_constant(status.time_constant, now.status & libc::STA_NANO != 0);
+    t.constant = time_constant(status.time_constant, now.status);
     adjtimex(&mut t)?;
     match status.tai {
         // ADJ_TAI reads the same field as ADJ_TIMECONST, so it needs a call of its own.
@@ -337,9 +337,10 @@ fn error_micros(error: Seconds) -> c_long {
     (error.get() * MICROS).ceil().clamp(0.0, MAX_ERROR_MICROS) as c_long
 }
 
-fn time_constant(poll: PollExponent, nano: bool) -> c_long {
+/// By the status bits of the kernel: in microsecond mode the time constant counts from another exponent.
+fn time_constant(poll: PollExponent, status: c_int) -> c_long {
     let exponent = c_long::from(poll.get()).min(MAX_TIME_CONSTANT);
-    if nano { exponent } else { (exponent - MICRO_TIME_CONSTANT).max(0) }
+    if status & libc::STA_NANO == 0 { (exponent - MICRO_TIME_CONSTANT).max(0) } else { exponent }
 }
 
 /// Whole seconds and 0..1,000,000 microseconds, rounded to the nearest.
@@ -477,9 +478,9 @@ mod tests {
 
     #[test]
     fn the_time_constant_reads_back_as_the_poll() {
-        assert_eq!(time_constant(PollExponent::new(6), true), 6);
-        assert_eq!(time_constant(PollExponent::new(6), false), 2);
-        assert_eq!(time_constant(PollExponent::new(3), false), 0);
-        assert_eq!(time_constant(PollExponent::new(17), true), 10);
+        assert_eq!(time_constant(PollExponent::new(6), libc::STA_NANO), 6);
+        assert_eq!(time_constant(PollExponent::new(6), 0), 2);
+        assert_eq!(time_constant(PollExponent::new(3), 0), 0);
+        assert_eq!(time_constant(PollExponent::new(17), libc::STA_NANO), 10);
     }
 }

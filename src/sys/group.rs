@@ -8,7 +8,7 @@ use super::socket::UdpSocket;
 use nix::errno::Errno;
 use nix::libc::{self, c_uint, sock_filter, sock_fprog};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Loads at offsets from here on are from the IP header, not from the datagram's own bytes.
 const IP_HEADER: u32 = 0xfff0_0000; // SKF_NET_OFF
@@ -30,7 +30,7 @@ pub fn bind(address: SocketAddr, workers: u32) -> io::Result<Vec<UdpSocket>> {
     let sockets: Vec<UdpSocket> =
         (0..=workers).map(|_| UdpSocket::bind_in_group(address)).collect::<io::Result<_>>()?;
     if let Some(first) = sockets.first() {
-        share_out(first, &program(address.is_ipv6(), workers))?;
+        share_out(first, &program(address.ip(), workers))?;
     }
     Ok(sockets)
 }
@@ -40,7 +40,7 @@ pub fn bind(address: SocketAddr, workers: u32) -> io::Result<Vec<UdpSocket>> {
 pub fn is_supported() -> bool {
     let try_out = || {
         let socket = UdpSocket::bind_in_group((Ipv4Addr::LOCALHOST, 0).into())?;
-        share_out(&socket, &program(false, 1))
+        share_out(&socket, &program(Ipv4Addr::LOCALHOST.into(), 1))
     };
     try_out().is_ok()
 }
@@ -55,7 +55,7 @@ const fn jump(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
 
 /// Gives the position of the socket: 1 to `workers` for what asks for the time, else 0. A load past
 /// the end of a datagram ends the program with 0.
-fn program(v6: bool, workers: u32) -> Vec<sock_filter> {
+fn program(ip: IpAddr, workers: u32) -> Vec<sock_filter> {
     use libc::{
         BPF_ADD, BPF_ALU, BPF_AND, BPF_JEQ, BPF_K, BPF_MISC, BPF_MOD, BPF_MUL, BPF_RSH, BPF_TAX, BPF_X,
         BPF_XOR,
@@ -72,7 +72,7 @@ fn program(v6: bool, workers: u32) -> Vec<sock_filter> {
         jump(BPF_JEQ, 1 << 3, 1, 0),
         step(libc::BPF_RET | BPF_K, 0),
     ];
-    if v6 {
+    if ip.is_ipv6() {
         for at in (0..16).step_by(4) {
             all.push(word(SOURCE_V6 + at));
             if at > 0 {

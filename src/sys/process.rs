@@ -149,9 +149,17 @@ impl Child {
         let _gone_already = kill(self.0, Signal::SIGHUP);
     }
 
-    /// How it exited, as text, if it has; with `wait`, once it has. Returned once.
-    pub fn ended(self, wait: bool) -> Option<String> {
-        let flags = if wait { WaitPidFlag::empty() } else { WaitPidFlag::WNOHANG };
+    /// How it exited, as text, if it has. Returned once.
+    pub fn ended(self) -> Option<String> {
+        self.wait_with(WaitPidFlag::WNOHANG)
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(self) {
+        let _how = self.wait_with(WaitPidFlag::empty());
+    }
+
+    fn wait_with(self, flags: WaitPidFlag) -> Option<String> {
         loop {
             return match waitpid(self.0, Some(flags)) {
                 Ok(WaitStatus::Exited(_, status)) => Some(format!("exited with status {status}")),

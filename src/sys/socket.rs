@@ -28,6 +28,15 @@ pub struct UdpSocket {
     stamps: Cell<Option<bool>>,
 }
 
+/// Whether the kernel is to report when a datagram left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Departure {
+    /// It is, where it can.
+    Stamped,
+    /// It need not.
+    Unstamped,
+}
+
 impl UdpSocket {
     /// Binds a socket that does not block. IPv6 sockets take no IPv4. A wildcard socket reports
     /// where each datagram was sent to. With `share`, other sockets that share may be bound to
@@ -207,23 +216,30 @@ impl UdpSocket {
         self.stamps.set(Some(false));
     }
 
-    /// Sends a datagram, from `source` where the socket is a wildcard and the source matters. With
-    /// `stamp`, the kernel is asked when it left; that may come on the error queue. Allocates nothing.
+    /// Sends a datagram, from `source` where the socket is a wildcard and the source matters. When
+    /// it left may come on the error queue. Allocates nothing.
     ///
     /// # Errors
     /// Of sendto and sendmsg.
-    pub fn send(&self, data: &[u8], to: SocketAddr, source: Option<IpAddr>, stamp: bool) -> io::Result<()> {
+    pub fn send(
+        &self,
+        data: &[u8],
+        to: SocketAddr,
+        source: Option<IpAddr>,
+        departure: Departure,
+    ) -> io::Result<()> {
         let name = SockaddrStorage::from(to);
-        let stamp = stamp && self.can_stamp();
+        let stamp = departure == Departure::Stamped && self.can_stamp();
         if source.is_none() && !stamp {
             sendto(self.fd.as_raw_fd(), data, &name, MsgFlags::empty())?;
             return Ok(());
         }
-        match self.send_beside(data, &name, source, stamp) {
+        let departure = if stamp { Departure::Stamped } else { Departure::Unstamped };
+        match self.send_beside(data, &name, source, departure) {
             // Kernels before 4.6 do not know the wish for a stamp.
             Err(Errno::EINVAL) if stamp => {
                 self.cannot_stamp();
-                Ok(self.send_beside(data, &name, source, false)?)
+                Ok(self.send_beside(data, &name, source, Departure::Unstamped)?)
             }
             other => Ok(other?),
         }
@@ -235,10 +251,10 @@ impl UdpSocket {
         data: &[u8],
         name: &SockaddrStorage,
         source: Option<IpAddr>,
-        stamp: bool,
+        departure: Departure,
     ) -> nix::Result<()> {
         let mut control = Control([0; SEND_SPACE]);
-        let used = ancillary::write(&mut control, source, stamp);
+        let used = ancillary::write(&mut control, source, departure);
         let mut part = libc::iovec { iov_base: data.as_ptr().cast_mut().cast(), iov_len: data.len() };
         // SAFETY: a plain C structure, for which zeros are a valid value.
         let mut header: libc::msghdr = unsafe { mem::zeroed() };
@@ -329,7 +345,7 @@ mod tests {
             let mut inbox = Inbox::new(Calls::probe());
             let got = receive_soon(&server, &mut inbox, 1);
             assert_eq!(got, [(b"hello".to_vec(), Some(local), false, true)]);
-            server.send(b"back", client.local_addr().unwrap(), Some(local), false).unwrap();
+            server.send(b"back", client.local_addr().unwrap(), Some(local), Departure::Unstamped).unwrap();
             let mut back = [0; 16];
             let (length, from) = client.recv_from(&mut back).unwrap();
             assert_eq!((&back[..length], from.ip()), (b"back".as_slice(), local));
@@ -369,7 +385,7 @@ mod tests {
                     outbox.draft().unwrap()[..2].copy_from_slice(&[round, i]);
                     // The one in the middle cannot be sent, and holds nothing up.
                     let port = if i == 7 { 0 } else { to.port() };
-                    outbox.add(SocketAddr::new(to.ip(), port), Some([127, 0, 0, 9].into()), false);
+                    outbox.add(SocketAddr::new(to.ip(), port), Some([127, 0, 0, 9].into()), Departure::Unstamped);
                     outbox.seal(usize::from(i), |_| 2);
                 }
                 assert!(outbox.draft().is_none());
@@ -390,7 +406,7 @@ mod tests {
         let other = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let mut inbox = Inbox::new(Calls::probe());
         let before = crate::sys::clock::wall();
-        socket.send(b"a request", ([127, 0, 0, 1], port_of(&other)).into(), None, true).unwrap();
+        socket.send(b"a request", ([127, 0, 0, 1], port_of(&other)).into(), None, Departure::Stamped).unwrap();
         if socket.can_stamp() && inbox.take_sent(&socket).unwrap() {
             let (bytes, at) = inbox.sent();
             assert!(bytes.ends_with(b"a request"));

@@ -12,7 +12,7 @@ use rsntpd::engine::contract::{Machine, Now, Rx, Setup, SocketId};
 use rsntpd::engine::{Engine, Served};
 use rsntpd::sys::batch::{Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
-use rsntpd::sys::socket::UdpSocket;
+use rsntpd::sys::socket::{Departure, UdpSocket};
 use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Stamp};
 use sim::scenario::Scenario;
 use sim::world::World;
@@ -127,7 +127,7 @@ fn a_batch_is_received_answered_and_sent_without_an_allocation() {
                         if let Served::Reply(reply) =
                             engine.answer(now(round * 60_000), &rx, outbox.draft().unwrap())
                         {
-                            outbox.add(rx.from, Some(to), false);
+                            outbox.add(rx.from, Some(to), Departure::Unstamped);
                             outbox.seal(0, |octets| engine.seal(&reply, clock::wall(), octets));
                         }
                     }

@@ -14,6 +14,7 @@ use crate::engine::contract::{Input, Now, Rx};
 use crate::engine::{Engine, Reply, Served};
 use crate::sys::batch::{BATCH, Calls, Inbox, Outbox, SEND_MAX, TOGETHER};
 use crate::sys::clock;
+use crate::sys::socket::Departure;
 use crate::units::Stamp;
 
 const _: () = assert!(SEND_MAX == Engine::REPLY_MAX, "answers are written where they are sent from");
@@ -110,7 +111,8 @@ impl Traffic {
                 let source = Some(to).filter(|_| open.ip.is_unspecified());
                 let stamp =
                     reply.interleaved && open.socket.can_stamp() && self.departures.has_room(now.mono);
-                self.outbox.add(rx.from, source, stamp);
+                let departure = if stamp { Departure::Stamped } else { Departure::Unstamped };
+                self.outbox.add(rx.from, source, departure);
                 self.replies[slot] = Some((reply, stamp));
             }
             Served::Dropped => {}
