@@ -385,7 +385,11 @@ mod tests {
                     outbox.draft().unwrap()[..2].copy_from_slice(&[round, i]);
                     // The one in the middle cannot be sent, and holds nothing up.
                     let port = if i == 7 { 0 } else { to.port() };
-                    outbox.add(SocketAddr::new(to.ip(), port), Some([127, 0, 0, 9].into()), Departure::Unstamped);
+                    outbox.add(
+                        SocketAddr::new(to.ip(), port),
+                        Some([127, 0, 0, 9].into()),
+                        Departure::Unstamped,
+                    );
                     outbox.seal(usize::from(i), |_| 2);
                 }
                 assert!(outbox.draft().is_none());
@@ -406,7 +410,9 @@ mod tests {
         let other = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
         let mut inbox = Inbox::new(Calls::probe());
         let before = crate::sys::clock::wall();
-        socket.send(b"a request", ([127, 0, 0, 1], port_of(&other)).into(), None, Departure::Stamped).unwrap();
+        socket
+            .send(b"a request", ([127, 0, 0, 1], port_of(&other)).into(), None, Departure::Stamped)
+            .unwrap();
         if socket.can_stamp() && inbox.take_sent(&socket).unwrap() {
             let (bytes, at) = inbox.sent();
             assert!(bytes.ends_with(b"a request"));

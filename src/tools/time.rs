@@ -74,7 +74,8 @@ pub fn main(args: &[OsString]) -> u8 {
     }
     match clock::state() {
         Ok(clock) => {
-            super::say(&render(&clock, matches.get_flag("raw")));
+            let raw = if matches.get_flag("raw") { RawTime::Shown } else { RawTime::Hidden };
+            super::say(&render(&clock, raw));
             0
         }
         Err(error) => {
@@ -84,9 +85,18 @@ pub fn main(args: &[OsString]) -> u8 {
     }
 }
 
+/// Whether the time is shown as the kernel counts it, too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RawTime {
+    /// It is (`--raw`).
+    Shown,
+    /// It is not.
+    Hidden,
+}
+
 /// The screen.
 #[must_use]
-pub fn render(clock: &KernelClock, raw: bool) -> String {
+pub fn render(clock: &KernelClock, raw: RawTime) -> String {
     let state = usize::try_from(clock.state).ok().and_then(|s| STATES.get(s)).unwrap_or(&"UNKNOWN");
     let code = format!("{} ({state})", clock.state);
     let digits = if clock.is_nano() { 9 } else { 6 };
@@ -94,7 +104,7 @@ pub fn render(clock: &KernelClock, raw: bool) -> String {
     let stamp = NtpTimestamp::from_unix(clock.seconds, u32::try_from(nanos).unwrap_or(0));
     let mut text = String::new();
     let _ = writeln!(text, "ntp_gettime() returns code {code}");
-    if raw {
+    if raw == RawTime::Shown {
         let _ = writeln!(text, "  raw time {}.{:0digits$}", clock.seconds, clock.fraction);
     }
     let _ = writeln!(text, "  time {}, (.{:0digits$}),", date(stamp, ""), clock.fraction);
@@ -169,7 +179,7 @@ mod tests {
             tai: 37,
             ..KernelClock::default()
         };
-        let text = render(&clock, false);
+        let text = render(&clock, RawTime::Hidden);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "ntp_gettime() returns code 5 (ERROR)");
         assert!(

@@ -46,7 +46,7 @@ pub fn main(args: &[OsString]) -> u8 {
     let first = matches.get_one::<String>("first").or_else(|| matches.get_one("host"));
     let first = first.map_or("localhost", String::as_str);
     let most = matches.get_one::<u32>("max-hosts").copied().unwrap_or(99);
-    let mut names = Names::new(matches.get_flag("numeric"));
+    let mut names = if matches.get_flag("numeric") { Names::numeric() } else { Names::resolved() };
     let host = match Host::find(first, Family::Any) {
         Ok(host) => host,
         Err(why) => {

@@ -16,6 +16,7 @@ mod layers;
 mod map;
 mod paths;
 mod rooms;
+mod signatures;
 mod size;
 mod source;
 mod words;
@@ -110,6 +111,11 @@ fn invariants_are_asserted_in_sentences() {
     let count: usize = sources.iter().map(|s| assertions::assertions(s).lines.len()).sum();
     assert!(count >= ASSERTIONS, "src has {count} debug assertions, at least {ASSERTIONS} are wanted");
     judge(sources.iter().flat_map(assertions::check));
+}
+
+#[test]
+fn signatures_say_what_their_arguments_are() {
+    judge(sources_of(&["src"]).iter().flat_map(signatures::check));
 }
 
 #[test]

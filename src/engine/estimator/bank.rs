@@ -2,7 +2,7 @@
 //! wander and of the path, and each weighted by how well it predicted the samples.
 
 use crate::engine::estimator::coloured::Coloured;
-use crate::engine::estimator::kalman::State;
+use crate::engine::estimator::kalman::{Normal, State};
 use crate::engine::estimator::mean::{self, Mean, Member, NOTHING};
 use crate::engine::estimator::smoother::{Seen, Smoother};
 use std::collections::VecDeque;
@@ -200,14 +200,14 @@ impl Bank {
         fits(&self.mean(dt)) || (self.models.len() > MODELS && kinds.any(|kind| fits(&mean(kind, dt))))
     }
 
-    /// Something jumped, `since` seconds after the newest sample or before: `offset` (mean and variance) is where the
+    /// Something jumped, `since` seconds after the newest sample or before: `offset` is where the
     /// first sample after it is. Each filter assumes a jump of the phase, and its alternative a jump of the rate by
     /// `rate`, if a clock can have that. The samples decide.
-    pub(super) fn jump(&mut self, since: f64, offset: (f64, f64), rate: f64) {
+    pub(super) fn jump(&mut self, since: f64, offset: Normal, rate: f64) {
         self.decide();
         for model in &mut self.models {
             let state = model.filter.state(since);
-            model.filter.begin_anew(State { x: offset.0, xx: offset.1, xf: 0.0, ..state });
+            model.filter.begin_anew(State { x: offset.mean, xx: offset.variance, xf: 0.0, ..state });
         }
         if rate.abs() < FASTEST {
             let ratio = rate / USUAL_RATE;
@@ -378,7 +378,7 @@ mod tests {
     fn a_jump_of_the_rate_is_the_less_likely_the_larger_it_is() {
         for rate in [1e-6, 5e-6, -50e-6] {
             let mut bank = Bank::new(KNOWN);
-            bank.jump(0.0, (0.25, 1e-6), rate);
+            bank.jump(0.0, Normal { mean: 0.25, variance: 1e-6 }, rate);
             let share = (-RATE_SELDOM).exp() / (1.0 + (rate / USUAL_RATE).powi(2));
             let (mean, wanted) = (bank.mean(0.0), KNOWN.f + rate * share / (1.0 + share));
             assert!((mean.f / wanted - 1.0).abs() < 1e-9, "{rate}: {mean:?}, not {wanted}");
@@ -386,7 +386,7 @@ mod tests {
         }
         // No clock has that rate: there is no alternative.
         let mut bank = Bank::new(KNOWN);
-        bank.jump(0.0, (0.25, 1e-6), FASTEST);
+        bank.jump(0.0, Normal { mean: 0.25, variance: 1e-6 }, FASTEST);
         assert_eq!(bank.models.len(), MODELS);
         assert!((bank.mean(0.0).f / KNOWN.f - 1.0).abs() < 1e-12);
     }

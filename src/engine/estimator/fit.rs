@@ -3,6 +3,7 @@
 
 use crate::engine::estimator::bank::Bank;
 use crate::engine::estimator::interval::Interval;
+use crate::engine::estimator::kalman::Normal;
 use crate::engine::estimator::mean::Mean;
 use crate::engine::estimator::path::Path;
 use crate::engine::estimator::smoother::Seen;
@@ -113,7 +114,7 @@ impl Fit {
         let since = first.at.since(self.at).get();
         let rate = by / last.since(self.at).get().max(1.0);
         self.window.clear();
-        self.bank.jump(since, (interval.middle, OPEN * interval.variance()), rate);
+        self.bank.jump(since, opened(interval), rate);
         self.at = first.at;
     }
 
@@ -121,7 +122,7 @@ impl Fit {
     pub(super) fn jump_of_phase(&mut self, first: &Sample, interval: &Interval) {
         let since = first.at.since(self.at).get();
         self.window.clear();
-        self.bank.jump(since, (interval.middle, OPEN * interval.variance()), f64::INFINITY);
+        self.bank.jump(since, opened(interval), f64::INFINITY);
         self.at = first.at;
     }
 
@@ -151,6 +152,11 @@ impl Fit {
         }
         f64::max(information, f64::MIN_POSITIVE).sqrt().recip()
     }
+}
+
+/// The offset where the first sample after a jump is.
+fn opened(interval: &Interval) -> Normal {
+    Normal { mean: interval.middle, variance: OPEN * interval.variance() }
 }
 
 #[cfg(test)]

@@ -22,6 +22,13 @@ pub(super) struct State {
     pub(super) ff: f64,
 }
 
+/// What is known of one quantity, Gaussian.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Normal {
+    pub(super) mean: f64,
+    pub(super) variance: f64,
+}
+
 /// A Gaussian likelihood of the offset: exp(pull·d − precision·d²/2), with d the offset less `about`.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(super) struct Gaussian {
@@ -104,8 +111,8 @@ impl State {
         after
     }
 
-    /// Mean and variance of the offset given later samples, whose likelihood is counted from here.
-    pub(super) fn offset_given(&self, later: &Later) -> (f64, f64) {
+    /// The offset given later samples, whose likelihood is counted from here.
+    pub(super) fn offset_given(&self, later: &Later) -> Normal {
         // (I + PΛ)⁻¹ times P and Pη.
         let m00 = 1.0 + self.xx * later.xx + self.xf * later.xf;
         let m01 = self.xx * later.xf + self.xf * later.ff;
@@ -115,7 +122,8 @@ impl State {
         let (x, f) = (self.xx * later.x + self.xf * later.f, self.xf * later.x + self.ff * later.f);
         let variance = (m11 * self.xx - m01 * self.xf) / det;
         // It is less than before; no rounding makes it none.
-        (self.x + (m11 * x - m01 * f) / det, variance.min(self.xx).max(self.xx * 1e-20))
+        let variance = variance.min(self.xx).max(self.xx * 1e-20);
+        Normal { mean: self.x + (m11 * x - m01 * f) / det, variance }
     }
 }
 
@@ -229,7 +237,7 @@ mod tests {
         let after = first.given(&here);
         let at_end = after.predict(100.0, 0.0);
         let later = Later::default().and(&there, &at_end).earlier(100.0, 0.0).counted_from(&first, &after);
-        let (x, xx) = first.offset_given(&later.and(&here, &first));
+        let Normal { mean: x, variance: xx } = first.offset_given(&later.and(&here, &first));
         // By least squares with a prior on the rate of 1e-4: s = 1e-8 + 1e-8 + 1e-4 the other's variance.
         let other = 1e-8 + 1e-8 * 1e4;
         let expected = (1e-3 / 1e-8 + 1.2e-3 / other) / (1.0 / 1e-8 + 1.0 / other + 1e2);

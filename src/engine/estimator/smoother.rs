@@ -106,8 +106,8 @@ impl Smoother {
             let before = self.before(index, seen.dt);
             let Some(Passed { observation, after }) = self.passed.get_mut(index) else { continue };
             later = later.counted_from(&before, after);
-            let (x, xx) = before.offset_given(&later);
-            *observation = seen.interval.as_gaussian(x, xx);
+            let offset = before.offset_given(&later);
+            *observation = seen.interval.as_gaussian(offset.mean, offset.variance);
             later = later.and(observation, &before).earlier(seen.dt, self.wander);
         }
     }

@@ -111,6 +111,26 @@ struct Run {
     syslog: bool,
 }
 
+/// What a message of the log is about.
+#[derive(Clone, Copy)]
+enum News {
+    /// Something failed.
+    Fault,
+    /// Something was done.
+    Notice,
+}
+
+/// How the clock is set.
+#[derive(Clone, Copy)]
+enum Way {
+    /// `-b`.
+    Step,
+    /// `-B`.
+    Slew,
+    /// A large offset is stepped, a small one slewed.
+    BySize,
+}
+
 impl Run {
     fn new(matches: &ArgMatches) -> Self {
         let flag = |name| matches.get_flag(name);
@@ -118,8 +138,8 @@ impl Run {
     }
 
     /// A message of the log, with the time and the process as ntpdate has them.
-    fn log(&self, text: &str, wrong: bool) {
-        if self.syslog && log_by_syslog(text, wrong).is_ok() {
+    fn log(&self, news: News, text: &str) {
+        if self.syslog && log_by_syslog(news, text).is_ok() {
             return;
         }
         let line = format!(
@@ -127,23 +147,26 @@ impl Run {
             super::local_time().format("%e %b %H:%M:%S"),
             std::process::id()
         );
-        if wrong { super::complain(&line) } else { super::say(&line) }
+        match news {
+            News::Fault => super::complain(&line),
+            News::Notice => super::say(&line),
+        }
     }
 
     fn fail(&self, text: &str) -> u8 {
-        self.log(text, true);
+        self.log(News::Fault, text);
         FAILED
     }
 
     fn run(&self, matches: &ArgMatches) -> u8 {
         if matches.get_flag("verbose") || self.debug {
-            self.log(concat!("rsntpdate ", env!("CARGO_PKG_VERSION")), false);
+            self.log(News::Notice, concat!("rsntpdate ", env!("CARGO_PKG_VERSION")));
         }
         let mut servers = self.servers(matches);
         if servers.is_empty() {
             return self.fail("no servers can be used, exiting");
         }
-        let mut how = match asking(matches, self.debug) {
+        let mut how = match self.asking(matches) {
             Ok(how) => how,
             Err(why) => return self.fail(&why.to_string()),
         };
@@ -165,14 +188,19 @@ impl Run {
         }
         for server in &servers {
             if let Some(text) = kissed(server) {
-                self.log(&format!("{}: {text}", server.address.ip()), true);
+                self.log(News::Fault, &format!("{}: {text}", server.address.ip()));
             }
         }
         self.report(&servers);
         let Some(best) = choose::choose(&servers) else {
             return self.fail("no server suitable for synchronization found");
         };
-        self.set(&servers[best], matches.get_flag("step"), matches.get_flag("slew"))
+        let way = match (matches.get_flag("step"), matches.get_flag("slew")) {
+            (true, _) => Way::Step,
+            (false, true) => Way::Slew,
+            (false, false) => Way::BySize,
+        };
+        self.set(&servers[best], way)
     }
 
     fn servers(&self, matches: &ArgMatches) -> Vec<Server> {
@@ -192,10 +220,44 @@ impl Run {
                         }
                     }
                 }
-                Err(why) => self.log(&format!("Can't find host {why}"), true),
+                Err(why) => self.log(News::Fault, &format!("Can't find host {why}")),
             }
         }
         found
+    }
+
+    /// How servers are polled, by the command line.
+    fn asking(&self, matches: &ArgMatches) -> Result<Asking, Unusable> {
+        let seconds = matches.get_one::<f64>("timeout").copied().unwrap_or(1.0);
+        // ntpdate raises shorter ones, too.
+        let seconds = seconds.max(TIMEOUT_MIN);
+        if !seconds.is_finite() || seconds > TIMEOUT_MAX {
+            return Err(Unusable::Timeout(seconds));
+        }
+        let key = match matches.get_one::<u32>("key") {
+            Some(id) => {
+                let file = matches
+                    .get_one::<PathBuf>("keyfile")
+                    .map_or(Path::new("/etc/ntp/keys"), PathBuf::as_path);
+                Some((key(file, KeyId(*id))?, KeyId(*id)))
+            }
+            None => None,
+        };
+        Ok(Asking {
+            samples: matches.get_one::<u32>("samples").copied().unwrap_or(4),
+            gap: ask::GAP,
+            timeout: Duration::from_secs_f64(seconds),
+            version: matches
+                .get_one::<u8>("ntpversion")
+                .and_then(|v| Version::new(*v))
+                .unwrap_or(Version::V4),
+            key,
+            trace: if self.debug {
+                |what, address| super::say(&format!("{what}({})\n", address.ip()))
+            } else {
+                |_, _| {}
+            },
+        })
     }
 
     /// The servers and their responses, for `-q` and `-d`.
@@ -215,9 +277,13 @@ impl Run {
     }
 
     /// Sets the clock by a server, or reports what would be done.
-    fn set(&self, server: &Server, always_step: bool, always_slew: bool) -> u8 {
+    fn set(&self, server: &Server, way: Way) -> u8 {
         let (offset, host) = (server.best().map_or(0.0, |best| best.offset), server.address.ip());
-        let step = always_step || (offset.abs() > STEP_ABOVE && !always_slew);
+        let step = match way {
+            Way::Step => true,
+            Way::Slew => false,
+            Way::BySize => offset.abs() > STEP_ABOVE,
+        };
         if !self.query && !self.debug {
             let done = if step { clock::step(Seconds::new(offset)) } else { slew(offset) };
             if let Err(error) = done {
@@ -226,7 +292,7 @@ impl Run {
             }
         }
         let what = if step { "step" } else { "adjust" };
-        self.log(&format!("{what} time server {host} offset {offset:.6} sec"), false);
+        self.log(News::Notice, &format!("{what} time server {host} offset {offset:.6} sec"));
         0
     }
 }
@@ -283,35 +349,6 @@ fn become_user(user: &str) -> Result<(), Unusable> {
     drop_root(Duty::Clock, Some(&account), None).map_err(Unusable::Root)
 }
 
-fn asking(matches: &ArgMatches, debug: bool) -> Result<Asking, Unusable> {
-    let seconds = matches.get_one::<f64>("timeout").copied().unwrap_or(1.0);
-    // ntpdate raises shorter ones, too.
-    let seconds = seconds.max(TIMEOUT_MIN);
-    if !seconds.is_finite() || seconds > TIMEOUT_MAX {
-        return Err(Unusable::Timeout(seconds));
-    }
-    let key = match matches.get_one::<u32>("key") {
-        Some(id) => {
-            let file =
-                matches.get_one::<PathBuf>("keyfile").map_or(Path::new("/etc/ntp/keys"), PathBuf::as_path);
-            Some((key(file, KeyId(*id))?, KeyId(*id)))
-        }
-        None => None,
-    };
-    Ok(Asking {
-        samples: matches.get_one::<u32>("samples").copied().unwrap_or(4),
-        gap: ask::GAP,
-        timeout: Duration::from_secs_f64(seconds),
-        version: matches.get_one::<u8>("ntpversion").and_then(|v| Version::new(*v)).unwrap_or(Version::V4),
-        key,
-        trace: if debug {
-            |what, address| super::say(&format!("{what}({})\n", address.ip()))
-        } else {
-            |_, _| {}
-        },
-    })
-}
-
 fn key(file: &Path, id: KeyId) -> Result<Keys, Unusable> {
     let text = std::fs::read(file).map_err(|why| Unusable::KeyFile(file.to_owned(), why))?;
     let (keys, _findings) = parse_keys(file, &text);
@@ -336,7 +373,7 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     UdpSocket::bind(address)
 }
 
-fn log_by_syslog(text: &str, wrong: bool) -> Result<(), syslog::Error> {
+fn log_by_syslog(news: News, text: &str) -> Result<(), syslog::Error> {
     let formatter = Formatter3164 {
         facility: Facility::LOG_DAEMON,
         hostname: None,
@@ -344,7 +381,10 @@ fn log_by_syslog(text: &str, wrong: bool) -> Result<(), syslog::Error> {
         pid: std::process::id(),
     };
     let mut logger = syslog::unix(formatter)?;
-    if wrong { logger.err(text) } else { logger.notice(text) }
+    match news {
+        News::Fault => logger.err(text),
+        News::Notice => logger.notice(text),
+    }
 }
 
 /// All about a server, for `-d`.

@@ -2,7 +2,7 @@
 
 use super::commands::Result;
 use super::console::{Console, Output};
-use super::fetch::{self, Listed};
+use super::fetch::{self, Listed, Which};
 use crate::tools::link::Trouble;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -13,23 +13,23 @@ const HEAD: &str = "\nind assid status  conf reach auth condition  last_event cn
 /// `associations`.
 pub(super) fn associations(console: &mut Console, _: &[&str], _: &str) -> Result {
     update(console)?;
-    Ok(if console.listed.is_empty() { nothing(console) } else { show(console, false) })
+    Ok(if console.listed.is_empty() { nothing(console) } else { show(console, Which::InUse) })
 }
 
 /// `lassociations`.
 pub(super) fn lassociations(console: &mut Console, _: &[&str], _: &str) -> Result {
     update(console)?;
-    Ok(if console.listed.is_empty() { nothing(console) } else { show(console, true) })
+    Ok(if console.listed.is_empty() { nothing(console) } else { show(console, Which::All) })
 }
 
 /// `passociations`.
 pub(super) fn passociations(console: &mut Console, _: &[&str], _: &str) -> Result {
-    Ok(show(console, false))
+    Ok(show(console, Which::InUse))
 }
 
 /// `lpassociations`.
 pub(super) fn lpassociations(console: &mut Console, _: &[&str], _: &str) -> Result {
-    Ok(show(console, true))
+    Ok(show(console, Which::All))
 }
 
 fn update(console: &mut Console) -> std::result::Result<(), Trouble> {
@@ -51,9 +51,8 @@ fn nothing(console: &Console) -> Output {
     }
 }
 
-fn show(console: &Console, all: bool) -> Output {
-    let shown =
-        console.listed.iter().zip(1..).filter(|(l, _)| all || l.status.configured() || l.status.reachable());
+fn show(console: &Console, which: Which) -> Output {
+    let shown = console.listed.iter().zip(1..).filter(|(l, _)| which.has(l.status));
     if console.settings.json {
         let rows: Vec<_> = shown.map(|(l, index)| row_data(l, index)).collect();
         return Output::Data(json!({ "associations": rows }));

@@ -1,7 +1,7 @@
 //! `rsntpq check`: one line for Nagios and compatible monitoring, with performance data and their exit
 //! statuses.
 
-use super::fetch::{self, Source};
+use super::fetch::{self, Source, Which};
 use crate::config::model::Family;
 use crate::tools::link::{Host, Link, Trouble};
 use crate::tools::options;
@@ -143,7 +143,7 @@ fn ask(host: &str, timeout: f64) -> Result<Answers, Trouble> {
     let mut link = Link::new(Host::find(host, Family::Any).map_err(Trouble::NoHost)?);
     link.timeout = Duration::from_secs_f64(timeout.clamp(0.01, 300.0));
     let system = fetch::variables(&mut link, 0, "")?;
-    let sources = fetch::sources(&mut link, false)?;
+    let sources = fetch::sources(&mut link, Which::InUse)?;
     Ok((SystemStatus(system.status), system.list, sources))
 }
 

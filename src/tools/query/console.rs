@@ -106,7 +106,7 @@ impl Console {
     pub fn new(settings: Settings) -> Self {
         Self {
             link: None,
-            names: Names::new(settings.numeric),
+            names: if settings.numeric { Names::numeric() } else { Names::resolved() },
             key: settings.key,
             settings,
             host_column: 0,

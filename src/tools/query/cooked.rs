@@ -195,13 +195,13 @@ mod tests {
     #[test]
     fn values_of_an_association() {
         let list = VarList::parse(b"leap=3, reach=0xff, flash=0x1600, keyid=0, filtoffset= 1.00 -0.50, odd");
-        let text = lines(&list, &mut Names::new(true));
+        let text = lines(&list, &mut Names::numeric());
         assert_eq!(
             text,
             "leap=11, reach=377, flash=1600 peer_stratum, peer_dist, peer_unreach,\n\
              keyid=0, filtoffset=    1.00   -0.50, odd=\n"
         );
-        assert_eq!(lines(&VarList::parse(b"flash=0x0"), &mut Names::new(true)), "flash=00 ok\n");
+        assert_eq!(lines(&VarList::parse(b"flash=0x0"), &mut Names::numeric()), "flash=00 ok\n");
     }
 
     #[test]

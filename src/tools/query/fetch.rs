@@ -172,15 +172,30 @@ fn kind(mode: i64, source: Option<IpAddr>) -> char {
     }
 }
 
-/// The sources of a server; those that are neither configured nor reachable only with `all`. An
-/// association that is gone when it is asked for is left out.
+/// Which sources of a server are shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Which {
+    /// All.
+    All,
+    /// Those that are configured or reachable.
+    InUse,
+}
+
+impl Which {
+    /// Whether a source with this status is one of them.
+    pub(super) const fn has(self, status: PeerStatus) -> bool {
+        matches!(self, Self::All) || status.configured() || status.reachable()
+    }
+}
+
+/// The sources of a server. An association that is gone when it is asked for is left out.
 ///
 /// # Errors
 /// [`Trouble`].
-pub fn sources(link: &mut Link, all: bool) -> Result<Vec<Source>, Trouble> {
+pub fn sources(link: &mut Link, which: Which) -> Result<Vec<Source>, Trouble> {
     let mut found = Vec::new();
     for listed in associations(link)? {
-        if !all && !listed.status.configured() && !listed.status.reachable() {
+        if !which.has(listed.status) {
             continue;
         }
         match variables(link, listed.id, "") {

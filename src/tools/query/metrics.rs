@@ -1,7 +1,7 @@
 //! `rsntpq metrics`: the daemon's state as Prometheus text, for node_exporter's textfile collector.
 //! docs/metrics.md explains every metric; a test holds the two together.
 
-use super::fetch::{self, Source};
+use super::fetch::{self, Source, Which};
 use super::peers::refid;
 use crate::config::model::Family;
 use crate::sys::clock;
@@ -171,7 +171,7 @@ fn read(host: &str) -> Result<State, Trouble> {
         Err(Trouble::Server(_)) => VarList::default(),
         Err(other) => return Err(other),
     };
-    let sources = fetch::sources(&mut link, false)?;
+    let sources = fetch::sources(&mut link, Which::InUse)?;
     Ok(State { status: SystemStatus(system.status), system: system.list, counters, sources })
 }
 

@@ -73,8 +73,14 @@ pub struct Names {
 impl Names {
     /// Without any name yet.
     #[must_use]
-    pub const fn new(numeric: bool) -> Self {
-        Self { numeric, known: BTreeMap::new(), left: ALL }
+    pub const fn resolved() -> Self {
+        Self { numeric: false, known: BTreeMap::new(), left: ALL }
+    }
+
+    /// The same, with addresses that stay numbers.
+    #[must_use]
+    pub const fn numeric() -> Self {
+        Self { numeric: true, known: BTreeMap::new(), left: ALL }
     }
 
     /// The name of an address, or its numbers.
@@ -137,11 +143,11 @@ mod tests {
 
     #[test]
     fn clocks_and_numbers() {
-        let mut names = Names::new(false);
+        let mut names = Names::resolved();
         assert_eq!(names.of_text("127.127.1.0"), "LOCAL(0)");
         assert_eq!(names.of_text("127.127.28.2"), "SHM(2)");
         assert_eq!(names.of_text("127.127.99.1"), "UNKNOWN(1)");
         assert_eq!(names.of_text("LOCL"), "LOCL");
-        assert_eq!(Names::new(true).of_text("127.127.1.0"), "127.127.1.0");
+        assert_eq!(Names::numeric().of_text("127.127.1.0"), "127.127.1.0");
     }
 }

@@ -4,7 +4,7 @@ use super::associations;
 use super::commands::Result;
 use super::console::{Console, Output};
 use super::cooked::{cut, interval, iso, millis};
-use super::fetch::{self, Source, is_clock};
+use super::fetch::{self, Source, Which, is_clock};
 use super::names::clock_name;
 use crate::units::NtpTimestamp;
 use serde_json::json;
@@ -40,31 +40,31 @@ impl Form {
 
 /// `peers`.
 pub(super) fn peers(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, Form::Usual, false)
+    show(console, Form::Usual, Which::InUse)
 }
 
 /// `lpeers`.
 pub(super) fn lpeers(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, Form::Usual, true)
+    show(console, Form::Usual, Which::All)
 }
 
 /// `opeers`.
 pub(super) fn opeers(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, Form::Old, false)
+    show(console, Form::Old, Which::InUse)
 }
 
 /// `lopeers`.
 pub(super) fn lopeers(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, Form::Old, true)
+    show(console, Form::Old, Which::All)
 }
 
 /// `apeers`.
 pub(super) fn apeers(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, Form::Identified, false)
+    show(console, Form::Identified, Which::InUse)
 }
 
-fn show(console: &mut Console, form: Form, all: bool) -> Result {
-    let sources = fetch::sources(console.link()?, all)?;
+fn show(console: &mut Console, form: Form, which: Which) -> Result {
+    let sources = fetch::sources(console.link()?, which)?;
     let now = console.now();
     if console.settings.json {
         let rows: Vec<_> = sources.iter().map(|source| data(console, source, now)).collect();

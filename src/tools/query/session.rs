@@ -55,16 +55,16 @@ impl Helper for Help {}
 
 type Reader = Editor<Help, MemHistory>;
 
-fn reader(secret: bool) -> rustyline::Result<Reader> {
-    let config = Config::builder().auto_add_history(!secret).build();
+fn reader(help: Help) -> rustyline::Result<Reader> {
+    let config = Config::builder().auto_add_history(!help.secret).build();
     let mut editor = Editor::with_history(config, MemHistory::new())?;
-    editor.set_helper(Some(Help { secret }));
+    editor.set_helper(Some(help));
     Ok(editor)
 }
 
 /// Prompts for a line that is neither shown nor put into the history.
 pub(super) fn ask_secret(prompt: &str) -> Option<String> {
-    reader(true).ok()?.readline(prompt).ok()
+    reader(Help { secret: true }).ok()?.readline(prompt).ok()
 }
 
 /// Carries out commands until the end of the input; whether one of them failed.
@@ -72,7 +72,7 @@ pub(super) fn run(console: &mut Console) -> bool {
     if !std::io::stdin().is_terminal() {
         return run_pipe(console);
     }
-    let Ok(mut editor) = reader(false) else { return run_pipe(console) };
+    let Ok(mut editor) = reader(Help { secret: false }) else { return run_pipe(console) };
     let mut failed = false;
     loop {
         match editor.readline(PROMPT) {

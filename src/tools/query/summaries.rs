@@ -123,60 +123,77 @@ const MODES: [&str; 9] =
 
 /// `sysinfo`.
 pub(super) fn sysinfo(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, 0, SYSINFO, 20, true)
+    show(console, 0, SYSINFO, Form { column: 20, head: Head::Status })
 }
 
 /// `kerninfo`.
 pub(super) fn kerninfo(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, 0, KERNINFO, 23, true)
+    show(console, 0, KERNINFO, Form { column: 23, head: Head::Status })
 }
 
 /// `sysstats`.
 pub(super) fn sysstats(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, 0, SYSSTATS, 24, false)
+    show(console, 0, SYSSTATS, Form { column: 24, head: Head::None })
 }
 
 /// `monstats`.
 pub(super) fn monstats(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, 0, MONSTATS, 22, false)
+    show(console, 0, MONSTATS, Form { column: 22, head: Head::None })
 }
 
 /// `iostats`.
 pub(super) fn iostats(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, 0, IOSTATS, 24, false)
+    show(console, 0, IOSTATS, Form { column: 24, head: Head::None })
 }
 
 /// `authinfo`.
 pub(super) fn authinfo(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, 0, AUTHINFO, 19, false)
+    show(console, 0, AUTHINFO, Form { column: 19, head: Head::None })
 }
 
 /// `timerstats`.
 pub(super) fn timerstats(console: &mut Console, _: &[&str], _: &str) -> Result {
-    show(console, 0, TIMERSTATS, 20, false)
+    show(console, 0, TIMERSTATS, Form { column: 20, head: Head::None })
 }
 
 /// `pstats`.
 pub(super) fn pstats(console: &mut Console, words: &[&str], _: &str) -> Result {
     let [word, ..] = words else { return Err(Trouble::Cannot("Usage: pstats assoc".to_owned())) };
     let association = resolve(console, word)?;
-    show(console, association, PSTATS, 23, true)
+    show(console, association, PSTATS, Form { column: 23, head: Head::Status })
 }
 
-/// Values begin at column `at`; those that the server does not have are left out.
-fn show(console: &mut Console, association: u16, table: Table, at: usize, status: bool) -> Result {
+/// What a summary begins with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Head {
+    None,
+    /// The status word.
+    Status,
+}
+
+/// How a summary looks.
+#[derive(Clone, Copy)]
+struct Form {
+    /// Where values begin.
+    column: usize,
+    head: Head,
+}
+
+/// The values of a table; those that the server does not have are left out.
+fn show(console: &mut Console, association: u16, table: Table, form: Form) -> Result {
+    let Form { column: at, head } = form;
     let names: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
     let found = fetch::named_variables(console.link()?, association, &names)?;
     if console.settings.json {
         let mut data = serde_json::json!({ "variables": json::variables(&found.list) });
-        if status {
+        if head == Head::Status {
             data["associd"] = association.into();
             data["status"] = format!("{:04x}", found.status).into();
         }
         return Ok(Output::Data(data));
     }
     let mut text = String::new();
-    if status {
+    if head == Head::Status {
         let words = match association {
             0 => SystemStatus(found.status).describe(),
             _ => PeerStatus(found.status).describe(),

@@ -1,6 +1,6 @@
 //! Charts as SVG. Black on white and one line a chart: they are read on paper, too.
 
-use super::numbers::{Point, percentile, sorted, thinned};
+use super::numbers::{Point, Span, percentile, sorted, thinned};
 use chrono::DateTime;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
@@ -64,15 +64,15 @@ const HOUR: f64 = 3600.0;
 const DAY: f64 = crate::units::DAY as f64;
 
 impl Axis {
-    fn of(time: (f64, f64)) -> Self {
-        let span = time.1 - time.0;
+    fn of(time: Span) -> Self {
+        let span = time.length();
         let unit = if span <= 3.0 * DAY { HOUR } else { DAY };
         let form = match span {
             s if s <= DAY => ("%H:%M", "%d %b"),
             s if s <= 300.0 * DAY => ("%d %b %H:%M", "%d %b"),
             _ => ("%Y-%m-%d", "%Y-%m-%d"),
         };
-        Self { midnight: (time.0 / DAY).floor() * DAY, unit, form }
+        Self { midnight: (time.first / DAY).floor() * DAY, unit, form }
     }
 
     fn place(self, at: f64) -> f64 {
@@ -80,10 +80,10 @@ impl Axis {
     }
 
     /// First and last place; a quarter of an hour at least, with the time in its middle.
-    fn across(self, time: (f64, f64)) -> (f64, f64) {
-        let (first, last) = (self.place(time.0), self.place(time.1));
+    fn across(self, time: Span) -> Span {
+        let (first, last) = (self.place(time.first), self.place(time.last));
         let missing = (0.25 * HOUR / self.unit - (last - first)).max(0.0);
-        (first - missing / 2.0, last + missing / 2.0)
+        Span::new(first - missing / 2.0, last + missing / 2.0)
     }
 
     /// The mark at a place: the time of day, or the date, or both.
@@ -105,7 +105,7 @@ pub(super) struct Chart {
 struct Plot {
     axis: Axis,
     /// The time axis: first and last place.
-    across: (f64, f64),
+    across: Span,
     /// The scale.
     up: (f64, f64),
     height: u32,
@@ -129,12 +129,7 @@ impl fmt::Display for NotDrawn {
 }
 
 /// Values over time, in a unit; `time` is the whole page's span.
-pub(super) fn over_time(
-    points: &[Point],
-    time: (f64, f64),
-    unit: Unit,
-    height: u32,
-) -> Result<Chart, NotDrawn> {
+pub(super) fn over_time(points: &[Point], time: Span, unit: Unit, height: u32) -> Result<Chart, NotDrawn> {
     let values = sorted(points.iter().map(|(_, value)| value * unit.factor));
     let axis = Axis::of(time);
     let up = scale(&values);
@@ -165,7 +160,7 @@ impl Plot {
             .margin_right(LABEL_WIDTH)
             .x_label_area_size(AXIS_HEIGHT)
             .y_label_area_size(76)
-            .build_cartesian_2d(self.across.0..self.across.1, self.up.0..self.up.1)?;
+            .build_cartesian_2d(self.across.first..self.across.last, self.up.0..self.up.1)?;
         panel
             .configure_mesh()
             .max_light_lines(0)
@@ -190,7 +185,7 @@ impl Plot {
         let pixels = f64::from(self.height.saturating_sub(AXIS_HEIGHT + 12));
         let mut taken: Vec<f64> = Vec::new();
         for (label, value) in self.lines.iter().filter(|(_, value)| (self.up.0..=self.up.1).contains(value)) {
-            let ends = [(self.across.0, *value), (self.across.1, *value)];
+            let ends = [(self.across.first, *value), (self.across.last, *value)];
             panel.draw_series(LineSeries::new(ends, &PERCENTILE))?;
             let place = (value - self.up.0) / (self.up.1 - self.up.0) * pixels;
             if taken.iter().all(|other| (place - other).abs() >= LABEL_HEIGHT) {
@@ -206,7 +201,7 @@ impl Plot {
 
     fn draw_points(&self, panel: &mut Panel<'_, '_>) -> Drawn {
         // Gaps stay gaps: nothing is drawn where nothing was measured.
-        let gap = (self.across.1 - self.across.0) / 40.0;
+        let gap = self.across.length() / 40.0;
         let inside = |(place, value): &Point| (*place, value.clamp(self.up.0, self.up.1));
         for run in self.points.chunk_by(|a, b| b.0 - a.0 <= gap) {
             match run {
@@ -310,20 +305,25 @@ mod tests {
             (label(1.5, 100.0), label(1.5, 1.0), label(1.5, 0.01)),
             ("2".into(), "1.50".into(), "1.5000".into())
         );
-        let (hours, days) = (Axis::of((90_000.0, 170_000.0)), Axis::of((90_000.0, 900_000.0)));
+        let (hours, days) =
+            (Axis::of(Span::new(90_000.0, 170_000.0)), Axis::of(Span::new(90_000.0, 900_000.0)));
         assert_eq!(
             (hours.place(90_000.0), hours.mark(1.0), hours.mark(24.0)),
             (1.0, "01:00".into(), "03 Jan".into())
         );
         assert_eq!((days.mark(1.0), days.mark(1.5)), ("03 Jan".to_owned(), "03 Jan 12:00".to_owned()));
-        assert_eq!(hours.across((3600.0, 3600.0)), (-23.125, -22.875), "a single point is in the middle");
+        assert_eq!(
+            hours.across(Span::new(3600.0, 3600.0)),
+            Span::new(-23.125, -22.875),
+            "a single point is in the middle"
+        );
     }
 
     #[test]
     fn any_points_make_a_chart() {
         let same = [(0.0, 1.0), (1.0, 1.0)];
         for points in [&same[..], &same[..1], &[(0.0, 0.0)], &[], &[(0.0, -1e10), (1.0, 1e10)]] {
-            let chart = over_time(points, (0.0, 1.0), PPM, SMALL).unwrap();
+            let chart = over_time(points, Span::new(0.0, 1.0), PPM, SMALL).unwrap();
             assert!(chart.svg.starts_with("<svg") && chart.svg.trim_end().ends_with("</svg>"));
             assert!(chart.outside.is_none() && !chart.svg.contains("NaN") && !chart.svg.contains("inf"));
         }
@@ -339,7 +339,7 @@ mod tests {
         for n in [100, 300, 500] {
             (points[n].1, points[n + 1].1) = (40.0, -40.0);
         }
-        let chart = over_time(&points, (0.0, 1000.0), PPM, TALL).unwrap();
+        let chart = over_time(&points, Span::new(0.0, 1000.0), PPM, TALL).unwrap();
         assert_eq!(chart.outside, Some((7, -40.0, 5e3)));
         let triangles = chart.svg.matches("<polygon").count();
         assert_eq!(triangles, 7, "each of them is marked at the edge");
@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn d12_years_have_years_on_the_axis() {
-        let axis = Axis::of((0.0, 3.0 * 365.0 * DAY));
+        let axis = Axis::of(Span::new(0.0, 3.0 * 365.0 * DAY));
         assert_eq!((axis.mark(0.0), axis.mark(400.5)), ("1970-01-01".to_owned(), "1971-02-05".to_owned()));
     }
 }

@@ -1,5 +1,6 @@
 //! The lines of loopstats and peerstats, as ntpd's page "Monitoring Options" has them.
 
+use super::numbers::Span;
 use crate::units::{DAY, UNIX_EPOCH_MJD};
 use std::collections::BTreeMap;
 
@@ -106,10 +107,10 @@ impl Statistics {
     }
 
     /// The first and the last second.
-    pub(super) fn span(&self) -> (f64, f64) {
+    pub(super) fn span(&self) -> Span {
         let times = self.updates.iter().map(|update| update.at);
         let times = times.chain(self.sources.values().flatten().map(|sample| sample.at));
-        times.fold((f64::MAX, f64::MIN), |(first, last), at| (first.min(at), last.max(at)))
+        times.fold(Span::NONE, |span, at| span.and(Span::new(at, at)))
     }
 }
 
@@ -140,6 +141,6 @@ mod tests {
         assert_eq!((update.at, update.frequency), (10_348.0 * 86_400.0 + 75_440.031, 13.778_19));
         let samples = &statistics.sources["127.127.4.1"];
         assert_eq!((samples.len(), samples[0].jitter, samples[1].selection), (2, None, 7));
-        assert_eq!(statistics.span().1, update.at);
+        assert_eq!(statistics.span().last, update.at);
     }
 }

@@ -3,6 +3,31 @@
 /// A point: seconds, and a value.
 pub(super) type Point = (f64, f64);
 
+/// A stretch of a quantity: times in seconds since 1970, or places on an axis.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Span {
+    pub(super) first: f64,
+    pub(super) last: f64,
+}
+
+impl Span {
+    /// That of nothing.
+    pub(super) const NONE: Self = Self { first: f64::MAX, last: f64::MIN };
+
+    pub(super) const fn new(first: f64, last: f64) -> Self {
+        Self { first, last }
+    }
+
+    pub(super) fn length(self) -> f64 {
+        self.last - self.first
+    }
+
+    /// One that holds both.
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
+}
+
 /// The value below which a share of the values lies (nearest rank), 0..=1; `None` without values.
 pub(super) fn percentile(sorted: &[f64], share: f64) -> Option<f64> {
     let rank = (share * sorted.len() as f64).ceil().max(1.0) as usize;

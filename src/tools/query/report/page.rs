@@ -4,7 +4,7 @@
 use super::Unread;
 use super::chart::{self, NotDrawn, PPM, SMALL, TALL, Unit, unit_of};
 use super::lines::{Sample, Statistics, Update};
-use super::numbers::{Point, allan, mean, percentile, sorted};
+use super::numbers::{Point, Span, allan, mean, percentile, sorted};
 use crate::units::DAY;
 use chrono::DateTime;
 use std::fmt::Write as _;
@@ -41,14 +41,14 @@ fn date(at: f64) -> String {
 }
 
 /// First and last time, and how long that is.
-fn range(span: (f64, f64)) -> String {
-    let (hours, days) = ((span.1 - span.0) / 3600.0, (span.1 - span.0) / DAY as f64);
+fn range(span: Span) -> String {
+    let (hours, days) = (span.length() / 3600.0, span.length() / DAY as f64);
     let length = match days {
         d if d >= 3.0 => format!("{d:.1} days"),
         _ if hours >= 1.0 => format!("{hours:.1} hours"),
         _ => format!("{:.0} minutes", hours * 60.0),
     };
-    format!("{} to {} ({length})", date(span.0), date(span.1))
+    format!("{} to {} ({length})", date(span.first), date(span.last))
 }
 
 /// A time with its unit, three decimals.
@@ -75,7 +75,7 @@ pub(super) fn page(hosts: &[Host], now: f64) -> Result<String, NotDrawn> {
     let mut out = String::new();
     let names: Vec<String> = hosts.iter().map(|host| escaped(&host.name)).collect();
     let spans = hosts.iter().filter_map(|host| host.statistics.as_ref().ok()).map(Statistics::span);
-    let whole = spans.fold((f64::MAX, f64::MIN), |all, one| (all.0.min(one.0), all.1.max(one.1)));
+    let whole = spans.fold(Span::NONE, Span::and);
     let title = if let [name] = &names[..] { name.clone() } else { format!("{} hosts", names.len()) };
     let _ = write!(
         out,
@@ -95,7 +95,12 @@ pub(super) fn page(hosts: &[Host], now: f64) -> Result<String, NotDrawn> {
             let _ = writeln!(out, "<h2 class=\"host\" id=\"host-{index}\">{}</h2>", escaped(&host.name));
         }
         match &host.statistics {
-            Ok(statistics) => whole_host(&mut out, statistics, hosts.len() > 1)?,
+            Ok(statistics) => {
+                if hosts.len() > 1 {
+                    let _ = writeln!(out, "<p>{}</p>", range(statistics.span()));
+                }
+                whole_host(&mut out, statistics)?;
+            }
             Err(why) => {
                 let _ = writeln!(out, "<p>No data: {}</p>", escaped(&why.to_string()));
             }
@@ -126,7 +131,7 @@ fn comparison(hosts: &[Host]) -> String {
             let _ = write!(
                 rows,
                 "<td>{:.1}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td>",
-                (span.1 - span.0) / DAY as f64,
+                span.length() / DAY as f64,
                 offsets.len(),
                 cell(&offsets, 0.5),
                 cell(&offsets, 0.95),
@@ -151,11 +156,8 @@ fn comparison(hosts: &[Host]) -> String {
     out
 }
 
-fn whole_host(out: &mut String, statistics: &Statistics, one_of_several: bool) -> Result<(), NotDrawn> {
+fn whole_host(out: &mut String, statistics: &Statistics) -> Result<(), NotDrawn> {
     let span = statistics.span();
-    if one_of_several {
-        let _ = writeln!(out, "<p>{}</p>", range(span));
-    }
     if statistics.updates.is_empty() {
         out.push_str("<p>No loopstats lines: no data about the clock itself.</p>\n");
     } else {
@@ -180,7 +182,7 @@ fn section(out: &mut String, title: &str, note: &str, body: &str) {
 }
 
 /// A chart, and a note about values outside its scale.
-fn drawn(points: &[Point], span: (f64, f64), unit: Unit, height: u32) -> Result<String, NotDrawn> {
+fn drawn(points: &[Point], span: Span, unit: Unit, height: u32) -> Result<String, NotDrawn> {
     let chart = chart::over_time(points, span, unit, height)?;
     let text = |value: f64| if unit == PPM { ppm(value) } else { time(value / unit.factor) };
     let note = chart.outside.map_or_else(String::new, |(count, least, most)| {
@@ -195,7 +197,7 @@ fn drawn(points: &[Point], span: (f64, f64), unit: Unit, height: u32) -> Result<
     Ok(chart.svg + &note)
 }
 
-fn clock(out: &mut String, statistics: &Statistics, span: (f64, f64)) -> Result<(), NotDrawn> {
+fn clock(out: &mut String, statistics: &Statistics, span: Span) -> Result<(), NotDrawn> {
     let updates = &statistics.updates;
     let series = |value: fn(&Update) -> f64| -> (Vec<Point>, Vec<f64>) {
         (updates.iter().map(|u| (u.at, value(u))).collect(), sorted(updates.iter().map(value)))
@@ -254,7 +256,7 @@ fn summary_row(name: &str, values: &[f64], text: fn(f64) -> String) -> String {
     row
 }
 
-fn sources(out: &mut String, statistics: &Statistics, span: (f64, f64)) -> Result<(), NotDrawn> {
+fn sources(out: &mut String, statistics: &Statistics, span: Span) -> Result<(), NotDrawn> {
     if statistics.sources.is_empty() {
         return Ok(());
     }

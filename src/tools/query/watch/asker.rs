@@ -1,10 +1,10 @@
 //! Queries the server repeatedly, in a thread of its own, and sends the results.
 
 use super::Event;
-use super::state::{Answers, Client, Clients, News, Row};
+use super::state::{Answers, Client, Clients, News, Row, State};
 use crate::tools::link::{Ask, Link, Sign, Trouble};
 use crate::tools::query::console::Console;
-use crate::tools::query::fetch::{self, Source};
+use crate::tools::query::fetch::{self, Source, Which};
 use crate::tools::query::{mru, ordered, peers};
 use crate::wire::status::SystemStatus;
 use crate::wire::varlist::VarList;
@@ -26,8 +26,8 @@ const CLIENTS_MAX: usize = 2000;
 pub(super) struct Wanted(Arc<AtomicBool>);
 
 impl Wanted {
-    pub(super) fn set(&self, wanted: bool) {
-        self.0.store(wanted, Ordering::Relaxed);
+    pub(super) fn follow(&self, state: &State) {
+        self.0.store(state.shows_clients(), Ordering::Relaxed);
     }
 }
 
@@ -77,7 +77,7 @@ impl Asker {
         let uptime = fetch::variables(self.console.link()?, 0, "ss_uptime");
         let uptime = uptime.ok().and_then(|found| found.list.number("ss_uptime"));
         let mut rows = Vec::new();
-        for source in fetch::sources(self.console.link()?, false)? {
+        for source in fetch::sources(self.console.link()?, Which::InUse)? {
             let next = self.next_poll(&source)?;
             let name = peers::remote(&mut self.console, &source);
             rows.push(Row { when: source.when(now), name, next, source });

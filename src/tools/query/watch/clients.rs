@@ -1,12 +1,12 @@
 //! The page of clients, with the access rights of the selected one.
 
 use super::explain;
-use super::screen::{Style, bold, window};
+use super::screen::{Mark, Style, bold, window};
 use super::state::{Client, State};
 use crate::tools::query::cooked::interval;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Modifier};
+use ratatui::style::Color;
 use ratatui::text::Line;
 use ratatui::widgets::Paragraph;
 
@@ -29,7 +29,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, style: Styl
     let mut lines = vec![bold(HEAD)];
     let selected = state.selected[1];
     for index in window(clients.len(), selected, usize::from(list.height.saturating_sub(1))) {
-        lines.push(row(&clients[index], index == selected, style));
+        lines.push(row(&clients[index], Mark::of(index, selected), style));
     }
     frame.render_widget(Paragraph::new(lines), list);
     let count = match (clients.len(), complete) {
@@ -43,12 +43,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &State, style: Styl
     frame.render_widget(Paragraph::new(lines), detail);
 }
 
-fn row(client: &Client, selected: bool, style: Style) -> Line<'static> {
+fn row(client: &Client, mark: Mark, style: Style) -> Line<'static> {
     let colour = style.colour(if client.restrictions & LIMITED == 0 { Color::Reset } else { Color::Yellow });
     let address: String = client.address.chars().take(35).collect();
     let text = format!(
         "{} {address:<35} {:>5} {:>8} {:>5} {:>7} {} {} {:x}",
-        if selected { '>' } else { ' ' },
+        mark.letter(),
         client.port,
         client.packets,
         ago(client.last),
@@ -57,7 +57,7 @@ fn row(client: &Client, selected: bool, style: Style) -> Line<'static> {
         client.mode,
         client.restrictions,
     );
-    Line::styled(text, if selected { colour.add_modifier(Modifier::REVERSED) } else { colour })
+    Line::styled(text, mark.attributes(colour))
 }
 
 /// Seconds, minutes, hours or days; `0` is now.

@@ -134,7 +134,8 @@ fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let mut console = Console::new(settings);
     console.open(host).map_err(Failure::Host)?;
     let interval = Duration::from_secs(matches.get_one::<u64>("interval").copied().unwrap_or(2));
-    let style = Style::of_environment(matches.get_flag("no-color"));
+    let style = Style::of_environment();
+    let style = if matches.get_flag("no-color") { style.plain() } else { style };
     show(console, host, interval, style).map_err(Failure::Terminal)
 }
 
@@ -163,7 +164,7 @@ fn show(console: Console, host: &str, interval: Duration, style: Style) -> io::R
             }
             Ok(Event::Key(key)) => {
                 state.key(key);
-                clients.set(state.shows_clients());
+                clients.follow(&state);
             }
             Ok(Event::News(news)) => state.take(*news),
             Err(RecvTimeoutError::Timeout) => {}

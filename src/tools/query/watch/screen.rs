@@ -42,20 +42,53 @@ pub(super) struct Style {
 
 impl Style {
     /// By the environment, as programs agree on it: `NO_COLOR`, `TERM`, and the locale.
-    pub(super) fn of_environment(no_colours: bool) -> Self {
+    pub(super) fn of_environment() -> Self {
         let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let dumb = text("TERM").is_none_or(|term| term == "dumb");
         let locale = text("LC_ALL").or_else(|| text("LC_CTYPE")).or_else(|| text("LANG")).unwrap_or_default();
         let locale = locale.to_ascii_lowercase();
         Self {
-            colours: !no_colours && !dumb && text("NO_COLOR").is_none(),
+            colours: !dumb && text("NO_COLOR").is_none(),
             unicode: locale.contains("utf-8") || locale.contains("utf8"),
         }
+    }
+
+    /// The same without colours.
+    pub(super) const fn plain(self) -> Self {
+        Self { colours: false, ..self }
     }
 
     /// Attributes with a colour, where there are colours.
     pub(super) fn colour(self, colour: Color) -> Attributes {
         if self.colours { Attributes::default().fg(colour) } else { Attributes::default() }
+    }
+}
+
+/// Whether a line of a list is the selected one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mark {
+    Selected,
+    None,
+}
+
+impl Mark {
+    /// That of the line `index`.
+    pub(super) const fn of(index: usize, selected: usize) -> Self {
+        if index == selected { Self::Selected } else { Self::None }
+    }
+
+    pub(super) const fn letter(self) -> char {
+        match self {
+            Self::Selected => '>',
+            Self::None => ' ',
+        }
+    }
+
+    pub(super) fn attributes(self, usual: Attributes) -> Attributes {
+        match self {
+            Self::Selected => usual.add_modifier(Modifier::REVERSED),
+            Self::None => usual,
+        }
     }
 }
 
@@ -159,8 +192,8 @@ fn sources(frame: &mut Frame<'_>, area: Rect, state: &State, style: Style) {
     let (first, age) = (seen.start, state.age().unwrap_or(0));
     for (index, row) in answers.rows.iter().enumerate().take(seen.end).skip(first) {
         let line = Rect { y: list.y + 1 + (index - first) as u16, height: 1, ..list };
-        let selected = index == state.selected[0];
-        frame.render_widget(Paragraph::new(cells(row, selected, age, style)), line);
+        let mark = Mark::of(index, state.selected[0]);
+        frame.render_widget(Paragraph::new(cells(row, mark, age, style)), line);
         let used = (HEAD.len() as u16).min(line.width);
         let chart = Rect { x: line.x + used, width: line.width - used, ..line };
         sparkline(frame, chart, state, row, style);
@@ -170,7 +203,7 @@ fn sources(frame: &mut Frame<'_>, area: Rect, state: &State, style: Style) {
     }
 }
 
-fn cells(row: &Row, selected: bool, age: u64, style: Style) -> Line<'static> {
+fn cells(row: &Row, mark: Mark, age: u64, style: Style) -> Line<'static> {
     let source = &row.source;
     let colour = match source.listed.status.tally() {
         '*' | 'o' => style.colour(Color::Green),
@@ -178,14 +211,14 @@ fn cells(row: &Row, selected: bool, age: u64, style: Style) -> Line<'static> {
         'x' => style.colour(Color::Red),
         _ => Attributes::default(),
     };
-    let attributes = if selected { colour.add_modifier(Modifier::REVERSED) } else { colour };
+    let attributes = mark.attributes(colour);
     let age = i64::try_from(age).unwrap_or(0);
     let next = row.next.map_or_else(|| "-".to_owned(), |next| (next - age).max(0).to_string());
     let name: String = row.name.chars().take(15).collect();
     Line::styled(
         format!(
             "{}{} {name:<15} {:2} {:>4} {next:>4} {} {:>8} {:>7} {:>7} ",
-            if selected { '>' } else { ' ' },
+            mark.letter(),
             source.listed.status.tally(),
             source.stratum,
             cut(&interval(source.poll), 4),
