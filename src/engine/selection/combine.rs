@@ -27,9 +27,13 @@ pub fn combine(now: MonoTime, survivors: &[&Source], system_peer: &Source) -> Op
     if estimates.is_empty() {
         return None;
     }
-    let offsets = estimates.iter().zip(&bounds);
-    let by_offset = weights(offsets.map(|(e, b)| (e.offset, e.offset_variance, b.asymmetry)).collect());
-    let by_rate = weights(estimates.iter().map(|e| (e.rate, e.rate_variance, 1.0)).collect());
+    let by_offset = weights(estimates.iter().zip(&bounds).map(|(e, b)| Scaled {
+        value: e.offset,
+        variance: e.offset_variance,
+        scale: b.asymmetry,
+    }));
+    let by_rate =
+        weights(estimates.iter().map(|e| Scaled { value: e.rate, variance: e.rate_variance, scale: 1.0 }));
     let mean = |weights: &[f64], value: fn(&Estimate) -> f64| -> f64 {
         estimates.iter().zip(weights).map(|(e, w)| w * value(e)).sum::<f64>() / weights.iter().sum::<f64>()
     };
@@ -55,21 +59,38 @@ struct Bound {
 /// explain (the between-study variance of `DerSimonian` and Laird, 1986), in the proportion of the squared scales. Paths are longer one
 /// way than the other by amounts that no sample shows: without this the source with the least variance would have all
 /// the weight. But by no more than half of the round trip: that is the scale of an offset, so a near server counts more than a far one.
-fn weights(estimates: Vec<(f64, f64, f64)>) -> Vec<f64> {
-    let least = estimates.iter().map(|e| e.2).fold(f64::INFINITY, f64::min).max(LEAST_SCALE);
-    let own: Vec<(f64, f64, f64)> = estimates
-        .into_iter()
-        .map(|(value, variance, scale)| {
-            (value, variance.max(1e-24).recip(), (scale / least).max(1.0).powi(2))
+fn weights(estimates: impl Iterator<Item = Scaled> + Clone) -> Vec<f64> {
+    let least = estimates.clone().map(|e| e.scale).fold(f64::INFINITY, f64::min).max(LEAST_SCALE);
+    let own: Vec<Weighted> = estimates
+        .map(|Scaled { value, variance, scale }| Weighted {
+            value,
+            weight: variance.max(1e-24).recip(),
+            share: (scale / least).max(1.0).powi(2),
         })
         .collect();
-    let sum: f64 = own.iter().map(|(_, w, _)| w).sum();
-    let mean = own.iter().map(|(v, w, _)| v * w).sum::<f64>() / sum;
-    let excess = own.iter().map(|(v, w, _)| w * (v - mean).powi(2)).sum::<f64>() - (own.len() as f64 - 1.0);
-    let room = own.iter().map(|(_, w, a)| w * a).sum::<f64>()
-        - own.iter().map(|(_, w, a)| w * w * a).sum::<f64>() / sum;
+    let sum: f64 = own.iter().map(|e| e.weight).sum();
+    let mean = own.iter().map(|e| e.value * e.weight).sum::<f64>() / sum;
+    let excess =
+        own.iter().map(|e| e.weight * (e.value - mean).powi(2)).sum::<f64>() - (own.len() as f64 - 1.0);
+    let room = own.iter().map(|e| e.weight * e.share).sum::<f64>()
+        - own.iter().map(|e| e.weight * e.weight * e.share).sum::<f64>() / sum;
     let between = if own.len() > 1 && room > 0.0 { (excess / room).max(0.0) } else { 0.0 };
-    own.iter().map(|(_, w, a)| (w.recip() + between * a).recip()).collect()
+    own.iter().map(|e| (e.weight.recip() + between * e.share).recip()).collect()
+}
+
+/// An estimate of a value.
+struct Scaled {
+    value: f64,
+    variance: f64,
+    /// The scale of the error that the variance does not contain.
+    scale: f64,
+}
+
+/// The same with the reciprocal of its variance, and the square of its scale in units of the least.
+struct Weighted {
+    value: f64,
+    weight: f64,
+    share: f64,
 }
 
 /// The nearest value that all sources hold for possible, where there is one.
