@@ -4,7 +4,7 @@
 use rsntpd::engine::auth::Keys;
 use rsntpd::sys::batch::{BATCH, Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
-use rsntpd::sys::socket::{Departure, UdpSocket};
+use rsntpd::sys::socket::{Departure, Sharing, UdpSocket};
 use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Seconds};
 use rsntpd::wire::trailer::DigestLength;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -70,7 +70,7 @@ pub fn run(plan: &mut Plan) -> std::io::Result<Outcome> {
     let calls = Calls::probe();
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let mut generator = Generator {
-        socket: UdpSocket::bind(any, false)?,
+        socket: UdpSocket::bind(any, Sharing::Alone)?,
         inbox: Inbox::new(calls),
         outbox: Outbox::new(calls),
         outcome: Outcome::default(),
@@ -184,7 +184,12 @@ impl Client {
     fn new(plan: &Plan) -> std::io::Result<Self> {
         let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let due = if plan.measure > 0.0 { clock::mono() } else { MonoTime::NEVER };
-        Ok(Self { socket: UdpSocket::bind(any, false)?, inbox: Inbox::new(Calls::One), due, asked: None })
+        Ok(Self {
+            socket: UdpSocket::bind(any, Sharing::Alone)?,
+            inbox: Inbox::new(Calls::One),
+            due,
+            asked: None,
+        })
     }
 
     fn turn(&mut self, plan: &Plan, now: MonoTime, generator: &mut Generator) -> std::io::Result<()> {

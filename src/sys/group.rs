@@ -4,7 +4,7 @@
 //! to the same process, by its address: so rate limits and interleaved mode, which depend on earlier requests,
 //! are as exact as with one process. Everything but a client's request goes to the first socket.
 
-use super::socket::UdpSocket;
+use super::socket::{Sharing, UdpSocket};
 use nix::errno::Errno;
 use nix::libc::{self, c_uint, sock_filter, sock_fprog};
 use std::io;
@@ -26,7 +26,7 @@ const SPREAD: u32 = 0x9e37_79b1;
 /// programs for them.
 pub fn bind(address: SocketAddr, workers: u32) -> io::Result<Vec<UdpSocket>> {
     // A group admits other sockets of the same user: this bind finds a process that holds the port.
-    drop(UdpSocket::bind(address, false)?);
+    drop(UdpSocket::bind(address, Sharing::Alone)?);
     let sockets: Vec<UdpSocket> =
         (0..=workers).map(|_| UdpSocket::bind_in_group(address)).collect::<io::Result<_>>()?;
     if let Some(first) = sockets.first() {

@@ -37,18 +37,26 @@ pub enum Departure {
     Unstamped,
 }
 
+/// Whether other sockets that share may be bound to the same port, at a wildcard or other address.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sharing {
+    /// They may.
+    Shared,
+    /// The port is this socket's.
+    Alone,
+}
+
 impl UdpSocket {
     /// Binds a socket that does not block. IPv6 sockets take no IPv4. A wildcard socket reports
-    /// where each datagram was sent to. With `share`, other sockets that share may be bound to
-    /// the same port at a wildcard or other address.
+    /// where each datagram was sent to.
     ///
     /// # Errors
     /// Of socket and bind: `AddrInUse` where the port is taken, `AddrNotAvailable` where the
     /// address is not (or not yet) the machine's, `Unsupported` or an errno where the machine
     /// has no such address family.
-    pub fn bind(address: SocketAddr, share: bool) -> io::Result<Self> {
+    pub fn bind(address: SocketAddr, sharing: Sharing) -> io::Result<Self> {
         let this = Self::make(address)?;
-        this.share(share)?;
+        this.share(sharing)?;
         this.bind_to(address)?;
         Ok(this)
     }
@@ -169,8 +177,8 @@ impl UdpSocket {
     ///
     /// # Errors
     /// Of setsockopt.
-    pub fn share(&self, share: bool) -> io::Result<()> {
-        Ok(setsockopt(&self.fd, sockopt::ReuseAddr, &share)?)
+    pub fn share(&self, sharing: Sharing) -> io::Result<()> {
+        Ok(setsockopt(&self.fd, sockopt::ReuseAddr, &(sharing == Sharing::Shared))?)
     }
 
     /// The descriptor.
@@ -317,7 +325,7 @@ mod tests {
     #[test]
     fn the_code_point_is_set_in_both_families() {
         for any in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(socket) = UdpSocket::bind(any.parse().unwrap(), false) else {
+            let Ok(socket) = UdpSocket::bind(any.parse().unwrap(), Sharing::Alone) else {
                 skip::because(&format!("no socket at {any}"));
                 continue;
             };
@@ -336,7 +344,7 @@ mod tests {
     fn the_wildcard_tells_the_destination_and_answers_from_it() {
         for (any, local) in [("0.0.0.0:0", "127.0.0.9"), ("[::]:0", "::1")] {
             let local: IpAddr = local.parse().unwrap();
-            let server = UdpSocket::bind(any.parse().unwrap(), false);
+            let server = UdpSocket::bind(any.parse().unwrap(), Sharing::Alone);
             let (Ok(server), Ok(client)) = (server, std::net::UdpSocket::bind((local, 0))) else {
                 skip::because(&format!("no sockets at {any} and {local}"));
                 continue;
@@ -355,7 +363,7 @@ mod tests {
     #[test]
     fn long_and_empty_datagrams_are_taken_as_they_are_in_both_ways() {
         for calls in [Calls::Many, Calls::One] {
-            let server = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), true).unwrap();
+            let server = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), Sharing::Shared).unwrap();
             let client = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             let mut inbox = Inbox::new(calls);
             let lengths = [DATAGRAM_MAX, DATAGRAM_MAX + 1, 0, 65_000];
@@ -376,8 +384,8 @@ mod tests {
     #[test]
     fn what_is_sent_together_arrives_in_order_in_both_ways() {
         for calls in [Calls::Many, Calls::One] {
-            let server = UdpSocket::bind("0.0.0.0:0".parse().unwrap(), false).unwrap();
-            let client = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+            let server = UdpSocket::bind("0.0.0.0:0".parse().unwrap(), Sharing::Alone).unwrap();
+            let client = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), Sharing::Alone).unwrap();
             let (mut inbox, mut outbox) = (Inbox::new(calls), Outbox::new(calls));
             let to = SocketAddr::from(([127, 0, 0, 1], port_of(&client)));
             for round in 0..3u8 {
@@ -406,8 +414,8 @@ mod tests {
 
     #[test]
     fn the_kernel_tells_when_a_datagram_left_or_nothing() {
-        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
-        let other = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let socket = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), Sharing::Alone).unwrap();
+        let other = UdpSocket::bind("127.0.0.1:0".parse().unwrap(), Sharing::Alone).unwrap();
         let mut inbox = Inbox::new(Calls::probe());
         let before = crate::sys::clock::wall();
         socket
@@ -426,13 +434,13 @@ mod tests {
 
     #[test]
     fn a_port_is_shared_only_when_both_share() {
-        let any = UdpSocket::bind("0.0.0.0:0".parse().unwrap(), false).unwrap();
+        let any = UdpSocket::bind("0.0.0.0:0".parse().unwrap(), Sharing::Alone).unwrap();
         let own: SocketAddr = ([127, 0, 0, 1], port_of(&any)).into();
-        assert_eq!(UdpSocket::bind(own, true).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        any.share(true).unwrap();
-        let specific = UdpSocket::bind(own, true).unwrap();
-        any.share(false).unwrap();
-        assert!(UdpSocket::bind(SocketAddr::from(([0, 0, 0, 0], own.port())), true).is_err());
+        assert_eq!(UdpSocket::bind(own, Sharing::Shared).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        any.share(Sharing::Shared).unwrap();
+        let specific = UdpSocket::bind(own, Sharing::Shared).unwrap();
+        any.share(Sharing::Alone).unwrap();
+        assert!(UdpSocket::bind(SocketAddr::from(([0, 0, 0, 0], own.port())), Sharing::Shared).is_err());
         drop(specific);
     }
 }

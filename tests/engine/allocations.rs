@@ -12,7 +12,7 @@ use rsntpd::engine::contract::{Machine, Now, Rx, Setup, SocketId};
 use rsntpd::engine::{Engine, Served};
 use rsntpd::sys::batch::{Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
-use rsntpd::sys::socket::{Departure, UdpSocket};
+use rsntpd::sys::socket::{Departure, Sharing, UdpSocket};
 use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Stamp};
 use sim::scenario::Scenario;
 use sim::world::World;
@@ -97,7 +97,7 @@ fn the_engine_answers_without_an_allocation() {
 #[test]
 fn a_batch_is_received_answered_and_sent_without_an_allocation() {
     for calls in [Calls::Many, Calls::One] {
-        let server = UdpSocket::bind("0.0.0.0:0".parse().unwrap(), false).unwrap();
+        let server = UdpSocket::bind("0.0.0.0:0".parse().unwrap(), Sharing::Alone).unwrap();
         let address: SocketAddr =
             nix::sys::socket::getsockname::<nix::sys::socket::SockaddrIn>(server.raw_fd())
                 .map(|own| SocketAddr::from(([127, 0, 0, 1], own.port())))

@@ -19,7 +19,7 @@ use crate::engine::contract::{Interface, SocketId, Tx};
 use crate::engine::control::shell_request::{Endpoint, Traffic};
 use crate::engine::report::event::Level;
 use crate::sys::interfaces::{self, LocalAddress};
-use crate::sys::socket::UdpSocket;
+use crate::sys::socket::{Sharing, UdpSocket};
 use crate::sys::{clock, group};
 use crate::units::{MonoTime, NTP_PORT};
 use crate::wire::Mode;
@@ -234,9 +234,9 @@ impl Sockets {
                 continue;
             }
             // Not shared: only this bind finds another process that holds the port already.
-            match UdpSocket::bind(SocketAddr::new(ip, NTP_PORT), false) {
+            match UdpSocket::bind(SocketAddr::new(ip, NTP_PORT), Sharing::Alone) {
                 Ok(socket) => {
-                    socket.share(true)?;
+                    socket.share(Sharing::Shared)?;
                     sockets.add(socket, SocketAddr::new(ip, NTP_PORT), "wildcard", Role::Unicast);
                 }
                 Err(e) if unusable_family(&e) && ip.is_ipv6() => {}
@@ -332,7 +332,9 @@ impl Sockets {
         let mut crowded = self.wanted.room.is_some_and(|room| self.open.len() >= room);
         if !crowded {
             // Beside a wildcard socket of ours the address must be shared; alone it shows who else is there.
-            match UdpSocket::bind(address, self.wildcard(address.ip()).is_some()) {
+            let sharing =
+                if self.wildcard(address.ip()).is_some() { Sharing::Shared } else { Sharing::Alone };
+            match UdpSocket::bind(address, sharing) {
                 Ok(socket) => {
                     self.failed.remove(&address);
                     self.add(socket, address, &local.name, Role::Unicast);
@@ -382,13 +384,13 @@ impl Sockets {
                 (true, false) => {
                     changed |= self.close_where(registry, |open| open.ip == ip);
                     let mut others = self.open.iter().filter(|open| of_family(open));
-                    others.try_for_each(|open| open.socket.share(false))?;
+                    others.try_for_each(|open| open.socket.share(Sharing::Alone))?;
                 }
                 // At the start they are opened already, or cannot be.
                 (false, true) if registry.is_some() => {
                     let mut others = self.open.iter().filter(|open| of_family(open));
-                    others.try_for_each(|open| open.socket.share(true))?;
-                    match UdpSocket::bind(SocketAddr::new(ip, NTP_PORT), true) {
+                    others.try_for_each(|open| open.socket.share(Sharing::Shared))?;
+                    match UdpSocket::bind(SocketAddr::new(ip, NTP_PORT), Sharing::Shared) {
                         Ok(socket) => {
                             self.add(socket, SocketAddr::new(ip, NTP_PORT), "wildcard", Role::Unicast);
                             if let (Some(registry), Some(open)) = (registry, self.open.last()) {

@@ -9,6 +9,7 @@ use super::common::{Common, flash_of};
 use super::exchange::{self, Answer, Arrival};
 use super::kind::{Behaviour, Making, Polled, Turn};
 use super::{Mac, Received};
+use crate::config::model::Server;
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
@@ -180,7 +181,7 @@ impl Symmetric {
         }
         self.silent = 0;
         let heard = Heard::new(header, rx.received);
-        let answers = self.sent.as_ref().and_then(|sent| sent.answered_by(header, common.config.xleave));
+        let answers = self.sent.as_ref().and_then(|sent| sent.answered_by(header, &common.config));
         let (Some(sent), Some(answers)) = (self.sent.as_mut(), answers) else {
             self.candidate = Some(heard);
             common.flash |= flash::BOGUS;
@@ -223,14 +224,14 @@ impl Symmetric {
 }
 
 impl Sent {
-    /// How a packet of the partner answers this one, if it does. `xleave`: whether interleaved mode is configured.
-    fn answered_by(&self, header: &Header, xleave: bool) -> Option<Answers> {
+    /// How a packet of the partner answers this one, if it does: by interleaved mode only where the line has `xleave`.
+    fn answered_by(&self, header: &Header, line: &Server) -> Option<Answers> {
         let gives_back = |stamp: NtpTimestamp| !stamp.is_zero() && stamp == header.origin;
         if gives_back(self.transmit) {
             return Some(if self.before.is_some() { Answers::Earlier } else { Answers::Basic });
         }
         let receive = self.answers.map_or(NtpTimestamp::ZERO, |arrived| arrived.at);
-        (xleave && gives_back(receive)).then_some(Answers::Interleaved)
+        (line.xleave && gives_back(receive)).then_some(Answers::Interleaved)
     }
 }
 

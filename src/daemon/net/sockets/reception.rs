@@ -5,7 +5,7 @@ use super::{Open, Role, Sockets, with_port};
 use crate::config::model::Config;
 use crate::engine::report::event::Level;
 use crate::sys::interfaces::LocalAddress;
-use crate::sys::socket::UdpSocket;
+use crate::sys::socket::{Sharing, UdpSocket};
 use mio::Registry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -95,7 +95,7 @@ impl Sockets {
         registry: Option<&Registry>,
     ) -> io::Result<bool> {
         let key = (address.ip(), place.name.clone());
-        match UdpSocket::bind(address, true) {
+        match UdpSocket::bind(address, Sharing::Shared) {
             Ok(socket) => {
                 self.reception.failed.remove(&key);
                 self.reception.joined.retain(|(group, _)| *group != address.ip());
