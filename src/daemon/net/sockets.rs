@@ -8,23 +8,26 @@
 //!
 //! Where several processes serve (`workers.rs`), each has wildcard sockets only, of a group each.
 
+mod counts;
+mod open;
 mod reception;
 mod wanted;
 
+use self::counts::Closed;
+pub use self::counts::{Arrival, COUNTS, Counts};
+pub use self::open::{FIRST_TOKEN, Open, Role};
 pub use self::reception::Hears;
 use self::reception::Reception;
 pub use self::wanted::Wanted;
 use crate::config::model::InterfaceRule;
 use crate::engine::contract::{Interface, SocketId, Tx};
-use crate::engine::control::shell_request::{Endpoint, Traffic};
 use crate::engine::report::event::Level;
+use crate::sys::group;
 use crate::sys::interfaces::{self, LocalAddress};
 use crate::sys::socket::{Sharing, UdpSocket};
-use crate::sys::{clock, group};
-use crate::units::{MonoTime, NTP_PORT};
+use crate::units::NTP_PORT;
 use crate::wire::Mode;
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
+use mio::{Registry, Token};
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -32,137 +35,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The addresses of the wildcard sockets.
 const WILDCARDS: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
-/// First mio token of a socket; those below are the loop's own.
-pub const FIRST_TOKEN: usize = 16;
-
-/// An open socket.
-#[derive(Debug)]
-pub struct Open {
-    /// Its name towards the engine.
-    pub id: SocketId,
-    /// Its address; unspecified for the wildcard.
-    pub ip: IpAddr,
-    /// Its address with the scope that it is bound with.
-    bound: SocketAddr,
-    /// The interface's name.
-    name: String,
-    /// What arrives there.
-    role: Role,
-    /// The socket.
-    pub socket: UdpSocket,
-    /// Its datagrams.
-    pub counts: Counts,
-    /// Whether epoll reports what arrives.
-    watched: Cell<bool>,
-}
-
-impl Open {
-    /// What arrives there.
-    #[must_use]
-    pub const fn role(&self) -> Role {
-        self.role
-    }
-
-    /// Whether epoll reports what arrives.
-    #[must_use]
-    pub const fn is_watched(&self) -> bool {
-        self.watched.get()
-    }
-
-    /// Begins watching, unless it is watched.
-    ///
-    /// # Errors
-    /// Of epoll.
-    pub fn watch(&self, registry: &Registry) -> io::Result<()> {
-        if self.watched.replace(true) {
-            return Ok(());
-        }
-        registry.register(&mut SourceFd(&self.socket.raw_fd()), self.token(), Interest::READABLE)
-    }
-
-    /// Ends watching: the caller must look for datagrams itself. It is worth it where they arrive without end: for
-    /// each one that arrives or leaves, the kernel looks for a process to wake.
-    ///
-    /// # Errors
-    /// Of epoll.
-    pub fn unwatch(&self, registry: &Registry) -> io::Result<()> {
-        if !self.watched.replace(false) {
-            return Ok(());
-        }
-        registry.deregister(&mut SourceFd(&self.socket.raw_fd()))
-    }
-
-    /// Whether it is bound to an address of this machine.
-    fn is_own(&self) -> bool {
-        self.role == Role::Unicast && !self.ip.is_unspecified()
-    }
-
-    const fn token(&self) -> Token {
-        Token(FIRST_TOKEN + self.id.0 as usize)
-    }
-}
-
-/// What arrives at a socket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
-    /// What is sent to this machine alone, or to a wildcard socket.
-    Unicast,
-    /// Broadcasts of the network in which this machine has this address.
-    Broadcast(IpAddr),
-    /// What is sent to a group.
-    Group,
-}
-
-/// What a datagram that arrived is to us.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Arrival {
-    /// Longer than any of ours.
-    TooLong,
-    /// Addressed to no server in particular, or to an address that is not served.
-    NotForUs,
-    /// To be looked at.
-    ForUs,
-}
-
-/// Datagrams of a socket, since it was opened.
-#[derive(Debug)]
-pub struct Counts {
-    since: MonoTime,
-    received: Cell<u64>,
-    dropped: Cell<u64>,
-    ignored: Cell<u64>,
-    sent: Cell<u64>,
-    not_sent: Cell<u64>,
-}
-
-fn bump(counter: &Cell<u64>) {
-    counter.set(counter.get() + 1);
-}
-
-impl Counts {
-    fn new() -> Self {
-        let zero = Cell::default;
-        let since = clock::mono();
-        Self { since, received: zero(), dropped: zero(), ignored: zero(), sent: zero(), not_sent: zero() }
-    }
-
-    /// A datagram arrived.
-    pub fn arrived(&self, arrival: Arrival) {
-        bump(&self.received);
-        match arrival {
-            Arrival::TooLong => bump(&self.dropped),
-            Arrival::NotForUs => bump(&self.ignored),
-            Arrival::ForUs => {}
-        }
-    }
-
-    /// So many datagrams were sent, and so many were not.
-    pub fn left(&self, sent: usize, not_sent: usize) {
-        self.sent.set(self.sent.get() + sent as u64);
-        self.not_sent.set(self.not_sent.get() + not_sent as u64);
-    }
-}
-
 /// All open sockets.
 #[derive(Debug)]
 pub struct Sockets {
@@ -181,29 +53,6 @@ pub struct Sockets {
     /// Lines for the log.
     notices: Vec<(Level, String)>,
     warned_crowded: bool,
-}
-
-/// Words of [`Sockets::counted`].
-pub const COUNTS: usize = 5;
-
-/// Datagrams of the sockets that are closed by now.
-#[derive(Clone, Copy, Debug, Default)]
-struct Closed {
-    received: u64,
-    dropped: u64,
-    ignored: u64,
-    sent: u64,
-    not_sent: u64,
-}
-
-impl Closed {
-    fn add(&mut self, counts: &Counts) {
-        self.received += counts.received.get();
-        self.dropped += counts.dropped.get();
-        self.ignored += counts.ignored.get();
-        self.sent += counts.sent.get();
-        self.not_sent += counts.not_sent.get();
-    }
 }
 
 impl Sockets {
@@ -419,7 +268,7 @@ impl Sockets {
         for open in self.open.extract_if(.., |open| gone(open)) {
             self.closed.add(&open.counts);
             if let Some(registry) = registry {
-                let _closed_anyway = registry.deregister(&mut SourceFd(&open.socket.raw_fd()));
+                let _closed_anyway = open.unwatch(registry);
             }
         }
         self.open.len() != before
@@ -537,47 +386,6 @@ impl Sockets {
     pub fn interface_of(&self, address: IpAddr) -> Option<u32> {
         let name = self.interfaces().into_iter().find(|interface| interface.address == address)?.name;
         interfaces::index(&name)
-    }
-
-    /// The counters of all sockets together, in an order that only [`Sockets::count_elsewhere`] needs
-    /// to know.
-    #[must_use]
-    pub fn counted(&self) -> [u64; COUNTS] {
-        let mut all = self.closed;
-        self.open.iter().for_each(|open| all.add(&open.counts));
-        [all.received, all.dropped, all.ignored, all.sent, all.not_sent]
-    }
-
-    /// Adds datagrams of sockets of another process since the last time.
-    pub fn count_elsewhere(&mut self, more: &[u64; COUNTS]) {
-        let all = &mut self.closed;
-        let fields =
-            [&mut all.received, &mut all.dropped, &mut all.ignored, &mut all.sent, &mut all.not_sent];
-        for (field, more) in fields.into_iter().zip(more) {
-            *field = field.wrapping_add(*more);
-        }
-    }
-
-    /// The counters of all sockets, for ntpq.
-    #[must_use]
-    pub fn survey(&self) -> (Traffic, Vec<Endpoint>) {
-        let mut all = self.closed;
-        let mut endpoints = Vec::with_capacity(self.open.len());
-        for open in &self.open {
-            let counts = &open.counts;
-            all.add(counts);
-            endpoints.push(Endpoint {
-                name: open.name.clone(),
-                address: open.ip,
-                serves: !open.ip.is_unspecified() || self.wanted.answers_on_wildcard(),
-                received: counts.received.get(),
-                sent: counts.sent.get(),
-                not_sent: counts.not_sent.get(),
-                uptime: clock::mono().since(counts.since).get() as u64,
-            });
-        }
-        let Closed { received, dropped, ignored, sent, not_sent } = all;
-        (Traffic { received, dropped, ignored, sent, not_sent, ..Traffic::default() }, endpoints)
     }
 
     /// Lines for the log: what is listened on.

@@ -1,0 +1,91 @@
+//! An open socket: what arrives there, and whether epoll reports it.
+
+use super::counts::Counts;
+use crate::engine::contract::SocketId;
+use crate::sys::socket::UdpSocket;
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use std::cell::Cell;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// First mio token of a socket; those below are the loop's own.
+pub const FIRST_TOKEN: usize = 16;
+
+/// An open socket.
+#[derive(Debug)]
+pub struct Open {
+    /// Its name towards the engine.
+    pub id: SocketId,
+    /// Its address; unspecified for the wildcard.
+    pub ip: IpAddr,
+    /// Its address with the scope that it is bound with.
+    pub(super) bound: SocketAddr,
+    /// The interface's name.
+    pub(super) name: String,
+    /// What arrives there.
+    pub(super) role: Role,
+    /// The socket.
+    pub socket: UdpSocket,
+    /// Its datagrams.
+    pub counts: Counts,
+    /// Whether epoll reports what arrives.
+    pub(super) watched: Cell<bool>,
+}
+
+impl Open {
+    /// What arrives there.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether epoll reports what arrives.
+    #[must_use]
+    pub const fn is_watched(&self) -> bool {
+        self.watched.get()
+    }
+
+    /// Begins watching, unless it is watched.
+    ///
+    /// # Errors
+    /// Of epoll.
+    pub fn watch(&self, registry: &Registry) -> io::Result<()> {
+        if self.watched.replace(true) {
+            return Ok(());
+        }
+        registry.register(&mut SourceFd(&self.socket.raw_fd()), self.token(), Interest::READABLE)
+    }
+
+    /// Ends watching: the caller must look for datagrams itself. It is worth it where they arrive without end: for
+    /// each one that arrives or leaves, the kernel looks for a process to wake.
+    ///
+    /// # Errors
+    /// Of epoll.
+    pub fn unwatch(&self, registry: &Registry) -> io::Result<()> {
+        if !self.watched.replace(false) {
+            return Ok(());
+        }
+        registry.deregister(&mut SourceFd(&self.socket.raw_fd()))
+    }
+
+    /// Whether it is bound to an address of this machine.
+    pub(super) fn is_own(&self) -> bool {
+        self.role == Role::Unicast && !self.ip.is_unspecified()
+    }
+
+    const fn token(&self) -> Token {
+        Token(FIRST_TOKEN + self.id.0 as usize)
+    }
+}
+
+/// What arrives at a socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// What is sent to this machine alone, or to a wildcard socket.
+    Unicast,
+    /// Broadcasts of the network in which this machine has this address.
+    Broadcast(IpAddr),
+    /// What is sent to a group.
+    Group,
+}
