@@ -68,6 +68,12 @@ enum Block {
     Broken,
 }
 
+/// A keyword that opens a block.
+struct Opening {
+    row: &'static Row,
+    first: Token,
+}
+
 /// Where a line stands.
 #[derive(Clone, Copy)]
 struct At {
@@ -198,7 +204,7 @@ impl<'r> Parser<'r> {
         file: &Path,
         bytes: &[u8],
         At { number, text, start }: At,
-        (row, first): &(&'static Row, Token),
+        Opening { row, first }: &Opening,
         block: Block,
     ) {
         let (keywords, stack) = (Rc::clone(&self.keywords), Rc::clone(&self.stack));
@@ -214,12 +220,7 @@ impl<'r> Parser<'r> {
     }
 
     /// Reads a line; gives the keyword if it opens a block to be skipped (`simulate`).
-    fn line(
-        &mut self,
-        file: &Path,
-        bytes: &[u8],
-        At { number, text, start }: At,
-    ) -> Option<(&'static Row, Token)> {
+    fn line(&mut self, file: &Path, bytes: &[u8], At { number, text, start }: At) -> Option<Opening> {
         let mut findings = std::mem::take(&mut self.findings);
         let keywords = Rc::clone(&self.keywords);
         let stack = Rc::clone(&self.stack);
@@ -241,7 +242,7 @@ impl<'r> Parser<'r> {
                 }
                 Some((_, Effect::Include)) => includes.extend(self.include(&mut line)),
                 Some((row, Effect::Block)) => {
-                    block = Some((row, first));
+                    block = Some(Opening { row, first });
                     break;
                 }
                 _ => self.command(&mut line, &first),

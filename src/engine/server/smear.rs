@@ -41,7 +41,7 @@ pub struct Smear {
 
 impl Coming {
     /// The leap second that ends at this Unix second, by which TAI − UTC grows by so much.
-    fn new(now: Now, (end, grows): (i64, i32), settings: SmearSettings) -> Self {
+    fn new(now: Now, end: i64, grows: i32, settings: SmearSettings) -> Self {
         let leap = if grows > 0 { Leap::Insert } else { Leap::Delete };
         // A deleted second is the last of its day.
         let leaps = NtpTimestamp::from_unix(if leap == Leap::Insert { end } else { end - 1 }, 0);
@@ -85,7 +85,8 @@ impl Smear {
         }
         let (unix, _) = now.wall.to_unix(PIVOT);
         let table = setup.leap_table.as_ref().filter(|table| table.is_valid(unix));
-        let fresh = table.and_then(|table| table.next(unix)).map(|next| Coming::new(now, next, settings));
+        let next = table.and_then(|table| table.next(unix));
+        let fresh = next.map(|(end, grows)| Coming::new(now, end, grows, settings));
         let old = before.and_then(|smear| smear.coming);
         let same = |old: &Coming| fresh.is_some_and(|new| new.leaps == old.leaps);
         let coming = match old {
