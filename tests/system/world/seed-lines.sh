@@ -57,4 +57,24 @@ show "multicastclient 224.0.1.1"
 check "nothing of it is called unsupported but Autokey" silent
 check "it ends" daemon_down
 
+check "manycastserver 239.255.254.254: it starts, and follows a server" with_line manycastserver
+check "the group is joined" log 'Joined .* multicast group 239\.255\.254\.254 on eth0'
+answered() { timeout 30 ip netns exec "$(world_ns lan)" python3 -c '
+import os, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("192.168.1.50", 123)); s.settimeout(20)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("192.168.1.50"))
+cookie = os.urandom(8)
+s.sendto(bytes([0x23, 16, 6, 0]) + bytes(36) + cookie, ("239.255.254.254", 123))
+data, sender = s.recvfrom(512); print(sender, data.hex()); assert data[0] & 7 == 4 and data[1] == 2 and data[24:32] == cookie'; }
+check "a beacon is answered" answered
+show "manycastserver 239.255.254.254"
+check "nothing of it is called unsupported but Autokey" silent
+check "it ends" daemon_down
+
+check "manycastclient 239.255.254.254: it starts, and follows a server" with_line manycastclient
+check "its association is a beacon" within 10 billboard '239\.255\.254\.254 +\.ACST\.'
+show "manycastclient 239.255.254.254 autokey" 5
+check "nothing of it is called unsupported but Autokey" silent
+check "it ends" daemon_down
+
 verdict
