@@ -8,6 +8,7 @@ use crate::tools::query::cooked::{cut, interval, millis};
 use crate::tools::query::peers::refid;
 use crate::units::DAY;
 use crate::wire::event::flash;
+use crate::wire::status::PeerStatus;
 use crate::wire::varlist::unquoted;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -265,6 +266,26 @@ const fn meaning(selection: u16) -> &'static str {
     }
 }
 
+/// What kind of association it is, by its letter in column `t`, and what selection made of it if it can be a source.
+fn kind(letter: char, status: PeerStatus) -> String {
+    match letter {
+        'p' => "pool: its servers have rows of their own".to_owned(),
+        'a' => "manycast client: the servers that it found have rows of their own".to_owned(),
+        'B' => "broadcast server: sends the time to a network".to_owned(),
+        'M' => "multicast server: sends the time to a group".to_owned(),
+        _ => {
+            let kind = match letter {
+                's' => "active peer, ",
+                'S' => "passive peer, ",
+                'b' => "broadcast client, ",
+                'l' => "local clock, ",
+                _ => "",
+            };
+            format!("{kind}{}: {}", status.condition(), meaning(status.selection()))
+        }
+    }
+}
+
 fn described(row: &Row, age: u64) -> Vec<Line<'static>> {
     let source = &row.source;
     let status = source.listed.status;
@@ -279,7 +300,7 @@ fn described(row: &Row, age: u64) -> Vec<Line<'static>> {
     vec![
         Line::raw(""),
         bold(format!(" {}  {address}  {heard}", row.name)),
-        Line::raw(format!(" {}: {}", status.condition(), meaning(status.selection()))),
+        Line::raw(format!(" {}", kind(source.kind, status))),
         Line::raw(format!(
             " refid {}   dispersion {dispersion}   authentication {}   association {}",
             refid(&source.refid),
@@ -327,6 +348,14 @@ mod tests {
         let symbol = |x, y| buffer.cell((x, y)).unwrap().symbol();
         let line = |y| (0..width).map(|x| symbol(x, y)).collect::<String>().trim_end().to_owned();
         (0..height).map(line).collect()
+    }
+
+    #[test]
+    fn the_kind_of_an_association_is_shown() {
+        let of = |letter| kind(letter, PeerStatus(0x961a));
+        assert_eq!(of('u'), "sys.peer: system peer, the clock is synchronized to it");
+        assert_eq!(of('S'), "passive peer, sys.peer: system peer, the clock is synchronized to it");
+        assert_eq!(kind('p', PeerStatus(0x8811)), "pool: its servers have rows of their own");
     }
 
     fn state() -> State {
