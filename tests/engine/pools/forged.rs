@@ -4,7 +4,8 @@ use super::{THREE, of, pool, sent_to, soliciting};
 use crate::bench::{Bench, from, ip, request, setup};
 use crate::names::{addresses, run};
 use rsntpd::config::model::{Digest, Key, Server};
-use rsntpd::units::{KeyId, Leap, NtpTimestamp, RefId};
+use rsntpd::engine::report::event::Event;
+use rsntpd::units::{KeyId, Leap, NtpTimestamp, PollExponent, RefId};
 use rsntpd::wire::{Header, Mode};
 use std::net::IpAddr;
 
@@ -115,4 +116,42 @@ fn security_a_flood_of_responses_makes_no_association_and_loses_no_sample() {
         bench.deliver(&reply.to_bytes(), from(&format!("{address}:123")));
     }
     assert_eq!(addresses(&mut bench).len(), 4);
+}
+
+#[test]
+fn security_ten_thousand_forged_packets_lose_no_sample_while_it_keeps_time() {
+    let mut bench = Bench::new(setup(vec![Server { maxpoll: PollExponent::new(6), ..pool() }]));
+    run(&mut bench, 1000.0, of(THREE), |_, _| true);
+    let lines = bench.events.len();
+    let modes = [Mode::Server, Mode::SymmetricActive, Mode::SymmetricPassive, Mode::Broadcast];
+    for n in 0..10_000usize {
+        let forged = Header {
+            stratum: 1,
+            leap: Leap::None,
+            origin: NtpTimestamp::from_bits((n as u64 % 3) << 40),
+            receive: bench.now().wall,
+            transmit: bench.now().wall,
+            ..request(4, modes[n % 4])
+        };
+        let mut data = forged.to_bytes().to_vec();
+        match n % 5 {
+            1 => data.extend([0; 4]),
+            2 => data.extend([0, 0, 0, 7].into_iter().chain([0x5a; 20])),
+            _ => {}
+        }
+        let sender = match n % 7 {
+            0 => format!("172.16.{}.{}:123", n / 250 % 250, n % 250 + 1),
+            _ => format!("{}:123", THREE[n % 3]),
+        };
+        bench.deliver(&data, from(&sender));
+        if n % 10 == 9 {
+            bench.run_served(bench.time + 1.0);
+        }
+    }
+    assert_eq!(addresses(&mut bench), ["0.0.0.0", "192.0.2.1", "192.0.2.2", "192.0.2.3"]);
+    for i in 1..4 {
+        assert_eq!(bench.variable(Some(i), "reach"), "0xff");
+    }
+    let more: Vec<String> = bench.events[lines..].iter().map(Event::text).collect();
+    assert!(more.iter().all(|text| !text.contains("mobilize") && !text.contains("bad_auth")), "{more:#?}");
 }
