@@ -1,0 +1,173 @@
+//! The lines that ask for associations: `server`, `pool`, `peer`, `broadcast` …, and `fudge`.
+
+use super::Idle;
+use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
+use std::net::IpAddr;
+
+/// What kind of association a line configures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// `server`: client mode, or a reference clock at 127.127.T.U.
+    Server,
+    /// `pool`: finds several servers by one name.
+    Pool,
+    /// `peer`: symmetric active.
+    Peer,
+    /// `broadcast`: to a network or a group.
+    Broadcast,
+    /// `manycastclient`: finds servers in a group.
+    ManycastClient,
+}
+
+/// Which address family a name may resolve to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Family {
+    /// Either.
+    #[default]
+    Any,
+    /// IPv4 only (`-4`).
+    V4,
+    /// IPv6 only (`-6`).
+    V6,
+}
+
+impl Family {
+    /// Whether `address` is of this family.
+    #[must_use]
+    pub const fn admits(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::V4 => address.is_ipv4(),
+            Self::V6 => address.is_ipv6(),
+        }
+    }
+}
+
+/// The other end of an association.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Target {
+    /// A numeric address.
+    Address(IpAddr),
+    /// A host name, to be resolved.
+    Name(String),
+    /// 127.127.1.U: the undisciplined local clock.
+    LocalClock {
+        /// U, 0..=255.
+        unit: u8,
+    },
+    /// 127.127.T.U: a reference clock of another type (not yet supported by the engine).
+    RefClock {
+        /// T.
+        kind: u8,
+        /// U.
+        unit: u8,
+    },
+}
+
+/// A reference clock: 127.127.`kind`.`unit`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClockAddress {
+    /// The type of its driver; 1 is LOCAL.
+    pub kind: u8,
+    /// Which one of its kind.
+    pub unit: u8,
+}
+
+impl Target {
+    /// The clock, if it is one.
+    #[must_use]
+    pub const fn clock(&self) -> Option<ClockAddress> {
+        match *self {
+            Self::LocalClock { unit } => Some(ClockAddress { kind: 1, unit }),
+            Self::RefClock { kind, unit } => Some(ClockAddress { kind, unit }),
+            Self::Address(_) | Self::Name(_) => None,
+        }
+    }
+}
+
+/// One association to make.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Server {
+    /// The command.
+    pub kind: Kind,
+    /// The other end.
+    pub target: Target,
+    /// Restriction of the name's addresses.
+    pub family: Family,
+    /// `iburst`: up to 8 packets, 2 s apart, while unreachable.
+    pub iburst: bool,
+    /// `burst`: 8 packets at each poll while reachable.
+    pub burst: bool,
+    /// `prefer`.
+    pub prefer: bool,
+    /// `noselect`: shown, never used.
+    pub noselect: bool,
+    /// `true`: always survives selection.
+    pub truechimer: bool,
+    /// `preempt`.
+    pub preempt: bool,
+    /// `xleave`.
+    pub xleave: bool,
+    /// `minpoll`, never above `maxpoll`.
+    pub minpoll: PollExponent,
+    /// `maxpoll`.
+    pub maxpoll: PollExponent,
+    /// `key`.
+    pub key: Option<KeyId>,
+    /// `version`, 1..=4.
+    pub version: u8,
+    /// `ttl`: an entry of the table of hop limits, if it has so many.
+    pub ttl: Option<i32>,
+    /// `fudge` values, where the target is a clock.
+    pub fudge: Fudge,
+    /// Options that are valid and change nothing.
+    pub idle: Vec<Idle>,
+}
+
+impl Server {
+    /// Whether it is no server itself, but finds some: a pool, whose name has many addresses, or a manycast client.
+    #[must_use]
+    pub const fn solicits(&self) -> bool {
+        let (kind, target) = (self.kind, &self.target);
+        matches!((kind, target), (Kind::Pool, Target::Name(_)) | (Kind::ManycastClient, Target::Address(_)))
+    }
+
+    /// An association with every option at its default.
+    #[must_use]
+    pub fn new(kind: Kind, target: Target) -> Self {
+        Self {
+            kind,
+            target,
+            family: Family::Any,
+            iburst: false,
+            burst: false,
+            prefer: false,
+            noselect: false,
+            truechimer: false,
+            preempt: false,
+            xleave: false,
+            minpoll: PollExponent::DEFAULT_MIN,
+            maxpoll: PollExponent::DEFAULT_MAX,
+            key: None,
+            version: 4,
+            ttl: None,
+            fudge: Fudge::default(),
+            idle: Vec::new(),
+        }
+    }
+}
+
+/// `fudge` factors of a reference clock.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Fudge {
+    /// `time1`, seconds.
+    pub time1: Seconds,
+    /// `time2`, seconds.
+    pub time2: Seconds,
+    /// `stratum`; the local clock's default is 5.
+    pub stratum: Option<Stratum>,
+    /// `refid`; the local clock's default is `LOCL`.
+    pub refid: Option<RefId>,
+    /// `flag1` … `flag4`.
+    pub flags: [bool; 4],
+}
