@@ -291,3 +291,18 @@ fn modes_twenty_manycast_servers_at_three_distances() {
         search(seed).idle_beacons as f64
     });
 }
+
+#[test]
+fn the_search_begins_anew_after_so_many_polls_as_tos_beacon_says() {
+    for (first, wanted) in [(None, [1, 2, 4, 4, 1, 2, 4, 4, 4, 1]), (Some(1), [2, 4, 4, 4, 2, 4, 4, 4, 4, 2])]
+    {
+        let mut setup = client(Some(7));
+        setup.config.tos.beacon = 4;
+        let line = &mut setup.config.servers[0];
+        (line.minpoll, line.ttl) = (PollExponent::new(3), first);
+        let mut bench = Bench::new(setup);
+        while bench.advance(120.0) {}
+        let hops: Vec<u8> = bench.sent.iter().filter_map(|tx| tx.hops).collect();
+        assert!(hops.starts_with(&wanted), "{hops:?}");
+    }
+}
