@@ -111,21 +111,19 @@ impl Options<'_> {
         self.server.idle.push(idle);
     }
 
-    /// `mode` and `ttl`: ntpd keeps both in one place, as 32 bits with a sign.
-    pub(super) fn keep_mode(&mut self, found: &Found) {
-        let is_clock = matches!(self.server.target, Target::LocalClock { .. } | Target::RefClock { .. });
-        let option = if is_clock { "mode" } else { "ttl" };
-        let value = (found.value.number() as i64 as i32).to_string().into_bytes();
-        self.keep(Idle { option, value, ..found.idle(self.command) });
-    }
-
-    /// `ttl`, which means something where packets go to many; elsewhere it is kept.
-    pub(super) fn ttl(&mut self, found: &Found) {
+    /// `mode` and `ttl`: ntpd keeps both in one place, as 32 bits with a sign. It means something where packets go to many;
+    /// elsewhere it is kept.
+    pub(super) fn mode_or_ttl(&mut self, found: &Found) {
+        let number = found.value.number() as i64 as i32;
         match self.server.kind {
-            Kind::Broadcast | Kind::ManycastClient => {
-                self.server.ttl = Some(found.value.number() as i64 as i32);
+            Kind::Broadcast | Kind::ManycastClient => self.server.ttl = Some(number),
+            Kind::Server | Kind::Pool | Kind::Peer => {
+                let is_clock =
+                    matches!(self.server.target, Target::LocalClock { .. } | Target::RefClock { .. });
+                let option = if is_clock { "mode" } else { "ttl" };
+                let value = number.to_string().into_bytes();
+                self.keep(Idle { option, value, ..found.idle(self.command) });
             }
-            Kind::Server | Kind::Pool | Kind::Peer => self.keep_mode(found),
         }
     }
 }

@@ -304,6 +304,7 @@ fn what_is_printed_reads_as_the_same() {
         b"restrict 10.0.0.0/8 mask 255.0.0.255 nomodify ntpport\nrestrict -4 10.0.0.0 mask 255.0.0.255 kod\n",
         b"setvar \" = \" = x\n",
         b"server 127.127.1.0\nfudge 127.127.1.0 refid \"    x\"\n",
+        b"broadcast iburst mode 0 10.0.0.1\nbroadcast 224.0.1.1 ttl 3 mode 4\n",
         b"qos -4e5\ninterface listen -6e5\nrestrict -4e5 nomodify\n",
         &long,
     ] {

@@ -55,14 +55,14 @@ pub(super) const ASSOCIATION: &[Row] = &[
     row("mode", Takes::Integer, "driver mode of a reference clock")
         .default("0")
         .idle(CLOCKS)
-        .server_option(|options, found| options.keep_mode(found)),
+        .server_option(|options, found| options.mode_or_ttl(found)),
     row(
         "ttl",
         Takes::Integer,
         "which entry of the ttl table packets to a group have, from 0 on; no number of hops",
     )
     .default("0")
-    .server_option(|options, found| options.ttl(found)),
+    .server_option(|options, found| options.mode_or_ttl(found)),
     row("autokey", Takes::Nothing, "authenticate by Autokey").missing(AUTOKEY),
     row("bias", Takes::Number, "offset to add").unit("seconds").idle("ntpd 4.2.6 reads it and never uses it"),
     row("ident", Takes::Text("GROUP"), "the Autokey group").since(Since::V428).idle(AUTOKEY),
