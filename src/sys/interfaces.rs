@@ -4,8 +4,8 @@ use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrStorage, bind, recv,
-    setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, SockaddrIn, SockaddrStorage,
+    bind, recv, setsockopt, socket, sockopt,
 };
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -71,7 +71,7 @@ pub fn list() -> io::Result<Vec<LocalAddress>> {
                 _ => return None,
             };
             let loopback = entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
-            let v4 = |storage: SockaddrStorage| storage.as_sockaddr_in().map(|v4| v4.ip());
+            let v4 = |storage: SockaddrStorage| storage.as_sockaddr_in().map(SockaddrIn::ip);
             let broadcast = entry
                 .flags
                 .contains(InterfaceFlags::IFF_BROADCAST)

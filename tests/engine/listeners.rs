@@ -218,7 +218,7 @@ fn forged(at: f64, n: u64) -> Vec<u8> {
     let header = Header {
         leap: Leap::None,
         stratum: 1,
-        poll: if n % 3 == 0 { 5 } else { 4 },
+        poll: if n.is_multiple_of(3) { 5 } else { 4 },
         root_delay: NtpShort::default(),
         reference_id: RefId::from_bytes(*b"GPS\0"),
         // Long ago, soon, right, or never.
@@ -254,8 +254,8 @@ fn cve_2015_7973_2016_7427_2016_7428_forged_replayed_and_untimely_broadcasts_cha
             for n in 0..10_000u64 {
                 let at = 1000.0 + n as f64 * 0.3;
                 // Our own key may only have been heard, which makes a replay: no new time is signed by it.
-                let data = if n % 5 == 0 { forged(900.0, n) } else { forged(at, n) };
-                network.world.put(at, data, if n % 2 == 0 { from } else { stranger(n) }, to);
+                let data = if n.is_multiple_of(5) { forged(900.0, n) } else { forged(at, n) };
+                network.world.put(at, data, if n.is_multiple_of(2) { from } else { stranger(n) }, to);
             }
         }
         let errors = network.run(4500.0);

@@ -444,16 +444,26 @@ fn interleaved_packets_measure_without_the_delay_of_sending() {
     });
 }
 
+/// Which sides interleave, and what becomes of their packets.
+#[derive(Clone, Copy)]
+struct Disturbed {
+    sides: [bool; 2],
+    loss: f64,
+    reordered: bool,
+}
+
 #[test]
 fn cve_2016_1548_2016_4956_no_sample_is_wrong_whoever_interleaves_and_whatever_is_lost() {
-    let worlds: Vec<(String, ([bool; 2], f64, bool))> =
-        [[true, true], [true, false], [false, true], [false, false]]
-            .into_iter()
-            .flat_map(|sides| [(sides, 0.0, false), (sides, 0.1, false), (sides, 0.0, true)])
-            .map(|world| (format!("{:?}, loss {}, reordered: {}", world.0, world.1, world.2), world))
-            .collect();
-    let worlds: Vec<(&str, ([bool; 2], f64, bool))> = worlds.iter().map(|(n, w)| (n.as_str(), *w)).collect();
-    within("ms, the largest offset of a sample", 1.0, &worlds, |&(sides, loss, reordered), seed| {
+    let mut worlds = Vec::new();
+    for sides in [[true, true], [true, false], [false, true], [false, false]] {
+        for (loss, reordered) in [(0.0, false), (0.1, false), (0.0, true)] {
+            let name = format!("xleave {sides:?}, loss {loss}, reordered: {reordered}");
+            worlds.push((name, Disturbed { sides, loss, reordered }));
+        }
+    }
+    let worlds: Vec<(&str, Disturbed)> = worlds.iter().map(|(name, world)| (name.as_str(), *world)).collect();
+    within("ms, the largest offset of a sample", 1.0, &worlds, |world, seed| {
+        let Disturbed { sides, loss, reordered } = *world;
         let mut pair = interleaving(seed, sides, loss);
         let mut worst = 0.0f64;
         let mut heard = 0;
