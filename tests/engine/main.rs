@@ -27,6 +27,7 @@ mod orphans;
 mod partners;
 mod paths;
 mod pools;
+mod replays;
 mod server;
 mod simulation;
 mod simulator;

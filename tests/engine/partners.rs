@@ -487,3 +487,25 @@ fn cve_2016_1548_2016_4956_no_sample_is_wrong_whoever_interleaves_and_whatever_i
         worst * 1e3
     });
 }
+
+#[test]
+fn a_passive_partner_of_one_that_gets_the_time_late_is_not_starved() {
+    within("polls of 16 s after the first 200 s", 5.0, &[("minpoll 4 maxpoll 6", ())], |(), seed| {
+        let (mut a, mut b) = configured_and_passive();
+        let poll = PollExponent::new(4);
+        a.config.servers[0].maxpoll = PollExponent::new(6);
+        let own = Server { iburst: true, minpoll: poll, maxpoll: poll, ..line(Kind::Server, &server(1)) };
+        a.config.servers.push(own);
+        b.config.servers.clear();
+        let mut pair = Pair::new(seed, a, b);
+        // Too far from the time to be used, and then not.
+        pair.world.servers[0].root_dispersion = 8.0;
+        pair.run(200.0);
+        assert_eq!((pair.stratum(0), pair.stratum(1)), (0, 0), "{:?}", pair.texts(0));
+        pair.world.servers[0].root_dispersion = 0.0;
+        while pair.stratum(1) != 3 && pair.world.time < 1000.0 {
+            pair.run(pair.world.time + 1.0);
+        }
+        (pair.world.time - 200.0) / 16.0
+    });
+}
