@@ -22,6 +22,7 @@ s.setsockopt(socket.IPPROTO_IP, 12, 1)
 # 12 is IP_RECVTTL, which this module does not name.
 s.bind((sys.argv[1], 123))
 s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(sys.argv[1]) + socket.inet_aton('10.199.255.50'))
+print('listening', flush=True)
 end = time.time() + 40
 heard = []
 while time.time() < end and len(heard) < 2:
@@ -32,7 +33,8 @@ while time.time() < end and len(heard) < 2:
 sys.exit(heard != [2, 5])
 P
 exec_tame lan python3 "$work/hear.py" $group > "$work/heard" 2>&1 & listener=$!
-sleep 2
+listens() { grep -q listening "$work/heard"; }
+within 20 listens
 printf '%s\n' 'keys /etc/ntp/keys' 'trustedkey 7' 'tos minclock 4' 'ttl 2 5' "manycastclient $group key 7 iburst minpoll 3 maxpoll 3" \
     'restrict default kod nomodify notrap nopeer' 'restrict 127.0.0.1' > "$work/ntp.conf"
 companions ntpq
