@@ -292,12 +292,16 @@ impl Sockets {
     }
 
     /// Whether a datagram that came to `open` is for us. What comes to a wildcard socket may be meant for
-    /// an address that is not to be served; answers to our own requests come there always.
+    /// an address that is not to be served; answers to our own requests come there always. What comes for many hosts must be a broadcast or
+    /// a beacon.
     #[must_use]
     pub fn is_for_us(&self, open: &Open, to: IpAddr, data: &[u8]) -> bool {
-        let is_answer = data.first().is_some_and(|first| Mode::from_bits(*first) == Mode::Server);
+        let mode = data.first().map(|first| Mode::from_bits(*first));
+        if open.role() != Role::Unicast {
+            return mode.is_some_and(|mode| open.role().takes(mode));
+        }
         !open.ip.is_unspecified()
-            || is_answer
+            || mode == Some(Mode::Server)
             || self.wanted.answers_on_wildcard()
             || self.served.as_ref().is_some_and(|served| served.iter().any(|one| one.address == to))
             || self.crowded.contains_key(&to)

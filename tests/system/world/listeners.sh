@@ -49,6 +49,22 @@ quiet() { # 20 s without a packet to any of them
     echo "$before $after" >&2; [ $((after - before)) -le 3 ]
 }
 check "nothing is sent any more" quiet
+cat > "$work/ask.py" <<'PY'
+import socket, struct, sys
+to = sys.argv[1]
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.settimeout(1)
+s.sendto(struct.pack('!BBHHHHH', 0x16, 2, 1, 0, 0, 0, 0), (to, 123))
+try:
+    print('answered by', s.recvfrom(2048)[1][0])
+except socket.timeout:
+    print('no answer')
+PY
+asked() { on s2 python3 "$work/ask.py" "$1" | tee /dev/stderr | grep -q "$2"; }
+check "a control request to the group gets no answer" asked 224.0.1.1 'no answer'
+check "nor does one to the network" asked 10.199.255.255 'no answer'
+check "one to the host does" asked 10.199.255.1 'answered by 10.199.255.1'
 log() { cat "$work/log/rsntpd" >&2; grep -qE 'synchronized to (10.199.255.1[12]|fd77::3), stratum 1' "$work/log/rsntpd"; }
 check "the log names the one that is followed" log
 # The interface goes away and comes back: the groups are joined again.

@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use crate::engine::contract::SocketId;
 use crate::sys::socket::UdpSocket;
+use crate::wire::Mode;
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
 use std::cell::Cell;
@@ -88,4 +89,27 @@ pub enum Role {
     Broadcast(IpAddr),
     /// What is sent to a group.
     Group,
+}
+
+impl Role {
+    /// Whether a packet of this mode may be meant for many hosts: broadcasts and beacons are. One control request must not have
+    /// all of them answer.
+    #[must_use]
+    pub const fn takes(self, mode: Mode) -> bool {
+        matches!(self, Self::Unicast) || matches!(mode, Mode::Broadcast | Mode::Client)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn security_only_broadcasts_and_beacons_are_for_many_hosts() {
+        let taken =
+            |role: Role| (0..8).filter(|mode| role.takes(Mode::from_bits(*mode))).collect::<Vec<u8>>();
+        assert_eq!(taken(Role::Unicast), [0, 1, 2, 3, 4, 5, 6, 7]);
+        let own = Role::Broadcast([192, 0, 2, 1].into());
+        assert_eq!((taken(own), taken(Role::Group)), (vec![3, 5], vec![3, 5]));
+    }
 }
