@@ -317,8 +317,11 @@ fn cve_2016_1549_the_holder_of_a_key_makes_three_associations_at_most() {
 
 #[test]
 fn with_q_the_clock_is_set_by_a_broadcast_and_none_are_waited_for_in_vain() {
-    let ends = |silent: bool| {
-        let mut network = Network::new(3, 1, "10.0.0.255", |hears| hears.quit_after_set = true);
+    let ends = |keys: Option<&str>, silent: bool| {
+        let mut network = Network::new(3, 1, "10.0.0.255", |hears| {
+            hears.quit_after_set = true;
+            hears.config.auth.keys = keys.map(Into::into);
+        });
         if silent {
             *network.world.link(SERVER, &client(0)) = broken();
         }
@@ -326,10 +329,14 @@ fn with_q_the_clock_is_set_by_a_broadcast_and_none_are_waited_for_in_vain() {
         let end = network.times(0, |e| matches!(e, Event::Exiting(_)));
         (network.world.hosts[1].exit, end[0])
     };
-    let (exit, at) = ends(false);
+    let (exit, at) = ends(Some("/etc/ntp/keys"), false);
     assert_eq!(exit, Some(ExitReason::ClockSet));
     assert!(at < 60.0, "{at}");
-    let (exit, at) = ends(true);
+    let (exit, at) = ends(Some("/etc/ntp/keys"), true);
     assert_eq!(exit, Some(ExitReason::NoServer));
     assert!((149.0..151.0).contains(&at), "{at}");
+    // Without a key none could be used.
+    let (exit, at) = ends(None, true);
+    assert_eq!(exit, Some(ExitReason::NoServer));
+    assert!(at < 10.0, "{at}");
 }

@@ -125,7 +125,7 @@ impl Engine {
         if !self.setup.quit_after_set {
             return None;
         }
-        if self.setup.config.hears_broadcasts() {
+        if self.setup.config.uses_broadcasts() {
             return Some(self.started + BROADCAST_PATIENCE);
         }
         let clients = || self.sources.iter().filter_map(Source::as_client);
