@@ -3,6 +3,7 @@
 //! smeared leap seconds.
 
 mod clients;
+mod modes;
 mod reception;
 mod smear;
 mod sources;
