@@ -8,6 +8,7 @@ use super::model::{HOP_LIMITS, Kind};
 use super::settings::{self, Switched, Turn, one};
 use super::{idle, reader, restrict, servers, statistics};
 use crate::units::Seconds;
+use std::net::IpAddr;
 
 /// A command and what it works on.
 pub(super) struct Command<'c, 'r, 'l> {
@@ -86,23 +87,13 @@ impl Command<'_, '_, '_> {
     pub(super) fn multicastclient(&mut self) -> Result<(), Dropped> {
         self.draft.places.reception = Some(self.line.spot(self.line.whole(self.first)));
         let found = idle::groups(self.line, self.row, &mut self.draft.config.idle)?;
-        let groups = &mut self.draft.config.reception.groups;
-        for group in found {
-            if !groups.contains(&group) {
-                groups.push(group);
-            }
-        }
+        add_new(&mut self.draft.config.reception.groups, found);
         Ok(())
     }
 
     pub(super) fn manycastserver(&mut self) -> Result<(), Dropped> {
         let found = idle::groups(self.line, self.row, &mut self.draft.config.idle)?;
-        let groups = &mut self.draft.config.manycast;
-        for group in found {
-            if !groups.contains(&group) {
-                groups.push(group);
-            }
-        }
+        add_new(&mut self.draft.config.manycast, found);
         Ok(())
     }
 
@@ -203,5 +194,14 @@ impl Command<'_, '_, '_> {
         self.draft.ended = true;
         self.line.done(self.row.name);
         Ok(())
+    }
+}
+
+/// Adds the groups that are not there yet.
+fn add_new(groups: &mut Vec<IpAddr>, more: Vec<IpAddr>) {
+    for group in more {
+        if !groups.contains(&group) {
+            groups.push(group);
+        }
     }
 }

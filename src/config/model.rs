@@ -70,7 +70,7 @@ pub struct Config {
     /// `broadcastclient`, `multicastclient`, `broadcastdelay`.
     pub reception: Reception,
     /// Commands that are valid and change nothing, so that nothing is lost when the configuration
-    /// is printed; and what [`Config::reception`] was written as.
+    /// is printed; and what `reception`, `manycast` and `ttl` were written as.
     pub idle: Vec<Idle>,
 }
 

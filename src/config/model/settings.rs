@@ -1,6 +1,6 @@
 //! Numbers and switches: `enable`, `tinker`, `tos`, `discard` and `mru`, with ntpd's defaults.
 
-use crate::units::{Ppm, Seconds};
+use crate::units::{Ppm, Seconds, Stratum};
 
 /// `enable` / `disable` switches with ntpd's defaults.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,7 +73,7 @@ impl Default for Tinker {
 pub struct Tos {
     /// Fewest survivors the cluster algorithm leaves (3).
     pub minclock: u32,
-    /// Most associations (10).
+    /// Servers up to which pools, manycast clients and packets make associations (10).
     pub maxclock: u32,
     /// Fewest candidates to set the clock (1).
     pub minsane: u32,
@@ -85,13 +85,13 @@ pub struct Tos {
     pub floor: u8,
     /// Stratum from which a source is unusable (16).
     pub ceiling: u8,
-    /// Whether sources of our own stratum may be used.
+    /// Whether manycast clients of our own stratum are answered, too.
     pub cohort: bool,
     /// Orphan stratum; off from 16 on (17).
     pub orphan: u8,
     /// How long no source is there before orphan mode begins (`orphanwait` of 4.2.8), seconds (300).
     pub orphanwait: Seconds,
-    /// Manycast beacon interval, seconds (7200).
+    /// Polls after which a manycast client begins its search anew (7200).
     pub beacon: u32,
 }
 
@@ -100,6 +100,12 @@ impl Tos {
     #[must_use]
     pub const fn orphan_stratum(&self) -> Option<u8> {
         if self.orphan < 16 { Some(self.orphan) } else { None }
+    }
+
+    /// Whether a source of this stratum may be used: `floor` and `ceiling` bound it, and one without a time is of 16.
+    #[must_use]
+    pub fn admits(&self, stratum: Stratum) -> bool {
+        (self.floor..self.ceiling.min(16)).contains(&stratum.get())
     }
 }
 

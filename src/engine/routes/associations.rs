@@ -2,7 +2,7 @@
 
 use crate::config::model::{Kind, Server, Target};
 use crate::engine::Engine;
-use crate::engine::contract::Now;
+use crate::engine::contract::{Now, Rx};
 use crate::engine::report::event::Event;
 use crate::engine::sources::names::Purpose;
 use crate::engine::sources::{
@@ -86,6 +86,24 @@ impl Engine {
             _ => Client::new(&line).into(),
         };
         self.add(Draft { id, line, kind, address, made: first_poll, origin: Origin::Configured });
+        self.sources_changed();
+        id
+    }
+
+    /// Makes the association with a host that its packet asks for. It is polled `begins` from now on.
+    pub(super) fn add_ephemeral(
+        &mut self,
+        now: Now,
+        rx: &Rx<'_>,
+        line: Server,
+        kind: sources::Kind,
+        begins: Seconds,
+    ) -> AssocId {
+        let id = self.sources.free_id();
+        self.timers.set(Timer::Poll(id), now.mono + begins);
+        self.sources.note_ephemeral(now.mono);
+        let (address, origin) = (Some(Host::from(rx.from)), Origin::Ephemeral);
+        self.add(Draft { id, line, kind, address, made: now.mono, origin });
         self.sources_changed();
         id
     }

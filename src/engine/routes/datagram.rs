@@ -6,7 +6,7 @@ use crate::engine::contract::{Now, Rx};
 use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
 use crate::engine::report::event::{Event, Kiss};
-use crate::engine::server::Admitted;
+use crate::engine::server::{Admitted, REPLY_MAX, Serving};
 use crate::engine::sources::dispatch::{Stranger, stranger};
 use crate::engine::sources::{Answer, Arrival, Exchange, Mac, Source};
 use crate::units::{AssocId, KeyId, Seconds};
@@ -48,6 +48,15 @@ impl Engine {
             Stranger::Broadcast => self.broadcast(now, rx),
             Stranger::Discard(reason) => Err(reason),
         }
+    }
+
+    /// Our server's response to a packet, which leaves now.
+    pub(super) fn response(&mut self, now: Now, rx: &Rx<'_>, admitted: &Admitted) -> Result<Vec<u8>, Reject> {
+        let mut reply = [0; REPLY_MAX];
+        let ours = Serving { now, system: &self.system };
+        let answer = self.server.respond(ours, rx, admitted, &mut reply)?;
+        let length = self.server.seal(&answer, self.moment.wall, &mut reply);
+        Ok(reply.get(..length).unwrap_or_default().to_vec())
     }
 
     /// A packet of this source, which the access list admits.

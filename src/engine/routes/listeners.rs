@@ -6,10 +6,8 @@ use crate::config::model::{Kind, Server, Target};
 use crate::engine::Engine;
 use crate::engine::contract::{Now, Rx};
 use crate::engine::reject::Reject;
-use crate::engine::server::Admitted;
-use crate::engine::sources::{Draft, Listener, Origin};
-use crate::engine::timers::Timer;
-use crate::units::{AssocId, Host, KeyId, Leap, PollExponent};
+use crate::engine::sources::Listener;
+use crate::units::{KeyId, Leap, PollExponent};
 use crate::wire::Header;
 
 impl Engine {
@@ -30,31 +28,13 @@ impl Engine {
             Warrant::Unsigned => None,
             Warrant::None => return Err(Reject::Restricted),
         };
-        let id = self.mobilize_listener(now, rx, &admitted, key);
+        let listener = Listener::new(header, self.setup.config.reception.given_delay());
+        let line = line_of(rx, header, key);
+        // The volley does not begin at the same moment on all hosts of the network.
+        let begins = self.first_poll();
+        let id = self.add_ephemeral(now, rx, line, listener.into(), begins);
         // The packet itself is the first of the association.
         self.of_source(now, rx, &admitted, id)
-    }
-
-    fn mobilize_listener(
-        &mut self,
-        now: Now,
-        rx: &Rx<'_>,
-        admitted: &Admitted,
-        key: Option<KeyId>,
-    ) -> AssocId {
-        let Admitted { header, .. } = admitted;
-        let delay = self.setup.config.reception.given_delay();
-        let listener = Listener::new(header, delay);
-        let id = self.sources.free_id();
-        // The volley does not begin at the same moment on all hosts of the network.
-        let first_poll = now.mono + self.first_poll();
-        self.timers.set(Timer::Poll(id), first_poll);
-        self.sources.note_ephemeral(now.mono);
-        let (line, address, origin) =
-            (line_of(rx, header, key), Some(Host::from(rx.from)), Origin::Ephemeral);
-        self.add(Draft { id, line, kind: listener.into(), address, made: now.mono, origin });
-        self.sources_changed();
-        id
     }
 }
 

@@ -9,10 +9,9 @@ use crate::engine::auth::Authenticity;
 use crate::engine::contract::{Now, Output, Rx, Tx};
 use crate::engine::reject::Reject;
 use crate::engine::report::event::Event;
-use crate::engine::server::{Admitted, REPLY_MAX, Serving};
-use crate::engine::sources::{Draft, Origin, Symmetric};
-use crate::engine::timers::Timer;
-use crate::units::{AssocId, Host, KeyId, Leap, NTP_PORT, NtpTimestamp, PollExponent, Seconds};
+use crate::engine::server::Admitted;
+use crate::engine::sources::Symmetric;
+use crate::units::{AssocId, Host, KeyId, Leap, NTP_PORT, NtpTimestamp, PollExponent, Seconds, Stratum};
 use crate::wire::counter::Counter;
 use crate::wire::event::PeerEvent;
 use crate::wire::header::HEADER_LEN;
@@ -73,11 +72,9 @@ impl Engine {
     /// Whether an association with this host may be made as far as bounds go.
     pub(super) fn has_room(&self, now: Now, rx: &Rx<'_>, header: &Header) -> bool {
         let tos = &self.setup.config.tos;
-        let (ip, host) = (rx.from.ip(), Host::from(rx.from));
-        let stratum = header.stratum;
-        let own = self.server.interfaces().iter().any(|i| i.address == ip);
-        let useful = header.leap == Leap::Unsynchronised
-            || (tos.floor..tos.ceiling.min(16)).contains(&if stratum == 0 { 16 } else { stratum });
+        let host = Host::from(rx.from);
+        let own = self.server.is_own(host.ip);
+        let useful = header.leap == Leap::Unsynchronised || tos.admits(Stratum::from_wire(header.stratum));
         let recent = self.sources.last_ephemeral().is_some_and(|at| now.mono.since(at) < NEW_ONES);
         rx.from.port() == NTP_PORT
             && !(own || host.is_no_server())
@@ -104,24 +101,14 @@ impl Engine {
             key,
             ..Server::new(Kind::Peer, Target::Address(rx.from.ip()))
         };
-        let id = self.sources.free_id();
         let kind = Symmetric::passive(header, rx.received, minpoll).into();
         // The other side hears from us one poll interval later, as by its own timer.
-        let first_poll = now.mono + minpoll.interval();
-        self.timers.set(Timer::Poll(id), first_poll);
-        self.sources.note_ephemeral(now.mono);
-        let (address, origin) = (Some(Host::from(rx.from)), Origin::Ephemeral);
-        self.add(Draft { id, line, kind, address, made: now.mono, origin });
-        self.sources_changed();
+        self.add_ephemeral(now, rx, line, kind, minpoll.interval());
     }
 
     /// Answers a host with which no association is made.
     fn answer_partner(&mut self, now: Now, rx: &Rx<'_>, admitted: &Admitted) -> Result<(), Reject> {
-        let ours = Serving { now, system: &self.system };
-        let mut reply = [0; REPLY_MAX];
-        let answer = self.server.respond(ours, rx, admitted, &mut reply)?;
-        let length = self.server.seal(&answer, self.moment.wall, &mut reply);
-        let data = reply.get(..length).unwrap_or_default().to_vec();
+        let data = self.response(now, rx, admitted)?;
         let (socket, from) = (Some(rx.socket), Some(rx.to));
         self.outbox.push(Output::Send(Tx { data, socket, from, ..Tx::new(rx.from) }));
         Ok(())

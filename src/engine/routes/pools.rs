@@ -12,7 +12,7 @@ use crate::engine::routes::datagram::judged;
 use crate::engine::server::Admitted;
 use crate::engine::sources::{Client, Demand, Draft, Mac, Origin, Selection, Source};
 use crate::engine::timers::Timer;
-use crate::units::{AssocId, Host, Leap, Seconds};
+use crate::units::{AssocId, Host, Leap, Seconds, Stratum};
 use crate::wire::{Header, Mode};
 
 /// How soon after the resolver responded a pool begins, seconds.
@@ -47,7 +47,7 @@ impl Engine {
 
     /// The name of a pool has these addresses.
     pub(super) fn pool_resolved(&mut self, now: Now, id: AssocId, hosts: &[Host]) {
-        let own = |host: &Host| self.server.interfaces().iter().any(|i| i.address == host.ip);
+        let own = |host: &Host| self.server.is_own(host.ip);
         let taken = |host: &Host| self.sources.has_address(*host, Mode::Client, None);
         let free: Vec<Host> = hosts.iter().copied().filter(|host| !own(host) && !taken(host)).collect();
         if let Some(source) = self.sources.get_mut(id) {
@@ -73,7 +73,7 @@ impl Engine {
             self.solicited_in_vain(by, host, &admitted.header);
             return Err(Reject::Unsynchronised);
         }
-        let own = host.is_no_server() || self.server.interfaces().iter().any(|i| i.address == host.ip);
+        let own = host.is_no_server() || self.server.is_own(host.ip);
         if own || self.sources.has_address(host, Mode::Client, None) || self.room() == 0 {
             return Err(Reject::Unasked);
         }
@@ -99,9 +99,9 @@ impl Engine {
 
     /// Whether a server may become a source: it is synchronized, and its stratum within `tos floor` and `ceiling`.
     fn is_fit(&self, admitted: &Admitted) -> bool {
-        let (header, tos) = (&admitted.header, &self.setup.config.tos);
-        let strata = tos.floor.max(1)..tos.ceiling.min(16);
-        header.leap != Leap::Unsynchronised && strata.contains(&header.stratum)
+        let header = &admitted.header;
+        header.leap != Leap::Unsynchronised
+            && self.setup.config.tos.admits(Stratum::from_wire(header.stratum))
     }
 
     /// A server of a pool responded that it is of no use. One that does not want us is not tried again.

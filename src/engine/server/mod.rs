@@ -18,6 +18,7 @@ use access::AccessList;
 use clients::{ClientId, ClientTable, Heard, Verdict};
 use rand_chacha::rand_core::Rng;
 use smear::{SMEAR_WORDS, Smear};
+use std::net::IpAddr;
 
 /// Lowest source port from which ntpd 4.2.6 takes packets.
 const LOWEST_PORT: u16 = 123;
@@ -174,6 +175,12 @@ impl Server {
     #[must_use]
     pub fn interfaces(&self) -> &[Interface] {
         &self.interfaces
+    }
+
+    /// Whether it is an address of this machine.
+    #[must_use]
+    pub fn is_own(&self, address: IpAddr) -> bool {
+        self.interfaces.iter().any(|i| i.address == address)
     }
 
     /// The access list.

@@ -1,7 +1,7 @@
 //! A client association: a server or a pool member that is polled, and whose responses are measured.
 
 use super::common::{Common, Selection};
-use super::exchange::{self, Answer, Arrival, Requests};
+use super::exchange::{Answer, Arrival, Requests};
 use super::kind::{Begun, Behaviour, Making, Polled, Turn};
 use super::poll::PollState;
 use super::source::Source;
@@ -144,21 +144,14 @@ impl Client {
         timers: &mut Timers,
     ) -> Result<Received, Reject> {
         let pending = self.requests.take_response(common, arrival)?;
-        let Arrival { clock, rx, header, .. } = *arrival;
-        if header.stratum == 0 {
-            return self.kiss(common, header, timers);
+        if arrival.header.stratum == 0 {
+            return self.kiss(common, arrival.header, timers);
         }
-        common.test_header(header, clock.precision)?;
-        common.local = Some(rx.to);
-        common.reach.responded(clock.now.mono, rx.received.at);
+        common.test_header(arrival.header, arrival.clock.precision)?;
+        common.take_in(arrival);
         self.tried.clear();
         self.rounds = 0;
-        common.note_header(header);
-        if pending.steps != clock.steps {
-            // An exchange across a step of the clock measures nothing.
-            return Err(Reject::Bogus);
-        }
-        let (measured, exchange) = exchange::measure(arrival, pending.sent);
+        let (measured, exchange) = pending.measure(arrival)?;
         Ok(Received { answer: Answer::Measured(measured, exchange), slower: false })
     }
 }

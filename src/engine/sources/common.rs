@@ -405,11 +405,7 @@ impl Common {
         let mut failed = 0;
         // In orphan mode those below the parent have their time from it, or none.
         let orphaned = tos.orphan_stratum().is_some_and(|limit| stratum > limit);
-        if orphaned
-            || self.header.leap == Leap::Unsynchronised
-            || stratum < tos.floor
-            || stratum >= tos.ceiling.min(16)
-        {
+        if orphaned || self.header.leap == Leap::Unsynchronised || !tos.admits(self.header.stratum) {
             failed |= flash::PEER_STRATUM;
         }
         if limit.is_some_and(|limit| self.error_bound(now) >= limit) {

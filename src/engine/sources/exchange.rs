@@ -79,11 +79,18 @@ pub(super) struct Pending {
     /// The random transmit timestamp that the response must give back.
     cookie: NtpTimestamp,
     /// When it left; corrected when the shell reports it.
-    pub(super) sent: Stamp,
+    sent: Stamp,
     /// Its name for [`crate::engine::contract::Input::Sent`].
     token: u64,
     /// How often the clock had been stepped when it left.
-    pub(super) steps: u32,
+    steps: u32,
+}
+
+impl Pending {
+    /// What the response to this request measures: nothing, where the clock was stepped in between.
+    pub(super) fn measure(&self, arrival: &Arrival<'_>) -> Result<(Measurement, Exchange), Reject> {
+        if self.steps == arrival.clock.steps { Ok(measure(arrival, self.sent)) } else { Err(Reject::Bogus) }
+    }
 }
 
 /// The requests of an association, and how they are made.
@@ -239,6 +246,13 @@ impl Common {
             return Err(Reject::Header);
         }
         Ok(())
+    }
+
+    /// Takes in a packet of which all tests are passed: its source is there, and says this of itself.
+    pub(super) fn take_in(&mut self, arrival: &Arrival<'_>) {
+        self.local = Some(arrival.rx.to);
+        self.reach.responded(arrival.clock.now.mono, arrival.rx.received.at);
+        self.note_header(arrival.header);
     }
 
     pub(super) fn note_header(&mut self, header: &Header) {

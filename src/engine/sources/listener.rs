@@ -5,7 +5,7 @@
 //! timestamps and the time at which it comes do.
 
 use super::common::{Common, flash_of};
-use super::exchange::{self, Answer, Arrival, Requests};
+use super::exchange::{Answer, Arrival, Requests};
 use super::kind::{Behaviour, Making, Polled, Turn};
 use super::{Mac, Received};
 use crate::engine::estimator::Measurement;
@@ -179,22 +179,16 @@ impl Listener {
         timers: &mut Timers,
     ) -> Result<Received, Reject> {
         let pending = self.requests.take_response(common, arrival)?;
-        let Arrival { clock, rx, header, .. } = *arrival;
-        if header.stratum == 0 {
-            return self.kissed(common, header);
+        if arrival.header.stratum == 0 {
+            return self.kissed(common, arrival.header);
         }
-        common.test_header(header, clock.precision)?;
-        common.local = Some(rx.to);
-        common.reach.responded(clock.now.mono, rx.received.at);
-        common.note_header(header);
-        if pending.steps != clock.steps {
-            return Err(Reject::Bogus);
-        }
-        let (measured, exchange) = exchange::measure(arrival, pending.sent);
+        common.test_header(arrival.header, arrival.clock.precision)?;
+        common.take_in(arrival);
+        let (measured, exchange) = pending.measure(arrival)?;
         if let Some(volley) = &mut self.volley {
             volley.answered(measured.delay());
             if volley.is_over() {
-                self.end_volley(common, clock.now.mono, timers);
+                self.end_volley(common, arrival.clock.now.mono, timers);
             }
         }
         Ok(Received { answer: Answer::Measured(measured, exchange), slower: false })

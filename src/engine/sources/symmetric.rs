@@ -206,9 +206,7 @@ impl Symmetric {
             Answers::Interleaved => common.test_synchronized(header)?,
             _ => common.test_header(header, clock.precision)?,
         }
-        common.local = Some(rx.to);
-        common.reach.responded(clock.now.mono, rx.received.at);
-        common.note_header(header);
+        common.take_in(arrival);
         if sent.steps != clock.steps {
             // An exchange across a step of the clock measures nothing.
             return Err(Reject::Bogus);
