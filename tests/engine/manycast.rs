@@ -80,6 +80,8 @@ fn a_beacon_is_answered_where_our_time_is_of_use() {
         (beacon(Leap::None, 4, none), false),
         (beacon(Leap::None, 3, none), false),
         (beacon(Leap::None, 5, own), false),
+        // In orphan mode: its time is from nobody.
+        (beacon(Leap::None, 5, RefId::LOOPBACK), true),
         (beacon(Leap::Unsynchronised, 5, none), true),
     ] {
         assert_eq!(to_group(&mut bench, &asker.to_bytes(), GROUP).is_some(), answered, "{asker:?}");

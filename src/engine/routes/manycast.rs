@@ -4,9 +4,9 @@ use crate::engine::Engine;
 use crate::engine::auth::Authenticity;
 use crate::engine::contract::{Now, Output, Rx, Tx};
 use crate::engine::reject::Reject;
-use crate::engine::server::{Admitted, REPLY_MAX, Serving};
-use crate::units::{Leap, RefId};
-use std::net::IpAddr;
+use crate::engine::selection::is_our_refid;
+use crate::engine::server::Admitted;
+use crate::units::Leap;
 
 /// The stratum of an asker that has no time.
 const NONE: u8 = 16;
@@ -25,11 +25,7 @@ impl Engine {
         if !self.is_of_use(&admitted) {
             return Err(Reject::Unasked);
         }
-        let ours = Serving { now, system: &self.system };
-        let mut reply = [0; REPLY_MAX];
-        let answer = self.server.respond(ours, rx, &admitted, &mut reply)?;
-        let length = self.server.seal(&answer, self.moment.wall, &mut reply);
-        let data = reply.get(..length).unwrap_or_default().to_vec();
+        let data = self.response(now, rx, &admitted)?;
         // From no group: by the route to the asker the kernel finds an address of ours.
         self.outbox.push(Output::Send(Tx { data, ..Tx::new(rx.from) }));
         Ok(())
@@ -45,10 +41,7 @@ impl Engine {
         let theirs = if asker.leap == Leap::Unsynchronised { NONE } else { theirs };
         let ours = self.system.stratum().get();
         let near = ours < theirs || (ours == theirs && self.setup.config.tos.cohort);
-        let refid = |ip: IpAddr| crate::engine::system::refid_of(ip) == asker.reference_id;
-        let follows_us = theirs > 1 && self.server.interfaces().iter().any(|i| refid(i.address));
-        self.system.leap() != Leap::Unsynchronised
-            && near
-            && !(follows_us && asker.reference_id != RefId::INIT)
+        let follows_us = theirs > 1 && is_our_refid(asker.reference_id, self.server.interfaces());
+        self.system.leap() != Leap::Unsynchronised && near && !follows_us
     }
 }

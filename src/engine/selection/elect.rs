@@ -6,7 +6,7 @@ use crate::engine::contract::Interface;
 use crate::engine::estimator::{Estimate, KnownRate};
 use crate::engine::sources::{Origin, Selection, Source, Sources};
 use crate::engine::system::refid_of;
-use crate::units::{AssocId, MonoTime, Seconds};
+use crate::units::{AssocId, MonoTime, RefId, Seconds};
 use crate::wire::event::flash;
 use std::collections::BTreeSet;
 
@@ -39,11 +39,16 @@ impl OurView<'_> {
 
     /// TEST12: a server that has its time from us is no source.
     fn is_followed_by(&self, source: &Source) -> bool {
-        let refid = source.header().refid;
-        source.header().stratum.get() > 1
-            && source.measures()
-            && self.interfaces.iter().any(|i| !i.address.is_loopback() && refid_of(i.address) == refid)
+        let header = source.header();
+        header.stratum.get() > 1 && source.measures() && is_our_refid(header.refid, self.interfaces)
     }
+}
+
+/// TEST12: whether a host with this reference identifier has its time from this machine, whose addresses are these. That of loopback says
+/// nothing: a host in orphan mode has it, too.
+#[must_use]
+pub fn is_our_refid(refid: RefId, interfaces: &[Interface]) -> bool {
+    interfaces.iter().any(|i| !i.address.is_loopback() && refid_of(i.address) == refid)
 }
 
 /// Runs selection over all sources, which remember what became of them.

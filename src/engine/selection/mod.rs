@@ -13,6 +13,6 @@ pub mod intersection;
 mod orphan;
 
 pub use combine::combine;
-pub use elect::{OurView, elect, mark, system_peer};
+pub use elect::{OurView, elect, is_our_refid, mark, system_peer};
 pub use intersection::{Candidate, Limits, Outcome, select};
 pub use orphan::parent;
