@@ -12,7 +12,7 @@ pub use access::{AccessFlags, Origin, Restrict, RestrictTarget};
 pub use interfaces::{InterfaceAction, InterfaceMatch, InterfaceRule};
 pub use keys::{Digest, Key, in_prefix};
 pub use leap::{LeapTable, SmearLaw, SmearSettings};
-pub use servers::{ClockAddress, Family, Fudge, Kind, Server, Target};
+pub use servers::{ClockAddress, Device, Family, Fudge, Kind, Server, Target};
 pub use settings::{Discard, Enable, Mru, Tinker, Tos};
 pub use statistics::{Filegen, FilegenType, StatKind, Statistics};
 

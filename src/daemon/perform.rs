@@ -106,6 +106,8 @@ impl Shell {
                     }
                 }
                 Output::ShellRequest { id, shell_request } => self.shell_requests.push((id, shell_request)),
+                // No association asks for one yet.
+                Output::OpenClock { .. } | Output::CloseClock(_) => {}
                 Output::Exit(reason) => exit = Some(reason),
             }
         }

@@ -1,5 +1,9 @@
 //! What passes between the engine and whatever drives it: the daemon's event loop or the simulator.
 
+mod device;
+
+pub use device::{ClockDevice, DeviceReport, Reading, Reads, Trouble};
+
 use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
 use crate::engine::clock::{Drift, Record};
 use crate::engine::control::shell_request::{Brought, ShellRequest, ShellRequestId};
@@ -178,6 +182,13 @@ pub enum Input<'a> {
         /// What.
         result: Brought,
     },
+    /// What the device of a reference clock says.
+    Clock {
+        /// Whose device.
+        id: AssocId,
+        /// What.
+        report: DeviceReport,
+    },
     /// SIGTERM or SIGINT: save and stop.
     Shutdown,
 }
@@ -211,6 +222,15 @@ pub enum Output {
         /// What to do.
         shell_request: ShellRequest,
     },
+    /// Open the device of a reference clock, again if it is open; answered by [`Input::Clock`].
+    OpenClock {
+        /// For the answers.
+        id: AssocId,
+        /// The device.
+        device: Box<ClockDevice>,
+    },
+    /// Close the device of a reference clock.
+    CloseClock(AssocId),
     /// Log an event.
     Event(Event),
     /// End the process.

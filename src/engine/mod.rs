@@ -172,6 +172,8 @@ impl Engine {
                 self.leap_file_read(now);
             }
             Input::Returned { id, result } => self.shell_request_done(now, id, result),
+            // No device is opened yet.
+            Input::Clock { .. } => {}
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);

@@ -96,7 +96,7 @@ impl fmt::Display for Stratum {
     }
 }
 
-/// A poll interval as the exponent of two, in seconds: 3 (8 s) to 17 (36 h).
+/// A poll interval as the exponent of two, in seconds: 3 (8 s) to 17 (36 h); of a reference clock from 0 (1 s) on.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PollExponent(u8);
 
@@ -120,6 +120,12 @@ impl PollExponent {
         } else {
             exponent
         })
+    }
+
+    /// The same for a reference clock, which no network stands before: held within 0..=17.
+    #[must_use]
+    pub const fn of_clock(exponent: u8) -> Self {
+        Self(if exponent > 17 { 17 } else { exponent })
     }
 
     /// The exponent that a packet states, held within 3..=17: no number is refused there.

@@ -2,6 +2,7 @@
 
 mod companion;
 mod date;
+mod driver;
 mod era;
 mod host;
 mod identity;
@@ -13,6 +14,7 @@ mod timestamp;
 
 pub use companion::Companion;
 pub use date::{DAY, UNIX_EPOCH, UNIX_EPOCH_MJD, date_stamp, end_of_month};
+pub use driver::Driver;
 pub use era::{ERA, PIVOT, eras_off};
 pub use host::{Host, NTP_PORT};
 pub use identity::{AssocId, KeyId, Leap, PollExponent, RefId, Stratum};

@@ -3,6 +3,7 @@
 use super::Idle;
 use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 /// What kind of association a line configures.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +56,7 @@ pub enum Target {
         /// U, 0..=255.
         unit: u8,
     },
-    /// 127.127.T.U: a reference clock of another type (not yet supported by the engine).
+    /// 127.127.T.U: a reference clock of another type, which may be one that this daemon has no driver for.
     RefClock {
         /// T.
         kind: u8,
@@ -118,6 +119,8 @@ pub struct Server {
     pub version: u8,
     /// `ttl`: an entry of the table of hop limits, if it has so many.
     pub ttl: Option<i32>,
+    /// What it is attached to, where the target is a clock.
+    pub device: Device,
     /// `fudge` values, where the target is a clock.
     pub fudge: Fudge,
     /// Options that are valid and change nothing.
@@ -151,6 +154,7 @@ impl Server {
             key: None,
             version: 4,
             ttl: None,
+            device: Device::default(),
             fudge: Fudge::default(),
             idle: Vec::new(),
         }
@@ -170,4 +174,19 @@ pub struct Fudge {
     pub refid: Option<RefId>,
     /// `flag1` … `flag4`.
     pub flags: [bool; 4],
+    /// `minjitter`: the least jitter, and the least error that its samples are given.
+    pub min_jitter: Option<Seconds>,
+}
+
+/// What a reference clock is attached to: options of its `server` or `refclock` line.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Device {
+    /// `path`: the device instead of the one that the unit names; the interface or clock of a PHC, the socket of SOCK.
+    pub path: Option<PathBuf>,
+    /// `ppspath`: the device of its pulse.
+    pub pulse_path: Option<PathBuf>,
+    /// `baud`: the speed of its line, bits a second.
+    pub baud: Option<u32>,
+    /// `mode` or `subtype`: bits whose meaning depends on the driver.
+    pub mode: u32,
 }

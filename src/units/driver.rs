@@ -1,0 +1,90 @@
+//! The drivers of reference clocks: what 127.127.TYPE.UNIT names.
+
+use super::RefId;
+
+/// A driver of reference clocks that this daemon has.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Driver {
+    /// The undisciplined local clock.
+    Local,
+    /// A GPS receiver that sends sentences of NMEA 0183 over a serial line.
+    Nmea,
+    /// A pulse a second that the kernel stamps (RFC 2783).
+    Pps,
+    /// A segment of shared memory that another program writes.
+    Shm,
+    /// The JSON port of gpsd.
+    GpsdJson,
+    /// A PTP hardware clock.
+    Phc,
+    /// A socket that another program writes samples to.
+    Sock,
+}
+
+impl Driver {
+    /// All of them, by type.
+    pub const ALL: [Self; 7] =
+        [Self::Local, Self::Nmea, Self::Pps, Self::Shm, Self::GpsdJson, Self::Phc, Self::Sock];
+
+    /// TYPE. Those that ntpd does not have stand above its types.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Local => 1,
+            Self::Nmea => 20,
+            Self::Pps => 22,
+            Self::Shm => 28,
+            Self::GpsdJson => 46,
+            Self::Phc => 128,
+            Self::Sock => 129,
+        }
+    }
+
+    /// The driver of a type.
+    #[must_use]
+    pub fn of_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|driver| driver.number() == number)
+    }
+
+    /// Its name in events and statistics: `SHM(0)`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Local => "LOCAL",
+            Self::Nmea => "GPS_NMEA",
+            Self::Pps => "PPS",
+            Self::Shm => "SHM",
+            Self::GpsdJson => "GPSD_JSON",
+            Self::Phc => "PHC",
+            Self::Sock => "SOCK",
+        }
+    }
+
+    /// What it is, as the clock variable `device` has it.
+    #[must_use]
+    pub const fn description(self) -> &'static str {
+        match self {
+            Self::Local => "Undisciplined local clock",
+            Self::Nmea => "NMEA GPS Clock",
+            Self::Pps => "PPS Clock Discipline",
+            Self::Shm => "SHM/Shared memory interface",
+            Self::GpsdJson => "GPSD JSON client clock",
+            Self::Phc => "PTP hardware clock",
+            Self::Sock => "Socket of samples",
+        }
+    }
+
+    /// Its reference identifier without `fudge`.
+    #[must_use]
+    pub fn refid(self) -> RefId {
+        match self {
+            Self::Local => RefId::LOCL,
+            Self::Nmea => RefId::from_text(b"GPS"),
+            Self::Pps => RefId::from_text(b"PPS"),
+            Self::Shm => RefId::from_text(b"SHM"),
+            Self::GpsdJson => RefId::from_text(b"GPSD"),
+            Self::Phc => RefId::from_text(b"PHC"),
+            Self::Sock => RefId::from_text(b"SOCK"),
+        }
+    }
+}
