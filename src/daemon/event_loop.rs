@@ -72,7 +72,7 @@ impl EventLoop {
     pub fn new(
         poll: Poll,
         engine: Engine,
-        shell: Shell,
+        mut shell: Shell,
         signals: Signals,
         options: Options,
         memory: Memory,
@@ -96,6 +96,7 @@ impl EventLoop {
         if let Some(fd) = shell.clock_watch.raw_fd() {
             registry.register(&mut SourceFd(&fd), CLOCK, Interest::READABLE)?;
         }
+        shell.refclocks.watch(registry.try_clone()?);
         let unread = (0..shell.sockets.len()).collect();
         let mut this = Self {
             poll,
@@ -227,7 +228,9 @@ impl EventLoop {
         let leap_look = Some(self.next_leap_look).filter(|_| self.shell.leapfile.is_watched());
         let unwatched = self.shell.clock_watch.raw_fd().is_none() && !self.role.is_worker();
         let clock_look = Some(self.next_clock_look).filter(|_| unwatched);
-        [self.engine.next_deadline(), self.next_scan, leap_look, clock_look].into_iter().flatten().min()
+        let refclocks = self.shell.refclocks.next_deadline();
+        let all = [self.engine.next_deadline(), self.next_scan, leap_look, clock_look, refclocks];
+        all.into_iter().flatten().min()
     }
 
     /// Whether the alarm ends the sleep for the next deadline.
@@ -249,6 +252,9 @@ impl EventLoop {
             CLOCK => self.look_at_clock(),
             INTERFACES => self.addresses_changed()?,
             RELOAD => self.reload_asked(),
+            other if self.shell.refclocks.ready(other) => {
+                self.shell.hand_over_readings(&mut self.engine);
+            }
             other => {
                 if let Some(index) = self.shell.sockets.of_token(other)
                     && !self.unread.contains(&index)
@@ -375,6 +381,11 @@ impl EventLoop {
         if self.engine.next_deadline().is_some_and(|due| due <= mono) {
             self.look_at_clock();
             self.handle(Input::Timer);
+        }
+        if self.shell.refclocks.next_deadline().is_some_and(|due| due <= mono) {
+            self.look_at_clock();
+            self.shell.refclocks.work(mono);
+            self.shell.hand_over_readings(&mut self.engine);
         }
         if self.next_clock_look <= mono {
             self.look_at_clock();

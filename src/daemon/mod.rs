@@ -6,6 +6,7 @@ pub mod leapfile;
 pub mod log;
 pub mod net;
 pub mod perform;
+pub mod refclocks;
 pub mod reload;
 pub mod saveconfig;
 mod shell_requests;

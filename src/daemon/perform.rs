@@ -7,6 +7,7 @@ use super::net::departures::Left;
 use super::net::resolver::Resolver;
 use super::net::sockets::{Hears, Sockets};
 use super::net::traffic::Traffic;
+use super::refclocks::RefClocks;
 use super::reload::ReloadSocket;
 use super::start::supervisor::Supervisor;
 use super::statistics::StatFiles;
@@ -54,6 +55,8 @@ pub struct Shell {
     pub reload_socket: Option<ReloadSocket>,
     /// Whether another process sets the clock.
     pub clock_watch: ClockWatch,
+    /// The devices of reference clocks.
+    pub refclocks: RefClocks,
 }
 
 /// Both clocks now.
@@ -106,12 +109,24 @@ impl Shell {
                     }
                 }
                 Output::ShellRequest { id, shell_request } => self.shell_requests.push((id, shell_request)),
-                // No association asks for one yet.
-                Output::OpenClock { .. } | Output::CloseClock(_) => {}
+                Output::OpenClock { id, device } => {
+                    self.refclocks.open(id, *device);
+                    self.hand_over_readings(engine);
+                }
+                Output::CloseClock(id) => self.refclocks.close(id),
                 Output::Exit(reason) => exit = Some(reason),
             }
         }
         exit
+    }
+
+    /// What the devices of reference clocks say goes to the engine.
+    pub fn hand_over_readings(&mut self, engine: &mut Engine) {
+        let notices = self.refclocks.take_notices();
+        self.log.write_all(notices);
+        while let Some((id, report)) = self.refclocks.next_report() {
+            engine.handle(now(), Input::Clock { id, report });
+        }
     }
 
     fn send(&mut self, engine: &mut Engine, mut tx: Tx) {

@@ -21,5 +21,7 @@ pub mod process;
 pub mod random;
 #[allow(unsafe_code)] // advice about memory
 pub mod resident;
+#[allow(unsafe_code)] // nix has no shared memory of System V
+pub mod shm;
 pub mod signals;
 pub mod socket;

@@ -13,6 +13,7 @@ use crate::daemon::net::resolver::Resolver;
 use crate::daemon::net::sockets::{Hears, Sockets, Wanted};
 use crate::daemon::net::traffic::Traffic;
 use crate::daemon::perform::{Shell, now};
+use crate::daemon::refclocks::RefClocks;
 use crate::daemon::reload::ReloadSocket;
 use crate::daemon::statistics::StatFiles;
 use crate::daemon::workers::{self, Role};
@@ -288,6 +289,10 @@ fn serve_until_end(
         // Only the main process reports, and takes reload requests.
         (parent, reload_socket) = (Parent::default(), None);
     }
+    // Only the main process reads clocks; their devices are root's.
+    let refclocks =
+        if role.is_worker() { RefClocks::default() } else { RefClocks::open_all(&loaded.setup.config) };
+    let opened = Opened { sockets, refclocks };
     if let Err(why) = settle(&options, &mut log, &role, account.as_ref()) {
         parent.failed(&why);
         return Err(Failed::logged(&mut log, why));
@@ -297,7 +302,7 @@ fn serve_until_end(
     }
     let Parent { pipe, supervisor } = parent;
     let main_process = !role.is_worker();
-    let event_loop = match build(options, log, loaded, sockets, role, supervisor, reload_socket) {
+    let event_loop = match build(options, log, loaded, opened, role, supervisor, reload_socket) {
         Ok(event_loop) => event_loop,
         Err(e) => {
             let why = Failure::EventLoop(e);
@@ -343,11 +348,18 @@ fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Accoun
     slot.take_up().map_err(Failure::Worker)
 }
 
+/// What was opened as root.
+#[derive(Debug)]
+struct Opened {
+    sockets: Sockets,
+    refclocks: RefClocks,
+}
+
 fn build(
     options: Options,
     log: Log,
     mut loaded: Loaded,
-    sockets: Sockets,
+    opened: Opened,
     role: Role,
     supervisor: Supervisor,
     reload_socket: Option<ReloadSocket>,
@@ -386,6 +398,7 @@ fn build(
     let mut engine = Engine::new(now(), &machine, loaded.setup);
     engine.handle(now(), Input::WrongEra(eras_off(clock::unix().0)));
     let traffic = Traffic::new(Calls::probe());
+    let Opened { sockets, refclocks } = opened;
     let shell = Shell {
         sockets,
         log,
@@ -401,6 +414,7 @@ fn build(
         shell_requests: Vec::new(),
         supervisor,
         reload_socket,
+        refclocks,
     };
     EventLoop::new(poll, engine, shell, signals, options, loaded.memory, role)
 }

@@ -1,7 +1,7 @@
 //! Reference clocks, between the engine and the shell: the shell opens their devices and sends what it reads there; it judges
 //! nothing of it.
 
-use crate::config::model::{Device, Fudge};
+use crate::config::model::{Device, Fudge, Server, Target};
 use crate::units::{Driver, Leap, NtpTimestamp, Seconds};
 
 /// A device that is to be opened.
@@ -17,6 +17,16 @@ pub struct ClockDevice {
     pub fudge: Fudge,
 }
 
+impl ClockDevice {
+    /// The device of a `server` line, if that is of a reference clock with one.
+    #[must_use]
+    pub fn of(server: &Server) -> Option<Self> {
+        let Target::RefClock { kind, unit } = server.target else { return None };
+        let driver = Driver::of_number(kind).filter(|driver| *driver != Driver::Local)?;
+        Some(Self { driver, unit, device: server.device.clone(), fudge: server.fudge })
+    }
+}
+
 /// What a device says.
 #[derive(Clone, PartialEq, Debug)]
 pub enum DeviceReport {
@@ -26,7 +36,7 @@ pub enum DeviceReport {
     Failed(String),
     /// A reading.
     Reading(Reading),
-    /// It was to say something and did not, or what it said is of no use.
+    /// It was to say something and did not, or what it sent is of no use.
     Trouble {
         /// What is wrong.
         trouble: Trouble,

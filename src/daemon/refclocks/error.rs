@@ -1,0 +1,52 @@
+//! Why a device cannot be opened, in ntpd's words where it has any.
+
+use crate::sys::privileges;
+use crate::sys::shm::ShmError;
+use crate::units::Driver;
+use nix::errno::Errno;
+use std::fmt;
+use std::path::PathBuf;
+
+/// Why a device cannot be opened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(dead_code)] // the drivers that follow have files
+pub(super) enum OpenError {
+    /// This file cannot be opened.
+    Device(PathBuf, Errno),
+    /// The segment of this unit cannot be attached.
+    Segment(u8, ShmError),
+    /// It cannot be made part of the event loop.
+    Watch(Errno),
+    /// There is no such driver.
+    NoDriver(Driver),
+}
+
+impl OpenError {
+    const fn errno(&self) -> Option<Errno> {
+        match self {
+            Self::Device(_, why) | Self::Watch(why) | Self::Segment(_, ShmError { why, .. }) => Some(*why),
+            Self::NoDriver(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(path, why) => write!(f, "refclock_open {}: {}", path.display(), why.desc())?,
+            Self::Segment(unit, ShmError { call, why }) => {
+                write!(f, "SHM {call} (unit {unit}): {}", why.desc())?;
+            }
+            Self::Watch(why) => write!(f, "the device cannot be watched: {}", why.desc())?,
+            Self::NoDriver(driver) => write!(f, "there is no driver {} yet", driver.name())?,
+        }
+        let uid = privileges::effective_uid();
+        if matches!(self.errno(), Some(Errno::EACCES | Errno::EPERM)) && uid != 0 {
+            write!(
+                f,
+                " (the daemon has given up root: let user {uid} use the device, or restart the daemon)"
+            )?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,265 @@
+//! Segments of shared memory of System V, which other programs write time into.
+//!
+//! Another process changes the memory at any time. So it is only ever copied, word by word, and what was copied counts only if the
+//! writer did not write meanwhile ([`Segment::take`]).
+
+use nix::errno::Errno;
+use nix::libc;
+use std::ffi::{c_int, c_void};
+use std::fmt;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering, fence};
+
+/// Attempts to find or make a segment: between the two another program may do either.
+const TRIES: usize = 3;
+
+/// A segment that this process has attached.
+#[derive(Debug)]
+pub struct Segment {
+    start: NonNull<c_void>,
+    standing: Standing,
+}
+
+/// Whose a segment is, and who may use it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// The user that owns it.
+    pub owner: u32,
+    /// The user that made it, who may change and remove it, too.
+    pub creator: u32,
+    /// Who may read and write it, as of a file.
+    pub mode: u32,
+    /// Its bytes.
+    pub length: usize,
+}
+
+/// What to make where there is no segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Make {
+    /// Bytes.
+    pub length: usize,
+    /// Who may read and write it, as of a file.
+    pub mode: u32,
+}
+
+/// Where in a segment, in bytes, the words are that guard it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Guards {
+    /// Not zero: there is something to take.
+    pub valid: usize,
+    /// Counts writes.
+    pub count: usize,
+}
+
+/// What [`Segment::take`] found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// Nothing new.
+    Nothing,
+    /// The writer wrote meanwhile: the copy is of no use.
+    Torn,
+    /// The copy is what the writer wrote.
+    Whole,
+}
+
+/// The call that failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Call {
+    /// It finds or makes the segment.
+    Get,
+    /// It attaches it.
+    Attach,
+    /// It reports whose it is.
+    Stat,
+}
+
+/// Why there is no segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShmError {
+    /// The call.
+    pub call: Call,
+    /// Its error.
+    pub why: Errno,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Get => "shmget",
+            Self::Attach => "shmat",
+            Self::Stat => "shmctl",
+        })
+    }
+}
+
+impl Segment {
+    /// Attaches the segment of this key, of whatever size it is; where there is none, it is made.
+    ///
+    /// # Errors
+    /// Of shmget, shmat and shmctl.
+    pub fn attach(key: i32, make: Make) -> Result<Self, ShmError> {
+        Self::of_id(find(key, make).map_err(|why| ShmError { call: Call::Get, why })?)
+    }
+
+    fn of_id(id: c_int) -> Result<Self, ShmError> {
+        // SAFETY: the kernel chooses a free place; no memory of ours changes.
+        let start = unsafe { libc::shmat(id, std::ptr::null(), 0) };
+        // It fails with the address −1.
+        let start = NonNull::new(start)
+            .filter(|start| start.as_ptr() as isize != -1)
+            .ok_or_else(|| ShmError { call: Call::Attach, why: Errno::last() })?;
+        let none = Standing { owner: 0, creator: 0, mode: 0, length: 0 };
+        let mut this = Self { start, standing: none };
+        this.standing = standing(id).map_err(|why| ShmError { call: Call::Stat, why })?;
+        Ok(this)
+    }
+
+    /// Whose it was when it was attached.
+    #[must_use]
+    pub const fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    fn words(&self) -> &[AtomicU32] {
+        let words = self.standing.length / size_of::<AtomicU32>();
+        // SAFETY: the mapping is as long as the kernel reports, aligned to a page, and lives as long as `self`: a segment never
+        // shrinks, and one that is removed stays until it is detached. Any bits are a valid AtomicU32.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().cast(), words) }
+    }
+
+    fn word(&self, at: usize) -> Option<&AtomicU32> {
+        debug_assert!(at.is_multiple_of(size_of::<AtomicU32>()), "a word of shared memory is aligned: {at}");
+        self.words().get(at / size_of::<AtomicU32>())
+    }
+
+    /// Writes the word at this byte; what lies outside is not written.
+    pub fn store(&self, at: usize, value: u32) {
+        if let Some(word) = self.word(at) {
+            word.store(value, Ordering::Release);
+        }
+    }
+
+    /// Copies the beginning of the segment to `image`, whole words of it, and takes its `valid` off.
+    ///
+    /// Writers bump the count before and after a write, or clear `valid` meanwhile; some do only the one, and the one that does both
+    /// does not say in which order another processor sees it. So both must be as they were once all is copied. A sample that is
+    /// written just while `valid` is taken off is lost, and no more than that.
+    pub fn take(&self, guards: Guards, image: &mut [u8]) -> Taken {
+        let (Some(valid), Some(count)) = (self.word(guards.valid), self.word(guards.count)) else {
+            return Taken::Nothing;
+        };
+        if valid.load(Ordering::Acquire) == 0 {
+            return Taken::Nothing;
+        }
+        let before = count.load(Ordering::Acquire);
+        for (bytes, word) in image.chunks_exact_mut(size_of::<AtomicU32>()).zip(self.words()) {
+            bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        fence(Ordering::Acquire);
+        if valid.load(Ordering::Relaxed) == 0 || count.load(Ordering::Relaxed) != before {
+            return Taken::Torn;
+        }
+        valid.store(0, Ordering::Release);
+        Taken::Whole
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, and no reference into it outlives `self`.
+        let _gone_with_the_process = unsafe { libc::shmdt(self.start.as_ptr()) };
+    }
+}
+
+fn find(key: i32, make: Make) -> Result<c_int, Errno> {
+    let mut result = Err(Errno::ENOENT);
+    for _ in 0..TRIES {
+        // SAFETY: numbers in, a number out. Without flags nothing is made, and no size is refused.
+        result = Errno::result(unsafe { libc::shmget(key, 0, 0) });
+        if result != Err(Errno::ENOENT) {
+            return result;
+        }
+        let flags = libc::IPC_CREAT | libc::IPC_EXCL | make.mode as c_int;
+        // SAFETY: numbers in, a number out.
+        result = Errno::result(unsafe { libc::shmget(key, make.length, flags) });
+        if result != Err(Errno::EEXIST) {
+            return result;
+        }
+    }
+    result
+}
+
+fn standing(id: c_int) -> Result<Standing, Errno> {
+    // SAFETY: a structure of numbers, for which zero is a value.
+    let mut status: libc::shmid_ds = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one such structure there.
+    Errno::result(unsafe { libc::shmctl(id, libc::IPC_STAT, &raw mut status) })?;
+    let (access, length) = (status.shm_perm, status.shm_segsz);
+    Ok(Standing { owner: access.uid, creator: access.cuid, mode: u32::from(access.mode) & 0o777, length })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GUARDS: Guards = Guards { valid: 4, count: 0 };
+
+    /// A segment without a key, which is gone with this process.
+    fn private(length: usize) -> Segment {
+        // SAFETY: numbers in, a number out.
+        let id = Errno::result(unsafe { libc::shmget(libc::IPC_PRIVATE, length, 0o600) }).unwrap();
+        let segment = Segment::of_id(id).unwrap();
+        // SAFETY: nothing is written; the segment stays while it is attached.
+        Errno::result(unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) }).unwrap();
+        segment
+    }
+
+    #[test]
+    fn what_is_taken_is_gone() {
+        let segment = private(96);
+        assert_eq!((segment.standing().mode, segment.standing().length), (0o600, 96));
+        let mut image = [0; 12];
+        assert_eq!(segment.take(GUARDS, &mut image), Taken::Nothing);
+        segment.store(8, 7);
+        segment.store(4, 1);
+        assert_eq!(segment.take(GUARDS, &mut image), Taken::Whole);
+        assert_eq!(image[8..], 7u32.to_ne_bytes());
+        assert_eq!(segment.take(GUARDS, &mut image), Taken::Nothing);
+        // Outside of the segment there is nothing.
+        segment.store(96, 1);
+        assert_eq!(segment.take(Guards { valid: 96, count: 0 }, &mut image), Taken::Nothing);
+    }
+
+    #[test]
+    fn what_is_written_meanwhile_is_torn() {
+        // Threads stand for processes here: both share the memory.
+        struct Shared(Segment);
+        // SAFETY: all access to the segment is by atomic operations.
+        unsafe impl Sync for Shared {}
+        const WRITES: u32 = 300_000;
+        let shared = Shared(private(96));
+        let shared = &shared;
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                for i in 1..=WRITES {
+                    let word = |at: usize| shared.0.word(at).unwrap();
+                    // In the order of gpsd.
+                    word(4).store(0, Ordering::SeqCst);
+                    word(0).fetch_add(1, Ordering::SeqCst);
+                    (2..24).for_each(|n| word(4 * n).store(i, Ordering::Relaxed));
+                    word(0).fetch_add(1, Ordering::SeqCst);
+                    word(4).store(1, Ordering::SeqCst);
+                }
+            });
+            let (mut image, mut last) = ([0; 96], 0);
+            while last < WRITES {
+                if shared.0.take(GUARDS, &mut image) != Taken::Whole {
+                    continue;
+                }
+                let (words, _) = image[8..].as_chunks::<4>();
+                assert!(words.iter().all(|word| *word == words[0]), "{words:?}");
+                last = u32::from_ne_bytes(words[0]);
+            }
+        });
+    }
+}
