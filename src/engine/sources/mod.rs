@@ -5,7 +5,7 @@
 //! | which sources there are | here |
 //! | what all kinds of sources share, and what ntpq shows of it | `source.rs`, `common.rs` |
 //! | what each kind answers in its own way | `kind.rs` |
-//! | a server or pool member that is polled | `client.rs`: `poll.rs` says when, `exchange.rs` what a response amounts to |
+//! | a server or pool member that is polled | `client.rs`: `poll.rs` says when, `burst.rs` what follows at once, `exchange.rs` what a response amounts to |
 //! | a partner: a `peer`, or a host that has made us one | `symmetric.rs` |
 //! | a broadcast server | `announcer.rs` |
 //! | a manycast client | `beacon.rs` |
@@ -18,6 +18,7 @@
 
 mod announcer;
 mod beacon;
+mod burst;
 mod client;
 mod common;
 pub mod dispatch;

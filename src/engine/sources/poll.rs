@@ -1,5 +1,6 @@
 //! The poll process of a client association: when its server is polled (RFC 5905 section 13).
 
+use super::burst::{Burst, SPACING, START_BURST};
 use super::common::Common;
 use super::kind::{Polled, Turn};
 use crate::config::model::Server;
@@ -7,15 +8,6 @@ use crate::engine::contract::Now;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{MonoTime, PollExponent, Seconds};
 
-/// Packets of an `iburst` or `burst` (NTP_BURST).
-const BURST: u8 = 8;
-/// Packets of the start burst that a server without `iburst` gets once: the fewest that make it usable.
-const START_BURST: u8 = 4;
-/// Spacing of a burst, seconds.
-const BURST_SPACING: Seconds = Seconds::new(2.0);
-/// What is waited before the last packet of a burst, the last but one and so on, once the server responds, seconds: with
-/// the three before, a burst at start fills 64 s.
-const SPREAD_OUT: [f64; 4] = [30.0, 16.0, 8.0, 4.0];
 /// So many packets follow the first response after a silence: with it they make a start burst.
 const RESUME_BURST: u8 = START_BURST - 1;
 /// A silent server is polled at twice minpoll, so that its return is noticed within minutes. After so many polls without a
@@ -24,8 +16,6 @@ const LONG_UNREACH: u32 = 1000;
 /// A server that has no time to give, perhaps because it is starting as we are, is polled again after this, so often.
 const EARLY_POLL: Seconds = Seconds::new(16.0);
 const EARLY_POLLS: u8 = 16;
-/// The shortest poll interval with which bursts are spread out: 64 s.
-const SPREAD_FROM: PollExponent = PollExponent::new(6);
 
 /// Polls come up to this much later than the interval says, so that a crowd of clients that were
 /// started together drifts apart. Never earlier: the interval is a promise to the server.
@@ -45,8 +35,8 @@ pub(super) struct PollState {
     exponent: PollExponent,
     /// The shortest exponent that the server allows, once it has sent a RATE kiss.
     rate_floor: Option<PollExponent>,
-    /// Packets still to send in the burst under way.
-    burst: u8,
+    /// The burst under way, if any.
+    burst: Burst,
     /// Whether the burst at start has been spent.
     started: bool,
     /// The last poll.
@@ -57,13 +47,12 @@ pub(super) struct PollState {
 
 impl PollState {
     pub(super) const fn new(minpoll: PollExponent) -> Self {
-        Self { exponent: minpoll, rate_floor: None, burst: 0, started: false, last: None, early: 0 }
+        Self { exponent: minpoll, rate_floor: None, burst: Burst::NONE, started: false, last: None, early: 0 }
     }
 
     /// That of a server whose first poll was made by its pool, at `last`. The burst goes on from there.
     pub(super) const fn begun(config: &Server, last: MonoTime) -> Self {
-        let burst = if config.iburst { BURST - 1 } else { START_BURST - 1 };
-        Self { burst, started: true, last: Some(last), ..Self::new(config.minpoll) }
+        Self { burst: Burst::first(config), started: true, last: Some(last), ..Self::new(config.minpoll) }
     }
 
     pub(super) const fn exponent(&self) -> PollExponent {
@@ -76,7 +65,7 @@ impl PollState {
 
     /// Whether requests of a burst are still to be sent.
     pub(super) const fn is_bursting(&self) -> bool {
-        self.burst > 0
+        self.burst.is_under_way()
     }
 
     /// Whether the first poll has been made.
@@ -89,15 +78,9 @@ impl PollState {
         let Turn { now: Now { mono: now, .. }, wanted, jitter, .. } = turn;
         let mut polled = Polled { asks: true, ..Polled::default() };
         let mut wait = None;
-        if self.burst > 0 {
-            self.burst -= 1;
-            if self.spreads_out(common) {
-                // The last packet of the burst is the next poll.
-                let left = usize::from(self.burst);
-                wait = left.checked_sub(1).and_then(|last| SPREAD_OUT.get(last)).copied().map(Seconds::new);
-                self.burst -= u8::from(self.burst == 1);
-            }
-            polled.spent = self.burst == 0;
+        if self.is_bursting() {
+            wait = self.burst.sends(common, self.exponent);
+            polled.spent = !self.is_bursting();
         } else {
             polled.lost = self.begin(common);
             self.adapt(common, if common.estimator.alarmed() { PollExponent::MIN } else { wanted });
@@ -109,8 +92,8 @@ impl PollState {
         }
         self.last = Some(now);
         let pause = wait.unwrap_or_else(|| {
-            if self.burst > 0 {
-                BURST_SPACING
+            if self.is_bursting() {
+                SPACING
             } else {
                 Seconds::new(self.exponent.interval().get() * (1.0 + SPREAD * jitter))
             }
@@ -122,29 +105,15 @@ impl PollState {
 
     /// Shifts the reach register and decides on a burst; true if the server became unreachable.
     fn begin(&mut self, common: &mut Common) -> bool {
-        let was_reachable = common.reach.is_reachable();
+        let (wanted, responds) = (Burst::wanted(common), common.reach.is_reachable());
         let lost = common.reach.polled();
-        if self.rate_floor.is_some() {
-            // It has asked us to be slower: no more bursts.
-            self.started = true;
-        } else if !was_reachable {
-            if common.config.iburst && common.reach.unreach() <= UNREACH_BACKOFF {
-                self.burst = BURST - 1;
-            } else if !self.started {
-                self.burst = START_BURST - 1;
-            }
-            self.started = true;
-        } else if common.config.burst {
-            self.burst = BURST - 1;
+        if self.rate_floor.is_none() {
+            let first = (!responds && !self.started).then_some(Burst::of(START_BURST - 1));
+            self.burst = wanted.or(first).unwrap_or(self.burst);
         }
+        // One that has asked us to be slower gets no more bursts.
+        self.started = true;
         lost
-    }
-
-    /// The first packets of a burst follow soon, until the server responds: the clock can be set by two responses. The rest
-    /// of them are worth more when they come later: over 14 s the frequency cannot be seen, over a minute it can. Where
-    /// polls are less than that apart anyway, there is nothing to gain.
-    fn spreads_out(&self, common: &Common) -> bool {
-        common.reach.is_reachable() && !common.config.burst && self.exponent >= SPREAD_FROM
     }
 
     /// The poll exponent in force when the discipline wants `wanted`.
@@ -166,7 +135,9 @@ impl PollState {
 
     /// The next poll comes as soon as minpoll allows.
     pub(super) fn hasten(&mut self, common: &Common, timers: &mut Timers) {
-        let Some(last) = self.last.filter(|_| self.burst == 0 && common.reach.is_reachable()) else { return };
+        let Some(last) = self.last.filter(|_| !self.is_bursting() && common.reach.is_reachable()) else {
+            return;
+        };
         self.adapt(common, PollExponent::MIN);
         Self::no_later(common, last + self.exponent.interval(), timers);
     }
@@ -175,15 +146,15 @@ impl PollState {
     pub(super) fn restart(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
         if self.rate_floor.is_none() {
             self.adapt(common, PollExponent::MIN);
-            self.burst = START_BURST;
+            self.burst = Burst::of(START_BURST);
             timers.set(Timer::Poll(common.id), now);
         }
     }
 
     /// A response came after a few polls without one. The rest of the burst that was to find out is not needed: the clock is known.
     pub(super) fn found_again(&mut self, common: &Common, timers: &mut Timers) {
-        if let Some(last) = self.last.filter(|_| self.burst > 0 && !common.config.burst) {
-            self.burst = 0;
+        if let Some(last) = self.last.filter(|_| self.is_bursting() && !common.config.burst) {
+            self.burst = Burst::NONE;
             timers.set(Timer::Poll(common.id), last + self.exponent.interval());
         }
     }
@@ -191,9 +162,9 @@ impl PollState {
     /// A response came after so many polls without one. Polls again soon if that was a silence: on a path that loses every second
     /// packet, eight polls in a row go without a response now and then.
     pub(super) fn resume(&mut self, common: &Common, silent_polls: u32, now: MonoTime, timers: &mut Timers) {
-        if silent_polls > UNREACH_BACKOFF && self.burst == 0 && self.rate_floor.is_none() {
-            self.burst = RESUME_BURST;
-            Self::no_later(common, now + BURST_SPACING, timers);
+        if silent_polls > UNREACH_BACKOFF && !self.is_bursting() && self.rate_floor.is_none() {
+            self.burst = Burst::of(RESUME_BURST);
+            Self::no_later(common, now + SPACING, timers);
         }
     }
 
@@ -204,7 +175,7 @@ impl PollState {
 
     /// The server responded that it is not synchronized. If it never was, it may be starting, as we are: polls it again soon.
     pub(super) fn server_unsynchronized(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
-        if self.burst == 0 && common.filter.best().is_none() && self.early < EARLY_POLLS {
+        if !self.is_bursting() && common.filter.best().is_none() && self.early < EARLY_POLLS {
             self.early += 1;
             Self::no_later(common, now + EARLY_POLL, timers);
         }
@@ -212,13 +183,13 @@ impl PollState {
 
     /// When the next packet of a burst is due that began at the last poll.
     pub(super) fn next_of_burst(&self, now: MonoTime) -> MonoTime {
-        let soonest = now + BURST_SPACING * 0.5;
-        self.last.map_or(soonest, |last| soonest.max(last + BURST_SPACING))
+        let soonest = now + SPACING * 0.5;
+        self.last.map_or(soonest, |last| soonest.max(last + SPACING))
     }
 
     /// A kiss came: the burst ends.
     pub(super) const fn stop_burst(&mut self) {
-        self.burst = 0;
+        self.burst = Burst::NONE;
     }
 
     /// A RATE kiss: the poll interval is at least what the server asks for, past `maxpoll` if need be, or a step longer
