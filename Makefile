@@ -32,7 +32,7 @@ SKIPPED=$(SKIPPED) $(CARGO) test --locked $(1)
 endef
 
 # What the tests of the association modes measure in the simulator: each world's figures for five seeds, and the limit.
-MODES   = partners orphans listeners pools manycast smear
+MODES   = partners bursts orphans listeners pools manycast smear
 define modes
 @mkdir -p target
 @$(CARGO) test --locked --test engine -- --nocapture --test-threads 1 $(MODES:%=%::) > target/modes.txt 2>&1; status=$$?; \

@@ -8,6 +8,7 @@ mod among;
 mod associations;
 mod bench;
 mod broadcast;
+mod bursts;
 mod client;
 mod control;
 mod deadlines;

@@ -13,10 +13,10 @@ use sim::link::{Link, Queue};
 use sim::scenario::EPOCH;
 use sim::world::{TrueServer, World};
 
-const A: &str = "10.0.0.1";
-const B: &str = "10.0.0.2";
+pub(crate) const A: &str = "10.0.0.1";
+pub(crate) const B: &str = "10.0.0.2";
 
-fn line(kind: Kind, address: &str) -> Server {
+pub(crate) fn line(kind: Kind, address: &str) -> Server {
     Server::new(kind, Target::Address(address.parse().unwrap()))
 }
 
@@ -25,7 +25,7 @@ fn key() -> Key {
 }
 
 /// A setup that trusts key 7.
-fn keyed() -> Setup {
+pub(crate) fn keyed() -> Setup {
     let mut setup = Setup { keys: vec![key()], ..Setup::default() };
     setup.config.auth.trusted = vec![KeyId(7)];
     setup
@@ -42,17 +42,17 @@ fn broken() -> Link {
     link
 }
 
-fn server(n: u64) -> String {
+pub(crate) fn server(n: u64) -> String {
     format!("192.0.2.{n}")
 }
 
 /// Two hosts, linked; `servers` true ones each, the last 3 of the second host are others.
-struct Pair {
-    world: World,
+pub(crate) struct Pair {
+    pub(crate) world: World,
 }
 
 impl Pair {
-    fn new(seed: u64, a: Setup, b: Setup) -> Self {
+    pub(crate) fn new(seed: u64, a: Setup, b: Setup) -> Self {
         let mut world = World::new(EPOCH);
         world.connect(A, B, lan(seed, 0));
         for n in 1..=3 {
@@ -69,7 +69,7 @@ impl Pair {
         Self { world }
     }
 
-    fn run(&mut self, until: f64) -> Vec<f64> {
+    pub(crate) fn run(&mut self, until: f64) -> Vec<f64> {
         let mut errors = Vec::new();
         while self.world.time < until {
             self.world.run(self.world.time.floor() + 1.0);
@@ -78,7 +78,7 @@ impl Pair {
         errors
     }
 
-    fn stratum(&mut self, host: usize) -> u8 {
+    pub(crate) fn stratum(&mut self, host: usize) -> u8 {
         self.says(host).stratum
     }
 

@@ -19,7 +19,7 @@ pub(super) const ASSOCIATION: &[Row] = &[
         "up to 8 packets within a minute, at first 2 s apart, while it does not respond",
     )
     .server_flag(|server| &mut server.iburst),
-    row("burst", Takes::Nothing, "8 packets, 2 s apart, at each poll")
+    row("burst", Takes::Nothing, "8 packets, 2 s apart, at each poll while it responds")
         .server_flag(|server| &mut server.burst),
     row("prefer", Takes::Nothing, "prefer this server to others").server_flag(|server| &mut server.prefer),
     row("noselect", Takes::Nothing, "show it, never synchronize to it")

@@ -47,10 +47,5 @@ impl Lint<'_> {
                           this machine, it only answers: use a key on both sides, or a server line";
             self.say(Severity::Warning, spot, message, effect.to_owned());
         }
-        if server.iburst || server.burst {
-            let message = format!("peer {name} sends no bursts");
-            let effect = "iburst and burst change nothing: a partner answers by its own timer".to_owned();
-            self.say(Severity::Note, spot, message, effect);
-        }
     }
 }

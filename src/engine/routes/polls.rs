@@ -130,9 +130,8 @@ impl Engine {
         }
         let clients = || self.sources.iter().filter_map(Source::as_client);
         let last = clients().filter_map(Client::last_poll).max().unwrap_or(self.started);
-        let bursting = |s: &Source| s.is_polled() && s.as_client().is_some_and(Client::is_bursting);
         let soliciting = self.sources.iter().any(Source::is_soliciting);
-        let waiting = self.names.any_waiting() || soliciting || self.sources.iter().any(bursting);
+        let waiting = self.names.any_waiting() || soliciting || self.sources.iter().any(Source::is_bursting);
         Some(if waiting { self.started + QUIT_PATIENCE } else { last + QUIT_RESPONSE })
     }
 

@@ -100,12 +100,6 @@ impl Client {
         self.poll.last()
     }
 
-    /// Whether a burst is under way.
-    #[must_use]
-    pub const fn is_bursting(&self) -> bool {
-        self.poll.is_bursting()
-    }
-
     /// Whether it has been polled at all.
     #[must_use]
     pub const fn has_started(&self) -> bool {
@@ -214,6 +208,10 @@ impl Behaviour for Client {
         !self.poll.has_started() || self.poll.is_bursting()
     }
 
+    fn is_bursting(&self) -> bool {
+        self.poll.is_bursting()
+    }
+
     fn reconfigure(&mut self, common: &mut Common) {
         self.requests.set_version(common.config.version);
         self.poll.limits_changed(common);
@@ -260,7 +258,7 @@ impl Source {
         let polls = if responded { LOST_POLLS } else { 1 << client.rounds.min(MAX_ROUNDS) };
         !self.common.reach.is_reachable()
             && self.common.reach.unreach() >= polls
-            && !client.is_bursting()
+            && !client.poll.is_bursting()
             && !client.denied
             && matches!(self.common.config.target, Target::Name(_))
     }

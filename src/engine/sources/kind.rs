@@ -236,6 +236,11 @@ pub(super) trait Behaviour {
         false
     }
 
+    /// Whether packets of a burst are still to be sent.
+    fn is_bursting(&self) -> bool {
+        false
+    }
+
     /// Whether it sends to addresses that may turn out to be servers.
     fn is_soliciting(&self) -> bool {
         false

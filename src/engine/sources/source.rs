@@ -271,6 +271,12 @@ impl Source {
         self.may_count() && self.common.address.is_some() && self.kind.is_starting()
     }
 
+    /// Whether packets of a burst are still to be sent.
+    #[must_use]
+    pub fn is_bursting(&self) -> bool {
+        self.is_polled() && self.kind.is_bursting()
+    }
+
     /// Does what is due at a poll, if one is due; `floor` is the least jitter.
     pub fn poll(&mut self, turn: Turn, floor: Seconds, timers: &mut Timers) -> Option<Polled> {
         let timer = Timer::Poll(self.common.id);

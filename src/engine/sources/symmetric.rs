@@ -4,7 +4,11 @@
 //! A packet is only measured when it answers our last one. Of a packet that does not, since one was lost or forged, the
 //! timestamps are kept as a candidate: if nothing better comes, our next packet answers it, and the two sides find each
 //! other again.
+//!
+//! With `iburst` or `burst` an active side sends bursts: a host that makes no association answers each packet at once, and of two sides
+//! that begin together each answers the other's. A partner that only answers by its own timer answers the last packet.
 
+use super::burst::{Burst, SPACING, START_BURST};
 use super::common::{Common, flash_of};
 use super::exchange::{self, Answer, Arrival};
 use super::kind::{Behaviour, Making, Polled, Turn};
@@ -14,6 +18,7 @@ use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
 use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
 use crate::wire::event::flash;
+use crate::wire::kiss::Kiss;
 use crate::wire::{Header, Mode, Version};
 
 /// Polls without a packet after which it is polled less often (NTP_UNREACH).
@@ -91,6 +96,8 @@ enum Answers {
 pub struct Symmetric {
     role: Role,
     exponent: PollExponent,
+    /// The burst under way, if any.
+    burst: Burst,
     /// The partner's poll exponent.
     partner_poll: Option<PollExponent>,
     sent: Option<Sent>,
@@ -128,6 +135,7 @@ impl Symmetric {
         Self {
             role,
             exponent,
+            burst: Burst::NONE,
             partner_poll: None,
             sent: None,
             heard: None,
@@ -233,8 +241,29 @@ impl Sent {
     }
 }
 
+impl Symmetric {
+    /// Sends a packet of the burst under way.
+    fn poll_in_burst(&mut self, common: &Common, turn: Turn, timers: &mut Timers) -> Polled {
+        let exponent = self.in_force(common);
+        let wait = self.burst.sends(common, exponent);
+        let going_on = self.burst.is_under_way();
+        let next = wait.or(going_on.then_some(SPACING));
+        timers.set(
+            Timer::Poll(common.id),
+            next.map_or_else(|| turn.after(exponent), |wait| turn.now.mono + wait),
+        );
+        Polled { asks: true, spent: !going_on, ..Polled::default() }
+    }
+}
+
 impl Behaviour for Symmetric {
     fn poll(&mut self, common: &mut Common, turn: Turn, timers: &mut Timers) -> Polled {
+        if self.burst.is_under_way() {
+            return self.poll_in_burst(common, turn, timers);
+        }
+        if self.role == Role::Active {
+            self.burst = Burst::wanted(common).unwrap_or(Burst::NONE);
+        }
         let lost = common.reach.polled();
         self.silent = self.silent.saturating_add(1);
         if self.role == Role::Passive && self.silent > PASSIVE_ENDS {
@@ -248,7 +277,9 @@ impl Behaviour for Symmetric {
             Role::Passive => 0,
         };
         self.exponent = wanted.max(PollExponent::new(low.get().saturating_add(slower))).max(low).min(high);
-        timers.set(Timer::Poll(common.id), turn.after(self.in_force(common)));
+        let alone = turn.after(self.in_force(common));
+        let next = if self.burst.is_under_way() { turn.now.mono + SPACING } else { alone };
+        timers.set(Timer::Poll(common.id), next);
         Polled { asks: true, lost, ..Polled::default() }
     }
 
@@ -308,6 +339,13 @@ impl Behaviour for Symmetric {
     ) -> Result<Received, Reject> {
         let was_silent = self.is_silent();
         let result = self.test(common, arrival);
+        if result == Err(Reject::Unsynchronised)
+            && self.burst.is_under_way()
+            && Kiss::of(arrival.header).is_some()
+        {
+            self.burst = Burst::NONE;
+            timers.set(Timer::Poll(common.id), arrival.clock.now.mono + self.in_force(common).interval());
+        }
         if was_silent && self.silent == 0 {
             // It is back: what is sent now, it can answer.
             let soon = arrival.clock.now.mono + common.config.minpoll.interval();
@@ -344,9 +382,14 @@ impl Behaviour for Symmetric {
         common.address.is_some()
     }
 
+    fn is_bursting(&self) -> bool {
+        self.burst.is_under_way()
+    }
+
     fn hasten(&mut self, common: &Common, timers: &mut Timers) {
         let timer = Timer::Poll(common.id);
         if common.reach.is_reachable()
+            && !self.burst.is_under_way()
             && let Some(due) = timers.get(timer)
         {
             let longer = self.in_force(common).interval().get() - common.config.minpoll.interval().get();
@@ -358,6 +401,7 @@ impl Behaviour for Symmetric {
         if self.is_polled(common) {
             // What was sent by the other clock measures nothing.
             self.sent = None;
+            self.burst = if common.config.iburst { Burst::of(START_BURST) } else { Burst::NONE };
             timers.set(Timer::Poll(common.id), now);
         }
     }
