@@ -25,6 +25,24 @@ pub const fn end_of_month(seconds: i64) -> i64 {
     day * DAY
 }
 
+/// The day of a date in the Gregorian calendar, counted from 1970-01-01; `None` if there is no such date.
+#[must_use]
+pub const fn day_of(year: i64, month: i64, day: i64) -> Option<i64> {
+    // Larger years than any clock shows would overflow.
+    if year.unsigned_abs() > 1_000_000 || month < 1 || month > 12 || day < 1 || day > 31 {
+        return None;
+    }
+    // Counted in years that begin in March, as in `civil`.
+    let shifted = if month > 2 { year } else { year - 1 };
+    let months = (month + 9) % 12;
+    let day_of_year = (153 * months + 2) / 5 + day - 1;
+    let year_of_era = shifted.rem_euclid(400);
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = shifted.div_euclid(400) * 146_097 + day_of_era - 719_468;
+    // February 30 would be a day of March.
+    if civil(days).2 == day { Some(days) } else { None }
+}
+
 /// Year, month and day of the month of a day counted from 1970-01-01 in the Gregorian calendar:
 /// counted in years that begin in March, so that the leap day comes last.
 const fn civil(days: i64) -> (i64, i64, i64) {
@@ -49,6 +67,24 @@ mod tests {
         assert_eq!(end_of_month(june_30_2015 + DAY), june_30_2015 + 32 * DAY);
         assert_eq!(end_of_month(951_696_000), 951_868_800); // 2000-02-28: a leap day follows.
         assert_eq!(end_of_month(4_107_456_000), 4_107_542_400); // 2100-02-28: none follows.
+    }
+
+    #[test]
+    fn days_and_dates_are_the_same() {
+        let mut known = 0;
+        for days in -800_000..800_000 {
+            let (year, month, day) = civil(days);
+            assert_eq!(day_of(year, month, day), Some(days));
+            known += 1;
+        }
+        assert_eq!(known, 1_600_000);
+        for (year, month, day) in
+            [(2026, 2, 29), (1900, 2, 29), (2026, 4, 31), (2026, 13, 1), (2026, 0, 1), (2026, 1, 0)]
+        {
+            assert_eq!(day_of(year, month, day), None, "{year}-{month}-{day}");
+        }
+        assert_eq!(day_of(2000, 2, 29), Some(11_016));
+        assert_eq!(day_of(i64::MAX, 1, 1), None);
     }
 
     #[test]

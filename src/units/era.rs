@@ -7,7 +7,7 @@ pub const ERA: i64 = 1 << 32;
 /// When this version was written, Unix time: 2026-11-28.
 const WRITTEN: i64 = 1_795_824_000;
 /// When the program was built, as far as the build says so (<https://reproducible-builds.org/specs/source-date-epoch/>).
-const BUILT: i64 = later(WRITTEN, option_env!("SOURCE_DATE_EPOCH"));
+pub const BUILT: i64 = later(WRITTEN, option_env!("SOURCE_DATE_EPOCH"));
 /// Half an era less fifty years.
 const AHEAD: i64 = ERA / 2 - 50 * 31_556_952;
 

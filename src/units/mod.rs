@@ -13,9 +13,9 @@ mod stamp;
 mod timestamp;
 
 pub use companion::Companion;
-pub use date::{DAY, UNIX_EPOCH, UNIX_EPOCH_MJD, date_stamp, end_of_month};
+pub use date::{DAY, UNIX_EPOCH, UNIX_EPOCH_MJD, date_stamp, day_of, end_of_month};
 pub use driver::Driver;
-pub use era::{ERA, PIVOT, eras_off};
+pub use era::{BUILT, ERA, PIVOT, eras_off};
 pub use host::{Host, NTP_PORT};
 pub use identity::{AssocId, KeyId, Leap, PollExponent, RefId, Stratum};
 pub use kernel::{ClockStatus, KernelClock, Pps};
