@@ -1,0 +1,3 @@
+//! What reference clocks send: bytes to values, or the reason why not. No devices, no state of the daemon.
+
+pub mod nmea;
