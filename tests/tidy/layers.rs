@@ -70,7 +70,8 @@ pub const LAYERS: &[Layer] = &[
         crates: Some(&["nom", "annotate_snippets", "sha1", "strsim"]),
     },
     Layer { name: "sys", knows: &["units"], crates: None },
-    Layer { name: "wire", knows: &["units"], crates: Some(&[]) },
+    // gpsd speaks JSON; the daemon has that crate for --check --json anyway.
+    Layer { name: "wire", knows: &["units"], crates: Some(&["serde_json"]) },
     Layer { name: "units", knows: &[], crates: Some(&[]) },
 ];
 

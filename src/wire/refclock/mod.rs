@@ -1,3 +1,4 @@
 //! What reference clocks send: bytes to values, or the reason why not. No devices, no state of the daemon.
 
+pub mod gpsd;
 pub mod nmea;
