@@ -25,3 +25,4 @@ pub mod resident;
 pub mod shm;
 pub mod signals;
 pub mod socket;
+pub mod tty;
