@@ -2,6 +2,7 @@
 //! [`Device`], and a line in [`open`].
 
 use super::error::OpenError;
+use super::nmea::Nmea;
 use super::shm::Shm;
 use crate::engine::contract::{ClockDevice, DeviceReport};
 use crate::engine::report::event::Level;
@@ -16,6 +17,8 @@ use std::os::fd::RawFd;
 #[enum_dispatch]
 #[derive(Debug)]
 pub(super) enum Device {
+    /// Type 20.
+    Nmea,
     /// Type 28.
     Shm,
 }
@@ -26,6 +29,7 @@ pub(super) enum Device {
 /// Why it cannot be opened.
 pub(super) fn open(device: &ClockDevice) -> Result<Device, OpenError> {
     match device.driver {
+        Driver::Nmea => Nmea::open(device).map(Device::from),
         Driver::Shm => Shm::open(device).map(Device::from),
         other => Err(OpenError::NoDriver(other)),
     }
@@ -42,7 +46,6 @@ pub(super) enum Drained {
 
 /// What a driver is called with.
 #[derive(Debug)]
-#[allow(dead_code)] // the drivers that follow have reports
 pub(super) struct Turn<'a> {
     /// What it reports, in order; after a [`DeviceReport::Failed`] it is closed.
     pub(super) reports: &'a mut Vec<DeviceReport>,
@@ -52,7 +55,6 @@ pub(super) struct Turn<'a> {
     pub(super) token: Token,
 }
 
-#[allow(dead_code)] // the drivers that follow have reports
 impl Turn<'_> {
     pub(super) fn report(&mut self, report: DeviceReport) {
         self.reports.push(report);

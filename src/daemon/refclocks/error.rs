@@ -2,9 +2,12 @@
 
 use crate::sys::privileges;
 use crate::sys::shm::ShmError;
+use crate::sys::tty::TtyError;
 use crate::units::Driver;
 use nix::errno::Errno;
 use std::fmt;
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Why a device cannot be opened.
@@ -13,6 +16,14 @@ use std::path::PathBuf;
 pub(super) enum OpenError {
     /// This file cannot be opened.
     Device(PathBuf, Errno),
+    /// This file cannot be opened as a serial line.
+    Line(PathBuf, TtyError),
+    /// This file is no character device.
+    NoCharacterDevice(PathBuf),
+    /// No connection to this address can be made.
+    Connection(SocketAddr, Errno),
+    /// The link in place of this device names a host.
+    HostName(PathBuf, String),
     /// The segment of this unit cannot be attached.
     Segment(u8, ShmError),
     /// It cannot be made part of the event loop.
@@ -22,10 +33,25 @@ pub(super) enum OpenError {
 }
 
 impl OpenError {
+    pub(super) fn device(path: PathBuf, why: &io::Error) -> Self {
+        Self::Device(path, Errno::from_raw(why.raw_os_error().unwrap_or(0)))
+    }
+
+    pub(super) fn connect(address: SocketAddr, why: &io::Error) -> Self {
+        Self::Connection(address, Errno::from_raw(why.raw_os_error().unwrap_or(0)))
+    }
+
     const fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Device(_, why) | Self::Watch(why) | Self::Segment(_, ShmError { why, .. }) => Some(*why),
-            Self::NoDriver(_) => None,
+            Self::Device(_, why)
+            | Self::Line(_, TtyError::Os(why))
+            | Self::Watch(why)
+            | Self::Segment(_, ShmError { why, .. }) => Some(*why),
+            Self::Line(..)
+            | Self::NoCharacterDevice(_)
+            | Self::Connection(..)
+            | Self::HostName(..)
+            | Self::NoDriver(_) => None,
         }
     }
 }
@@ -34,6 +60,14 @@ impl fmt::Display for OpenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Device(path, why) => write!(f, "refclock_open {}: {}", path.display(), why.desc())?,
+            Self::Line(path, why) => write!(f, "refclock_open {}: {why}", path.display())?,
+            Self::NoCharacterDevice(path) => {
+                write!(f, "refclock_open {}: not a character device", path.display())?;
+            }
+            Self::Connection(address, why) => write!(f, "connect to {address}: {}", why.desc())?,
+            Self::HostName(path, host) => {
+                write!(f, "{} leads to \"{host}\": a numeric address is needed", path.display())?;
+            }
             Self::Segment(unit, ShmError { call, why }) => {
                 write!(f, "SHM {call} (unit {unit}): {}", why.desc())?;
             }

@@ -6,7 +6,10 @@
 
 mod driver;
 mod error;
+mod lines;
+mod nmea;
 mod shm;
+mod stream;
 
 use self::driver::{Behaviour as _, Device, Drained, Turn};
 use self::error::OpenError;
@@ -181,5 +184,7 @@ fn same(a: &ClockDevice, b: &ClockDevice) -> bool {
     a.driver == b.driver && a.unit == b.unit && a.device == b.device && a.fudge.flags == b.fudge.flags
 }
 
+#[cfg(test)]
+mod harness;
 #[cfg(test)]
 mod tests;
