@@ -2,6 +2,7 @@
 //! [`Device`], and a line in [`open`].
 
 use super::error::OpenError;
+use super::gpsd::Gpsd;
 use super::nmea::Nmea;
 use super::shm::Shm;
 use crate::engine::contract::{ClockDevice, DeviceReport};
@@ -21,6 +22,8 @@ pub(super) enum Device {
     Nmea,
     /// Type 28.
     Shm,
+    /// Type 46.
+    Gpsd,
 }
 
 /// Opens a device. Nothing is sent or started yet: that is [`Behaviour::begin`]'s.
@@ -31,6 +34,7 @@ pub(super) fn open(device: &ClockDevice) -> Result<Device, OpenError> {
     match device.driver {
         Driver::Nmea => Nmea::open(device).map(Device::from),
         Driver::Shm => Shm::open(device).map(Device::from),
+        Driver::GpsdJson => Gpsd::open(device).map(Device::from),
         other => Err(OpenError::NoDriver(other)),
     }
 }

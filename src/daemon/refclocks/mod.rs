@@ -6,6 +6,7 @@
 
 mod driver;
 mod error;
+mod gpsd;
 mod lines;
 mod nmea;
 mod shm;
