@@ -186,16 +186,54 @@ fn broken() -> Link {
 
 #[test]
 fn a_way_that_changes_is_measured_again() {
-    within("ms off", 2.1, &[("1 to 5 ms in one direction", ())], |(), seed| {
+    // Milliseconds of a broadcast, and of the way back, from each hour on.
+    let worlds: [(&str, &[(f64, f64)]); 5] = [
+        ("broadcasts take 5 ms in place of 1", &[(5.0, 1.0)]),
+        ("and 1 ms again", &[(5.0, 1.0), (1.0, 1.0)]),
+        ("5 ms, then the way back as well", &[(5.0, 1.0), (5.0, 5.0), (5.0, 1.0)]),
+        ("both take 3 ms", &[(3.0, 3.0)]),
+        ("broadcasts take 1.3 ms, then 0.8", &[(1.3, 1.0), (0.8, 1.0)]),
+    ];
+    within("ms off, at most", 0.1, &worlds, |changes, seed| {
         let mut network = Network::new(seed, 1, "10.0.0.255", |_| {});
         network.run(3600.0);
         let sent = network.world.hosts[1].sent;
-        *network.world.link(SERVER, &client(0)) = way(seed, 7, 5e-3, 1e-3);
-        let errors = network.run(3600.0 + 8.0 * INTERVAL);
+        let mut most = 0.0f64;
+        for (hour, (up, down)) in (1..).zip(*changes) {
+            *network.world.link(SERVER, &client(0)) = way(seed, 7 + hour, up * 1e-3, down * 1e-3);
+            let errors = network.run(3600.0 * (1 + hour) as f64);
+            most = errors[0].iter().fold(most, |most, e| most.max(e.abs()));
+        }
         assert!(network.world.hosts[1].sent > sent, "it was measured again: {:?}", network.texts(0));
-        let after = network.run(20_000.0);
-        let all = errors.iter().chain(&after).flatten();
-        all.map(|e| e.abs()).fold(0.0, f64::max) * 1e3
+        most * 1e3
+    });
+}
+
+#[test]
+fn what_was_learnt_of_the_way_holds_when_the_server_steps() {
+    within("ms off, half an hour after the step", 0.1, &[("5 ms and 1, by 20 ms", 0.02)], |by, seed| {
+        let mut network = Network::new(seed, 1, "10.0.0.255", |_| {});
+        network.run(3600.0);
+        *network.world.link(SERVER, &client(0)) = way(seed, 7, 5e-3, 1e-3);
+        network.run(7200.0);
+        let by = *by;
+        network.world.servers[0].error = Box::new(move |_| by);
+        network.world.set_clock(0, by);
+        network.run(9000.0);
+        let errors = network.run(14_400.0);
+        errors[0].iter().map(|e| e.abs()).fold(0.0, f64::max) * 1e3
+    });
+}
+
+#[test]
+fn a_way_that_was_uneven_from_the_start_is_half_of_the_difference_off() {
+    // No exchange of packets shows it: 5 ms and 1 ms look as twice 3 ms do.
+    within("ms from 2 ms, on average", 0.01, &[("5 ms and 1", ())], |(), seed| {
+        let mut network = Network::new(seed, 1, "10.0.0.255", |_| {});
+        *network.world.link(SERVER, &client(0)) = way(seed, 7, 5e-3, 1e-3);
+        let errors = network.run(20_000.0);
+        let mean = errors[0][2000..].iter().sum::<f64>() / (errors[0].len() - 2000) as f64;
+        (mean + 2e-3).abs() * 1e3
     });
 }
 

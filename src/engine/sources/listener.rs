@@ -1,6 +1,9 @@
 //! A broadcast client: hears a broadcast server. A short exchange of packets with it (the volley) shows how long the way is; from then
 //! on the server's packets are enough, and nothing is sent.
 //!
+//! When broadcasts jump, the way is measured again. If the round trip has changed by as much as they are later, or more, it is the way that
+//! has changed: the server's time and our clock go on, and show by how much each direction has.
+//!
 //! A broadcast answers nothing that we have sent, so nothing in it shows that it is no replay. Only its code, the order of its
 //! timestamps and the time at which it comes do.
 
@@ -17,8 +20,8 @@ use crate::wire::exchange::Exchange;
 use crate::wire::kiss::Kiss;
 use crate::wire::{Header, Mode};
 
-/// Exchanges of a volley: the shortest of them shows the way.
-const VOLLEY: u8 = 6;
+/// Exchanges of a volley.
+const VOLLEY: usize = 6;
 /// Requests of a volley, at most; without any response one goes out in each broadcast interval from then on.
 const VOLLEY_MOST: u8 = 9;
 /// Spacing of a volley, seconds.
@@ -32,6 +35,10 @@ const EARLY: Seconds = Seconds::new(1.0);
 const OLDER_ALLOWED: f64 = 8.0;
 /// Intervals without a broadcast after which the association ends, beside the first one and a half.
 const LISTENER_ENDS: u32 = 15;
+/// Two broadcasts that are off by the same within this part have jumped.
+const ALIKE: f64 = 0.25;
+/// So much of the mean of the broadcasts' offsets is the newest.
+const NEWEST: f64 = 0.125;
 /// So long after the last broadcast, in intervals, the next one is missing.
 const MISSING: f64 = 1.5;
 
@@ -40,25 +47,67 @@ const MISSING: f64 = 1.5;
 struct Way {
     /// Both ways together: the shortest round trip of the volley.
     delay: Seconds,
+    /// The median round trip. Broadcasts wait in queues as the packets of the volley do, and their mean is what is followed.
+    typical: Seconds,
     /// How far the round trips were apart.
     spread: Seconds,
+    /// What a broadcast takes beyond half of the median round trip, as far as that is known.
+    lean: Seconds,
+}
+
+impl Way {
+    /// How long a broadcast travels.
+    fn one_way(&self) -> Seconds {
+        self.typical * 0.5 + self.lean
+    }
+
+    /// Whether the round trips of a later volley are others than by chance.
+    fn is_other(&self, later: &Self) -> bool {
+        (later.typical - self.typical).abs() > self.spread + later.spread
+    }
 }
 
 /// An exchange of packets that measures the way.
 #[derive(Clone, Copy, Debug, Default)]
 struct Volley {
     sent: u8,
-    answered: u8,
-    way: Option<Way>,
+    answered: usize,
+    /// The round trips, shortest first.
+    delays: [Seconds; VOLLEY],
+    /// By how much the broadcasts before it jumped, if they did.
+    jump: Option<Seconds>,
 }
 
 impl Volley {
     fn answered(&mut self, delay: Seconds) {
-        self.answered += 1;
-        let way = self.way.get_or_insert(Way { delay, spread: Seconds::ZERO });
-        let longest = (way.delay + way.spread).max(delay);
-        way.delay = way.delay.min(delay);
-        way.spread = longest - way.delay;
+        if let Some(free) = self.delays.get_mut(self.answered) {
+            *free = delay;
+            self.answered += 1;
+            self.delays[..self.answered].sort_by(|a, b| a.get().total_cmp(&b.get()));
+        }
+    }
+
+    /// What the round trips so far show of the way.
+    fn way(&self) -> Option<Way> {
+        let delays = &self.delays[..self.answered];
+        let (&delay, &longest) = (delays.first()?, delays.last()?);
+        let typical = (delays[(delays.len() - 1) / 2] + delays[delays.len() / 2]) * 0.5;
+        debug_assert!(delay <= typical && typical <= longest, "a median is between the least and the most");
+        Some(Way { delay, typical, spread: longest - delay, lean: Seconds::ZERO })
+    }
+
+    /// What a broadcast takes beyond half of the round trip: what the volley explains, or what it took before if the way is the old one.
+    fn lean(&self, old: Option<Way>) -> Seconds {
+        let before = old.zip(self.way()).filter(|(old, new)| !old.is_other(new)).map(|(old, _)| old.lean);
+        self.explained(old).or(before).unwrap_or(Seconds::ZERO)
+    }
+
+    /// The same if a change of the way explains the jump: broadcasts are later by what the round trip is longer, or by a part of it.
+    fn explained(&self, old: Option<Way>) -> Option<Seconds> {
+        let (old, new, later) = (old?, self.way()?, -self.jump?);
+        let part = later.get() / (new.typical - old.typical).get();
+        let one_way = (old.one_way() + later).max(Seconds::ZERO).min(new.typical);
+        (old.is_other(&new) && part > 0.0 && part <= 1.0 + ALIKE).then_some(one_way - new.typical * 0.5)
     }
 
     /// Whether no more requests are needed, or worth while.
@@ -86,6 +135,10 @@ pub struct Listener {
     /// The way is what the configuration says.
     way_is_given: bool,
     last: Option<Taken>,
+    /// The offset that the last broadcast showed.
+    offset: Option<Seconds>,
+    /// The mean of those that fitted.
+    usual: Option<Seconds>,
     /// Broadcasts since the last volley.
     heard: u32,
     /// Intervals since the last broadcast.
@@ -103,9 +156,11 @@ impl Listener {
             exponent: PollExponent::from_wire(first.poll),
             requests: Requests::new(first.version.get()),
             volley: delay.is_none().then(Volley::default),
-            way: delay.map(|delay| Way { delay, spread: Seconds::ZERO }),
+            way: delay.map(|delay| Way { delay, typical: delay, spread: Seconds::ZERO, lean: Seconds::ZERO }),
             way_is_given: delay.is_some(),
             last: None,
+            offset: None,
+            usual: None,
             heard: 0,
             silent: 0,
             denied: false,
@@ -162,11 +217,16 @@ impl Listener {
         common.reach.responded(now, rx.received.at);
         common.note_header(header);
         let Some(way) = self.way.filter(|_| self.volley.is_none()) else { return Err(Reject::Unasked) };
+        let offset = (header.transmit - rx.received.at).to_seconds() + way.one_way();
+        if let Some(jump) = self.jumped(common, offset) {
+            self.begin_volley(common, timers);
+            self.volley.iter_mut().for_each(|volley| volley.jump = Some(jump));
+            return Err(Reject::Unasked);
+        }
         let _measured_at_once = common.reach.polled();
         timers.set(Timer::Poll(common.id), now + self.exponent.interval() * MISSING);
-        let raw = (header.transmit - rx.received.at).to_seconds();
         let spread = way.spread + arrival.reading_error() + rx.received.error;
-        let measured = Measurement::calibrated(arrival.moment(), raw + way.delay * 0.5, way.delay, spread);
+        let measured = Measurement::calibrated(arrival.moment(), offset, way.delay, spread);
         let nothing_sent = Header { receive: NtpTimestamp::ZERO, ..*header };
         let stamps = Exchange::new(NtpTimestamp::ZERO, &nothing_sent, rx.received.at);
         Ok(Received { answer: Answer::Heard(measured, stamps), slower: false })
@@ -185,12 +245,19 @@ impl Listener {
         common.test_header(arrival.header, arrival.clock.precision)?;
         common.take_in(arrival);
         let (measured, exchange) = pending.measure(arrival)?;
-        if let Some(volley) = &mut self.volley {
+        let (lean, explained) = self.volley.as_mut().map_or((Seconds::ZERO, false), |volley| {
             volley.answered(measured.delay());
-            if volley.is_over() {
-                self.end_volley(common, arrival.clock.now.mono, timers);
-            }
+            (volley.lean(self.way), volley.explained(self.way).is_some())
+        });
+        if self.volley.is_some_and(|volley| volley.is_over()) {
+            self.end_volley(common, arrival.clock.now.mono, timers);
         }
+        if explained {
+            // The offset that it shows is wrong by what is not known yet of the new way. The server is there.
+            let _reachable_before = common.reach.measured(arrival.clock.now.mono);
+            return Err(Reject::Unasked);
+        }
+        let measured = Measurement { offset: measured.offset + lean, ..measured };
         Ok(Received { answer: Answer::Measured(measured, exchange), slower: false })
     }
 
@@ -209,9 +276,24 @@ impl Listener {
 
     fn end_volley(&mut self, common: &Common, now: MonoTime, timers: &mut Timers) {
         let Some(volley) = self.volley.take() else { return };
-        self.way = volley.way.or(self.way);
+        let lean = volley.lean(self.way);
+        self.way = volley.way().map(|way| Way { lean, ..way }).or(self.way);
+        self.offset = None;
         self.heard = 0;
         timers.set(Timer::Poll(common.id), now + self.exponent.interval() * MISSING);
+    }
+
+    /// By how much the last two broadcasts are off, the one with this `offset` and the one before it that did not fit, if by about the same.
+    fn jumped(&mut self, common: &Common, offset: Seconds) -> Option<Seconds> {
+        let before = self.offset.replace(offset)?;
+        if !common.estimator.alarmed() {
+            let usual = self.usual.get_or_insert(before);
+            *usual += (before - *usual) * NEWEST;
+            return None;
+        }
+        let usual = self.usual.filter(|_| self.heard >= VOLLEY_AGAIN && !self.way_is_given)?;
+        let jump = (before + offset) * 0.5 - usual;
+        ((offset - before).abs() <= jump.abs() * ALIKE).then_some(jump)
     }
 
     /// Measures the way once more, at once.
