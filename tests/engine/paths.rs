@@ -3,6 +3,7 @@
 
 use crate::among::{Make, Plan, lost_sync, rms, steady, synchronized, watch, within, within_each};
 use rsntpd::units::PollExponent;
+use sim::chance::Dice;
 use sim::link::{Direction, Queue};
 
 /// A path of `base` each way with queues of `queue`, on which a request is `extra` late with a probability of 70 %, seconds.
@@ -42,6 +43,43 @@ fn f9_hardly_any_noise_is_made_use_of() {
     within_each("us", &worlds, |(queue, wander), seed| {
         let mut world = Plan::new(seed).wandering(*wander).server(100e-6, 100e-6, *queue).world();
         rms(&watch(&mut world, 0, 50_000.0)[10_000..]) * 1e6
+    });
+}
+
+/// The least rms that any clock can have whose rate wanders by `wander`, while it is polled after each of `intervals` with an error of
+/// `noise`: that of a Kalman filter which knows both, and whose estimate is in force at once, averaged over the time between polls.
+fn least(wander: f64, noise: f64, intervals: impl Iterator<Item = f64>) -> f64 {
+    let (q, r) = (wander * wander, noise * noise);
+    // Offset, both, rate: the covariance after a poll.
+    let (mut xx, mut xf, mut ff) = (1e-12, 0.0, 1e-12);
+    let (mut sum, mut time) = (0.0, 0.0);
+    for (n, t) in intervals.enumerate() {
+        if n >= 100 {
+            sum += t * (xx + t * xf + t * t * ff / 3.0 + q * t.powi(3) / 12.0);
+            time += t;
+        }
+        let before = xx + 2.0 * t * xf + t * t * ff + q * t.powi(3) / 3.0;
+        let (both, rate) = (xf + t * ff + q * t * t / 2.0, ff + q * t);
+        (xx, xf, ff) =
+            (before * r / (before + r), both * r / (before + r), rate - both * both / (before + r));
+    }
+    (sum / time).sqrt()
+}
+
+#[test]
+fn f9_a_wander_between_polls_leaves_no_more_than_it_must() {
+    let every = |t: f64| std::iter::repeat_n(t, 2000);
+    // Even of samples without any error.
+    assert!((least(1e-9, 0.0, every(64.0)) - 0.217e-6).abs() < 1e-9);
+    within("times the least rms", 1.15, &[("wander 1e-9, 10 ns", (1e-9, 10e-9))], |(wander, queue), seed| {
+        let mut world = Plan::new(seed).wandering(*wander).server(100e-6, 100e-6, *queue).world();
+        let rms = rms(&watch(&mut world, 0, 50_000.0)[10_000..]);
+        // Polls come up to a tenth later than the interval says; the difference of two queues, halved.
+        let mut dice = Dice::new(seed, 9);
+        let intervals = (0..2000).map(|_| 64.0 * (1.0 + 0.1 * dice.uniform()));
+        let least = least(*wander, queue / 2.0f64.sqrt(), intervals);
+        println!("{:.4} us rms, at least {:.4}", rms * 1e6, least * 1e6);
+        rms / least
     });
 }
 
