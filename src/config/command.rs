@@ -1,12 +1,13 @@
 //! Commands while they run: each reads its line and changes the draft of the configuration.
 
+use super::diagnostic::Severity;
 use super::draft::Draft;
 use super::language::{Context, Effect, Row};
 use super::lexer::Token;
-use super::line::{Dropped, Line, to_path};
+use super::line::{Advice, Dropped, Line, to_path};
 use super::model::{HOP_LIMITS, Kind};
 use super::settings::{self, Switched, Turn, one};
-use super::{idle, reader, restrict, servers, statistics};
+use super::{clocks, idle, reader, restrict, servers, statistics};
 use crate::units::Seconds;
 use std::net::IpAddr;
 
@@ -59,14 +60,23 @@ impl Command<'_, '_, '_> {
     }
 
     pub(super) fn refclock(&mut self) -> Result<(), Dropped> {
-        let found = servers::refclock(self.line)?;
+        let span = self.line.whole(self.first);
+        let found = clocks::refclock(self.line)?;
+        // Whoever holds the control key does not thereby hold the files of the machine.
+        if self.draft.running.is_some()
+            && found.as_ref().is_some_and(|placed| placed.server.device.has_path())
+        {
+            let message = "the path of a clock cannot be set at run time".to_owned();
+            self.line.say(Severity::Error, span, message, Advice::default(), "the line is ignored");
+            return Err(Dropped);
+        }
         self.draft.add_server(self.line, found);
         Ok(())
     }
 
     pub(super) fn fudge(&mut self) -> Result<(), Dropped> {
         let spot = self.line.spot(self.line.whole(self.first));
-        self.draft.fudges.push(servers::fudge(self.line, spot)?);
+        self.draft.fudges.push(clocks::fudge(self.line, spot)?);
         Ok(())
     }
 

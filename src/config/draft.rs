@@ -1,10 +1,11 @@
 //! A configuration while it is read: what lines say, and what applies at the end whatever their order.
 
+use super::clocks::{self, FudgeLine};
 use super::diagnostic::{Diagnostic, Severity};
 use super::line::{Advice, Dropped, Line};
 use super::lint::Places;
 use super::model::{Config, Kind, Server, Target};
-use super::servers::{FudgeLine, Named, Placed};
+use super::servers::{Named, Placed};
 use super::settings::{self, Switched, Turn};
 use super::{idle, servers, statistics};
 use crate::units::AssocId;
@@ -156,7 +157,7 @@ impl Draft<'_> {
             for server in &mut self.config.servers {
                 if server.target.clock() == Some(clock) {
                     any = true;
-                    factors.iter().for_each(|factor| servers::apply(factor, &mut server.fudge));
+                    factors.iter().for_each(|factor| clocks::apply(factor, &mut server.fudge));
                 }
             }
             if !any {

@@ -21,6 +21,8 @@ pub enum Takes {
     Integer,
     /// A number, with or without a fraction.
     Number,
+    /// As a number; each `g` or `G` behind it adds an era of GPS.
+    Correction,
     /// `0`, `1` or `true`.
     Boolean,
     /// One token, of any characters; the label says what it stands for.
@@ -85,6 +87,8 @@ pub enum Beyond {
     Held,
     /// The keyword is ignored.
     Ignored,
+    /// The line is ignored: another value would be another thing.
+    Refused,
 }
 
 /// Where a keyword may stand.
@@ -94,6 +98,8 @@ pub enum Context {
     Command,
     /// Behind the address of `server`, `pool`, `peer`, `broadcast` and `manycastclient`.
     Association,
+    /// Behind the address of `server` and the driver of `refclock`, where they are about a clock.
+    Clock,
     /// Behind the driver of `refclock`.
     Refclock,
     /// Behind the clock of `fudge`.
@@ -145,6 +151,7 @@ impl Context {
         match self {
             Self::Command => "a command",
             Self::Association => "an option of server, pool, peer, broadcast and manycastclient",
+            Self::Clock => "an option of reference clocks, behind server and refclock",
             Self::Refclock => "an option of refclock",
             Self::Fudge => "a factor of fudge",
             Self::RestrictTarget => "a keyword after restrict",
@@ -236,6 +243,12 @@ impl Row {
         self
     }
 
+    const fn refusing(mut self, low: f64, high: f64) -> Self {
+        self.range = Some((low, high));
+        self.beyond = Beyond::Refused;
+        self
+    }
+
     const fn absent(mut self, number: f64) -> Self {
         self.absent = Some(number);
         self
@@ -292,6 +305,7 @@ impl Row {
             Takes::Nothing => "",
             Takes::Integer => "INTEGER",
             Takes::Number => "NUMBER",
+            Takes::Correction => "NUMBER[g | G]",
             Takes::Boolean => "0 | 1",
             Takes::Text(label)
             | Takes::Token(label)
@@ -307,7 +321,7 @@ impl Row {
         let mut text = match self.takes {
             Takes::Nothing => "nothing".to_owned(),
             Takes::Integer => "a whole number".to_owned(),
-            Takes::Number => "a number".to_owned(),
+            Takes::Number | Takes::Correction => "a number".to_owned(),
             Takes::Boolean => "0 or 1".to_owned(),
             _ => self.argument().to_owned(),
         };
@@ -331,9 +345,10 @@ const LARGE: f64 = 1e9;
 const LONGEST: usize = 40;
 
 /// Every context with its keywords, in the order of the manual.
-pub const TABLE: [(Context, &[Row]); 23] = [
+pub const TABLE: [(Context, &[Row]); 24] = [
     (Context::Command, commands::COMMANDS),
     (Context::Association, options::ASSOCIATION),
+    (Context::Clock, options::CLOCK),
     (Context::Refclock, options::REFCLOCK),
     (Context::Fudge, options::FUDGE),
     (Context::RestrictTarget, options::RESTRICT_TARGET),

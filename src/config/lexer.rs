@@ -188,6 +188,15 @@ pub(super) fn code(line: &[u8]) -> &[u8] {
     line[..comment.unwrap_or(line.len())].trim_ascii_end()
 }
 
+/// The number that it would be read as.
+pub(super) fn value(text: &[u8]) -> Option<f64> {
+    match number(text)? {
+        TokenKind::Integer(value) => Some(value as f64),
+        TokenKind::Double(value) => Some(value),
+        _ => None,
+    }
+}
+
 /// Whether it would be read as a number.
 pub(super) fn is_number(text: &[u8]) -> bool {
     number(text).is_some()

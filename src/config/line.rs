@@ -12,6 +12,11 @@ use std::path::{Path, PathBuf};
 /// So many unknown tokens in a row are a comment.
 const COMMENT: usize = 3;
 
+/// After so many seconds the week that GPS sends begins anew: 1024 weeks.
+const GPS_ERA: f64 = 1024.0 * 604_800.0;
+/// The same of the week as newer receivers get it: 8192 weeks.
+const GPS_LONG_ERA: f64 = 8192.0 * 604_800.0;
+
 /// Quotation marks that mean nothing here, in UTF-8.
 const CURLY: [&[u8]; 7] = [
     "\u{201c}".as_bytes(),
@@ -309,7 +314,7 @@ impl<'a> Line<'a> {
     /// Warns of `keys=/etc/ntp/keys`, where the name begins with `=`. A host name cannot, which is reported elsewhere.
     fn warn_equals(&mut self, of: &str, text: &[u8], span: Range<usize>) {
         let Some(name) = text.strip_prefix(b"=").filter(|name| !name.is_empty()) else { return };
-        if language::options_of(of) == [Context::Association] || of == "restrict" {
+        if language::options_of(of).first() == Some(&Context::Association) || of == "restrict" {
             return;
         }
         let message = format!("the = is part of the name {}", quote(text));
@@ -347,6 +352,27 @@ impl<'a> Line<'a> {
             Some(Token { kind: TokenKind::Integer(value), .. }) => Ok(value as f64),
             Some(Token { kind: TokenKind::Double(value), .. }) => Ok(value),
             other => Err(self.bad_argument(row.name, other.as_ref(), &row.expects())),
+        }
+    }
+
+    /// As [`Line::number`]; each `g` or `G` behind it adds an era of GPS.
+    pub(super) fn correction(&mut self, row: &Row) -> Result<f64, Dropped> {
+        let with_eras = match self.peek() {
+            Some(Token { kind: TokenKind::Text, text, .. }) => {
+                let marks = text.iter().rev().take_while(|b| b.eq_ignore_ascii_case(&b'g')).count();
+                let (number, marks) = text.split_at(text.len() - marks);
+                let eras: f64 =
+                    marks.iter().map(|mark| if *mark == b'g' { GPS_ERA } else { GPS_LONG_ERA }).sum();
+                lexer::value(number).map(|number| number + eras)
+            }
+            _ => None,
+        };
+        match with_eras {
+            Some(value) => {
+                self.next();
+                Ok(value)
+            }
+            None => self.number(row),
         }
     }
 

@@ -1,11 +1,12 @@
 //! ntp.conf, the keys file, the drift file and the leap second file: bytes to checked values with diagnostics.
 //!
 //! `language.rs` has a row for each token. `lexer.rs` cuts a line into tokens, `reader.rs` reads tokens with
-//! their arguments as their rows say, `parser.rs` reads the files, `command.rs` runs commands (`servers.rs`, `restrict.rs`,
+//! their arguments as their rows say, `parser.rs` reads the files, `command.rs` runs commands (`servers.rs`, `clocks.rs`, `restrict.rs`,
 //! `settings.rs`, `statistics.rs`, `idle.rs`), `draft.rs` keeps their order of application; `lint.rs` looks at
 //! the whole, `print.rs` writes it down again. Nothing here opens a file: an include reader is passed in.
 
 mod address;
+mod clocks;
 mod command;
 mod diagnostic;
 mod draft;

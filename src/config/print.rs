@@ -6,8 +6,8 @@ use super::model::{
     Config, Enable, Family, Filegen, Fudge, InterfaceMatch, Kind, Mru, Restrict, RestrictTarget, Server,
     SmearSettings, Target, Tinker, Tos, Variable,
 };
-use super::{lexer, servers};
-use crate::units::{KeyId, PollExponent, Ppm};
+use super::{clocks, lexer, servers};
+use crate::units::{Driver, KeyId, PollExponent, Ppm};
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -321,6 +321,7 @@ impl Page {
         number("maxpoll", server.maxpoll.get().into(), servers::default_maxpoll(server).get().into());
         number("key", server.key.map_or(0, |key| key.0), 0);
         number("version", server.version.into(), 4);
+        number("mode", server.device.mode, 0);
         if let Some(entry) = server.ttl {
             options.push(format!("ttl {entry}").into_bytes());
         }
@@ -331,8 +332,15 @@ impl Page {
         let factors = factors(&server.fudge);
         if let Some((driver, unit)) = driver_of(server) {
             // Its own options may stand nowhere else.
-            let unit = format!("unit {unit}").into_bytes();
-            let tokens = [vec![unit], options, factors].concat().join(&b' ');
+            let mut own = vec![format!("unit {unit}").into_bytes()];
+            let device = &server.device;
+            for (name, path) in [("path ", &device.path), ("ppspath ", &device.pulse_path)] {
+                own.extend(
+                    path.as_ref().map(|path| [name.as_bytes(), &plain(path.as_os_str().as_bytes())].concat()),
+                );
+            }
+            own.extend(device.baud.map(|baud| format!("baud {baud}").into_bytes()));
+            let tokens = [own, options, factors].concat().join(&b' ');
             self.line(&[b"refclock", driver.as_bytes(), &tokens]);
             return;
         }
@@ -351,8 +359,10 @@ fn driver_of(server: &Server) -> Option<(&'static str, u8)> {
         Target::RefClock { kind, unit } => (kind, unit),
         Target::Address(_) | Target::Name(_) => return None,
     };
-    let own = server.idle.iter().any(|idle| language::find(Context::Refclock, idle.option).is_some());
-    servers::driver(kind).filter(|_| own).map(|driver| (driver, unit))
+    let ours =
+        matches!(Driver::of_number(kind), Some(Driver::Phc | Driver::Sock)) && server.kind == Kind::Server;
+    let own = ours || server.device.has_path() || server.device.baud.is_some();
+    clocks::keyword(kind).filter(|_| own).map(|driver| (driver, unit))
 }
 
 /// The factors that differ from the default.
@@ -377,6 +387,7 @@ fn factors(fudge: &Fudge) -> Vec<Vec<u8>> {
             factors.push(format!("flag{number} 1").into_bytes());
         }
     }
+    factors.extend(fudge.min_jitter.map(|least| format!("minjitter {}", number(least.get())).into_bytes()));
     factors
 }
 

@@ -6,6 +6,7 @@ use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line};
 use super::model::Idle;
 use super::print;
+use std::ops::Range;
 
 /// What stood behind a keyword.
 #[derive(Clone, PartialEq, Debug)]
@@ -40,9 +41,18 @@ impl Value {
 pub(super) struct Found {
     pub(super) row: &'static Row,
     pub(super) value: Value,
+    /// Where the keyword stands.
+    pub(super) span: Range<usize>,
+    /// Where its value stands.
+    pub(super) at: Range<usize>,
 }
 
 impl Found {
+    /// Whether it says what holds without it.
+    pub(super) fn is_default(&self) -> bool {
+        is_default(self.row, &self.value)
+    }
+
     /// For the list of what changes nothing.
     pub(super) fn idle(&self, command: &'static str) -> Idle {
         Idle { command, option: self.row.name, value: self.written() }
@@ -84,7 +94,7 @@ pub(super) fn list(
             let names: Vec<&str> = contexts.iter().flat_map(|c| language::names(*c)).collect();
             let rest = if line.peek().is_some() { "it and the rest of the line" } else { "it" };
             // Whoever writes an address behind an address means another server.
-            let expected = if contexts == [Context::Association] && token.text.contains(&b'.') {
+            let expected = if contexts.last() == Some(&Context::Association) && token.text.contains(&b'.') {
                 "an option such as iburst; another server needs a line of its own".to_owned()
             } else {
                 choice(&names)
@@ -95,7 +105,10 @@ pub(super) fn list(
         found.extend(argument(line, row, &token)?);
     }
     if !any
-        && !matches!(contexts[0], Context::Association | Context::Crypto | Context::Refclock | Context::Trap)
+        && !matches!(
+            contexts[0],
+            Context::Association | Context::Clock | Context::Crypto | Context::Refclock | Context::Trap
+        )
     {
         let names: Vec<&str> = contexts.iter().flat_map(|c| language::names(*c)).collect();
         return Err(line.bad_argument(of, None, &choice(&names)));
@@ -130,45 +143,57 @@ pub(super) fn argument(
     let value = match row.takes {
         Takes::Integer => Value::Number(line.integer(row)? as f64),
         Takes::Number => Value::Number(line.number(row)?),
+        Takes::Correction => Value::Number(line.correction(row)?),
         Takes::Boolean => Value::Boolean(boolean(line, row)?),
         Takes::Text(label) | Takes::Token(label) => Value::Text(line.text(row.name, label)?),
         _ => Value::Nothing,
     };
     let written = value.clone();
-    let Some(value) = in_range(line, row, value, at) else { return Ok(None) };
+    let Some(value) = in_range(line, row, value, at.clone())? else { return Ok(None) };
     report(line, row, &written, token);
     let refused = matches!(row.standing, Standing::Refused(_));
-    Ok((!refused).then_some(Found { row, value }))
+    Ok((!refused).then_some(Found { row, value, span: token.span.clone(), at }))
 }
 
-fn in_range(line: &mut Line<'_>, row: &Row, value: Value, at: std::ops::Range<usize>) -> Option<Value> {
-    let (Value::Number(number), Some((low, high))) = (&value, row.range) else { return Some(value) };
+fn in_range(
+    line: &mut Line<'_>,
+    row: &Row,
+    value: Value,
+    at: Range<usize>,
+) -> Result<Option<Value>, Dropped> {
+    let (Value::Number(number), Some((low, high))) = (&value, row.range) else { return Ok(Some(value)) };
     if row.absent == Some(*number) {
         let message = format!("{} {number} is as without it", row.name);
         let advice = Advice::expected(&row.expects());
         line.say(Severity::Warning, at, message, advice, format!("it is {}, as in ntpd", row.default));
-        return None;
+        return Ok(None);
     }
     let held = number.clamp(low, high);
     if held == *number {
-        return Some(value);
+        return Ok(Some(value));
+    }
+    let message = format!("{} {number} is out of range", row.name);
+    if row.beyond == Beyond::Refused {
+        line.say(Severity::Error, at, message, Advice::expected(&row.expects()), "the whole line is ignored");
+        return Err(Dropped);
     }
     if line.without_effect || row.standing != Standing::Honoured {
         // Its range would mislead whoever reads that it has no effect.
-        return (row.beyond == Beyond::Held).then_some(Value::Number(held));
+        return Ok((row.beyond == Beyond::Held).then_some(Value::Number(held)));
     }
-    let message = format!("{} {number} is out of range", row.name);
     let default = if row.default.is_empty() { "nothing" } else { row.default };
     let (severity, effect, value) = match row.beyond {
         Beyond::Held => {
             (Severity::Warning, format!("{} {held} is used", row.name), Some(Value::Number(held)))
         }
-        Beyond::Ignored => (Severity::Error, format!("{} is as without it: {default}", row.name), None),
+        Beyond::Ignored | Beyond::Refused => {
+            (Severity::Error, format!("{} is as without it: {default}", row.name), None)
+        }
     };
     let expected = Some(row.expects());
     let advice = Advice { expected, suggestion: exponent(row, *number) };
     line.say(severity, at, message, advice, effect);
-    value
+    Ok(value)
 }
 
 /// The exponent that was probably meant by someone who wrote seconds.
@@ -210,7 +235,7 @@ fn boolean(line: &mut Line<'_>, row: &Row) -> Result<bool, Dropped> {
     }
     let at = line.next_span();
     let value = line.integer(row)?;
-    if !(0..=1).contains(&value) && row.standing == Standing::Honoured {
+    if !(0..=1).contains(&value) && row.standing == Standing::Honoured && !line.without_effect {
         let message = format!("{} {value} is neither 0 nor 1", row.name);
         line.say(Severity::Warning, at, message, Advice::expected("0 or 1"), "1 is used");
     }

@@ -180,7 +180,7 @@ fn b9_filegen_lines_come_after_statistics_and_begin_anew() {
 fn b10_a_refclock_line_is_printed_as_what_reads_as_the_same() {
     for line in [
         "refclock nmea unit 0 path /dev/gps0 baud 115200 ppspath /dev/pps0",
-        "refclock shm unit 3 minpoll 4 maxpoll 4 subtype 2 time1 0.5 stratum 2 refid GPS flag1 1",
+        "refclock sock unit 3 path /s minpoll 4 maxpoll 4 subtype 2 time1 0.5 stratum 2 refid GPS flag1 1",
         "refclock generic unit 1 path \"driftfile\" mode 5",
         "refclock local path \"5\"",
     ] {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
+mod clocks;
 mod faults;
 mod limits;
 mod lints;
@@ -192,7 +193,7 @@ fn settings_are_read_held_and_kept_in_their_order_of_application() {
 fn what_waits_for_its_time_is_told_in_one_line() {
     for (text, words) in [
         ("crypto pw secret", "Autokey is not supported"),
-        ("server 127.127.20.0", "reference clocks other than LOCAL"),
+        ("server 127.127.8.0", "no driver for clocks of type 8 (PARSE)"),
         ("restrict default mssntp", "responses are not signed for Windows domains"),
         ("phone atdt1234", "telephone modems are not supported"),
         ("enable mode7", "mode 7 (ntpdc) is not served"),

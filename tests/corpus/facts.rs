@@ -162,6 +162,9 @@ fn server(server: &Server) -> String {
     options.extend(server.ttl.map(|entry| ("ttl".to_owned(), number(entry.into()))));
     options.extend(server.key.map(|key| ("key".to_owned(), number(key.0.into()))));
     options.extend((server.version != 4).then(|| ("version".to_owned(), number(server.version.into()))));
+    if server.device.mode != 0 {
+        options.insert("mode".to_owned(), number(server.device.mode.cast_signed().into()));
+    }
     for idle in &server.idle {
         let value = String::from_utf8_lossy(&idle.value).into_owned();
         options.insert(idle.option.to_owned(), value.parse().map_or(value, number));

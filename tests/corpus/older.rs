@@ -157,7 +157,7 @@ fn older_line<'l>(line: &'l [u8], rules: &mut BTreeSet<&'static str>) -> &'l [u8
 
 /// Why 4.2.6p5 reads no further than to this word.
 fn unread(row: &Row, command: &str, behind: &str, word: &str) -> Option<&'static str> {
-    let wants_number = |row: &&Row| matches!(row.takes, Takes::Number);
+    let wants_number = |row: &&Row| matches!(row.takes, Takes::Number | Takes::Correction);
     let takes_number =
         contexts(command).iter().any(|c| language::find(*c, behind).as_ref().is_some_and(wants_number))
             || (wants_number(&row) && behind == command)

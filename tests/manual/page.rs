@@ -5,6 +5,8 @@ use rsntpd::config::language::{Context, Row, Since, Standing, TABLE, options_of,
 
 /// What stands before the lists.
 const HEAD: &str = include_str!("head.mdoc");
+/// What each driver of reference clocks does with its words.
+const CLOCKS: &str = include_str!("clocks.mdoc");
 /// And behind them.
 const TAIL: &str = include_str!("tail.mdoc");
 /// Text is broken before this column.
@@ -12,7 +14,7 @@ const WIDTH: usize = 76;
 
 /// The whole page.
 pub fn page() -> String {
-    let mut out = HEAD.to_owned();
+    let mut out = HEAD.to_owned() + CLOCKS;
     out += ".Sh COMMANDS\n";
     list(&mut out, Context::Command);
     out += ".Sh WORDS BEHIND COMMANDS\n";

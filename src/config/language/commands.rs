@@ -14,7 +14,7 @@ const MODEM: &str = "telephone modems are not supported";
 /// In the order of rsntp.conf(5).
 pub(super) const COMMANDS: &[Row] = &[
     row("server", Takes::TextAndKeywords("[-4 | -6] ADDRESS [OPTION ...]"), "poll this server")
-        .with(&[Context::Association])
+        .with(&[Context::Association, Context::Clock])
         .runs(|command| command.server(Kind::Server)),
     row(
         "pool",
@@ -38,7 +38,7 @@ pub(super) const COMMANDS: &[Row] = &[
         .runs(|command| command.server(Kind::ManycastClient)),
     row("refclock", Takes::Text("DRIVER [OPTION ...]"), "use a clock that is attached to this machine")
         .since(Since::NtpSec)
-        .with(&[Context::Refclock, Context::Fudge, Context::Association])
+        .with(&[Context::Refclock, Context::Fudge, Context::Clock, Context::Association])
         .runs(|command| command.refclock()),
     row("fudge", Takes::TextAndKeywords("127.127.TYPE.UNIT FACTOR ..."), "set up the clock of a server line")
         .with(&[Context::Fudge])

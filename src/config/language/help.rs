@@ -74,8 +74,13 @@ fn entry(context: Context, row: &Row) -> String {
     fact("unit", if row.range.is_none() { row.unit } else { "" });
     fact("default", row.default);
     if context == Context::Command {
-        let options: Vec<&str> =
-            options_of(row.name).iter().flat_map(|c| rows(*c)).map(|option| option.name).collect();
+        let mut options: Vec<&str> = Vec::new();
+        for option in options_of(row.name).iter().flat_map(|c| rows(*c)) {
+            // Some mean more to a clock.
+            if !options.contains(&option.name) {
+                options.push(option.name);
+            }
+        }
         fact("with", &options.join(" "));
     }
     fact("known to", &since(row.since));
@@ -92,6 +97,7 @@ pub fn range(row: &Row) -> String {
     let beyond = match row.beyond {
         Beyond::Held => "beyond it the nearest value is used",
         Beyond::Ignored => "beyond it the setting is ignored",
+        Beyond::Refused => "beyond it the line is ignored",
     };
     format!("{span}{unit}; {beyond}")
 }
@@ -128,8 +134,10 @@ mod tests {
     #[test]
     fn a_word_is_explained_wherever_it_stands() {
         let text = help("minpoll").unwrap_or_default();
+        let (of_servers, of_clocks) = text.split_once("\n\n").unwrap_or((&text, ""));
+        assert!(of_clocks.contains("range     0 to 17, log2 s"), "{text}");
         assert_eq!(
-            text,
+            of_servers.to_owned() + "\n",
             "minpoll INTEGER\n    smallest poll interval; never above maxpoll\n    \
              where     an option of server, pool, peer, broadcast and manycastclient\n    \
              range     3 to 17, log2 s; beyond it the nearest value is used\n    default   6\n    \

@@ -3,14 +3,13 @@
 #![allow(clippy::redundant_closure_for_method_calls)] // the method's name alone is no function for all lifetimes
 
 use super::{Row, Since, Takes, row};
+use crate::config::line::to_path;
 use crate::config::model::{AccessFlags, InterfaceAction, InterfaceMatch};
 use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
 
 const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
-const CLOCKS: &str = "reference clocks other than LOCAL are not yet supported";
 const NTS: &str = "Network Time Security is not supported: the server is used without it";
 const NTS_ONLY: &str = "it belongs to Network Time Security, which is not supported";
-const LOCAL: &str = "the LOCAL clock does not use it, and other clocks are not yet supported";
 
 pub(super) const ASSOCIATION: &[Row] = &[
     row(
@@ -52,9 +51,9 @@ pub(super) const ASSOCIATION: &[Row] = &[
         .server_flag(|server| &mut server.preempt),
     row("xleave", Takes::Nothing, "interleaved mode, if the other side of a peer line has it, too")
         .server_flag(|server| &mut server.xleave),
-    row("mode", Takes::Integer, "driver mode of a reference clock")
+    row("mode", Takes::Integer, "bits for the driver of a reference clock")
         .default("0")
-        .idle(CLOCKS)
+        .idle("it is for reference clocks")
         .server_option(|options, found| options.mode_or_ttl(found)),
     row(
         "ttl",
@@ -80,62 +79,104 @@ pub(super) const ASSOCIATION: &[Row] = &[
     row("cert", Takes::Token("FILE"), "the certificate to show").since(Since::NtpSec).idle(NTS_ONLY),
 ];
 
+/// What means more to a clock than to a server.
+pub(super) const CLOCK: &[Row] = &[
+    row("minpoll", Takes::Integer, "poll interval; from 3 on in ntpd")
+        .held(0.0, 17.0)
+        .default("6")
+        .unit("log2 s")
+        .server_option(|options, found| {
+            options.server.minpoll = PollExponent::of_clock(found.value.number() as u8);
+        }),
+    row("maxpoll", Takes::Integer, "largest poll interval; 0 is as without it unless minpoll is 0")
+        .held(0.0, 17.0)
+        .default("minpoll")
+        .unit("log2 s")
+        .server_option(|options, found| {
+            options.maxpoll = Some(PollExponent::of_clock(found.value.number() as u8));
+        }),
+    row("mode", Takes::Integer, "bits for the driver; see its section above")
+        .default("0")
+        .server_option(|options, found| options.mode_or_ttl(found)),
+];
+
 /// Beside those of `server` and `fudge`.
 pub(super) const REFCLOCK: &[Row] = &[
-    row("unit", Takes::Integer, "which one of its kind")
-        .only(0.0, 255.0)
+    row("unit", Takes::Integer, "which one of its kind: UNIT of 127.127.TYPE.UNIT")
+        .refusing(0.0, 255.0)
         .default("0")
         .since(Since::NtpSec)
         .clock_unit(),
-    row("subtype", Takes::Integer, "variant of the driver").since(Since::NtpSec).idle(CLOCKS),
-    row("path", Takes::Token("FILE"), "the device").since(Since::NtpSec).idle(CLOCKS),
-    row("ppspath", Takes::Token("FILE"), "the device of its pulse").since(Since::NtpSec).idle(CLOCKS),
-    row("baud", Takes::Integer, "speed of the line").since(Since::NtpSec).idle(CLOCKS),
+    row("subtype", Takes::Integer, "the same as mode")
+        .default("0")
+        .since(Since::NtpSec)
+        .server_option(|options, found| options.mode_or_ttl(found)),
+    row(
+        "path",
+        Takes::Token("FILE"),
+        "the device; for phc also an interface or the name of a clock, for sock the socket",
+    )
+    .default("that of the unit")
+    .since(Since::NtpSec)
+    .server_option(|options, found| options.server.device.path = Some(to_path(found.value.text().to_vec()))),
+    row("ppspath", Takes::Token("FILE"), "the device of its pulse")
+        .default("/dev/gpsppsUNIT")
+        .since(Since::NtpSec)
+        .server_option(|options, found| {
+            options.server.device.pulse_path = Some(to_path(found.value.text().to_vec()));
+        }),
+    row("baud", Takes::Integer, "speed of the serial line")
+        .default("that of mode")
+        .unit("bit/s")
+        .since(Since::NtpSec)
+        .server_option(|options, found| options.server.device.baud = Some(found.value.number() as u32)),
+    row("tai", Takes::Nothing, "a PTP hardware clock has TAI, not UTC: the same as flag1 1")
+        .since(Since::Ours)
+        .fudge(|fudge, _| fudge.flags[0] = true),
 ];
 
 pub(super) const FUDGE: &[Row] = &[
     row("stratum", Takes::Integer, "the stratum of the clock; a LOCAL clock should be far down")
         .only(0.0, 16.0)
-        .default("5 for LOCAL")
+        .default("0: 5 for LOCAL")
         .fudge(|fudge, value| fudge.stratum = Some(Stratum::new(value.number() as u8))),
     row("refid", Takes::Text("ID"), "the identifier of the clock, four characters")
-        .default("LOCL for LOCAL")
+        .default("that of the driver, such as GPS")
         .fudge(|fudge, value| fudge.refid = Some(RefId::from_text(value.text()))),
-    row("time1", Takes::Number, "a correction of the clock")
+    row(
+        "time1",
+        Takes::Correction,
+        "added to the time of the clock, or of its pulses; g and G add 1024 and 8192 weeks each",
+    )
+    .default("0")
+    .unit("seconds")
+    .fudge(|fudge, value| fudge.time1 = Seconds::new(value.number())),
+    row("time2", Takes::Correction, "added to the serial time of a receiver; the limit of SHM")
         .default("0")
         .unit("seconds")
-        .idle(LOCAL)
-        .fudge(|fudge, value| fudge.time1 = Seconds::new(value.number())),
-    row("time2", Takes::Number, "another correction")
-        .default("0")
-        .unit("seconds")
-        .idle(LOCAL)
         .fudge(|fudge, value| fudge.time2 = Seconds::new(value.number())),
-    row("flag1", Takes::Boolean, "a switch of the driver")
+    row("flag1", Takes::Boolean, "a switch of the driver; see its section above")
         .default("0")
-        .idle(LOCAL)
         .fudge(|fudge, value| fudge.flags[0] = value.number() != 0.0),
-    row("flag2", Takes::Boolean, "a switch of the driver")
+    row("flag2", Takes::Boolean, "a switch of the driver; see its section above")
         .default("0")
-        .idle(LOCAL)
         .fudge(|fudge, value| fudge.flags[1] = value.number() != 0.0),
-    row("flag3", Takes::Boolean, "a switch of the driver")
+    row("flag3", Takes::Boolean, "a switch of the driver; see its section above")
         .default("0")
-        .idle(LOCAL)
         .fudge(|fudge, value| fudge.flags[2] = value.number() != 0.0),
-    row("flag4", Takes::Boolean, "a switch of the driver")
+    row("flag4", Takes::Boolean, "a switch of the driver; see its section above")
         .default("0")
-        .idle(LOCAL)
         .fudge(|fudge, value| fudge.flags[3] = value.number() != 0.0),
     row("abbrev", Takes::Text("NAME"), "a short name")
         .since(Since::V428)
         .idle("ntpd 4.2.8 stops at this keyword")
         .fudge(|_, _| ()),
-    row("minjitter", Takes::Number, "smallest jitter of the clock")
+    row("minjitter", Takes::Number, "smallest jitter of the clock, and smallest error of its samples")
+        .held(0.0, 16.0)
+        .default("0")
         .unit("seconds")
         .since(Since::V428P(14))
-        .idle(LOCAL)
-        .fudge(|_, _| ()),
+        .fudge(|fudge, value| fudge.min_jitter = Some(Seconds::new(value.number()))),
 ];
 
 pub(super) const RESTRICT_TARGET: &[Row] = &[

@@ -199,9 +199,8 @@ pub(super) const SWITCHES: &[Row] = &[
         .default("on")
         .switch(|enable| &mut enable.auth),
     row("bclient", Takes::Nothing, "receive broadcasts").default("off").switch(|enable| &mut enable.bclient),
-    row("calibrate", Takes::Nothing, "calibrate reference clocks")
+    row("calibrate", Takes::Nothing, "move time1 of reference clocks until they agree with the PPS")
         .default("off")
-        .idle("it is for reference clocks, of which only LOCAL is supported yet")
         .switch(|enable| &mut enable.calibrate),
     row("kernel", Takes::Nothing, "correct offsets above 1 ms by the kernel PLL; off: at 500 us/s")
         .default("on")
@@ -233,7 +232,7 @@ pub(super) const SWITCHES: &[Row] = &[
     row("pcsedge", Takes::Nothing, "which edge of a pulse counts")
         .default("off")
         .since(Since::V428P(12))
-        .idle("reference clocks other than LOCAL are not yet supported"),
+        .idle("flag2 of the fudge line of a clock says which edge of its pulse counts"),
 ];
 
 pub(super) const STATISTICS: &[Row] = &[

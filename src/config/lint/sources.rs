@@ -5,7 +5,7 @@ use crate::config::diagnostic::Severity;
 use crate::config::findings::Spot;
 use crate::config::hostname;
 use crate::config::model::{AccessFlags, ClockAddress, Config, Family, Kind, RestrictTarget, Server, Target};
-use crate::config::servers::{is_this_machine, unsupported};
+use crate::config::servers::{is_this_machine, is_unsupported};
 use crate::units::Host;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -114,7 +114,7 @@ impl Lint<'_> {
                 self.outlook.useless.insert(index);
                 continue;
             }
-            if unsupported(server).is_some() || impossible(&server.target) {
+            if is_unsupported(server) || impossible(&server.target) {
                 // The line has been reported.
                 self.outlook.useless.insert(index);
                 continue;
@@ -305,7 +305,7 @@ impl Lint<'_> {
             !self.outlook.useless.contains(index)
                 && !server.noselect
                 && server.kind != Kind::Broadcast
-                && unsupported(server).is_none()
+                && !is_unsupported(server)
                 && !matches!(server.target, Target::LocalClock { .. })
         });
         let (pools, single): (Vec<_>, Vec<_>) =
@@ -393,7 +393,7 @@ impl Lint<'_> {
             if let Target::Name(name) = &server.target
                 && server.kind != Kind::Pool
                 && server.kind != Kind::Broadcast
-                && unsupported(server).is_none()
+                && !is_unsupported(server)
                 && !seen.insert(name.to_ascii_lowercase())
             {
                 again.push(spot.clone());
@@ -455,7 +455,7 @@ pub fn usable(config: &Config, useless: &BTreeSet<usize>) -> usize {
     let good = |(index, server): &(usize, &Server)| {
         !useless.contains(index)
             && !server.noselect
-            && unsupported(server).is_none()
+            && !is_unsupported(server)
             && server.kind != Kind::Broadcast
     };
     servers.filter(good).count() + usize::from(config.uses_broadcasts())

@@ -1,7 +1,7 @@
 //! The lines that ask for associations: `server`, `pool`, `peer`, `broadcast` …, and `fudge`.
 
 use super::Idle;
-use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
+use crate::units::{Driver, KeyId, PollExponent, RefId, Seconds, Stratum};
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -72,6 +72,14 @@ pub struct ClockAddress {
     pub kind: u8,
     /// Which one of its kind.
     pub unit: u8,
+}
+
+impl ClockAddress {
+    /// Its driver, if there is one.
+    #[must_use]
+    pub fn driver(self) -> Option<Driver> {
+        Driver::of_number(self.kind)
+    }
 }
 
 impl Target {
@@ -189,4 +197,12 @@ pub struct Device {
     pub baud: Option<u32>,
     /// `mode` or `subtype`: bits whose meaning depends on the driver.
     pub mode: u32,
+}
+
+impl Device {
+    /// Whether its line names a file.
+    #[must_use]
+    pub const fn has_path(&self) -> bool {
+        self.path.is_some() || self.pulse_path.is_some()
+    }
 }
