@@ -1,8 +1,9 @@
 //! What is valid and probably wrong, or does nothing: seen by looking at the configuration as a whole.
-//! `sources.rs` looks at the servers, `clients.rs` at the restrict and interface lines, `reception.rs` at broadcasts, `smear.rs` at
-//! smeared leap seconds.
+//! `sources.rs` looks at the servers, `clocks.rs` at reference clocks, `clients.rs` at the restrict and interface lines, `reception.rs` at
+//! broadcasts, `smear.rs` at smeared leap seconds.
 
 mod clients;
+mod clocks;
 mod modes;
 mod reception;
 mod smear;
@@ -133,6 +134,7 @@ pub(super) fn lint(
     let mut lint = Lint { config, places, texts, findings, list, added, found, outlook };
     lint.sources();
     lint.clocks();
+    lint.reference_clocks();
     lint.pool();
     lint.repeated();
     lint.clients();

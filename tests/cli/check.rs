@@ -19,7 +19,7 @@ fn last(ended: &Ended) -> &str {
 #[test]
 fn c1_only_sources_that_can_be_used_are_counted() {
     let clocks =
-        "server 127.127.22.0\nbroadcast 10.255.255.255\nserver 127.127.20.0\nmanycastclient 239.1.1.1\n";
+        "server 127.127.8.0\nbroadcast 10.255.255.255\nserver 127.127.4.0\nmanycastclient 239.1.1.1\n";
     for (text, words) in [
         (format!("{clocks}server a noselect\n"), "no usable time source (none of 4 is used)"),
         (format!("{clocks}server a\nserver b\n"), "2 time sources (3 more cannot be used)"),
@@ -31,6 +31,7 @@ fn c1_only_sources_that_can_be_used_are_counted() {
         ("server a\ntos minsane 2\n".to_owned(), "no usable time source"),
         ("server a\ntos floor 16\nserver 127.127.1.0\n".to_owned(), "1 time source (1 more cannot be used)"),
         ("server a\nserver b\npool c\nserver 127.127.1.0\n".to_owned(), "In effect: 4 time sources, "),
+        ("server a\nserver 127.127.28.0\nserver 127.127.22.0\n".to_owned(), "In effect: 3 time sources, "),
     ] {
         let ended = check("c1", &text);
         assert!(last(&ended).contains(words), "{text}: {}", ended.out);
@@ -53,7 +54,8 @@ fn c2_that_no_usable_source_is_left_is_said() {
         "server 192.0.2.1 key 3\n",
         "server a\nunpeer a\n",
         "end\nserver a\n",
-        "server 127.127.28.0\nserver 127.127.20.1 prefer\n",
+        "server 127.127.8.0\nserver 127.127.4.1 prefer\n",
+        "server 127.127.22.0\n",
     ] {
         let ended = check("c2", text);
         assert!(ended.out.contains("warning: no usable time source: "), "{text}: {}", ended.out);

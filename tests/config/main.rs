@@ -5,6 +5,7 @@
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
 mod clocks;
+mod clocks_lints;
 mod faults;
 mod limits;
 mod lints;

@@ -6,7 +6,7 @@ use crate::config::findings::Spot;
 use crate::config::hostname;
 use crate::config::model::{AccessFlags, ClockAddress, Config, Family, Kind, RestrictTarget, Server, Target};
 use crate::config::servers::{is_this_machine, is_unsupported};
-use crate::units::Host;
+use crate::units::{Driver, Host};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -306,7 +306,10 @@ impl Lint<'_> {
                 && !server.noselect
                 && server.kind != Kind::Broadcast
                 && !is_unsupported(server)
-                && !matches!(server.target, Target::LocalClock { .. })
+                && !matches!(
+                    server.target.clock().and_then(ClockAddress::driver),
+                    Some(Driver::Local | Driver::Pps)
+                )
         });
         let (pools, single): (Vec<_>, Vec<_>) =
             useful.partition(|(_, server)| matches!(server.kind, Kind::Pool | Kind::ManycastClient));
@@ -368,8 +371,13 @@ impl Lint<'_> {
     fn few(&mut self, count: usize, last: Option<usize>) {
         let spot = last.and_then(|index| self.places.servers.get(index.checked_sub(self.places.skip)?));
         let Some(spot) = spot.filter(|_| count <= 2) else { return };
-        let (message, effect) = if count == 1 {
+        let clock = last.is_some_and(|index| self.config.servers[index].target.clock().is_some());
+        let (message, effect) = if count == 1 && clock {
+            ("there is one clock and no server", "no server shows when it is wrong: add three or more")
+        } else if count == 1 {
             ("there is one server", "no other server shows when it is wrong: use four or more")
+        } else if clock {
+            ("there are two sources", "if they disagree, neither can be trusted: use four or more")
         } else {
             ("there are two servers", "if they disagree, neither can be trusted: use four or more")
         };
