@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test that cannot go on fails
 #![allow(unreachable_pub)] // the modules of a test have no other readers
 
+mod clocks;
 mod dump;
 mod facts;
 mod older;
@@ -39,6 +40,7 @@ fn main() {
         trial("seed_file_yields_what_the_walk_needs", seed),
         trial("what_is_said_about_the_seed_file", seed_diagnostics),
         trial("every_file_is_read_and_mistakes_are_told", every_file),
+        trial("every_word_of_a_reference_clock_is_honoured_or_reported", every_clock),
         trial("all_but_the_listed_agree_with_4_2_6p5", agreement),
         trial("each_rule_of_the_comparison_is_told", rules_are_entries),
         trial("every_dump_is_understood", dumps_are_understood),
@@ -120,6 +122,22 @@ fn every_file(shared: &Path) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// No word of the lines of reference clocks is lost.
+fn every_clock(shared: &Path) -> Result<(), Failed> {
+    let (mut files, mut lines, mut words, mut lost) = (0, 0, 0, Vec::new());
+    for case in file_cases(shared) {
+        let parsed = read(&case.file, &case.text);
+        let count = clocks::look(&String::from_utf8_lossy(&case.text), &parsed);
+        files += usize::from(count.lines > 0);
+        lines += count.lines;
+        words += count.words;
+        lost.extend(count.lost.into_iter().map(|lost| format!("{}: {lost}", case.name)));
+    }
+    println!("{files} files with reference clocks, {lines} lines of them, {words} words");
+    assert!(files > 20 && words > 100, "the collection has clocks");
+    if lost.is_empty() { Ok(()) } else { Err(lost.join("\n").into()) }
 }
 
 /// What a text means to us, as facts.
