@@ -6,6 +6,7 @@
 
 mod clocks;
 mod clocks_lints;
+mod examples;
 mod faults;
 mod limits;
 mod lints;
