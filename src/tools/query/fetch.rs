@@ -111,8 +111,8 @@ pub struct Source {
     pub list: VarList,
 }
 
-/// Polls are shown between these exponents.
-const POLL_RANGE: (i64, i64) = (4, 17);
+/// Polls are shown between these exponents; those of reference clocks from 0 on.
+const POLL_RANGE: (i64, i64) = (3, 17);
 
 impl Source {
     /// From the variables of an association.
@@ -121,7 +121,8 @@ impl Source {
         let address = |name| list.get(name).and_then(|text| text.split('%').next()?.parse().ok());
         let source: Option<IpAddr> = address("srcadr");
         let exponent = |name| list.integer(name).unwrap_or(POLL_RANGE.1);
-        let poll = exponent("ppoll").min(exponent("hpoll")).clamp(POLL_RANGE.0 - 1, POLL_RANGE.1);
+        let least = if source.is_some_and(is_clock) { 0 } else { POLL_RANGE.0 };
+        let poll = exponent("ppoll").min(exponent("hpoll")).clamp(least, POLL_RANGE.1);
         let stamp = |name| list.timestamp(name).filter(|stamp| stamp.era_seconds() != 0);
         Self {
             listed,
@@ -227,6 +228,15 @@ mod tests {
         assert_eq!((s.kind, s.poll, s.reach, s.offset), ('l', 64, 255, -1.5));
         assert_eq!(s.when(NtpTimestamp::from_bits(0xeead_8c58_0000_0000)), Some(8));
         assert_eq!(s.when(NtpTimestamp::from_bits(0xeead_8c50_ffff_0000)), None);
+    }
+
+    #[test]
+    fn a_clock_may_be_polled_each_second() {
+        for (address, poll) in [("127.127.28.0", 1), ("192.0.2.1", 8)] {
+            let text = format!("srcadr={address}, srchost=\"SHM(0)\", hmode=3, hpoll=0, ppoll=0");
+            let s = source(text.as_bytes());
+            assert_eq!((s.poll, s.host.as_deref()), (poll, Some("SHM(0)")), "{address}");
+        }
     }
 
     #[test]

@@ -109,13 +109,17 @@ impl Names {
     }
 }
 
+/// The same of the types that rsntpd has above them.
+const OURS: [(u8, &str); 2] = [(128, "PHC"), (129, "SOCK")];
+
 /// A reference clock's name with its unit, `LOCAL(0)`.
 #[must_use]
 pub fn clock_name(address: IpAddr) -> String {
     match address {
         IpAddr::V4(v4) => {
             let [_, _, kind, unit] = v4.octets();
-            format!("{}({unit})", CLOCKS.get(usize::from(kind)).unwrap_or(&CLOCKS[0]))
+            let ours = OURS.iter().find(|(number, _)| *number == kind).map(|(_, name)| name);
+            format!("{}({unit})", ours.or_else(|| CLOCKS.get(usize::from(kind))).unwrap_or(&CLOCKS[0]))
         }
         IpAddr::V6(v6) => v6.to_string(),
     }
@@ -146,6 +150,8 @@ mod tests {
         let mut names = Names::resolved();
         assert_eq!(names.of_text("127.127.1.0"), "LOCAL(0)");
         assert_eq!(names.of_text("127.127.28.2"), "SHM(2)");
+        assert_eq!(names.of_text("127.127.128.0"), "PHC(0)");
+        assert_eq!(names.of_text("127.127.129.3"), "SOCK(3)");
         assert_eq!(names.of_text("127.127.99.1"), "UNKNOWN(1)");
         assert_eq!(names.of_text("LOCL"), "LOCL");
         assert_eq!(Names::numeric().of_text("127.127.1.0"), "127.127.1.0");

@@ -132,11 +132,13 @@ fn row(text: &mut String, console: &mut Console, source: &Source, form: Form, no
     );
 }
 
-/// The name of a source: that of its address; else the one it was configured by; else its numbers.
+/// The name of a source: the one it was configured by, which of a clock is its driver's; else that of its address; else its numbers.
 pub(super) fn remote(console: &mut Console, source: &Source) -> String {
     let Some(address) = source.address else { return source.host.clone().unwrap_or_default() };
-    match &source.host {
-        Some(host) if !console.names.numeric && !is_clock(address) => host.clone(),
+    // Some daemons have the address of a clock there.
+    let is_name = |host: &&String| !is_clock(address) || host.parse::<IpAddr>().is_err();
+    match source.host.as_ref().filter(is_name) {
+        Some(host) if !console.names.numeric => host.clone(),
         _ => console.names.of(address),
     }
 }

@@ -278,7 +278,7 @@ fn kind(letter: char, status: PeerStatus) -> String {
                 's' => "active peer, ",
                 'S' => "passive peer, ",
                 'b' => "broadcast client, ",
-                'l' => "local clock, ",
+                'l' => "reference clock, ",
                 _ => "",
             };
             format!("{kind}{}: {}", status.condition(), meaning(status.selection()))
