@@ -3,7 +3,9 @@
 //! The kernel gets the frequency, single shots and the status. The kernel PLL gets large phases only, with the
 //! frequency held: it slews them out and ends by itself. So nothing here needs a second call to end what it began.
 
-use crate::units::{ClockStatus, KernelClock, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Pps, Seconds};
+use crate::units::{
+    ClockStatus, KernelClock, Leap, MonoTime, NtpTimestamp, PollExponent, Ppm, Pps, Seconds, UnixTime,
+};
 use nix::errno::Errno;
 use nix::libc::{self, c_int, c_long, timex};
 use nix::time::{ClockId, clock_getres, clock_gettime, clock_settime};
@@ -53,6 +55,13 @@ pub fn wall() -> NtpTimestamp {
 #[must_use]
 pub fn unix() -> (i64, u32) {
     clock_gettime(ClockId::CLOCK_REALTIME).map_or((0, 0), |t| (t.tv_sec(), t.tv_nsec() as u32))
+}
+
+/// CLOCK_REALTIME as Unix time, of any era.
+#[must_use]
+pub fn unix_time() -> UnixTime {
+    let (seconds, nanos) = unix();
+    UnixTime::new(seconds, nanos).unwrap_or_else(|| UnixTime::of_seconds(seconds))
 }
 
 /// How finely the wall clock can be read, log2 seconds: the smallest step between successive

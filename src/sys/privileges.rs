@@ -81,6 +81,12 @@ impl Account {
 }
 
 impl Account {
+    /// The user's number.
+    #[must_use]
+    pub const fn uid(&self) -> u32 {
+        self.uid.as_raw()
+    }
+
     /// Whether the account may make and replace files in a directory with this owner, group and mode.
     #[must_use]
     pub fn may_change(&self, owner: u32, group: u32, mode: u32) -> bool {

@@ -10,6 +10,10 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, fence};
 
+/// How this build's C library counts seconds: bytes.
+pub const TIME_WIDTH: usize = width(|time| &time.tv_sec);
+/// What the address of such a count is a multiple of in a structure.
+pub const TIME_ALIGNMENT: usize = alignment(|time| &time.tv_sec);
 /// Attempts to find or make a segment: between the two another program may do either.
 const TRIES: usize = 3;
 
@@ -171,6 +175,14 @@ impl Drop for Segment {
     }
 }
 
+const fn width<T>(_: fn(&libc::timespec) -> &T) -> usize {
+    size_of::<T>()
+}
+
+const fn alignment<T>(_: fn(&libc::timespec) -> &T) -> usize {
+    align_of::<T>()
+}
+
 fn find(key: i32, make: Make) -> Result<c_int, Errno> {
     let mut result = Err(Errno::ENOENT);
     for _ in 0..TRIES {
@@ -201,6 +213,7 @@ fn standing(id: c_int) -> Result<Standing, Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, Instant};
 
     const GUARDS: Guards = Guards { valid: 4, count: 0 };
 
@@ -230,36 +243,62 @@ mod tests {
         assert_eq!(segment.take(Guards { valid: 96, count: 0 }, &mut image), Taken::Nothing);
     }
 
-    #[test]
-    fn what_is_written_meanwhile_is_torn() {
-        // Threads stand for processes here: both share the memory.
-        struct Shared(Segment);
-        // SAFETY: all access to the segment is by atomic operations.
-        unsafe impl Sync for Shared {}
-        const WRITES: u32 = 300_000;
-        let shared = Shared(private(96));
-        let shared = &shared;
+    /// Threads stand for processes here: both share the memory.
+    struct Shared(Segment);
+    // SAFETY: all access to the segment is by atomic operations.
+    unsafe impl Sync for Shared {}
+
+    /// Then it is enough: where others need the processors, the two seldom run at the same time.
+    const BUDGET: Duration = Duration::from_secs(3);
+
+    /// Takes this many samples, if there is time, from a writer that writes as fast as it can, and begins a write with `begin`.
+    fn race(samples: u32, begin: fn(valid: &AtomicU32, count: &AtomicU32)) {
+        let shared = &Shared(private(96));
+        let done = &AtomicU32::new(0);
         std::thread::scope(|scope| {
             scope.spawn(move || {
-                for i in 1..=WRITES {
-                    let word = |at: usize| shared.0.word(at).unwrap();
-                    // In the order of gpsd.
-                    word(4).store(0, Ordering::SeqCst);
-                    word(0).fetch_add(1, Ordering::SeqCst);
+                let word = |at: usize| shared.0.word(at).unwrap();
+                for i in 1.. {
+                    begin(word(4), word(0));
                     (2..24).for_each(|n| word(4 * n).store(i, Ordering::Relaxed));
                     word(0).fetch_add(1, Ordering::SeqCst);
                     word(4).store(1, Ordering::SeqCst);
+                    // A writer that never pauses would have every copy torn. Each pause is another one, so that every word is met.
+                    (0..i % 512).for_each(|_| std::hint::spin_loop());
+                    if done.load(Ordering::Relaxed) != 0 {
+                        break;
+                    }
                 }
             });
-            let (mut image, mut last) = ([0; 96], 0);
-            while last < WRITES {
-                if shared.0.take(GUARDS, &mut image) != Taken::Whole {
-                    continue;
+            let (mut image, mut whole, mut torn) = ([0; 96], 0, 0);
+            let begun = Instant::now();
+            while whole < samples && begun.elapsed() < BUDGET {
+                match shared.0.take(GUARDS, &mut image) {
+                    Taken::Nothing | Taken::Torn => {}
+                    Taken::Whole => {
+                        let (words, _) = image[8..].as_chunks::<4>();
+                        torn += u32::from(words.iter().any(|word| *word != words[0]));
+                        whole += 1;
+                    }
                 }
-                let (words, _) = image[8..].as_chunks::<4>();
-                assert!(words.iter().all(|word| *word == words[0]), "{words:?}");
-                last = u32::from_ne_bytes(words[0]);
             }
+            done.store(1, Ordering::Relaxed);
+            assert!(torn == 0 && whole > 0, "{torn} of {whole}");
+        });
+    }
+
+    #[test]
+    fn no_sample_is_torn_whichever_guard_the_writer_begins_with() {
+        const SAMPLES: u32 = 30_000;
+        // As gpsd does.
+        race(SAMPLES, |valid, count| {
+            valid.store(0, Ordering::SeqCst);
+            count.fetch_add(1, Ordering::SeqCst);
+        });
+        // As ptp4l does.
+        race(SAMPLES, |valid, count| {
+            count.fetch_add(1, Ordering::SeqCst);
+            valid.store(0, Ordering::SeqCst);
         });
     }
 }

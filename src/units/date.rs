@@ -15,6 +15,24 @@ pub fn date_stamp(seconds: i64) -> String {
     format!("{year:04}{month:02}{day:02}{:02}{:02}", minutes / 60, minutes % 60)
 }
 
+/// A second of the calendar, in UTC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct CivilTime {
+    pub(super) year: i64,
+    pub(super) month: i64,
+    pub(super) day: i64,
+    pub(super) hour: i64,
+    pub(super) minute: i64,
+    pub(super) second: i64,
+}
+
+/// A Unix second in the calendar.
+pub(super) const fn civil_time(seconds: i64) -> CivilTime {
+    let (year, month, day) = civil(seconds.div_euclid(DAY));
+    let rest = seconds.rem_euclid(DAY);
+    CivilTime { year, month, day, hour: rest / 3600, minute: rest / 60 % 60, second: rest % 60 }
+}
+
 /// The Unix second at which the month of `seconds` ends.
 #[must_use]
 pub const fn end_of_month(seconds: i64) -> i64 {

@@ -11,6 +11,7 @@ mod mono;
 mod seconds;
 mod stamp;
 mod timestamp;
+mod unix;
 
 pub use companion::Companion;
 pub use date::{DAY, UNIX_EPOCH, UNIX_EPOCH_MJD, date_stamp, day_of, end_of_month};
@@ -23,3 +24,4 @@ pub use mono::MonoTime;
 pub use seconds::{MAX_DISPERSION, PHI, Ppm, Seconds};
 pub use stamp::{Stamp, Taken};
 pub use timestamp::{NtpDuration, NtpShort, NtpTimestamp};
+pub use unix::UnixTime;

@@ -26,14 +26,15 @@ pub(super) enum Device {
     Gpsd,
 }
 
-/// Opens a device. Nothing is sent or started yet: that is [`Behaviour::begin`]'s.
+/// Opens a device. Nothing is sent or started yet: that is [`Behaviour::begin`]'s. `own` is the user that the daemon runs as, or
+/// will run as.
 ///
 /// # Errors
 /// Why it cannot be opened.
-pub(super) fn open(device: &ClockDevice) -> Result<Device, OpenError> {
+pub(super) fn open(device: &ClockDevice, own: u32) -> Result<Device, OpenError> {
     match device.driver {
         Driver::Nmea => Nmea::open(device).map(Device::from),
-        Driver::Shm => Shm::open(device).map(Device::from),
+        Driver::Shm => Shm::open(device, own).map(Device::from),
         Driver::GpsdJson => Gpsd::open(device).map(Device::from),
         other => Err(OpenError::NoDriver(other)),
     }

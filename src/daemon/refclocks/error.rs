@@ -1,5 +1,6 @@
 //! Why a device cannot be opened, in ntpd's words where it has any.
 
+use super::shm::Doubt;
 use crate::sys::privileges;
 use crate::sys::shm::ShmError;
 use crate::sys::tty::TtyError;
@@ -12,7 +13,6 @@ use std::path::PathBuf;
 
 /// Why a device cannot be opened.
 #[derive(Clone, PartialEq, Eq, Debug)]
-#[allow(dead_code)] // the drivers that follow have files
 pub(super) enum OpenError {
     /// This file cannot be opened.
     Device(PathBuf, Errno),
@@ -26,9 +26,13 @@ pub(super) enum OpenError {
     HostName(PathBuf, String),
     /// The segment of this unit cannot be attached.
     Segment(u8, ShmError),
+    /// The segment of this unit is too short.
+    ShortSegment(u8),
+    /// Other users may write the segment.
+    Doubted(Doubt),
     /// It cannot be made part of the event loop.
     Watch(Errno),
-    /// There is no such driver.
+    /// This driver has no device.
     NoDriver(Driver),
 }
 
@@ -43,15 +47,10 @@ impl OpenError {
 
     const fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Device(_, why)
-            | Self::Line(_, TtyError::Os(why))
-            | Self::Watch(why)
-            | Self::Segment(_, ShmError { why, .. }) => Some(*why),
-            Self::Line(..)
-            | Self::NoCharacterDevice(_)
-            | Self::Connection(..)
-            | Self::HostName(..)
-            | Self::NoDriver(_) => None,
+            Self::Device(_, why) | Self::Watch(why) => Some(*why),
+            Self::Segment(_, ShmError { why, .. }) => Some(*why),
+            Self::Line(_, TtyError::Os(why)) => Some(*why),
+            _ => None,
         }
     }
 }
@@ -71,8 +70,13 @@ impl fmt::Display for OpenError {
             Self::Segment(unit, ShmError { call, why }) => {
                 write!(f, "SHM {call} (unit {unit}): {}", why.desc())?;
             }
+            // ntpd asks for the length that it needs, which the kernel refuses.
+            Self::ShortSegment(unit) => {
+                write!(f, "SHM shmget (unit {unit}): {}: the segment is too short", Errno::EINVAL.desc())?;
+            }
+            Self::Doubted(doubt) => write!(f, "{doubt}: not used")?,
             Self::Watch(why) => write!(f, "the device cannot be watched: {}", why.desc())?,
-            Self::NoDriver(driver) => write!(f, "there is no driver {} yet", driver.name())?,
+            Self::NoDriver(driver) => write!(f, "{} has no device", driver.name())?,
         }
         let uid = privileges::effective_uid();
         if matches!(self.errno(), Some(Errno::EACCES | Errno::EPERM)) && uid != 0 {

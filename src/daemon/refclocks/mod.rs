@@ -40,6 +40,8 @@ pub struct RefClocks {
     reports: VecDeque<(AssocId, DeviceReport)>,
     notices: Vec<(Level, String)>,
     next_tick: Option<MonoTime>,
+    /// The user that the daemon runs as, or will run as.
+    own: u32,
 }
 
 #[derive(Debug)]
@@ -57,15 +59,15 @@ enum Call {
 }
 
 impl RefClocks {
-    /// Opens the devices of a configuration.
+    /// Opens the devices of a configuration. `own` is the user that the daemon is going to run as.
     #[must_use]
-    pub fn open_all(config: &Config) -> Self {
+    pub fn open_all(config: &Config, own: u32) -> Self {
         let wanted = config.servers.iter().filter_map(ClockDevice::of);
         let waiting = wanted.map(|what| {
-            let device = driver::open(&what);
+            let device = driver::open(&what, own);
             (what, device)
         });
-        Self { waiting: waiting.collect(), ..Self::default() }
+        Self { waiting: waiting.collect(), own, ..Self::default() }
     }
 
     /// Watches the devices from now on.
@@ -78,7 +80,7 @@ impl RefClocks {
         self.close(id);
         // The last one is the one that was given up last.
         let waits = self.waiting.iter().rposition(|(other, _)| same(other, &what));
-        let result = waits.map_or_else(|| driver::open(&what), |at| self.waiting.remove(at).1);
+        let result = waits.map_or_else(|| driver::open(&what, self.own), |at| self.waiting.remove(at).1);
         match result {
             Ok(device) => {
                 self.report(id, DeviceReport::Opened);

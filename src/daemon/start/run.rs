@@ -290,8 +290,12 @@ fn serve_until_end(
         (parent, reload_socket) = (Parent::default(), None);
     }
     // Only the main process reads clocks; their devices are root's.
-    let refclocks =
-        if role.is_worker() { RefClocks::default() } else { RefClocks::open_all(&loaded.setup.config) };
+    let refclocks = if role.is_worker() {
+        RefClocks::default()
+    } else {
+        let own = account.as_ref().map_or_else(privileges::effective_uid, Account::uid);
+        RefClocks::open_all(&loaded.setup.config, own)
+    };
     let opened = Opened { sockets, refclocks };
     if let Err(why) = settle(&options, &mut log, &role, account.as_ref()) {
         parent.failed(&why);

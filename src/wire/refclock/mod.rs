@@ -2,3 +2,4 @@
 
 pub mod gpsd;
 pub mod nmea;
+pub mod shm;
