@@ -5,6 +5,7 @@ use super::error::OpenError;
 use super::gpsd::Gpsd;
 use super::nmea::Nmea;
 use super::shm::Shm;
+use super::sock::Sock;
 use crate::engine::contract::{ClockDevice, DeviceReport};
 use crate::engine::report::event::Level;
 use crate::units::Driver;
@@ -24,6 +25,7 @@ pub(super) enum Device {
     Shm,
     /// Type 46.
     Gpsd,
+    Sock,
 }
 
 /// Opens a device. Nothing is sent or started yet: that is [`Behaviour::begin`]'s. `own` is the user that the daemon runs as, or
@@ -36,6 +38,7 @@ pub(super) fn open(device: &ClockDevice, own: u32) -> Result<Device, OpenError> 
         Driver::Nmea => Nmea::open(device).map(Device::from),
         Driver::Shm => Shm::open(device, own).map(Device::from),
         Driver::GpsdJson => Gpsd::open(device).map(Device::from),
+        Driver::Sock => Sock::open(device).map(Device::from),
         other => Err(OpenError::NoDriver(other)),
     }
 }

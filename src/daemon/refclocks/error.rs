@@ -30,6 +30,14 @@ pub(super) enum OpenError {
     ShortSegment(u8),
     /// Other users may write the segment.
     Doubted(Doubt),
+    /// There is no `path`.
+    NoPath,
+    /// The socket at this path cannot be had.
+    Socket(PathBuf, Errno),
+    /// At this path there is something else than a socket.
+    NoSocket(PathBuf),
+    /// Any user may replace files in this folder.
+    OpenFolder(PathBuf),
     /// It cannot be made part of the event loop.
     Watch(Errno),
     /// This driver has no device.
@@ -47,7 +55,7 @@ impl OpenError {
 
     const fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Device(_, why) | Self::Watch(why) => Some(*why),
+            Self::Device(_, why) | Self::Socket(_, why) | Self::Watch(why) => Some(*why),
             Self::Segment(_, ShmError { why, .. }) => Some(*why),
             Self::Line(_, TtyError::Os(why)) => Some(*why),
             _ => None,
@@ -75,6 +83,14 @@ impl fmt::Display for OpenError {
                 write!(f, "SHM shmget (unit {unit}): {}: the segment is too short", Errno::EINVAL.desc())?;
             }
             Self::Doubted(doubt) => write!(f, "{doubt}: not used")?,
+            Self::NoPath => f.write_str("SOCK: the clock needs `path', where its socket is to be")?,
+            Self::Socket(path, why) => write!(f, "SOCK {}: {}", path.display(), why.desc())?,
+            Self::NoSocket(path) => {
+                write!(f, "SOCK {}: there is a file that is no socket, it is left alone", path.display())?;
+            }
+            Self::OpenFolder(path) => {
+                write!(f, "SOCK: any user may replace files in {}, choose another folder", path.display())?;
+            }
             Self::Watch(why) => write!(f, "the device cannot be watched: {}", why.desc())?,
             Self::NoDriver(driver) => write!(f, "{} has no device", driver.name())?,
         }

@@ -10,6 +10,7 @@ mod gpsd;
 mod lines;
 mod nmea;
 mod shm;
+mod sock;
 mod stream;
 
 use self::driver::{Behaviour as _, Device, Drained, Turn};

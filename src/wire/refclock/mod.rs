@@ -3,3 +3,4 @@
 pub mod gpsd;
 pub mod nmea;
 pub mod shm;
+pub mod sock;
