@@ -16,6 +16,8 @@ pub mod group;
 pub mod interfaces;
 #[allow(unsafe_code)] // memory of several processes
 pub mod page;
+#[allow(unsafe_code)] // nix has no ioctls of PPS
+pub mod pps;
 pub mod privileges;
 pub mod process;
 pub mod random;

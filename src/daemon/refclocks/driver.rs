@@ -4,6 +4,7 @@
 use super::error::OpenError;
 use super::gpsd::Gpsd;
 use super::nmea::Nmea;
+use super::pps::Pps;
 use super::shm::Shm;
 use super::sock::Sock;
 use crate::engine::contract::{ClockDevice, DeviceReport};
@@ -21,6 +22,8 @@ use std::os::fd::RawFd;
 pub(super) enum Device {
     /// Type 20.
     Nmea,
+    /// Type 22.
+    Pps,
     /// Type 28.
     Shm,
     /// Type 46.
@@ -37,6 +40,7 @@ pub(super) fn open(device: &ClockDevice, own: u32) -> Result<Device, OpenError> 
     match device.driver {
         Driver::Nmea => Nmea::open(device).map(Device::from),
         Driver::Shm => Shm::open(device, own).map(Device::from),
+        Driver::Pps => Pps::open(device).map(Device::from),
         Driver::GpsdJson => Gpsd::open(device).map(Device::from),
         Driver::Sock => Sock::open(device).map(Device::from),
         other => Err(OpenError::NoDriver(other)),

@@ -1,6 +1,7 @@
 //! Why a device cannot be opened, in ntpd's words where it has any.
 
 use super::shm::Doubt;
+use crate::sys::pps::PpsError;
 use crate::sys::privileges;
 use crate::sys::shm::ShmError;
 use crate::sys::tty::TtyError;
@@ -38,6 +39,10 @@ pub(super) enum OpenError {
     NoSocket(PathBuf),
     /// Any user may replace files in this folder.
     OpenFolder(PathBuf),
+    /// This device gives no pulses.
+    Pulses(PathBuf, PpsError),
+    /// This serial line gives no pulses.
+    LinePulses(PathBuf, Errno),
     /// It cannot be made part of the event loop.
     Watch(Errno),
     /// This driver has no device.
@@ -57,6 +62,7 @@ impl OpenError {
         match self {
             Self::Device(_, why) | Self::Socket(_, why) | Self::Watch(why) => Some(*why),
             Self::Segment(_, ShmError { why, .. }) => Some(*why),
+            Self::Pulses(_, PpsError::Open(why) | PpsError::Set(_, why)) => Some(*why),
             Self::Line(_, TtyError::Os(why)) => Some(*why),
             _ => None,
         }
@@ -90,6 +96,10 @@ impl fmt::Display for OpenError {
             }
             Self::OpenFolder(path) => {
                 write!(f, "SOCK: any user may replace files in {}, choose another folder", path.display())?;
+            }
+            Self::Pulses(path, why) => write!(f, "refclock_atom: {}: {why}", path.display())?,
+            Self::LinePulses(path, why) => {
+                write!(f, "refclock_atom: {}: no pulses from this line: {}", path.display(), why.desc())?;
             }
             Self::Watch(why) => write!(f, "the device cannot be watched: {}", why.desc())?,
             Self::NoDriver(driver) => write!(f, "{} has no device", driver.name())?,

@@ -9,6 +9,8 @@ mod error;
 mod gpsd;
 mod lines;
 mod nmea;
+mod pps;
+mod pulse;
 mod shm;
 mod sock;
 mod stream;
