@@ -20,6 +20,8 @@ pub mod page;
 pub mod pps;
 pub mod privileges;
 pub mod process;
+#[allow(unsafe_code)] // nor of PTP clocks
+pub mod ptp;
 pub mod random;
 #[allow(unsafe_code)] // advice about memory
 pub mod resident;

@@ -24,4 +24,4 @@ pub use mono::MonoTime;
 pub use seconds::{MAX_DISPERSION, PHI, Ppm, Seconds};
 pub use stamp::{Stamp, Taken};
 pub use timestamp::{NtpDuration, NtpShort, NtpTimestamp};
-pub use unix::UnixTime;
+pub use unix::{Bracket, UnixTime};

@@ -74,6 +74,32 @@ impl fmt::Display for UnixTime {
     }
 }
 
+/// Another clock, read between two readings of the wall clock.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bracket {
+    /// The wall clock before.
+    pub before: UnixTime,
+    /// The other clock.
+    pub other: UnixTime,
+    /// The wall clock after.
+    pub after: UnixTime,
+}
+
+impl Bracket {
+    /// The other clock minus the wall clock, as if it had been read in the middle.
+    #[must_use]
+    pub const fn offset(&self) -> Seconds {
+        let middle = self.before.total_nanos() + self.after.total_nanos();
+        Seconds::new((2 * self.other.total_nanos() - middle) as f64 * 0.5e-9)
+    }
+
+    /// How long the reading took by the wall clock; negative where that was set back meanwhile.
+    #[must_use]
+    pub const fn span(&self) -> Seconds {
+        self.after.since(self.before)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

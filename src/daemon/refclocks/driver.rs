@@ -4,6 +4,7 @@
 use super::error::OpenError;
 use super::gpsd::Gpsd;
 use super::nmea::Nmea;
+use super::phc::Phc;
 use super::pps::Pps;
 use super::shm::Shm;
 use super::sock::Sock;
@@ -28,6 +29,7 @@ pub(super) enum Device {
     Shm,
     /// Type 46.
     Gpsd,
+    Phc,
     Sock,
 }
 
@@ -42,6 +44,7 @@ pub(super) fn open(device: &ClockDevice, own: u32) -> Result<Device, OpenError> 
         Driver::Shm => Shm::open(device, own).map(Device::from),
         Driver::Pps => Pps::open(device).map(Device::from),
         Driver::GpsdJson => Gpsd::open(device).map(Device::from),
+        Driver::Phc => Phc::open(device).map(Device::from),
         Driver::Sock => Sock::open(device).map(Device::from),
         other => Err(OpenError::NoDriver(other)),
     }

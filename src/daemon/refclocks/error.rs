@@ -3,6 +3,7 @@
 use super::shm::Doubt;
 use crate::sys::pps::PpsError;
 use crate::sys::privileges;
+use crate::sys::ptp::PtpError;
 use crate::sys::shm::ShmError;
 use crate::sys::tty::TtyError;
 use crate::units::Driver;
@@ -43,6 +44,10 @@ pub(super) enum OpenError {
     Pulses(PathBuf, PpsError),
     /// This serial line gives no pulses.
     LinePulses(PathBuf, Errno),
+    /// This device is no hardware clock that can be read.
+    Ptp(PathBuf, PtpError),
+    /// No hardware clock has this name.
+    NoClockOf(PathBuf),
     /// It cannot be made part of the event loop.
     Watch(Errno),
     /// This driver has no device.
@@ -63,6 +68,7 @@ impl OpenError {
             Self::Device(_, why) | Self::Socket(_, why) | Self::Watch(why) => Some(*why),
             Self::Segment(_, ShmError { why, .. }) => Some(*why),
             Self::Pulses(_, PpsError::Open(why) | PpsError::Set(_, why)) => Some(*why),
+            Self::Ptp(_, PtpError::Open(why)) => Some(*why),
             Self::Line(_, TtyError::Os(why)) => Some(*why),
             _ => None,
         }
@@ -100,6 +106,11 @@ impl fmt::Display for OpenError {
             Self::Pulses(path, why) => write!(f, "refclock_atom: {}: {why}", path.display())?,
             Self::LinePulses(path, why) => {
                 write!(f, "refclock_atom: {}: no pulses from this line: {}", path.display(), why.desc())?;
+            }
+            Self::Ptp(path, why) => write!(f, "refclock_open {}: {why}", path.display())?,
+            Self::NoClockOf(name) => {
+                let what = "no network interface with a PTP clock, and no PTP clock, has this name";
+                write!(f, "PHC {}: {what}", name.display())?;
             }
             Self::Watch(why) => write!(f, "the device cannot be watched: {}", why.desc())?,
             Self::NoDriver(driver) => write!(f, "{} has no device", driver.name())?,

@@ -9,6 +9,7 @@ mod error;
 mod gpsd;
 mod lines;
 mod nmea;
+mod phc;
 mod pps;
 mod pulse;
 mod shm;

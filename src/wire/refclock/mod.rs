@@ -2,5 +2,6 @@
 
 pub mod gpsd;
 pub mod nmea;
+pub mod phc;
 pub mod shm;
 pub mod sock;
