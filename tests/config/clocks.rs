@@ -253,7 +253,7 @@ fn options_that_a_driver_does_not_use_are_noted() {
         "server 127.127.22.0\nfudge 127.127.22.0 flag3 0 time2 0.0 flag1 0\n",
         "server 127.127.28.0 version 4 noselect true\nfudge 127.127.28.0 time1 0.1 time2 5 flag1 1 flag4 1\n",
         "refclock pps flag2 1 flag4 1 time1 0.001 path /dev/pps1\n",
-        "refclock gpsd flag1 1 flag2 1 flag4 1 time1 0.1 time2 0.1 mode 1\n",
+        "refclock gpsd flag1 1 flag2 1 flag3 1 flag4 1 time1 0.1 time2 0.1 mode 1\n",
         "refclock phc flag1 1 flag2 1 flag4 1 time1 0.1\n",
     ] {
         assert_eq!(said(silent), [""; 0], "{silent}");

@@ -19,7 +19,7 @@ pub(super) fn without_use(driver: Driver, option: Optional) -> Option<&'static s
         Optional::Time1 | Optional::Flag4 | Optional::MinJitter => &[Nmea, Pps, Shm, GpsdJson, Phc, Sock],
         Optional::Flag1 => &[Nmea, Shm, GpsdJson, Phc],
         Optional::Flag2 => &[Nmea, Pps, GpsdJson, Phc],
-        Optional::Flag3 => &[],
+        Optional::Flag3 => &[GpsdJson],
         Optional::Tai => &[Phc],
     };
     (!users.contains(&driver)).then_some(match (option, driver) {
