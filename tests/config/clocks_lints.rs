@@ -92,6 +92,10 @@ fn a_receiver_has_a_speed_and_its_sentences_take_time() {
     }
     let text = "server 127.127.20.0 mode 97\nfudge 127.127.20.0 time2 0.1\n";
     one(text, Warning, 1, "mode 97 has a speed that there is not (bits 4 to 6: 6)");
+    let odd = format!("server 127.127.20.0 mode {}\n", 17 + 128 + 65_536);
+    one(&odd, Note, 1, "it is as mode 17: bits 0 to 3 and 8 are sentences");
+    silent(&format!("server 127.127.20.0 mode {}\n", 17 + 256 + 0x0200_0000));
+    one("server 127.127.46.0 mode 4\n", Note, 1, "it is as mode 0: 0, 1 and 2 are its modes");
     let text = "server 127.127.20.0 mode 17\nfudge 127.127.20.0 time1 0.5\n";
     one(text, Note, 1, "use time2 for its sentences, or flag1 1");
 }
@@ -116,8 +120,18 @@ fn serial_time_does_not_go_before_servers() {
 #[test]
 fn words_of_shared_memory_that_mean_something_else() {
     use Severity::Note;
-    one("server 127.127.28.0 mode 18\n", Note, 1, "mode 18 of a SHM clock; only 1 means anything");
-    one("server 127.127.28.2 mode 7\n", Note, 1, "its segment is for its owner only");
+    one(
+        "server 127.127.28.0 mode 18\n",
+        Note,
+        1,
+        "mode 18 of 127.127.28.0 has bits without a meaning; it is as mode 0",
+    );
+    one(
+        "server 127.127.28.2 mode 7\n",
+        Note,
+        1,
+        "it is as mode 1: 1 is for a segment that only its owner can use",
+    );
     let text = |limit: &str| format!("server 127.127.28.0\nfudge 127.127.28.0 time2 {limit}\n");
     one(&text("-0.25"), Note, 1, "a correction is time1");
     one(&text("100000"), Note, 1, "time2 100000 of a SHM clock is no limit");
@@ -157,6 +171,16 @@ fn tai_needs_the_leap_second_file() {
     one("server 127.127.128.2\nfudge 127.127.128.2 flag1 1\n", Severity::Warning, 1, "add leapfile");
     silent("leapfile /l\nrefclock phc tai\n");
     silent("refclock phc\n");
+}
+
+#[test]
+fn true_clocks_do_not_go_with_smeared_servers() {
+    let words = "smears leap seconds, and 127.127.128.0 does not";
+    one("server 169.254.169.123\nrefclock phc\n", Severity::Warning, 1, words);
+    one("refclock nmea mode 17\nserver time.google.com\n", Severity::Warning, 2, "and 127.127.20.0 does not");
+    silent("server time.google.com\nrefclock phc\n");
+    silent("server time.google.com\nserver 127.127.28.0\n");
+    silent("server 169.254.169.123\nrefclock phc noselect\n");
 }
 
 #[test]

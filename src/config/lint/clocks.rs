@@ -14,6 +14,8 @@ use std::path::PathBuf;
 const PULSE_UNITS: u8 = 128;
 /// The speeds that bits 4 to 6 of an NMEA clock's `mode` stand for, bits a second; the first also for what is behind the last.
 const SPEEDS: [u32; 6] = [4800, 9600, 19_200, 38_400, 57_600, 115_200];
+/// The bits of it that mean something: sentences, the speed, PGRMF, and that its date is right.
+const RECEIVER_BITS: u32 = 0x0200_017f;
 /// A SHM clock's `time2` is a limit within these, seconds.
 const SHM_LIMITS: std::ops::RangeInclusive<f64> = 1.0..=86_400.0;
 /// Serial times are seldom nearer to each other, seconds.
@@ -93,7 +95,8 @@ impl Lint<'_> {
                 Driver::Shm => self.segment(clock),
                 Driver::Phc => self.scale(clock),
                 Driver::Local => self.last_resort(clock, &clocks),
-                Driver::GpsdJson | Driver::Sock => {}
+                Driver::GpsdJson => self.unknown_bits(clock, 3, "0, 1 and 2 are its modes"),
+                Driver::Sock => {}
             }
         }
         self.preferred(&clocks);
@@ -150,6 +153,9 @@ impl Lint<'_> {
             let effect =
                 format!("the line is read at {speed} bit/s: for {mode} bit/s write mode {}", place << 4);
             self.say(Severity::Warning, clock.spot, message, effect);
+        } else if mode & !RECEIVER_BITS != 0 {
+            let what = "bits 0 to 3 and 8 are sentences, 4 to 6 the speed, 25 is for a date that is right";
+            self.unknown_bits(clock, RECEIVER_BITS, what);
         } else if of_mode.is_none() && device.baud.is_none() {
             let message = format!("mode {mode} has a speed that there is not (bits 4 to 6: {bits})");
             self.say(Severity::Warning, clock.spot, message, "the line is read at 4800 bit/s".to_owned());
@@ -174,22 +180,22 @@ impl Lint<'_> {
         }
     }
 
+    /// Bits of `mode` that change nothing.
+    fn unknown_bits(&mut self, clock: &Clock<'_>, known: u32, what: &str) {
+        let mode = clock.server.device.mode;
+        if mode & !known != 0 {
+            let message = format!("mode {mode} of {} has bits without a meaning", name(&clock.server.target));
+            self.say(Severity::Note, clock.spot, message, format!("it is as mode {}: {what}", mode & known));
+        }
+    }
+
     fn is_refclock(&self, spot: &Spot) -> bool {
         self.mark(spot).is_some_and(|mark| mark.source.trim_ascii_start().starts_with(b"refclock"))
     }
 
     fn segment(&mut self, clock: &Clock<'_>) {
-        let (mode, fudge) = (clock.server.device.mode, &clock.server.fudge);
-        if mode > 1 {
-            let message = format!("mode {mode} of a SHM clock");
-            let what = if mode & 1 == 1 {
-                "its segment is for its owner only"
-            } else {
-                "the segment is made as without it"
-            };
-            let effect = format!("only 1 means anything: {what}");
-            self.say(Severity::Note, clock.spot, message, effect);
-        }
+        let fudge = &clock.server.fudge;
+        self.unknown_bits(clock, 1, "1 is for a segment that only its owner can use");
         let limit = fudge.time2.get();
         if limit != 0.0 && !SHM_LIMITS.contains(&limit) {
             let message = format!("time2 {limit} of a SHM clock is no limit");

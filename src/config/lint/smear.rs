@@ -5,7 +5,8 @@ use super::Lint;
 use super::sources::name;
 use crate::config::diagnostic::Severity;
 use crate::config::findings::Spot;
-use crate::config::model::{AccessFlags, Family, Kind, Server, SmearLaw, Target};
+use crate::config::model::{AccessFlags, ClockAddress, Family, Kind, Server, SmearLaw, Target};
+use crate::units::Driver;
 use std::net::IpAddr;
 
 /// Public servers that smear leap seconds, as their owners' pages say: Google, Meta, Amazon.
@@ -53,6 +54,23 @@ fn smears(server: &Server) -> bool {
     }
 }
 
+/// Whether it has leap seconds as they are, beside a server that smears them.
+fn has_leaps(server: &Server, smearing: &Server) -> bool {
+    match server.target.clock().map(ClockAddress::driver) {
+        None => !smears(server),
+        Some(Some(Driver::Nmea | Driver::GpsdJson)) => true,
+        // The hardware clocks of Amazon's machines; those of others may have a host that is smeared.
+        Some(Some(Driver::Phc)) => is_amazon(smearing),
+        // It is not known who writes to the others.
+        Some(_) => false,
+    }
+}
+
+/// Whether it is Amazon's server, at the address that its machines use.
+fn is_amazon(server: &Server) -> bool {
+    matches!(server.target, Target::Address(address) if ADDRESSES[..2].iter().any(|known| known.parse() == Ok::<IpAddr, _>(address)))
+}
+
 impl Lint<'_> {
     pub(super) fn smear(&mut self) {
         self.smearing_sources();
@@ -61,13 +79,12 @@ impl Lint<'_> {
 
     /// Servers that smear, beside what has leap seconds as they are.
     fn smearing_sources(&mut self) {
-        let counts = |server: &Server| {
-            !server.noselect && server.kind != Kind::Broadcast && server.target.clock().is_none()
-        };
+        let counts = |server: &Server| !server.noselect && server.kind != Kind::Broadcast;
         let named = |(server, spot): (&Server, &Spot)| (name(&server.target), spot.clone());
         let all = || self.file_servers().filter(|(server, _)| counts(server));
-        let other = all().find(|(server, _)| !smears(server)).map(named);
-        let Some((name, spot)) = all().find(|(server, _)| smears(server)).map(named) else { return };
+        let Some((smearing, spot)) = all().find(|(server, _)| smears(server)) else { return };
+        let other = all().find(|(server, _)| has_leaps(server, smearing)).map(named);
+        let (name, spot) = named((smearing, spot));
         if self.config.leapfile.is_some() || self.config.smear.interval > 0 {
             let which = if self.config.leapfile.is_some() { "leapfile" } else { "leapsmearinterval" };
             let message = format!("{name} smears leap seconds, and there is {which}");
