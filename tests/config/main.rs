@@ -252,7 +252,7 @@ fn a_misspelt_word_is_shown_with_what_was_meant() {
 
 /// Words for a line that begins with `command`: those of the language that belong there, and values.
 fn words_of(command: &'static str) -> impl Strategy<Value = &'static str> {
-    const VALUES: [&str; 48] = [
+    const VALUES: [&str; 56] = [
         "10.0.0.1",
         "2001:db8::1",
         "[::1]",
@@ -290,6 +290,14 @@ fn words_of(command: &'static str) -> impl Strategy<Value = &'static str> {
         "default",
         "/var/x",
         "shm",
+        "NMEA",
+        "phc",
+        "sock",
+        "127.127.129.7",
+        "0.1g",
+        "-1Gg",
+        "/run/s",
+        "9600",
         "\u{8bbe}",
         "true",
         "0x7f.1",
