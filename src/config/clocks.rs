@@ -174,7 +174,7 @@ impl PathFault {
 
 const fn example(driver: Driver) -> &'static str {
     match driver {
-        Driver::Sock => "/run/ntp/gps.sock",
+        Driver::Sock => "/run/rsntpd/gps.sock",
         Driver::Phc => "/dev/ptp0; or an interface such as eth0",
         Driver::Pps => "/dev/pps0",
         Driver::Local | Driver::Nmea | Driver::Shm | Driver::GpsdJson => "/dev/gps0",
@@ -196,7 +196,7 @@ pub(super) const fn lacks(driver: Driver, server: &Server) -> Option<(&'static s
     match driver {
         Driver::Sock if server.device.path.is_none() => Some((
             "a SOCK clock has no path",
-            "refclock sock path FILE, the socket that is made for the writer, such as /run/ntp/gps.sock",
+            "refclock sock path FILE, the socket that is made for the writer, such as /run/rsntpd/gps.sock",
         )),
         _ => None,
     }

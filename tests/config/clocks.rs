@@ -159,7 +159,7 @@ fn a_refclock_line_names_its_device() {
         assert_eq!(server.device.path, Some(PathBuf::from(path.trim_matches('"'))));
         assert_eq!(server.fudge.flags, [true, false, false, false]);
     }
-    let sock = clock("refclock sock unit 2 path /run/ntp/gps.sock refid GPS time1 0.14");
+    let sock = clock("refclock sock unit 2 path /run/rsntpd/gps.sock refid GPS time1 0.14");
     assert_eq!(sock.target.clock(), Some(ClockAddress { kind: 129, unit: 2 }));
     assert_eq!(
         clock("server 127.127.28.0\nfudge 127.127.28.0 minjitter 0.5").fudge.min_jitter,

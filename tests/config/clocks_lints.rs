@@ -37,7 +37,7 @@ fn what_is_right_is_passed_over_in_silence() {
         "server 127.127.20.0 mode 24 minpoll 4 prefer\nserver 127.127.22.0 minpoll 4\npool a\n",
         "refclock phc path /dev/ptp_hyperv minpoll 4\npool a\n",
         "leapfile /l\nrefclock phc path eth0 tai\nserver a\n",
-        "refclock sock path /run/ntp/gps.sock refid GPS\nrefclock sock unit 1 path /run/ntp/pps.sock\n",
+        "refclock sock path /run/rsntpd/gps.sock refid GPS\nrefclock sock unit 1 path /run/rsntpd/pps.sock\n",
         "server 127.127.46.0 mode 2 prefer\nserver 127.127.46.128\nfudge 127.127.46.128 flag1 1\nserver a\n",
         "server 127.127.1.0\nfudge 127.127.1.0 stratum 10\nserver a\n",
         "server 127.127.1.0 prefer\nfudge 127.127.1.0 stratum 10\n",
