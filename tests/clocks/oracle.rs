@@ -48,7 +48,6 @@ pub fn gpsd(data: &[u8]) {
     for line in data.split(|b| *b == b'\n') {
         match gpsd::parse(line) {
             Ok(Record::Offset(stamps) | Record::Pulse(stamps)) => {
-                assert!(stamps.real.nanos < 1_000_000_000 && stamps.clock.nanos < 1_000_000_000);
                 assert!(stamps.real.since(stamps.clock).get().is_finite());
                 printable(&stamps.device.unwrap_or_default());
             }

@@ -10,8 +10,8 @@ use super::stream::{Stream, described};
 use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble};
 use crate::engine::report::event::Level;
 use crate::sys::clock;
-use crate::units::{Leap, NtpTimestamp, Seconds};
-use crate::wire::refclock::gpsd::{self, Fix, Protocol, Record, Stamps, UnixTime};
+use crate::units::{Leap, Seconds, UnixTime};
+use crate::wire::refclock::gpsd::{self, Fix, Protocol, Record, Stamps};
 use chrono::DateTime;
 use mio::Interest;
 use std::io;
@@ -258,8 +258,7 @@ impl Gpsd {
                 match stream.read(&mut buffer) {
                     Ok(0) => return Err(io::Error::other("it has closed the connection")),
                     Ok(length) => {
-                        let (seconds, nanos) = clock::unix();
-                        let at = UnixTime { seconds, nanos };
+                        let at = clock::unix_time();
                         lines.extend(self.lines.push(&buffer[..length]).into_iter().map(|line| (line, at)));
                     }
                     Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Ok(Drained::All),
@@ -275,14 +274,13 @@ impl Gpsd {
 
 /// Reports a reading, unless its stamp is of another time.
 fn reading(reads: Reads, offset: Seconds, stamps: &Stamps, precision: Option<i8>, turn: &mut Turn<'_>) {
-    let (seconds, nanos) = clock::unix();
-    let age = UnixTime { seconds, nanos }.since(stamps.clock);
+    let age = clock::unix_time().since(stamps.clock);
     let text = in_words(stamps.real);
     if age > OLDEST || age < AHEAD * -1.0 {
         turn.report(DeviceReport::Trouble { trouble: Trouble::BadTime, text });
         return;
     }
-    let at = NtpTimestamp::from_unix(stamps.clock.seconds, stamps.clock.nanos);
+    let at = stamps.clock.ntp();
     let (leap, error) = (Leap::None, None);
     turn.report(DeviceReport::Reading(Reading { reads, at, offset, leap, precision, error, text }));
 }
@@ -352,8 +350,8 @@ fn exponent(error: Seconds) -> Option<i8> {
 
 /// A time as ntpd writes it.
 fn in_words(time: UnixTime) -> String {
-    let stamp = NtpTimestamp::from_unix(time.seconds, time.nanos);
-    let date = DateTime::from_timestamp(time.seconds, time.nanos);
+    let stamp = time.ntp();
+    let date = DateTime::from_timestamp(time.seconds(), time.nanos());
     let words = date.map(|date| date.format("%a, %b %e %Y %k:%M:%S%.3f").to_string()).unwrap_or_default();
     format!("{stamp:?}  {words}")
 }

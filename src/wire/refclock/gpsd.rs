@@ -2,13 +2,12 @@
 //!
 //! Times are whole numbers of seconds and nanoseconds: a floating-point number would lose the nanoseconds of a Unix time.
 
-use crate::units::{DAY, Seconds, day_of};
+use crate::units::{DAY, Seconds, UnixTime, day_of};
 use serde_json::{Map, Value};
 use std::fmt;
 
 /// The longest line that is read, in bytes: lists of satellites have a few thousand.
 pub const LONGEST: usize = 16 * 1024;
-const NANOS: i64 = 1_000_000_000;
 
 /// A protocol of gpsd.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -27,24 +26,6 @@ impl Protocol {
 impl fmt::Display for Protocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
-    }
-}
-
-/// A Unix time.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct UnixTime {
-    /// Seconds since 1970.
-    pub seconds: i64,
-    /// Nanoseconds, below a billion.
-    pub nanos: u32,
-}
-
-impl UnixTime {
-    /// This time minus another one.
-    #[must_use]
-    pub fn since(self, other: Self) -> Seconds {
-        let seconds = self.seconds.saturating_sub(other.seconds);
-        Seconds::new(seconds as f64 + (f64::from(self.nanos) - f64::from(other.nanos)) * 1e-9)
     }
 }
 
@@ -177,8 +158,8 @@ fn time(
         (None, Some(micros)) => micros.as_i64().and_then(|micros| micros.checked_mul(1000)),
         (fraction, _) => fraction.and_then(Value::as_i64),
     };
-    let fraction = fraction.filter(|fraction| (0..NANOS).contains(fraction));
-    Ok(UnixTime { seconds: whole, nanos: fraction.ok_or(Unreadable::Field(nanos))? as u32 })
+    let fraction = fraction.and_then(|fraction| u32::try_from(fraction).ok());
+    fraction.and_then(|fraction| UnixTime::new(whole, fraction)).ok_or(Unreadable::Field(nanos))
 }
 
 /// `YYYY-MM-DDThh:mm:ss.sssZ`; none in a leap second, which has no Unix time.
@@ -206,7 +187,7 @@ fn date_and_time(text: &[u8]) -> Option<UnixTime> {
     let padded = digits.iter().copied().chain(std::iter::repeat(b'0')).take(9);
     let nanos = padded.fold(0, |nanos, digit| 10 * nanos + u32::from(digit - b'0'));
     let day = day_of(number(0, 4)?, number(5, 7)?, number(8, 10)?)?;
-    Some(UnixTime { seconds: day * DAY + hours * 3600 + minutes * 60 + seconds, nanos })
+    UnixTime::new(day * DAY + hours * 3600 + minutes * 60 + seconds, nanos)
 }
 
 /// What is sent to gpsd so that it reports a receiver; the name is the one that gpsd was given.
@@ -230,8 +211,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const NANOS: i64 = 1_000_000_000;
+
     fn at(seconds: i64, nanos: u32) -> UnixTime {
-        UnixTime { seconds, nanos }
+        UnixTime::new(seconds, nanos).unwrap()
     }
 
     #[test]
@@ -257,7 +240,7 @@ mod tests {
         assert!((stamps.real.since(stamps.clock).get() - 1e-9).abs() < 1e-15);
         let old = br#"{"class":"PPS","device":"/dev/gps0","real_sec":1795850703,"real_musec":5,"clock_sec":1795850703,"clock_musec":999999}"#;
         let Ok(Record::Pulse(stamps)) = parse(old) else { panic!() };
-        assert_eq!((stamps.real.nanos, stamps.clock.nanos, stamps.precision), (5000, 999_999_000, None));
+        assert_eq!((stamps.real.nanos(), stamps.clock.nanos(), stamps.precision), (5000, 999_999_000, None));
 
         let tpv = br#"{"class":"TPV","device":"/dev/gps0","mode":3,"time":"2026-11-28T07:25:03.250Z","ept":0.005,"lat":48.8}"#;
         let Ok(Record::Fix(fix)) = parse(tpv) else { panic!() };

@@ -240,7 +240,7 @@ fn the_receiver_must_be_a_character_device() {
 
 #[test]
 fn times_are_written_as_ntpd_writes_them() {
-    let time = UnixTime { seconds: 1_795_851_730, nanos: 0 };
+    let time = UnixTime::of_seconds(1_795_851_730);
     assert_eq!(in_words(time), "eeb50452.00000000  Sat, Nov 28 2026  7:42:10.000");
-    assert_eq!(in_words(UnixTime { seconds: i64::MAX, nanos: 0 }).split(' ').count(), 3);
+    assert_eq!(in_words(UnixTime::of_seconds(i64::MAX)).split(' ').count(), 3);
 }
