@@ -9,7 +9,7 @@ use nix::sys::termios::{
 };
 use nix::unistd::read;
 use std::fmt;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// Why a serial line cannot be opened.
@@ -83,6 +83,12 @@ impl Tty {
                 other => return other,
             }
         }
+    }
+}
+
+impl AsFd for Tty {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

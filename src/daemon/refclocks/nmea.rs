@@ -5,17 +5,19 @@
 use super::driver::{Behaviour, Drained, Turn};
 use super::error::OpenError;
 use super::lines::Lines;
+use super::pulse::{self, PulseDevice};
 use super::stream::{Stream, described};
 use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble};
 use crate::engine::report::event::Level;
 use crate::sys::clock;
 use crate::sys::tty::Tty;
-use crate::units::{BUILT, Leap, MonoTime, NtpTimestamp, Seconds};
+use crate::units::{BUILT, Leap, MonoTime, Seconds, UnixTime};
 use crate::wire::refclock::nmea::{self, Heard, Mode, Position, Receiver, Sentence, Unusable, WallTime};
 use mio::Interest;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 /// Reads in a turn: a receiver sends a dozen sentences a second.
@@ -35,6 +37,9 @@ pub(super) struct Nmea {
     receiver: Receiver,
     lines: Lines,
     last: Option<Taken>,
+    pulses: Pulses,
+    /// The last sentence: clock variables show it, also while pulses are followed.
+    text: String,
     /// By how many weeks its dates are moved.
     weeks: i64,
     /// Since something came.
@@ -49,6 +54,16 @@ enum Port {
     Net(Stream, SocketAddr),
 }
 
+/// Its pulses (`flag1`).
+#[derive(Debug)]
+enum Pulses {
+    /// There are none, or they are not wanted.
+    None,
+    /// They are wanted, but there are none: why, until it is logged.
+    Missing(String),
+    Open(PulseDevice),
+}
+
 /// The last sentence, and when it was read.
 #[derive(Clone, Copy, Debug)]
 struct Taken {
@@ -59,8 +74,7 @@ struct Taken {
 /// When a line was read.
 #[derive(Clone, Copy, Debug)]
 struct Stamp {
-    seconds: i64,
-    nanos: u32,
+    wall: UnixTime,
     mono: MonoTime,
 }
 
@@ -106,7 +120,8 @@ impl Nmea {
                 .map(|tty| Port::Serial(tty, speed))
                 .map_err(|why| OpenError::Line(path.clone(), why))?,
         };
-        let [.., hidden] = device.fudge.flags;
+        let [wanted, _, _, hidden] = device.fudge.flags;
+        let pulses = if wanted { port.pulses(device, &path) } else { Pulses::None };
         let position = if hidden { Position::Hidden } else { Position::Shown };
         Ok(Self {
             name: format!("{}({})", device.driver.name(), device.unit),
@@ -116,6 +131,8 @@ impl Nmea {
             receiver: Receiver::new(mode, position),
             lines: Lines::new(nmea::LONGEST),
             last: None,
+            pulses,
+            text: String::new(),
             weeks: 0,
             silent: 0,
             announced: false,
@@ -135,13 +152,13 @@ impl Nmea {
                 }
                 result => result.map_err(Lost::Os)?,
             };
-            let ((seconds, nanos), mono) = (clock::unix(), clock::mono());
+            let at = Stamp { wall: clock::unix_time(), mono: clock::mono() };
             if length == 0 {
                 return Err(Lost::HungUp);
             }
             self.silent = 0;
             for line in self.lines.push(&buffer[..length]) {
-                readings.extend(self.hear(&line, Stamp { seconds, nanos, mono }, turn));
+                readings.extend(self.hear(&line, at, turn));
             }
         }
         // More than one second has waited: no stamp is right, the last one's may not be either.
@@ -159,6 +176,7 @@ impl Nmea {
             Heard::Unusable { why, text } => (why, text),
             Heard::Time { sentence, text } => match self.reading(&sentence, at, turn) {
                 Ok(mut timed) => {
+                    self.text.clone_from(&text);
                     timed.reading.text = text;
                     return Some(timed);
                 }
@@ -171,7 +189,7 @@ impl Nmea {
 
     /// How far the receiver is ahead.
     fn reading(&mut self, sentence: &Sentence, at: Stamp, turn: &mut Turn<'_>) -> Result<Timed, Unusable> {
-        let known = WallTime { wall: at.seconds, built: BUILT };
+        let known = WallTime { wall: at.wall.seconds(), built: BUILT };
         let time = nmea::unfold(sentence, known, self.mode.dates)?;
         if time.weeks != self.weeks {
             self.weeks = time.weeks;
@@ -186,11 +204,11 @@ impl Nmea {
             let passed = Seconds::new((time.unix - last.seconds) as f64);
             (passed - at.mono.since(last.read)).abs() > WAITED
         });
-        let whole = (time.unix - at.seconds) as f64;
-        let offset = Seconds::new(whole + (f64::from(time.nanos) - f64::from(at.nanos)) * 1e-9);
+        let whole = Seconds::new((time.unix - at.wall.seconds()) as f64);
+        let offset = whole + Seconds::new((f64::from(time.nanos) - f64::from(at.wall.nanos())) * 1e-9);
         let reading = Reading {
             reads: Reads::Time,
-            at: NtpTimestamp::from_unix(at.seconds, at.nanos),
+            at: at.wall.ntp(),
             offset,
             leap: Leap::None,
             precision: None,
@@ -200,12 +218,68 @@ impl Nmea {
         Ok(Timed { reading, waited })
     }
 
+    /// Pulses whose second the sentences say; without them the sentences have to do.
+    fn take_pulse(&mut self, turn: &mut Turn<'_>) {
+        let Pulses::Open(device) = &mut self.pulses else { return };
+        match device.take() {
+            Ok(None) => {}
+            Ok(Some(at)) => turn.report(DeviceReport::Reading(Reading {
+                reads: Reads::Pulse,
+                at: at.ntp(),
+                offset: at.to_nearest_second(),
+                leap: Leap::None,
+                precision: None,
+                error: None,
+                text: self.text.clone(),
+            })),
+            Err(why) => {
+                let path = device.path().display();
+                turn.notice(Level::Warning, format!("{}: no more pulses: {path}: {}", self.name, why.desc()));
+                self.pulses = Pulses::None;
+            }
+        }
+    }
+
+    /// Logs what it is attached to, once.
+    fn announce(&mut self, turn: &mut Turn<'_>) {
+        let (name, path) = (&self.name, self.path.display());
+        turn.notice(
+            Level::Notice,
+            match &self.port {
+                Port::Serial(_, speed) => format!("{name} serial {path} open at {speed} bps"),
+                Port::Net(_, address) => format!("{name} reads from {address}"),
+            },
+        );
+        match &self.pulses {
+            Pulses::None => {}
+            Pulses::Open(device) => {
+                turn.notice(Level::Notice, format!("{name} pulses: {}", device.path().display()));
+            }
+            Pulses::Missing(why) => {
+                turn.notice(Level::Warning, format!("{name}: flag1 has no effect: {why}"));
+            }
+        }
+        self.announced = true;
+    }
+
     fn lost(&self, why: &Lost, turn: &mut Turn<'_>) {
         turn.report(DeviceReport::Failed(format!("{}: {why}", self.path.display())));
     }
 }
 
 impl Port {
+    /// Its pulses: `ppspath`, `/dev/gpspps` with the unit, or the serial line.
+    fn pulses(&self, device: &ClockDevice, path: &Path) -> Pulses {
+        let other = PathBuf::from(format!("/dev/gpspps{}", device.unit));
+        let opened = match self {
+            Self::Serial(tty, _) => PulseDevice::of_line(device, &other, path, tty.as_fd()),
+            Self::Net(..) => {
+                PulseDevice::open(device.device.pulse_path.as_ref().unwrap_or(&other), pulse::edge(device))
+            }
+        };
+        opened.map_or_else(|why| Pulses::Missing(why.to_string()), Pulses::Open)
+    }
+
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Serial(tty, _) => tty.read(buffer).map_err(io::Error::from),
@@ -229,19 +303,14 @@ impl Port {
 
 impl Behaviour for Nmea {
     fn begin(&mut self, turn: &mut Turn<'_>) {
-        if let Port::Serial(tty, speed) = &self.port {
+        if let Port::Serial(tty, _) = &self.port {
             // What came while nothing read it has no time.
             tty.flush();
             self.lines.clear();
-            let (name, path) = (&self.name, self.path.display());
-            if !self.announced {
-                turn.notice(Level::Notice, format!("{name} serial {path} open at {speed} bps"));
-            }
         }
-        if let (Port::Net(_, address), false) = (&self.port, self.announced) {
-            turn.notice(Level::Notice, format!("{} reads from {address}", self.name));
+        if !self.announced {
+            self.announce(turn);
         }
-        self.announced = true;
         if let Err(why) = self.port.watch(turn) {
             self.lost(&Lost::Os(why), turn);
         }
@@ -255,11 +324,12 @@ impl Behaviour for Nmea {
     }
 
     fn wants_ticks(&self) -> bool {
-        matches!(self.port, Port::Net(..))
+        matches!((&self.port, &self.pulses), (Port::Net(..), _) | (_, Pulses::Open(_)))
     }
 
     fn tick(&mut self, turn: &mut Turn<'_>) {
-        self.silent += 1;
+        self.take_pulse(turn);
+        self.silent = self.silent.saturating_add(1);
         if self.silent > SILENCE && matches!(self.port, Port::Net(..)) {
             self.lost(&Lost::Silent, turn);
         }

@@ -2,7 +2,7 @@
 
 use super::error::OpenError;
 use crate::engine::contract::ClockDevice;
-use crate::sys::pps::{self, Edge, PpsDevice, Pulse};
+use crate::sys::pps::{self, Edge, PpsDevice};
 use crate::units::UnixTime;
 use nix::errno::Errno;
 use std::os::fd::BorrowedFd;
@@ -31,7 +31,6 @@ impl PulseDevice {
     }
 
     /// The device of pulses of a clock on a serial line: `ppspath`, else `other` if there is such a device, else the line itself.
-    #[allow(dead_code)] // the driver of NMEA follows
     pub(super) fn of_line(
         device: &ClockDevice,
         other: &Path,
@@ -53,12 +52,6 @@ impl PulseDevice {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The last pulse, new or not.
-    #[allow(dead_code)] // the driver of NMEA follows
-    pub(super) fn last(&self) -> Result<Option<Pulse>, Errno> {
-        self.device.last()
     }
 
     /// The last pulse, if it has not been taken.

@@ -123,6 +123,20 @@ fn a_receiver_that_has_lost_an_era_is_set_right_and_logged_once() {
 }
 
 #[test]
+fn without_pulses_the_sentences_have_to_do() {
+    let (mut nmea, mut harness, receiver) = plugged(|line| {
+        line.fudge.flags[0] = true;
+        line.device.pulse_path = Some("/dev/null".into());
+    });
+    assert!(harness.log()[1].starts_with("GPS_NMEA(3): flag1 has no effect: "), "{:?}", harness.log());
+    send(&receiver, &gga(&clock_time(0)));
+    assert!(matches!(harness.reports(&mut nmea, 1)[..], [DeviceReport::Reading(_)]));
+    let (_, harness, _receiver) = plugged(|line| line.fudge.flags[0] = true);
+    assert!(harness.log()[1].starts_with("GPS_NMEA(3): flag1 has no effect: "), "{:?}", harness.log());
+    assert_eq!(harness.log().len(), 2);
+}
+
+#[test]
 fn a_receiver_that_is_unplugged_is_lost() {
     let (mut nmea, mut harness, receiver) = plugged(|_| {});
     drop(receiver);
