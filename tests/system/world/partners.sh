@@ -1,6 +1,6 @@
 #!/bin/bash
 # Symmetric modes against another program: a chronyd whose partner we are and that is ours, one that is made our partner by its
-# key, one without a key that is only answered, and forged packets beside all that.
+# key, one without a key that is only answered, and forged packets beside all that; last, one that only answers us, with iburst.
 set -u
 . "$(dirname "$0")/lib.sh"
 needs partners
@@ -72,4 +72,13 @@ P
 spoofed
 check "after forged packets it is followed as before" follows
 check "and nothing more was made" only_three
+
+check "SIGTERM ends it with status 0" daemon_down
+partner out 'local stratum 1'
+printf '%s\n' "peer ${address[out]} iburst" 'restrict default kod nomodify notrap nopeer' 'restrict 127.0.0.1' > "$work/ntp.conf"
+daemon_up -c "$work/ntp.conf"
+# Its next poll is a minute later.
+answers() { ntpq -pn | tee /dev/stderr | grep -qE "^\*${address[out]//./\\.}"; }
+check "iburst: a partner that only answers is followed within 15 s" within 15 answers
+check "ntpq: hmode 1" modes "${address[out]}" 1
 verdict
