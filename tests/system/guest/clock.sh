@@ -1,6 +1,6 @@
 #!/bin/bash
 # The daemon on a real kernel clock, in QEMU guests whose clock is wrong by years.
-# usage: clock.sh [CASE ...]    step panic quit slew glide alone abandoned set kill; needs .guest and .peers
+# usage: clock.sh [CASE ...]    step panic quit slew glide alone abandoned set smear kill; needs .guest and .peers
 set -u
 . "$(dirname "$0")/../world/lib.sh"
 guest=$top/tests/system/guest/run.sh
@@ -24,7 +24,7 @@ pids+=($!)
 boot() { # CASE [FILE:PATH]: the guest's console in $work/log/CASE, each line with its time of arrival
     local name=$1; shift
     echo "CASE=$name" > "$work/case-$name"
-    RTC=2020-01-01T00:00:00 ip netns exec $ns "$guest" "$top/tests/system/guest/scenario.sh" \
+    RTC=${rtc:-2020-01-01T00:00:00} ip netns exec $ns "$guest" "$top/tests/system/guest/scenario.sh" \
         "$rsntpd:usr/sbin/rsntpd" "$rsntpq:usr/sbin/rsntpq" "$work/case-$name:case" "$@" |
         while IFS= read -r line; do printf '%(%s)T %s\n' -1 "$line"; done > "$work/log/$name"
 }
@@ -129,6 +129,27 @@ case_set() {
     check "E6 date -s in mid-run: one step back" count set 'time reset -3[56][0-9][0-9]' 1
     check "E6 date -s in mid-run: the status is synchronised again" synchronised set running
 }
+case_smear() {
+    leap_file "$(next_month)" 38 > "$work/leap"
+    rtc=$(date -u -d "@$(($(next_month) - 120))" +%Y-%m-%dT%H:%M:%S); boot smear "$work/leap:leap"; rtc=
+    check "leapsmearinterval: the kernel is to insert a leap second" says smear 'status: +(16|80) '
+    check "leapsmearinterval: and does" smeared 'least < -0.9 && least > -1.1'
+    # 60 s of a cosine's half wave: 0.026 s a second at most, and samples may be 4 s apart.
+    check "leapsmearinterval: no step in the served time, by a clock without leap seconds" smeared 'step < 0.15'
+    check "leapsmearinterval: it loses the second within its minute" smeared 'all < -0.9 && all > -1.1'
+    check "leapsmearinterval: half of it in the middle" smeared 'half > 14 && half < 26'
+    check "leapsmearinterval: nothing is reset" never smear 'time reset|another process'
+}
+# CONDITION on what the client saw: `least` is what the kernel's clock lost of a second, `all` what the served time did, `step` its largest
+# change between two samples, `half` the seconds in which it went from -0.25 to -0.75, by the samples' times of arrival.
+smeared() {
+    awk '$2 == "SMEAR" {k = $3; s = $3 + $4; if (!n++) {k0 = k; s0 = last = s}
+            d = s - last; if (d < 0) d = -d; if (d > step) step = d; last = s
+            if (k - k0 < least) least = k - k0; if (s - s0 > -0.25) from = $1; if (s - s0 > -0.75) to = $1}
+        END {all = last - s0; half = to - from; samples = n
+            printf "kernel %.3f, served %.3f, largest step %.3f, middle %d s, %d samples\n", least, all, step, half, samples
+            exit !(samples > 20 && '"$1"')}' "$work/log/smear" || { tail -30 "$work/log/smear"; false; }
+}
 case_kill() {
     boot kill
     check "SIGKILL in a correction: the kernel's frequency stays the estimate, within 1 ppm after 60 s" \
@@ -138,5 +159,5 @@ case_kill() {
 # A guest on a machine that is too slow cannot set its clock wrong by as little as is wanted.
 set_wrong() { grep -q TOO-SLOW "$work/log/$1" || return 0; skip "$1: the guest is too slow to set its clock wrong by so little"; return 1; }
 run_cases() { for c in "$@"; do "case_$c"; done; }
-if [ $# -gt 0 ]; then run_cases "$@"; else run_cases step panic quit slew glide alone abandoned set kill; fi
+if [ $# -gt 0 ]; then run_cases "$@"; else run_cases step panic quit slew glide alone abandoned set smear kill; fi
 verdict

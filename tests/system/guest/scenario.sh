@@ -63,6 +63,24 @@ abandoned)
     wrong 1000 0.003 0.02; start; until gliding; do usleep 50000; done
     show before; echo "FREQUENCY $(rsntpq -c 'rv 0 frequency' 127.0.0.1)"; kill -KILL "$pid"; show killed
     sleep 15; measure killed 1; sleep 45; show after ;;
+smear)
+    # A server whose clock has a leap second within two minutes, and what a client of it sees by a clock that knows of none. A sample
+    # during which the kernel inserts the second is none.
+    printf 'server 127.127.1.0 minpoll 3 maxpoll 3\nfudge 127.127.1.0 stratum 3\nleapfile /leap\nleapsmearinterval 60\n' > /etc/ntp.conf
+    against_uptime() { awk "BEGIN {printf \"%.3f\", $EPOCHREALTIME - $(uptime)}"; }
+    start; sleep 2; end=$(($(date +%s) + 600)); armed=
+    while [ "$(date +%s)" -lt $end ]; do
+        before=$(against_uptime)
+        offset=$(rsntpdate -q -p 1 127.0.0.1 2>&1 | tail -1 | sed -n 's/.* offset \(-\?[0-9.]*\) .*/\1/p')
+        after=$(against_uptime)
+        [ -z "$offset" ] && echo "NO-TIME $(date +%T)"
+        [ -n "$offset" ] && awk "BEGIN {exit !($before - $after < 0.5)}" && echo "SMEAR $before $offset"
+        case $(date +%T) in
+            23:59:*) [ -n "$armed" ] || { armed=1; show armed; } ;;
+            00:00:1*) break ;;
+        esac
+    done
+    dmesg | grep -i 'leap second'; stop ;;
 set)
     $ntpd -q -g; start; sleep 20
     date -s "@$(($(date +%s) + 3600))" > /dev/null; echo "SET-AT $(uptime)"

@@ -8,13 +8,8 @@ world_up; server_up s1
 on host ip addr add 10.199.255.3/24 dev eth0
 mkdir -p "$work/varlib/stats"; chown 38:38 "$work/varlib/stats"
 # TAI-UTC grows at the end of this month, by a file that is good for another hundred days.
-now=$(date -u +%s); month_end=$(date -u -d "$(date -u -d "@$now" +%Y-%m-01) +1 month" +%s)
-leap_file() { # LAST-OFFSET
-    local update=$((now + 2208988800)) expire=$((now + 8640000 + 2208988800)) last=$((month_end + 2208988800)) hash
-    hash=$(printf '%s' "$update$expire" "369221760037" "$last$1" | sha1sum | cut -c1-40 | sed 's/......../ &/g')
-    printf '#$ %s\n#@ %s\n3692217600 37\n%s %s\n#h%s\n' "$update" "$expire" "$last" "$1" "$hash"
-}
-leap_file 38 > "$work/varlib/leap"
+month_end=$(next_month)
+leap_file "$month_end" 38 > "$work/varlib/leap"
 cat > "$work/ntp.conf" <<C
 server 210.72.145.44 iburst minpoll 3 maxpoll 3
 statsdir /var/lib/stats
@@ -64,11 +59,11 @@ leap_armed() { rv leap 'leap=01'; }
 check "the leap second of the file is armed" within 10 leap_armed
 check "tai is shown" rv tai 'tai=37'
 check "leapsec is shown" rv leapsec "leapsec=$(date -u -d "@$month_end" +%Y%m%d%H%M)"
-leap_file 38 | sed 's|^#@ .|#@ 3|' > "$work/varlib/leap"; kill -HUP "$(cat "$work/run/rsntpd.pid")"
+leap_file "$month_end" 38 | sed 's|^#@ .|#@ 3|' > "$work/varlib/leap"; kill -HUP "$(cat "$work/run/rsntpd.pid")"
 log() { grep -qE "$1" "$work/varlib/late.log" || { cat "$work/varlib/late.log"; false; }; }
 check "a file whose hash does not match is reported and not used" within 10 log 'hash .*does not match.*not used'
 check "and the leap second stays armed" rv leap 'leap=01'
-leap_file 36 > "$work/varlib/leap"; kill -HUP "$(cat "$work/run/rsntpd.pid")"
+leap_file "$month_end" 36 > "$work/varlib/leap"; kill -HUP "$(cat "$work/run/rsntpd.pid")"
 leap_deleted() { rv leap 'leap=10'; }
 check "a new file is read at SIGHUP" within 20 leap_deleted
 

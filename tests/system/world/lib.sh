@@ -141,6 +141,15 @@ check() { # WHAT CMD…: one line, counted
 }
 skip() { skipped=$((skipped + 1)); echo "skipped  $1"; }
 
+# The second in which the next month begins, and a leap second file by which TAI-UTC changes then, good for another hundred days.
+next_month() { date -u -d "$(date -u +%Y-%m-01) +1 month" +%s; }
+leap_file() { # MONTH LAST-OFFSET
+    local now update expire last=$(($1 + 2208988800)) hash
+    now=$(date -u +%s); update=$((now + 2208988800)); expire=$((update + 8640000))
+    hash=$(printf '%s' "$update$expire" "369221760037" "$last$2" | sha1sum | cut -c1-40 | sed 's/......../ &/g')
+    printf '#$ %s\n#@ %s\n3692217600 37\n%s %s\n#h%s\n' "$update" "$expire" "$last" "$2" "$hash"
+}
+
 # Waits until a command succeeds, at most so many seconds.
 within() {
     local seconds=$1; shift
