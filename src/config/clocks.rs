@@ -88,6 +88,7 @@ pub(super) fn refclock(line: &mut Line<'_>) -> Result<Option<Placed>, Dropped> {
     servers::options(line, "server", &mut server, &others, &at);
     if let Some(driver) = driver {
         others.iter().try_for_each(|option| check_device(line, driver, option, &mut server))?;
+        one_path(line, driver, &others, &mut server);
     }
     let usable = servers::check_target(line, at.clone(), &server, &name, &text);
     Ok(usable.then(|| Placed { server, spot: line.spot(at) }))
@@ -147,6 +148,17 @@ fn check_device(
         "the whole line is ignored",
     );
     Err(Dropped)
+}
+
+/// The device of a PPS is behind `ppspath` in files of NTPsec, which there counts before `path`.
+fn one_path(line: &mut Line<'_>, driver: Driver, options: &[Found], server: &mut Server) {
+    let Some(path) = server.device.pulse_path.take_if(|_| driver == Driver::Pps) else { return };
+    server.device.path = Some(path);
+    if let Some(other) = options.iter().find(|option| option.row.name == "path") {
+        let message = "path has no effect beside ppspath".to_owned();
+        let effect = "a PPS has one device: that of ppspath is used, as in NTPsec";
+        line.say(Severity::Note, other.span.clone(), message, Advice::default(), effect);
+    }
 }
 
 /// Why a file name cannot be that of a device or socket.

@@ -187,6 +187,7 @@ fn what_no_device_can_be_is_an_error_with_its_place() {
             true,
         ),
         ("refclock nmea ppspath pps0", 23, "does not begin with /", true),
+        ("refclock pps ppspath pps0", 22, "such as /dev/pps0", true),
         ("refclock pps path ../pps0", 19, "such as /dev/pps0", true),
         ("refclock gpsd path ttyS0", 20, "does not begin with /", true),
         ("refclock phc path dev/ptp0", 19, "an interface such as eth0", true),
@@ -226,7 +227,8 @@ fn options_that_a_driver_does_not_use_are_noted() {
     for (text, words) in [
         ("refclock shm baud 9600", "baud has no effect; this driver does not use it"),
         ("refclock shm path /dev/shm", "path has no effect; a segment of shared memory has no file"),
-        ("refclock pps ppspath /dev/pps1", "ppspath has no effect; path names the device"),
+        ("refclock pps path /dev/pps1 ppspath /dev/pps2", "path has no effect beside ppspath"),
+        ("refclock shm ppspath /dev/pps1", "ppspath has no effect"),
         ("refclock pps baud 9600", "baud has no effect"),
         ("refclock pps mode 1", "mode has no effect"),
         ("refclock gpsd baud 9600", "gpsd sets the speed of the line"),
@@ -306,6 +308,8 @@ fn clocks_are_printed_as_what_reads_as_the_same() {
             "refclock nmea subtype 1 baud 9600 ppspath /p path /d",
             "refclock nmea unit 0 path /d ppspath /p baud 9600 mode 1\n",
         ),
+        ("refclock pps ppspath /dev/pps1", "refclock pps unit 0 path /dev/pps1\n"),
+        ("refclock pps path /a ppspath /b", "refclock pps unit 0 path /b\n"),
         ("refclock nmea time1 1g", "server 127.127.20.0\nfudge 127.127.20.0 time1 619315201\n"),
         ("refclock phc path \"server\"", "refclock phc unit 0 path \"server\"\n"),
     ] {

@@ -15,7 +15,8 @@ pub(super) fn without_use(driver: Driver, option: Optional) -> Option<&'static s
         Optional::Packet => return Some("no packets are sent to a reference clock"),
         Optional::Mode | Optional::Time2 => &[Nmea, Shm, GpsdJson],
         Optional::Path => &[Nmea, Pps, GpsdJson, Phc, Sock],
-        Optional::PulsePath | Optional::Baud => &[Nmea],
+        Optional::PulsePath => &[Nmea, Pps],
+        Optional::Baud => &[Nmea],
         Optional::Time1 | Optional::Flag4 | Optional::MinJitter => &[Nmea, Pps, Shm, GpsdJson, Phc, Sock],
         Optional::Flag1 => &[Nmea, Shm, GpsdJson, Phc],
         Optional::Flag2 => &[Nmea, Pps, GpsdJson, Phc],
@@ -25,7 +26,6 @@ pub(super) fn without_use(driver: Driver, option: Optional) -> Option<&'static s
     (!users.contains(&driver)).then_some(match (option, driver) {
         (_, Local) => LOCAL,
         (Optional::Path, Shm) => "a segment of shared memory has no file: its key is 0x4e545030 and the unit",
-        (Optional::PulsePath, Pps) => "path names the device of this clock",
         (Optional::Baud, GpsdJson) => "gpsd sets the speed of the line",
         (Optional::Flag3, Nmea | Pps) => KERNEL,
         _ => NONE,

@@ -119,8 +119,8 @@ pub(super) const REFCLOCK: &[Row] = &[
     .default("that of the unit")
     .since(Since::NtpSec)
     .server_option(|options, found| options.server.device.path = Some(to_path(found.value.text().to_vec()))),
-    row("ppspath", Takes::Token("FILE"), "the device of its pulse")
-        .default("/dev/gpsppsUNIT")
+    row("ppspath", Takes::Token("FILE"), "the device of the pulses of an NMEA clock, or of a PPS")
+        .default("/dev/gpsppsUNIT of NMEA")
         .since(Since::NtpSec)
         .server_option(|options, found| {
             options.server.device.pulse_path = Some(to_path(found.value.text().to_vec()));
