@@ -61,6 +61,12 @@ pub const fn day_of(year: i64, month: i64, day: i64) -> Option<i64> {
     if civil(days).2 == day { Some(days) } else { None }
 }
 
+/// Whether leap seconds are inserted at the end of this month, first or second choice: in March, June, September and December.
+#[must_use]
+pub const fn has_leap_seconds(seconds: i64) -> bool {
+    civil(seconds.div_euclid(DAY)).1 % 3 == 0
+}
+
 /// Year, month and day of the month of a day counted from 1970-01-01 in the Gregorian calendar:
 /// counted in years that begin in March, so that the leap day comes last.
 const fn civil(days: i64) -> (i64, i64, i64) {
@@ -103,6 +109,13 @@ mod tests {
         }
         assert_eq!(day_of(2000, 2, 29), Some(11_016));
         assert_eq!(day_of(i64::MAX, 1, 1), None);
+    }
+
+    #[test]
+    fn leap_seconds_are_in_four_months() {
+        let first_of_2026 = 1_767_225_600;
+        let months = (0..12).filter(|n| has_leap_seconds(first_of_2026 + n * 30 * DAY + 15 * DAY));
+        assert_eq!(months.collect::<Vec<_>>(), [2, 5, 8, 11]);
     }
 
     #[test]

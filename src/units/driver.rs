@@ -1,6 +1,7 @@
 //! The drivers of reference clocks: what 127.127.TYPE.UNIT names.
 
 use super::RefId;
+use std::net::IpAddr;
 
 /// A driver of reference clocks that this daemon has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -86,5 +87,32 @@ impl Driver {
             Self::Phc => RefId::from_text(b"PHC"),
             Self::Sock => RefId::from_text(b"SOCK"),
         }
+    }
+}
+
+/// A reference clock's name in events, `SHM(0)`; nothing for other addresses. Those without a driver have their type in it.
+#[must_use]
+pub fn clock_name(address: IpAddr) -> Option<String> {
+    let IpAddr::V4(v4) = address else { return None };
+    match v4.octets() {
+        [127, 127, number, unit] => Some(match Driver::of_number(number) {
+            Some(driver) => format!("{}({unit})", driver.name()),
+            None => format!("REFCLK({number},{unit})"),
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_have_names() {
+        let name = |text: &str| clock_name(text.parse().unwrap());
+        assert_eq!(name("127.127.28.3").as_deref(), Some("SHM(3)"));
+        assert_eq!(name("127.127.8.1").as_deref(), Some("REFCLK(8,1)"));
+        assert_eq!((name("127.0.0.1"), name("::1")), (None, None));
+        assert!(Driver::ALL.iter().all(|driver| Driver::of_number(driver.number()) == Some(*driver)));
     }
 }

@@ -14,8 +14,8 @@ mod timestamp;
 mod unix;
 
 pub use companion::Companion;
-pub use date::{DAY, UNIX_EPOCH, UNIX_EPOCH_MJD, date_stamp, day_of, end_of_month};
-pub use driver::Driver;
+pub use date::{DAY, UNIX_EPOCH, UNIX_EPOCH_MJD, date_stamp, day_of, end_of_month, has_leap_seconds};
+pub use driver::{Driver, clock_name};
 pub use era::{BUILT, ERA, PIVOT, eras_off};
 pub use host::{Host, NTP_PORT};
 pub use identity::{AssocId, KeyId, Leap, PollExponent, RefId, Stratum};
