@@ -172,8 +172,7 @@ impl Engine {
                 self.leap_file_read(now);
             }
             Input::Returned { id, result } => self.shell_request_done(now, id, result),
-            // No device is opened yet.
-            Input::Clock { .. } => {}
+            Input::Clock { id, report } => self.device_reported(now, id, report),
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);
@@ -230,6 +229,7 @@ impl Engine {
             return;
         }
         self.poll_all(now);
+        self.open_devices_due(now);
         // A poll may show that a name has to be looked up again.
         for request in self.names.due(now.mono, &mut self.timers) {
             self.outbox.push(request);
@@ -250,6 +250,7 @@ impl Engine {
 
     fn shutdown(&mut self) {
         self.clock.save_drift(0.0, &mut self.outbox);
+        self.log_calibration();
         self.exit(ExitReason::Shutdown);
     }
 }

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub enum Timer {
     /// A source is polled.
     Poll(AssocId),
+    /// The device of a reference clock is opened again.
+    Device(AssocId),
     /// The resolver is asked for a name.
     Lookup(LookupId),
     /// The next part of an offset is slewed.

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | what becomes of a request, what waits for the shell | `mod.rs`, `bucket.rs` |
 //! | what is read of the other owners | `view.rs` |
-//! | status words and variables | `read.rs`; `system.rs`, `counters.rs`, `peer.rs` in the form of `table.rs` |
+//! | status words and variables | `read.rs`; `system.rs`, `counters.rs`, `peer.rs`, `clock.rs` in the form of `table.rs` |
 //! | `mrulist` | `mru.rs`, `nonce.rs` |
 //! | `ifstats`, `reslist` | `lists.rs` |
 //! | `:config`, `saveconfig`, writing variables | `write.rs` |
@@ -15,6 +15,7 @@
 //! (`routes/control.rs`, where access rights and MACs are, too).
 
 mod bucket;
+mod clock;
 mod counters;
 mod lists;
 mod mru;

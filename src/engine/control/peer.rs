@@ -8,7 +8,7 @@ use crate::engine::control::table::{self, Row};
 use crate::engine::control::text;
 use crate::engine::sources::Source;
 use crate::engine::sources::filter::Stage;
-use crate::units::{MAX_DISPERSION, MonoTime, PHI, PollExponent, Seconds};
+use crate::units::{MAX_DISPERSION, MonoTime, PHI, PollExponent, Seconds, clock_name};
 use crate::wire::Mode;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -98,7 +98,7 @@ const IDENTITY: [PeerRow; 20] = [
     Row::new("rootdisp", |s| Some(text::millis(s.a.header().root_dispersion))),
     Row::new("refid", |s| {
         let stratum = s.a.header().stratum.get();
-        let is_address = stratum > 1 && stratum < 16 && s.a.measures();
+        let is_address = stratum > 1 && stratum < 16 && s.a.has_distance();
         Some(refid(s.a.header().refid, if is_address { RefidForm::Address } else { RefidForm::Text }))
     }),
     Row::new("reftime", |s| Some(text::stamp(s.a.header().reftime))),
@@ -130,8 +130,10 @@ const MEASURED: [PeerRow; 31] = [
         Some(stages(s, aged, MAX_DISPERSION))
     }),
     Row::new("flash", |s| Some(text::hex(u64::from(s.a.shown_flash())))),
-    // Multicast hops and the bias of 4.2.6's options: shown where set, which they never are.
-    Row::new("ttl", |_| None),
+    // Of a clock, its mode as 4.2.8 shows it; multicast hops are the announcer's.
+    Row::new("ttl", |s| {
+        Some(s.a.config().device.mode).filter(|mode| *mode != 0).map(|mode| mode.to_string())
+    }),
     Row::new("peer_var_list", |_| {
         Some(table::names(TABLES.iter().flat_map(|table| table.iter()).map(|row| row.name)))
     }),
@@ -141,7 +143,10 @@ const MEASURED: [PeerRow; 31] = [
     Row::new("bias", |_| None),
     Row::new("srchost", |s| match &s.a.config().target {
         Target::Name(name) => Some(text::quoted(name)),
-        Target::Address(_) | Target::LocalClock { .. } | Target::RefClock { .. } => None,
+        Target::LocalClock { .. } | Target::RefClock { .. } => {
+            clock_name(s.a.shown_address().ip).map(|name| text::quoted(&name))
+        }
+        Target::Address(_) => None,
     }),
     Row::new("timerec", |s| Some(seconds_since(s, s.a.reach().last_response()))),
     Row::new("timereach", |s| Some(seconds_since(s, s.a.reach().since()))),
@@ -153,43 +158,6 @@ const MEASURED: [PeerRow; 31] = [
     // NTPsec's ntpq asks for it.
     Row::new("ntscookies", |_| Some("0".to_owned())),
     Row::new("candidate", |s| Some((s.a.selection() as u16).to_string())),
-];
-
-/// What is shown of the local clock.
-pub(super) const CLOCK_SHOWN: [&str; 11] = [
-    "device",
-    "timecode",
-    "poll",
-    "noreply",
-    "badformat",
-    "baddata",
-    "fudgetime1",
-    "fudgetime2",
-    "stratum",
-    "refid",
-    "flags",
-];
-
-/// The variables of the local clock.
-pub(super) const CLOCK: [PeerRow; 13] = [
-    Row::new("type", |_| Some("1".to_owned())),
-    Row::new("timecode", |_| Some(String::new())),
-    Row::new("poll", |s| Some(s.a.tally().sent.to_string())),
-    Row::new("noreply", |_| Some("0".to_owned())),
-    Row::new("badformat", |_| Some("0".to_owned())),
-    Row::new("baddata", |_| Some("0".to_owned())),
-    Row::new("fudgetime1", |s| Some(text::millis(s.a.config().fudge.time1))),
-    Row::new("fudgetime2", |s| {
-        Some(s.a.config().fudge.time2).filter(|time| *time != Seconds::ZERO).map(text::millis)
-    }),
-    Row::new("stratum", |s| Some(s.a.header().stratum.get().to_string())),
-    Row::new("refid", |s| Some(refid(s.a.header().refid, RefidForm::Address))),
-    Row::new("flags", |s| {
-        let flags = s.a.config().fudge.flags.iter().enumerate();
-        Some(flags.fold(0, |sum, (bit, set)| sum | u8::from(*set) << bit).to_string())
-    }),
-    Row::new("device", |_| Some(text::quoted("Undisciplined local clock"))),
-    Row::new("clock_var_list", |_| Some(table::names(CLOCK.iter().map(|row| row.name)))),
 ];
 
 fn unheard(s: &PeerScene<'_>) -> bool {

@@ -1,5 +1,6 @@
 //! Reading: status words, and the variables of the system, of associations and of the local clock.
 
+use crate::engine::control::clock;
 use crate::engine::control::peer::{self, PeerRow, PeerScene};
 use crate::engine::control::shell_request::{ShellRequest, Survey};
 use crate::engine::control::system;
@@ -21,12 +22,11 @@ impl Control {
     ) -> Result<Answer, ControlError> {
         let id = request.association;
         if request.opcode == opcode::READ_CLOCK {
-            let mut clocks = view.sources.iter().filter(|s| s.local_unit().is_some());
-            let clock = clocks.find(|s| id == 0 || s.id() == AssocId(id));
-            let clock = clock.ok_or(ControlError::Association)?;
-            let pieces = peer_text(view, clock, &[&peer::CLOCK], &peer::CLOCK_SHOWN, request.data)?;
-            // Reference clocks have status words of their own; this one never has an event.
-            return Ok(Answer::Reply(Reply::new(0, pieces)));
+            let clock = asked_clock(view, id).ok_or(ControlError::Association)?;
+            let pieces = peer_text(view, clock, &[&clock::TABLE], &clock::SHOWN, request.data)?;
+            // Reference clocks have status words of their own; the local clock never has an event.
+            let status = clock.as_reference().map_or(0, |clock| clock.counts().status());
+            return Ok(Answer::Reply(Reply::new(status, pieces)));
         }
         let status = view.status_of(id)?;
         let answer = if id != 0 {
@@ -69,6 +69,17 @@ impl Control {
         let items: Vec<String> = items.chain(added).collect();
         Ok(Answer::Reply(Reply::new(status, text::pack(&items))))
     }
+}
+
+/// The clock with this identifier; of 0 the system peer if that is one, otherwise the first.
+fn asked_clock<'a>(view: &View<'a>, id: u16) -> Option<&'a Source> {
+    let asked = |s: &&Source| id == 0 || s.id() == AssocId(id);
+    let mut clocks = view.sources.iter().filter(|s| s.clock_driver().is_some()).filter(asked);
+    let first = clocks.next()?;
+    if view.system.peer() == Some(first.id()) {
+        return Some(first);
+    }
+    clocks.find(|s| view.system.peer() == Some(s.id())).or(Some(first))
 }
 
 fn peer_text(

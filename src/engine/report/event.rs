@@ -4,6 +4,7 @@
 use crate::engine::contract::{ClockFailure, ExitReason};
 use crate::engine::sources::Peer;
 use crate::units::{Host, Leap, PollExponent, Ppm, Seconds, Stratum};
+use crate::wire::event::ClockEvent;
 pub use crate::wire::kiss::Kiss;
 
 /// How urgent a log line is (syslog's levels).
@@ -34,14 +35,12 @@ pub enum Event {
     SpikeDetected(Seconds),
     /// The clock is synchronized.
     ClockSync,
-    /// A new system peer; the log's `synchronized to ADDRESS, stratum N`.
+    /// A new system peer; the log's `synchronized to ADDRESS, stratum N`, of a clock `synchronized to LOCAL(0), stratum 10`.
     SynchronizedTo {
         /// The system peer.
         address: Host,
         /// Its stratum.
         stratum: Stratum,
-        /// Whether it is the local clock (`synchronized to LOCAL(0), stratum 10`).
-        local_unit: Option<u8>,
     },
     /// The clock was stepped; the log's `time reset`.
     TimeReset(Seconds),
@@ -90,6 +89,26 @@ pub enum Event {
     BecameSystemPeer(Peer),
     /// The authentication state of a peer is bad.
     BadAuth(Peer),
+    /// Something is wrong with a reference clock.
+    ClockTrouble(Peer, ClockEvent),
+    /// The device of a reference clock is there, after it was not.
+    DeviceOpened(Host),
+    /// The device of a reference clock could not be opened, or was lost.
+    DeviceFailed {
+        /// The clock.
+        address: Host,
+        /// Why.
+        why: String,
+        /// It is opened again after this long.
+        retry: Seconds,
+    },
+    /// What `enable calibrate` has found `time1` of a reference clock to be.
+    Calibrated {
+        /// The clock.
+        address: Host,
+        /// What ntp.conf should have.
+        time1: Seconds,
+    },
     /// A name resolved.
     NameResolved {
         /// The name.

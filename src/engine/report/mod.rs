@@ -122,6 +122,13 @@ impl Reports {
         }
     }
 
+    /// clockstats, when a reference clock says something that its driver records.
+    pub fn clock_read(&self, at: NtpTimestamp, source: &Source, text: &str, outbox: &mut Outbox) {
+        if self.wants(StatKind::Clock) {
+            push_line(outbox, StatKind::Clock, at, &statistics::clock_fields(source, text));
+        }
+    }
+
     /// Whether the hour is over; then the next one begins.
     pub fn hour_is_over(now: MonoTime, timers: &mut Timers) -> bool {
         let over = timers.is_due(Timer::Hourly, now);

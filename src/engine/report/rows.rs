@@ -6,7 +6,7 @@ use crate::engine::report::logconfig::{ALWAYS, Filtered};
 use crate::engine::report::logconfig::{PEER_EVENTS, SYNC_EVENTS, SYNC_STATUS};
 use crate::engine::report::logconfig::{SYS_EVENTS, SYS_STATISTICS, SYS_STATUS};
 use crate::engine::sources::Peer;
-use crate::units::{DAY, Host, Leap, PollExponent, Ppm, Seconds, date_stamp};
+use crate::units::{DAY, Host, Leap, PollExponent, Ppm, Seconds, clock_name, date_stamp};
 use crate::wire::event::PeerEvent;
 use crate::wire::event::SystemEvent as Sys;
 
@@ -66,7 +66,7 @@ impl<'a> Row<'a> {
     /// ntpd marks the codes of peers with the highest bit.
     fn peer_line(&self, peer: &Peer, code: PeerEvent) -> String {
         let (marked, name) = (code as u8 | 0x80, code.name());
-        format!("{} {:04x} {marked:02x} {name}{}", peer.address, peer.status, self.detail)
+        format!("{} {:04x} {marked:02x} {name}{}", source_name(peer.address), peer.status, self.detail)
     }
 }
 
@@ -97,8 +97,8 @@ rows! {
     Self::SpikeDetected(offset) => Code::System(Sys::SpikeDetect), SYS_EVENTS, Info,
         format!(" {offset}"), format!("spike detected: offset {offset}, ignored unless it persists");
     Self::ClockSync => Code::System(Sys::ClockSync), SYS_EVENTS, Info, "", "clock is synchronized";
-    Self::SynchronizedTo { address, stratum, local_unit } => Code::LogOnly, SYNC_STATUS, Info,
-        "", format!("synchronized to {}, stratum {stratum}", source_name(*address, *local_unit));
+    Self::SynchronizedTo { address, stratum } => Code::LogOnly, SYNC_STATUS, Info,
+        "", format!("synchronized to {}, stratum {stratum}", source_name(*address));
     Self::TimeReset(by) => Code::System(Sys::ClockStep), SYNC_EVENTS, Notice,
         format!(" {by}"), format!("time reset {by}");
     Self::ClockSetOutside(by) => Code::LogOnly, ALWAYS, Warning, "", format!(
@@ -135,6 +135,17 @@ rows! {
         "", kiss_words(*kiss, *poll);
     Self::BecameSystemPeer(peer) => Code::Peer(peer, PeerEvent::SystemPeer), PEER_EVENTS, Info, "", "";
     Self::BadAuth(peer) => Code::Peer(peer, PeerEvent::BadAuth), ALWAYS, Warning, "", ": MAC missing or invalid";
+    Self::ClockTrouble(peer, trouble) => Code::Peer(peer, PeerEvent::ClockEvent), PEER_EVENTS, Info,
+        format!(" {}", trouble.name()), "";
+    Self::DeviceOpened(address) => Code::LogOnly, ALWAYS, Notice, "",
+        format!("{}: device opened", source_name(*address));
+    Self::DeviceFailed { address, why, retry } => Code::LogOnly, ALWAYS, Warning, "",
+        format!("{}: {why}; trying again every {:.0} s", source_name(*address), retry.get());
+    Self::Calibrated { address, time1 } => Code::LogOnly, ALWAYS, Notice, "", format!(
+        "{}: calibrated by the pulse, fudge {address} time1 {:.6}",
+        source_name(*address),
+        time1.get()
+    );
     Self::NameResolved { name, address } => Code::LogOnly, ALWAYS, Info,
         "", format!("resolved {name} to {address}");
     Self::Soliciting(address) => Code::LogOnly, ALWAYS, Info, "", format!("Soliciting pool server {address}");
@@ -164,8 +175,9 @@ impl Event {
     }
 }
 
-fn source_name(address: Host, local_unit: Option<u8>) -> String {
-    local_unit.map_or_else(|| address.to_string(), |unit| format!("LOCAL({unit})"))
+/// A source's address, and a reference clock's name.
+fn source_name(address: Host) -> String {
+    clock_name(address.ip).unwrap_or_else(|| address.to_string())
 }
 
 fn duplicate(name: &str, address: Host) -> String {
@@ -260,9 +272,10 @@ mod tests {
 
     #[test]
     fn lines_that_people_search_for() {
-        let to = |local_unit| Event::SynchronizedTo { address: host(), stratum: Stratum::new(2), local_unit };
-        assert_eq!(to(None).text(), "synchronized to 192.0.2.1, stratum 2");
-        assert_eq!(to(Some(0)).text(), "synchronized to LOCAL(0), stratum 2");
+        let to = |address| Event::SynchronizedTo { address, stratum: Stratum::new(2) };
+        assert_eq!(to(host()).text(), "synchronized to 192.0.2.1, stratum 2");
+        let local = Host::from(std::net::IpAddr::from([127, 127, 1, 0]));
+        assert_eq!(to(local).text(), "synchronized to LOCAL(0), stratum 2");
         assert_eq!(Event::TimeReset(Seconds::new(-1.5)).text(), "time reset -1.500000 s");
         assert_eq!(Event::NoSystemPeer.text(), "no servers reachable");
         let line = Event::FrequencyInitialized(Ppm::new(-12.3456)).text();

@@ -75,6 +75,12 @@ pub fn peer_fields(source: &Source, best: &Stage) -> String {
     )
 }
 
+/// clockstats: address, and what the driver records.
+#[must_use]
+pub fn clock_fields(source: &Source, text: &str) -> String {
+    format!("{} {text}", source.shown_address())
+}
+
 /// The fields of sysstats after the seconds since the reset.
 const SYSSTATS: [Counter; 10] = [
     Counter::Received,

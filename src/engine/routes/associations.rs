@@ -2,11 +2,11 @@
 
 use crate::config::model::{Kind, Server, Target};
 use crate::engine::Engine;
-use crate::engine::contract::{Now, Rx};
+use crate::engine::contract::{Now, Output, Rx};
 use crate::engine::report::event::Event;
 use crate::engine::sources::names::Purpose;
 use crate::engine::sources::{
-    self, Announcer, Beacon, Client, Draft, Local, Origin, Prototype, Source, Symmetric,
+    self, Announcer, Beacon, Client, Draft, Local, Origin, Prototype, Reference, Source, Symmetric,
 };
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, Host, Seconds};
@@ -16,6 +16,8 @@ use rand_chacha::rand_core::Rng;
 
 /// Servers are polled for the first time within this span after the start, seconds.
 const FIRST_POLLS: f64 = 0.5;
+/// A reference clock is polled for the first time after this long: it has been read by then.
+const FIRST_READINGS: Seconds = Seconds::new(2.0);
 
 impl Engine {
     /// Makes the association that a configuration line asks for.
@@ -25,6 +27,7 @@ impl Engine {
                 let local = Local::new(*unit);
                 self.add_clock(now, server, local.into(), local.address());
             }
+            (Kind::Server, Target::RefClock { .. }) => self.add_reference(now, server),
             (Kind::ManycastClient, Target::Address(address)) if !address.is_multicast() => {
                 self.event(Event::InvalidAddress(Host::from(*address)));
             }
@@ -108,14 +111,28 @@ impl Engine {
         id
     }
 
-    /// Makes an association with a clock of this machine, unless it has one.
-    fn add_clock(&mut self, now: Now, line: Server, kind: sources::Kind, address: Host) {
-        if self.is_free(address, &line) {
-            let id = self.sources.free_id();
-            self.timers.set(Timer::Poll(id), now.mono);
-            let (address, origin) = (Some(address), Origin::Configured);
-            self.add(Draft { id, line, kind, address, made: now.mono, origin });
+    /// Makes an association with a reference clock, and asks for its device.
+    fn add_reference(&mut self, now: Now, server: Server) {
+        let Some(clock) = server.target.clock().and_then(Reference::new) else {
+            return self.event(Event::NotSupported(format!("clock {}", target_words(&server.target))));
+        };
+        let address = clock.address();
+        if let Some(id) = self.add_clock(now, server, clock.into(), address) {
+            self.timers.set(Timer::Poll(id), now.mono + FIRST_READINGS);
+            self.open_device(id);
         }
+    }
+
+    /// Makes an association with a clock of this machine, unless it has one.
+    fn add_clock(&mut self, now: Now, line: Server, kind: sources::Kind, address: Host) -> Option<AssocId> {
+        if !self.is_free(address, &line) {
+            return None;
+        }
+        let id = self.sources.free_id();
+        self.timers.set(Timer::Poll(id), now.mono);
+        let (address, origin) = (Some(address), Origin::Configured);
+        self.add(Draft { id, line, kind, address, made: now.mono, origin });
+        Some(id)
     }
 
     pub(super) fn add(&mut self, draft: Draft) {
@@ -128,6 +145,10 @@ impl Engine {
     pub(super) fn demobilize(&mut self, id: AssocId) -> bool {
         let Some(mut gone) = self.sources.remove(id) else { return false };
         self.timers.clear(Timer::Poll(id));
+        if gone.as_reference().is_some() {
+            self.timers.clear(Timer::Device(id));
+            self.outbox.push(Output::CloseClock(id));
+        }
         self.event(Event::Demobilized(gone.note_event(PeerEvent::Demobilize)));
         self.names.forget_association(id, &mut self.timers);
         let of_it = |source: &&Source| source.made_by() == Some(id);

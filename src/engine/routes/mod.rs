@@ -6,6 +6,7 @@
 //! | a response to a pool or to a beacon | an association | `pools.rs` |
 //! | a beacon that came to a group of ours | its answer | `manycast.rs` |
 //! | a deadline | requests, corrections | `polls.rs`, `clock.rs` |
+//! | what the device of a reference clock says | a sample | `refclocks.rs` |
 //! | a datagram that is no client's request | a sample | `datagram.rs` |
 //! | a request of mode 6 | its answer, and what it changes | `control.rs` |
 //! | a packet of a host that no association is with | a new one | `partners.rs`, `listeners.rs` |
@@ -26,6 +27,7 @@ mod orphan;
 mod partners;
 mod polls;
 mod pools;
+mod refclocks;
 mod reload;
 mod reports;
 mod update;

@@ -65,8 +65,10 @@ impl Engine {
         if polled.asks {
             self.send_request(now, id);
         }
+        self.clock_polled(now, id, &polled);
         if let Some(measured) = polled.measured {
             self.measured(now, id, &measured, None);
+            self.calibrate(id);
         }
         polled.lost || polled.spent
     }
@@ -131,7 +133,10 @@ impl Engine {
         let clients = || self.sources.iter().filter_map(Source::as_client);
         let last = clients().filter_map(Client::last_poll).max().unwrap_or(self.started);
         let soliciting = self.sources.iter().any(Source::is_soliciting);
-        let waiting = self.names.any_waiting() || soliciting || self.sources.iter().any(Source::is_bursting);
+        // A reference clock may take a while until it has a fix.
+        let reading = |s: &Source| s.as_reference().is_some() && !s.reach().is_reachable();
+        let awaited = |s: &Source| s.is_bursting() || reading(s);
+        let waiting = self.names.any_waiting() || soliciting || self.sources.iter().any(awaited);
         Some(if waiting { self.started + QUIT_PATIENCE } else { last + QUIT_RESPONSE })
     }
 

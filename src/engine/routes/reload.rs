@@ -11,6 +11,11 @@ fn same_association(a: &Server, b: &Server) -> bool {
     (a.kind, &a.target, a.family) == (b.kind, &b.target, b.family)
 }
 
+/// Whether a clock's device is another one, or is read otherwise.
+fn other_device(a: &Server, b: &Server) -> bool {
+    (&a.device, a.fudge.flags, a.fudge.time2) != (&b.device, b.fudge.flags, b.fudge.time2)
+}
+
 /// The associations that lines made.
 fn lines(sources: &Sources) -> impl Iterator<Item = &Source> {
     sources.iter().filter(|source| source.is_configured())
@@ -31,15 +36,19 @@ impl Engine {
             .filter(|w| !self.sources.is_duplicate(w))
             .cloned()
             .collect();
-        let mut pools = Vec::new();
+        let (mut pools, mut devices) = (Vec::new(), Vec::new());
         for source in self.sources.iter_mut().filter(|source| source.is_configured()) {
             if let Some(new) = wanted.iter().find(|w| same_association(w, source.config()))
-                && new != source.config()
+                && (new != source.config() || source.lacks_device())
             {
+                if source.lacks_device() || other_device(new, source.config()) {
+                    devices.push(source.id());
+                }
                 source.reconfigure(new.clone());
                 pools.push((new.clone(), source.id()));
             }
         }
+        devices.into_iter().for_each(|id| self.open_device(id));
         for (line, id) in pools {
             self.reconfigure_members(&line, id);
         }

@@ -36,29 +36,43 @@ impl Engine {
         };
         let outcome = elect(&mut self.sources, &ours, &self.setup.config.tos);
         self.system.set_jitter(Seconds::new(outcome.jitter));
-        let survivors = if outcome.survivors.is_empty() || self.only_old_news(now, &outcome.survivors) {
+        let mut pulses = outcome.pulses.iter().copied();
+        let pulse = pulses.find(|pulse| self.may_follow(now, *pulse, &outcome.survivors));
+        let survivors = if let (None, true) =
+            (pulse, outcome.survivors.is_empty() || self.only_old_news(now, &outcome.survivors))
+        {
             let Some(parent) = self.orphan_parent() else { return self.fall_back(now) };
             vec![parent]
         } else {
             outcome.survivors
         };
-        if self.majority_awaited(now, &survivors) || self.all_awaited(now, survivors.len()) {
+        let agreed: Vec<AssocId> = survivors.iter().copied().chain(pulse).collect();
+        if self.majority_awaited(now, &agreed) || self.all_awaited(now, agreed.len()) {
             return;
         }
-        self.correct_by(now, &survivors);
+        self.correct_by(now, &survivors, pulse);
     }
 
-    /// Corrects the clock to what these sources agree on, and follows the best of them.
-    fn correct_by(&mut self, now: Now, ids: &[AssocId]) {
+    /// Corrects the clock to what these sources agree on, and follows the best of them; a pulse alone, where there is one.
+    fn correct_by(&mut self, now: Now, ids: &[AssocId], pulse: Option<AssocId>) {
         let survivors: Vec<&Source> = ids.iter().filter_map(|id| self.sources.get(*id)).collect();
-        let Some(peer) = system_peer(&survivors, self.system.peer()) else { return };
-        let combined = combine(now.mono, &survivors, peer);
-        let votes: Vec<Leap> = survivors.iter().map(|s| s.header().leap).collect();
-        let peer = peer.id();
+        let best = system_peer(&survivors, self.system.peer());
+        let alone: Vec<&Source> = pulse.and_then(|id| self.sources.get(id)).into_iter().collect();
+        let used = if alone.is_empty() { &survivors } else { &alone };
+        let Some(peer) = alone.first().copied().or(best) else { return };
+        let combined = combine(now.mono, used, peer);
+        let votes: Vec<Leap> =
+            if survivors.is_empty() { &alone } else { &survivors }.iter().map(|s| s.header().leap).collect();
+        let (best, peer) = (best.map(Source::id), peer.id());
         for id in ids {
             mark(&mut self.sources, *id, Selection::Candidate);
         }
-        mark(&mut self.sources, peer, Selection::SystemPeer);
+        if let Some(best) = best.or_else(|| self.local_number()) {
+            mark(&mut self.sources, best, Selection::SystemPeer);
+        }
+        if let Some(pulse) = pulse {
+            mark(&mut self.sources, pulse, Selection::PpsPeer);
+        }
         if let Some(combined) = combined
             && let Some(now) = self.move_clock(now, combined)
         {
@@ -236,11 +250,8 @@ impl Engine {
             && let Some(peer) = self.sources.get_mut(id)
         {
             let became = peer.note_event(PeerEvent::SystemPeer);
-            let synchronized = Event::SynchronizedTo {
-                address: peer.shown_address(),
-                stratum: peer.header().stratum,
-                local_unit: peer.local_unit(),
-            };
+            let synchronized =
+                Event::SynchronizedTo { address: peer.shown_address(), stratum: peer.header().stratum };
             self.event(Event::BecameSystemPeer(became));
             self.event(synchronized);
         }

@@ -4,7 +4,7 @@ use super::intersection::{Candidate, Limits, Outcome, select};
 use crate::config::model::Tos;
 use crate::engine::contract::Interface;
 use crate::engine::estimator::{Estimate, KnownRate};
-use crate::engine::sources::{Origin, Selection, Source, Sources};
+use crate::engine::sources::{Origin, Reference, Selection, Source, Sources};
 use crate::engine::system::refid_of;
 use crate::units::{AssocId, MonoTime, RefId, Seconds};
 use crate::wire::event::flash;
@@ -79,6 +79,10 @@ pub fn elect(sources: &mut Sources, ours: &OurView<'_>, tos: &Tos) -> Outcome {
     for id in &outcome.outliers {
         mark(sources, *id, Selection::Outlier);
     }
+    // Unless it is followed, a pulse has nothing wrong with it; ntpd shows it as a falseticker.
+    for id in &outcome.pulses {
+        mark(sources, *id, Selection::Backup);
+    }
     outcome
 }
 
@@ -139,6 +143,8 @@ fn candidate(source: &mut Source, ours: &OurView<'_>, tos: &Tos) -> Option<Candi
         jitter: source.filter().jitter().get(),
         truechimer: source.config().truechimer,
         prefer: source.config().prefer,
+        decides: source.config().prefer && source.as_reference().is_some(),
+        pulse: source.as_reference().is_some_and(Reference::gives_pulses),
     })
 }
 

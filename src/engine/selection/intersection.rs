@@ -24,6 +24,10 @@ pub struct Candidate {
     pub truechimer: bool,
     /// `prefer`: kept by the cluster algorithm while it is no falseticker.
     pub prefer: bool,
+    /// It is a clock of this machine that the administrator prefers: it decides where there is no majority.
+    pub decides: bool,
+    /// It is a pulse: it votes, and is neither clustered nor combined.
+    pub pulse: bool,
 }
 
 /// Limits of the algorithm (`tos`).
@@ -42,6 +46,8 @@ pub struct Limits {
 pub struct Outcome {
     /// The survivors, best first.
     pub survivors: Vec<AssocId>,
+    /// Pulses that agree with the majority.
+    pub pulses: Vec<AssocId>,
     /// The falsetickers.
     pub falsetickers: Vec<AssocId>,
     /// Those cast out by the cluster algorithm.
@@ -58,9 +64,11 @@ pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
     let given = candidates.len();
     let (candidates, denied) = by_truechimers(candidates, least);
     outcome.falsetickers = denied;
-    let Some((low, high)) = intersection(&candidates, least) else {
+    let Some((low, high)) = intersection(&candidates, least).or_else(|| decided(&candidates, least)) else {
         outcome.falsetickers.extend(candidates.iter().filter(|c| !c.truechimer).map(|c| c.id));
         let kept: Vec<Candidate> = candidates.iter().filter(|c| c.truechimer).copied().collect();
+        let (pulses, kept): (Vec<Candidate>, Vec<Candidate>) = kept.iter().partition(|c| c.pulse);
+        outcome.pulses = pulses.iter().map(|c| c.id).collect();
         cluster(kept, limits, &mut outcome);
         return outcome;
     };
@@ -69,11 +77,13 @@ pub fn select(candidates: &[Candidate], limits: &Limits) -> Outcome {
         c.truechimer || (c.offset + half >= low && c.offset - half <= high)
     });
     outcome.falsetickers.extend(bad.iter().map(|c| c.id));
+    let (pulses, good): (Vec<Candidate>, Vec<Candidate>) = good.iter().partition(|c| c.pulse);
+    outcome.pulses = pulses.iter().map(|c| c.id).collect();
     cluster(good, limits, &mut outcome);
     debug_assert_eq!(
-        outcome.survivors.len() + outcome.outliers.len() + outcome.falsetickers.len(),
+        outcome.survivors.len() + outcome.outliers.len() + outcome.falsetickers.len() + outcome.pulses.len(),
         given,
-        "every candidate is a survivor, an outlier or a falseticker"
+        "every candidate is a survivor, an outlier, a falseticker or a pulse"
     );
     if outcome.survivors.len() < limits.min_sane {
         outcome.survivors.clear();
@@ -113,6 +123,14 @@ fn half_width(candidate: &Candidate, min_distance: f64) -> f64 {
 fn intersection(candidates: &[Candidate], min_distance: f64) -> Option<(f64, f64)> {
     overlap(candidates, min_distance, Midpoints::Inside)
         .or_else(|| overlap(candidates, min_distance, Midpoints::Anywhere))
+}
+
+/// Without a majority: the interval of the clock that decides, if there is one. A receiver whose serial time is late by more than it claims
+/// contradicts its own pulse otherwise, and the two together would be worth nothing.
+fn decided(candidates: &[Candidate], min_distance: f64) -> Option<(f64, f64)> {
+    let clock = candidates.iter().find(|c| c.decides)?;
+    let half = half_width(clock, min_distance);
+    Some((clock.offset - half, clock.offset + half))
 }
 
 /// Where the midpoints of a majority's intervals must lie.
@@ -269,7 +287,23 @@ mod tests {
             jitter: 1e-3,
             truechimer: false,
             prefer: false,
+            decides: false,
+            pulse: false,
         }
+    }
+
+    #[test]
+    fn without_a_majority_the_preferred_clock_of_this_machine_decides() {
+        let two = |decides| {
+            let late = candidate(1, -0.1, 1e-5);
+            [late, Candidate { prefer: true, decides, ..candidate(2, 0.0, 1e-6) }]
+        };
+        let none = select(&two(false), &LIMITS);
+        assert_eq!((none.survivors, none.falsetickers), (ids(&[]), ids(&[1, 2])), "prefer alone does not");
+        let one = select(&two(true), &LIMITS);
+        assert_eq!((one.survivors, one.falsetickers), (ids(&[2]), ids(&[1])));
+        let outvoted = [two(true)[0], candidate(3, -0.1, 1e-5), two(true)[1]];
+        assert_eq!(select(&outvoted, &LIMITS).falsetickers, ids(&[2]), "a majority is right");
     }
 
     #[test]

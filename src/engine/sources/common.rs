@@ -145,6 +145,8 @@ pub enum Selection {
     Backup,
     /// 6 `*`: the system peer.
     SystemPeer,
+    /// 7 `o`: the pulse that the clock follows; the source that numbers its seconds is the `*`.
+    PpsPeer,
 }
 
 /// Which association an event is about.

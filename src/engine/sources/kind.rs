@@ -10,12 +10,14 @@ use super::exchange::{Arrival, OwnClock, Requests};
 use super::listener::Listener;
 use super::local::Local;
 use super::prototype::Prototype;
+use super::reference::Reference;
 use super::symmetric::Symmetric;
 use crate::engine::contract::Now;
 use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
 use crate::engine::timers::Timers;
 use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds, Stamp};
+use crate::wire::event::ClockEvent;
 use crate::wire::{Header, Mode};
 use enum_dispatch::enum_dispatch;
 use std::net::{IpAddr, SocketAddr};
@@ -38,6 +40,8 @@ pub enum Kind {
     Beacon,
     /// The undisciplined local clock.
     Local,
+    /// A reference clock.
+    Reference,
 }
 
 /// A poll that is due.
@@ -96,7 +100,7 @@ impl Turn {
 }
 
 /// What a poll did.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub struct Polled {
     /// A request is to be sent.
     pub asks: bool,
@@ -112,6 +116,10 @@ pub struct Polled {
     pub solicits: Option<Host>,
     /// What was measured by the poll itself.
     pub measured: Option<Measurement>,
+    /// What is wrong with a reference clock, if that is news.
+    pub trouble: Option<ClockEvent>,
+    /// A line for clockstats.
+    pub statistics: Option<String>,
 }
 
 /// What a packet of ours is made of.
@@ -220,6 +228,24 @@ pub(super) trait Behaviour {
     fn measures(&self) -> bool {
         true
     }
+
+    /// Whether its time has a distance that selection limits: it comes over a network.
+    fn has_distance(&self) -> bool {
+        self.measures()
+    }
+
+    /// Whether each of its readings goes to the estimator when it comes: the measurement of a poll then only shows them.
+    fn takes_each_reading(&self) -> bool {
+        false
+    }
+
+    /// The error that all of its samples may have in common, beside that of the way.
+    fn error_floor(&self, _common: &Common) -> Seconds {
+        Seconds::ZERO
+    }
+
+    /// The daemon stepped the clock by `by`: what it holds back moves along.
+    fn clock_stepped(&mut self, _by: Seconds) {}
 
     /// Whether it is polled by now or later.
     fn is_polled(&self, _common: &Common) -> bool {

@@ -30,12 +30,6 @@ impl Local {
         Self { unit }
     }
 
-    /// Its unit, as `LOCAL(unit)` shows it.
-    #[must_use]
-    pub const fn unit(self) -> u8 {
-        self.unit
-    }
-
     /// Its address, 127.127.1.U.
     #[must_use]
     pub fn address(self) -> Host {

@@ -12,6 +12,7 @@
 //! | a pool | `prototype.rs`; how a server of it gives way to another | `preemption.rs` |
 //! | a broadcast client | `listener.rs` |
 //! | the undisciplined local clock | `local.rs` |
+//! | a reference clock | `reference/` |
 //! | which packets which kind takes | `dispatch.rs` |
 //! | the clock filter | `filter.rs` |
 //! | names that wait for their addresses | `names.rs` |
@@ -31,6 +32,7 @@ pub mod names;
 mod poll;
 mod preemption;
 mod prototype;
+pub mod reference;
 mod source;
 mod symmetric;
 
@@ -43,6 +45,7 @@ pub use kind::{Demand, Kind, Making, Polled, Turn};
 pub use listener::Listener;
 pub use local::Local;
 pub use prototype::Prototype;
+pub use reference::Reference;
 pub use source::{Draft, Source, Uptake};
 pub use symmetric::Symmetric;
 
