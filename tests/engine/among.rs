@@ -10,6 +10,7 @@ use rsntpd::units::{Leap, PollExponent, Ppm, Seconds, Stamp};
 use rsntpd::wire::Header;
 use sim::chance::Dice;
 use sim::clock::Clock;
+use sim::device::Device;
 use sim::link::{Direction, Link, Queue};
 use sim::scenario::{CLIENT, EPOCH};
 use sim::sweep::in_parallel;
@@ -22,6 +23,7 @@ pub(crate) struct Plan {
     seed: u64,
     setup: Setup,
     servers: Vec<(TrueServer, Link)>,
+    devices: Vec<Device>,
     offset: f64,
     drift: f64,
     wander: f64,
@@ -45,6 +47,7 @@ impl Plan {
             seed,
             setup,
             servers: Vec::new(),
+            devices: Vec::new(),
             offset: 0.01,
             drift: 10e-6,
             wander: 1e-9,
@@ -61,6 +64,29 @@ impl Plan {
         self.servers.push((TrueServer::new(&address(n)), link));
         self.setup.config.servers.push(Server { iburst: true, ..line(&address(n)) });
         self
+    }
+
+    /// A reference clock, and its device; `change` says more of its line.
+    pub(crate) fn clock(mut self, device: Device, change: impl FnOnce(&mut Server)) -> Self {
+        let (kind, unit) = (device.driver.number(), device.unit);
+        let mut line = Server::new(Kind::Server, Target::RefClock { kind, unit });
+        line.minpoll = PollExponent::of_clock(4);
+        line.maxpoll = line.minpoll;
+        change(&mut line);
+        self.setup.config.servers.push(line);
+        self.devices.push(device);
+        self
+    }
+
+    /// Changes the configuration.
+    pub(crate) fn setting(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.setup.config);
+        self
+    }
+
+    /// The clock is off at the start by so much, seconds.
+    pub(crate) fn off_by(self, offset: f64) -> Self {
+        Self { offset, ..self }
     }
 
     /// One more in the LAN.
@@ -107,6 +133,7 @@ impl Plan {
             world.servers.push(server);
             world.connect(CLIENT, &address(n), link);
         }
+        world.devices = self.devices;
         let clock = Clock::new(EPOCH, self.offset, self.drift, self.wander, Dice::new(self.seed, 1));
         world.add_host(CLIENT, clock, self.setup, self.file, &mut Dice::new(self.seed, 2));
         world

@@ -73,7 +73,11 @@ fn the_local_clock_serves_only_when_nobody_else_does() {
     let mut bench = Bench::new(setup(vec![server("192.0.2.1"), local_clock()]));
     bench.run_served(200.0);
     assert_eq!(bench.variable(None, "stratum"), "2");
-    assert_eq!(bench.happened(|e| e.text().contains("LOCAL")), 0, "the servers' burst comes first");
+    assert_eq!(
+        bench.happened(|e| e.text().contains("synchronized to LOCAL")),
+        0,
+        "the servers' burst comes first"
+    );
     bench.run(3000.0, |_, _| None);
     assert_eq!(bench.variable(None, "stratum"), "11");
     assert_eq!(bench.variable(None, "refid"), "127.127.1.0");

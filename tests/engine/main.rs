@@ -28,6 +28,7 @@ mod orphans;
 mod partners;
 mod paths;
 mod pools;
+mod refclocks;
 mod replays;
 mod server;
 mod simulation;

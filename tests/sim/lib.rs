@@ -7,6 +7,7 @@
 
 pub mod chance;
 pub mod clock;
+pub mod device;
 pub mod least_squares;
 pub mod link;
 pub mod ntpd_like;

@@ -2,15 +2,18 @@
 
 use super::chance::Dice;
 use super::clock::Clock;
+use super::device::{Device, Due, Says};
 use super::link::Link;
 use rsntpd::engine::clock::{Drift, Record};
 use rsntpd::engine::contract::{
-    ClockReport, ExitReason, Input, Interface, LookupError, Machine, Output, Rx, Setup, SocketId, StatLine,
-    Tx,
+    ClockDevice, ClockReport, DeviceReport, ExitReason, Input, Interface, LookupError, Machine, Output,
+    Reading, Reads, Rx, Setup, SocketId, StatLine, Tx,
 };
 use rsntpd::engine::report::event::Event;
 use rsntpd::engine::{Engine, Served};
-use rsntpd::units::{Host as Address, Leap, NtpShort, NtpTimestamp, Ppm, RefId, Seconds, Stamp, eras_off};
+use rsntpd::units::{
+    AssocId, Host as Address, Leap, NtpShort, NtpTimestamp, Ppm, RefId, Seconds, Stamp, eras_off,
+};
 use rsntpd::wire::{Header, Mode};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -107,6 +110,12 @@ pub struct World {
     pub names: BTreeMap<String, Box<dyn Fn(f64) -> Vec<IpAddr>>>,
     /// What hosts send leaves so much later than its timestamp was written, at most, seconds; the kernel reports when.
     pub late_by: Option<(f64, Dice)>,
+    /// Devices of reference clocks.
+    pub devices: Vec<Device>,
+    /// What they will say in this second, and in the next one.
+    due: Vec<Due>,
+    /// The second of true time that comes next for them.
+    second: f64,
     links: BTreeMap<(IpAddr, IpAddr), Link>,
     packets: BinaryHeap<Packet>,
     order: u64,
@@ -125,6 +134,9 @@ impl World {
             to_groups: Vec::new(),
             names: BTreeMap::new(),
             late_by: None,
+            devices: Vec::new(),
+            due: Vec::new(),
+            second: 0.0,
             links: BTreeMap::new(),
             packets: BinaryHeap::new(),
             order: 0,
@@ -235,10 +247,91 @@ impl World {
                     let result = if hosts.is_empty() { Err(none()) } else { Ok(hosts) };
                     host.engine.handle(host.clock.now(), Input::Resolved { id, result });
                 }
+                Output::OpenClock { id, device } => self.open(index, id, &device),
+                Output::CloseClock(id) => self.close(index, id),
                 // Nobody here asks with ntpq.
-                Output::ShellRequest { .. } | Output::OpenClock { .. } | Output::CloseClock(_) => {}
+                Output::ShellRequest { .. } => {}
             }
         }
+    }
+
+    fn close(&mut self, index: usize, id: AssocId) {
+        for device in self.devices.iter_mut().filter(|d| d.host == index && d.opened_by == Some(id)) {
+            device.opened_by = None;
+        }
+    }
+
+    fn open(&mut self, index: usize, id: AssocId, wanted: &ClockDevice) {
+        let time = self.time;
+        let mut devices = self.devices.iter_mut().filter(|d| d.host == index);
+        let found = devices.find(|d| (d.driver, d.unit) == (wanted.driver, wanted.unit) && (d.present)(time));
+        let report = if let Some(device) = found {
+            device.opened_by = Some(id);
+            DeviceReport::Opened
+        } else {
+            DeviceReport::Failed("No such file or directory".to_owned())
+        };
+        let host = &mut self.hosts[index];
+        host.engine.handle(host.clock.now(), Input::Clock { id, report });
+    }
+
+    /// Lets the devices say what they say around the next second.
+    fn plan_second(&mut self) {
+        let second = self.second;
+        self.second += 1.0;
+        for (index, device) in self.devices.iter_mut().enumerate() {
+            let all = (device.law)(second, &mut device.dice);
+            let due = |(after, says)| Due { at: second + after, device: index, second, says };
+            self.due.extend(all.into_iter().map(due));
+        }
+        self.due.sort_by(|a, b| b.at.total_cmp(&a.at));
+    }
+
+    /// When a device says something next.
+    fn next_due(&mut self) -> f64 {
+        if self.devices.is_empty() {
+            return f64::INFINITY;
+        }
+        // What belongs to a second may come a little before it.
+        while self.due.last().is_none_or(|due| due.at > self.second - 0.5) {
+            self.plan_second();
+        }
+        self.due.last().map_or(f64::INFINITY, |due| due.at.max(self.time))
+    }
+
+    fn device_says(&mut self) {
+        let Some(due) = self.due.pop() else { return };
+        let device = &mut self.devices[due.device];
+        let (index, Some(id)) = (device.host, device.opened_by) else { return };
+        let wall = self.hosts[index].clock.wall();
+        let truth = NtpTimestamp::from_unix(self.epoch, 0).offset(Seconds::new(due.second));
+        let reading = |reads, offset, leap| Reading {
+            reads,
+            at: wall,
+            offset,
+            leap,
+            precision: None,
+            error: None,
+            text: format!("{}", due.second),
+        };
+        let report = match due.says {
+            Says::Time { error, precision, bound, leap } => {
+                let offset = (truth.offset(Seconds::new(error)) - wall).to_seconds();
+                let error = bound.map(Seconds::new);
+                DeviceReport::Reading(Reading { precision, error, ..reading(Reads::Time, offset, leap) })
+            }
+            Says::Pulse => {
+                let shown = f64::from(wall.fraction()) / 4_294_967_296.0;
+                let offset = Seconds::new(shown.round() - shown);
+                DeviceReport::Reading(reading(Reads::Pulse, offset, Leap::None))
+            }
+            Says::Trouble(trouble) => DeviceReport::Trouble { trouble, text: String::new() },
+            Says::Gone => {
+                device.opened_by = None;
+                DeviceReport::Failed("Input/output error".to_owned())
+            }
+        };
+        self.input(index, Input::Clock { id, report });
     }
 
     fn send(&mut self, index: usize, tx: &Tx, late: f64) {
@@ -312,11 +405,16 @@ impl World {
         loop {
             let packet = self.packets.peek().map_or(f64::INFINITY, |p| p.at);
             let (timer, index) = self.next_timer();
-            let next = packet.min(timer);
+            let device = self.next_due();
+            let next = packet.min(timer).min(device);
             if next > until || next.is_infinite() {
                 return None;
             }
             self.advance(next);
+            if device < packet.min(timer) {
+                self.device_says();
+                continue;
+            }
             if packet <= timer {
                 return self.packets.pop();
             }

@@ -2,6 +2,7 @@
 //! amplifier, and a long client list read while it changes.
 
 mod clients;
+mod clocks;
 mod desk;
 mod keys;
 mod replay;
