@@ -87,3 +87,28 @@ fn what_receivers_send_and_its_like_holds() {
 fn what_gpsd_sends_and_its_like_holds() {
     replay("gpsd", oracle::gpsd, <[u8]>::to_vec);
 }
+
+/// The stamps of the seeds are those of the oracle's clock, or the change would only ever be that they are old.
+fn at_the_oracles_time(seconds: &'static [usize]) -> impl Fn(&[u8]) -> Vec<u8> {
+    move |data| {
+        let mut data = data.to_vec();
+        for at in seconds {
+            if let Some(bytes) = data.get_mut(*at..).and_then(|rest| rest.first_chunk_mut::<4>()) {
+                let (seed, now) = (i32::from_ne_bytes(*bytes), oracle::AT as i32);
+                // Their last byte may have been changed.
+                *bytes = now.wrapping_add(seed.wrapping_sub(1_795_850_128) % 30_000).to_ne_bytes();
+            }
+        }
+        data
+    }
+}
+
+#[test]
+fn segments_of_shared_memory_and_their_like_hold() {
+    replay("shm", oracle::shm, at_the_oracles_time(&[8, 16, 20, 24]));
+}
+
+#[test]
+fn samples_by_sockets_and_their_like_hold() {
+    replay("sock", oracle::sock, at_the_oracles_time(&[0]));
+}

@@ -1,13 +1,15 @@
 //! What holds of all that reference clocks send: for the replay and the fuzz targets.
 
-use rsntpd::units::BUILT;
+use rsntpd::units::{BUILT, Leap, Seconds, UnixTime};
 use rsntpd::wire::refclock::gpsd::{self, Protocol, Record};
 use rsntpd::wire::refclock::nmea::{
     Dates, Heard, Mode, Position, Receiver, WEEKS_OF_AN_ERA, WallTime, unfold,
 };
+use rsntpd::wire::refclock::shm::{self, Layout, Limit};
+use rsntpd::wire::refclock::sock::{self, StandsFor};
 
 /// 2026-11-28 07:15:28, or when this was built.
-const AT: i64 = if BUILT > 1_795_850_128 { BUILT } else { 1_795_850_128 };
+pub const AT: i64 = if BUILT > 1_795_850_128 { BUILT } else { 1_795_850_128 };
 const WEEK: i64 = 604_800;
 
 /// Lines of a receiver: each is the time, or of no use, and can be shown; a time is near the clock, as far as the line can say.
@@ -61,6 +63,51 @@ pub fn gpsd(data: &[u8]) {
             Ok(Record::Other) => {}
             Err(why) => printable(&why.to_string()),
         }
+    }
+}
+
+/// A segment of shared memory, of whatever layout its length says: it is a sample near the wall clock, or has a reason.
+///
+/// # Panics
+/// If it is not so.
+pub fn shm(data: &[u8]) {
+    let now = UnixTime::of_seconds(AT);
+    let limit = Limit::DEFAULT;
+    for layout in
+        [Layout::of_length(data.len()), Some(Layout::Wide), Some(Layout::Narrow), Some(Layout::Packed)]
+    {
+        let Some(layout) = layout else { continue };
+        match shm::parse(layout, data, now, limit) {
+            Ok(sample) => {
+                assert!((0..=5).contains(&(AT - sample.receive.seconds())), "{sample:?}");
+                let offset = sample.clock.since(sample.receive).get();
+                assert!(offset.abs() < 14_402.0, "{sample:?}");
+                printable(&sample.clock.to_string());
+            }
+            Err(why) => printable(&why.to_string()),
+        }
+        // Without a limit, any time has a text and an offset.
+        if let Ok(sample) = shm::parse(layout, data, now, Limit::None) {
+            assert!(sample.clock.since(sample.receive).get().is_finite());
+            printable(&sample.clock.to_string());
+        }
+    }
+}
+
+/// A datagram of a SOCK clock: it is a sample of before, not of long ago, or has a reason.
+///
+/// # Panics
+/// If it is not so.
+pub fn sock(data: &[u8]) {
+    let (now, oldest) = (UnixTime::of_seconds(AT), Seconds::new(128.0));
+    match sock::parse(data, now, oldest) {
+        Ok(sample) => {
+            let age = now.since(sample.at);
+            assert!(age >= Seconds::ZERO && age <= oldest, "{sample:?}");
+            assert!(sample.offset.get().is_finite() && sample.leap != Leap::Unsynchronised, "{sample:?}");
+            assert!(sample.stands_for == StandsFor::Time || sample.offset.get().abs() <= 0.5, "{sample:?}");
+        }
+        Err(why) => printable(&why.to_string()),
     }
 }
 
