@@ -77,6 +77,7 @@ impl RefClocks {
     /// Watches the devices from now on.
     pub fn watch(&mut self, registry: Registry) {
         self.registry = Some(registry);
+        self.plan_tick();
     }
 
     /// Opens the device of an association, again if it is open; what became of it is reported.
@@ -84,7 +85,11 @@ impl RefClocks {
         self.close(id);
         // The last one is the one that was given up last.
         let waits = self.waiting.iter().rposition(|(other, _)| same(other, &what));
-        let result = waits.map_or_else(|| driver::open(&what, self.own), |at| self.waiting.remove(at).1);
+        let result = waits.map(|at| self.waiting.remove(at).1).unwrap_or_else(|| {
+            // Its old self is not to be in the way.
+            self.waiting.retain(|(other, _)| (other.driver, other.unit) != (what.driver, what.unit));
+            driver::open(&what, self.own)
+        });
         match result {
             Ok(device) => {
                 self.report(id, DeviceReport::Opened);

@@ -36,13 +36,13 @@ pub(super) struct Sock {
 
 /// A file, whatever its name.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct File {
+pub(super) struct File {
     device: u64,
     inode: u64,
 }
 
 impl File {
-    fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         let found = fs::symlink_metadata(path).ok()?;
         Some(Self { device: found.dev(), inode: found.ino() })
     }
