@@ -95,9 +95,13 @@ pub(super) const CLOCK: &[Row] = &[
         .server_option(|options, found| {
             options.maxpoll = Some(PollExponent::of_clock(found.value.number() as u8));
         }),
-    row("mode", Takes::Integer, "NMEA: sentences and speed; SHM: 1 for a segment of its own; GPSD_JSON: 0 serial time, 1 pulses as well, 2 either")
-        .default("0")
-        .server_option(|options, found| options.mode_or_ttl(found)),
+    row(
+        "mode",
+        Takes::Integer,
+        "NMEA: sentences, speed; SHM: 1 owner only; GPSD_JSON: 0 serial, 1 with pulses, 2 either",
+    )
+    .default("0")
+    .server_option(|options, found| options.mode_or_ttl(found)),
 ];
 
 /// Beside those of `server` and `fudge`.
@@ -155,12 +159,20 @@ pub(super) const FUDGE: &[Row] = &[
         .default("0")
         .unit("seconds")
         .fudge(|fudge, value| fudge.time2 = Seconds::new(value.number())),
-    row("flag1", Takes::Boolean, "NMEA: take its pulses; SHM: any difference to the system's time counts; GPSD_JSON: its pulses are a PPS; PHC: it has TAI")
-        .default("0")
-        .fudge(|fudge, value| fudge.flags[0] = value.number() != 0.0),
-    row("flag2", Takes::Boolean, "NMEA, PPS: the clear edge begins a pulse; GPSD_JSON: ignore pulses; PHC: never compare clocks in hardware")
-        .default("0")
-        .fudge(|fudge, value| fudge.flags[1] = value.number() != 0.0),
+    row(
+        "flag1",
+        Takes::Boolean,
+        "NMEA: take its pulses; SHM: no limit; GPSD_JSON: its pulses are a PPS; PHC: it has TAI",
+    )
+    .default("0")
+    .fudge(|fudge, value| fudge.flags[0] = value.number() != 0.0),
+    row(
+        "flag2",
+        Takes::Boolean,
+        "NMEA, PPS: the clear edge counts; GPSD_JSON: ignore pulses; PHC: no hardware comparison",
+    )
+    .default("0")
+    .fudge(|fudge, value| fudge.flags[1] = value.number() != 0.0),
     row("flag3", Takes::Boolean, "GPSD_JSON: log every trouble; the kernel PPS of NMEA and PPS is not used")
         .default("0")
         .fudge(|fudge, value| fudge.flags[2] = value.number() != 0.0),
