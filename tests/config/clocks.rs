@@ -234,6 +234,7 @@ fn options_that_a_driver_does_not_use_are_noted() {
         ("refclock gpsd baud 9600", "gpsd sets the speed of the line"),
         ("refclock phc time2 1", "time2 has no effect"),
         ("refclock phc flag3 1", "flag3 has no effect"),
+        ("refclock sock path /s flag4 1", "flag4 has no effect"),
         ("refclock nmea flag3 1", "no PPS discipline of the kernel"),
         ("fudge 127.127.22.0 flag3 1\nserver 127.127.22.0", "no PPS discipline of the kernel"),
         ("server 127.127.22.0\nfudge 127.127.22.0 flag1 1", "flag1 has no effect"),
