@@ -9,6 +9,8 @@ const GATE: f64 = 500e-6;
 const STRIKES: u32 = 8;
 /// A sentence says which second it is of pulses that follow it within this span, seconds.
 const NUMBERS: f64 = 3.5;
+/// And of the pulse that it came after, where it was read before that was asked for: a fast line needs less than a tick.
+const AFTER: f64 = 1.0;
 /// A pulse further than this from the beginning of a sentence's second does not belong to it, seconds.
 const BELONGS: f64 = 0.45;
 
@@ -66,7 +68,7 @@ impl Pulses {
 
     /// The whole offset of a pulse by the last sentence, if it belongs to one.
     pub(super) fn numbered(&mut self, at: MonoTime, offset: f64) -> Option<f64> {
-        let sentence = self.sentence.filter(|s| (0.0..NUMBERS).contains(&at.since(s.at).get()))?;
+        let sentence = self.sentence.filter(|s| (-AFTER..NUMBERS).contains(&at.since(s.at).get()))?;
         let difference = sentence.offset - offset;
         if fraction(difference).abs() > BELONGS {
             return None;
@@ -135,6 +137,12 @@ mod tests {
             "half a second away: it may be this one or the next"
         );
         assert_eq!((pulses.missed(), pulses.good()), (1, 1));
+        pulses.sentence(at(3.05), 2.9);
+        assert_eq!(
+            pulses.numbered(at(3.0), 0.001),
+            Some(3.001),
+            "the sentence came first, of the same second"
+        );
         pulses.clock_stepped(Seconds::new(2.5));
         pulses.sentence(at(3.3), 0.2);
         assert_eq!(pulses.numbered(at(20.0), 0.001), None, "too long ago");
