@@ -69,6 +69,13 @@ world_up() {
     done
 }
 
+# The daemon gets a /dev of its own: $work/dev, in which tests may make devices. Terminals are this machine's.
+own_dev() {
+    mkdir -p "$work"/dev/{pts,shm}
+    cp -a /dev/{null,zero,full,random,urandom,tty} "$work/dev/"
+    ln -s pts/ptmx "$work/dev/ptmx"
+}
+
 # The host, s3 and lan get IPv6, too: fd77::1, fd77::3 and fd77::50.
 world_v6() {
     local h
@@ -116,6 +123,7 @@ as_host() {
         mount --bind "$0/varlib" /var/lib
         mount --bind "$0/run" /run
         [ -L /var/run ] || mount --bind "$0/run" /var/run
+        [ ! -d "$0/dev" ] || { mount --rbind /dev/pts "$0/dev/pts" && mount --rbind "$0/dev" /dev; }
         cd /; exec "$@"' "$work" "$@"
 }
 
