@@ -3,6 +3,7 @@
 # them into .peers/, because as packages they exclude one another. Wrappers: .peers/bin.
 # usage: tests/system/peers.sh          quick when all is there already
 #        tests/system/peers.sh plugins  what monitors NTP, too: monitoring-plugins, munin's
+#        tests/system/peers.sh gpsd     gpsd and ntpshmmon, too
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 peers=$top/.peers
@@ -21,6 +22,23 @@ plugins() { # They need no program of ours in their path but `ntpq', which who r
     echo "peers: check_ntp_peer check_ntp_time check_ntp and munin's ntp plugins are in .peers/monitoring"
 }
 if [ "${1:-}" = plugins ]; then plugins; exit; fi
+gpsd() { # Beside the others, whose stamp does not know it.
+    local root=$peers/gpsd deb tool libs
+    [ -e "$root/stamp-1" ] && return
+    rm -rf "$root"; mkdir -p "$root/debs" "$root/bin"
+    (cd "$root/debs"; fetch() { apt-get download -qq gpsd gpsd-tools libgps28 libbluetooth3 libdbus-1-3 libusb-1.0-0 libncurses6 2>/dev/null; }
+     fetch || { apt-get update -qq; fetch; })
+    for deb in "$root"/debs/*.deb; do dpkg -x "$deb" "$root/root"; done
+    libs=$root/root/usr/lib/x86_64-linux-gnu:$root/root/lib/x86_64-linux-gnu
+    for tool in sbin/gpsd bin/ntpshmmon; do
+        printf '#!/bin/sh\nexport LD_LIBRARY_PATH=%s\nexec %s "$@"\n' "$libs" "$root/root/usr/$tool" > "$root/bin/${tool#*/}"
+        chmod +x "$root/bin/${tool#*/}"
+    done
+    "$root/bin/gpsd" -V > /dev/null
+    touch "$root/stamp-1"
+    echo "peers: gpsd and ntpshmmon are in .peers/gpsd/bin"
+}
+if [ "${1:-}" = gpsd ]; then gpsd; exit; fi
 [ -e "$stamp" ] && exit 0
 rm -rf "$peers"; mkdir -p "$peers"/{debs,root,bin}
 

@@ -99,7 +99,7 @@ if [ $for_what = setup ] || [ "$(id -u)" = 0 ]; then
 fi
 
 # Programs and a kernel that the tests run against; unpacked into this folder, not installed.
-for step in tests/system/peers.sh "tests/system/peers.sh plugins" "tests/system/guest/run.sh --setup"; do
+for step in tests/system/peers.sh "tests/system/peers.sh plugins" "tests/system/peers.sh gpsd" "tests/system/guest/run.sh --setup"; do
     # Only root can have apt's lists brought up to date; without these programs some tests are skipped.
     $step || { [ $for_what = check ] && [ "$(id -u)" != 0 ] && say "$step did not succeed: some of the tests will be skipped"; }
 done
