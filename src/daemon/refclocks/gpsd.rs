@@ -29,7 +29,7 @@ const MODE: u32 = 3;
 const RETRY: u32 = 10;
 const RETRY_MORE: u32 = 5;
 const RETRY_MOST: u32 = 120;
-/// After so many seconds without a line gpsd is asked for a sign of life, and after some more it counts as lost.
+/// After so many seconds without a line gpsd is asked again, and after some more it counts as lost.
 const ASK: u32 = 30;
 const SILENCE: u32 = 90;
 /// The same trouble is logged once in so many seconds.
@@ -52,6 +52,8 @@ pub(super) struct Gpsd {
     link: Link,
     lines: Lines,
     protocol: Option<Protocol>,
+    /// Why nothing comes, which is reported each second until something does.
+    fault: Option<String>,
     has_fix: bool,
     /// Of the receiver's time, by its fix.
     precision: Option<i8>,
@@ -122,6 +124,7 @@ impl Gpsd {
             link: Link::Down(0),
             lines: Lines::new(gpsd::LONGEST),
             protocol: None,
+            fault: None,
             has_fix: false,
             precision: None,
             retry: RETRY,
@@ -152,12 +155,18 @@ impl Gpsd {
             return;
         }
         let text = format!("gpsd, port {PORT} of localhost: {}", described(why));
+        self.faulty(text, turn);
+        self.link = Link::Down(self.retry);
+        self.retry = (self.retry + RETRY_MORE).min(RETRY_MOST);
+    }
+
+    /// Nothing comes for now, for this reason.
+    fn faulty(&mut self, text: String, turn: &mut Turn<'_>) {
         if self.throttle.admits() {
             turn.notice(Level::Warning, format!("{}: {text}", self.name));
         }
-        turn.report(DeviceReport::Trouble { trouble: Trouble::Fault, text });
-        self.link = Link::Down(self.retry);
-        self.retry = (self.retry + RETRY_MORE).min(RETRY_MOST);
+        turn.report(DeviceReport::Trouble { trouble: Trouble::Fault, text: text.clone() });
+        self.fault = Some(text);
     }
 
     fn send(&mut self, line: &str, turn: &mut Turn<'_>) {
@@ -167,6 +176,13 @@ impl Gpsd {
             let server = *server;
             self.failed(server, &why, turn);
         }
+    }
+
+    /// Asks for a sign of life, and for the receiver: gpsd opens one again that was unplugged, or that it was given since, if it is
+    /// asked for.
+    fn ask(&mut self, turn: &mut Turn<'_>) {
+        let watch = self.protocol.map(|protocol| gpsd::watch(&self.device, protocol)).unwrap_or_default();
+        self.send(&format!("{}{watch}", gpsd::ALIVE), turn);
     }
 
     fn line(&mut self, line: &[u8], at: UnixTime, turn: &mut Turn<'_>) {
@@ -180,6 +196,9 @@ impl Gpsd {
     }
 
     fn record(&mut self, record: Record, at: UnixTime, turn: &mut Turn<'_>) {
+        if matches!(record, Record::Fix(_) | Record::Offset(_) | Record::Pulse(_)) {
+            self.fault = None;
+        }
         let with_offsets = self.protocol >= Some(Protocol::WITH_OFFSETS);
         match record {
             Record::Version { protocol, release } => self.greeted(protocol, &release, turn),
@@ -195,10 +214,7 @@ impl Gpsd {
             }
             Record::Error(message) => {
                 let text = format!("gpsd reports: {message}");
-                if self.throttle.admits() {
-                    turn.notice(Level::Warning, format!("{}: {text}", self.name));
-                }
-                turn.report(DeviceReport::Trouble { trouble: Trouble::Fault, text });
+                self.faulty(text, turn);
             }
             Record::Fix(_) | Record::Offset(_) | Record::Pulse(_) | Record::Other => {}
         }
@@ -210,6 +226,7 @@ impl Gpsd {
 
     /// gpsd says which one it is: first of all, and when it is asked for a sign of life.
     fn greeted(&mut self, protocol: Protocol, release: &str, turn: &mut Turn<'_>) {
+        self.fault = None;
         if self.protocol.replace(protocol).is_some() {
             return;
         }
@@ -318,6 +335,9 @@ impl Behaviour for Gpsd {
 
     fn tick(&mut self, turn: &mut Turn<'_>) {
         self.throttle.left = self.throttle.left.saturating_sub(1);
+        if let Some(text) = self.fault.clone() {
+            turn.report(DeviceReport::Trouble { trouble: Trouble::Fault, text });
+        }
         self.silent += 1;
         match &mut self.link {
             Link::Down(left) if *left > 1 => *left -= 1,
@@ -326,7 +346,7 @@ impl Behaviour for Gpsd {
                 let server = *server;
                 self.failed(server, &io::Error::other("no sign of life"), turn);
             }
-            Link::Up(..) if self.silent == ASK => self.send(gpsd::ALIVE, turn),
+            Link::Up(..) if self.silent == ASK => self.ask(turn),
             Link::Up(..) => {}
         }
     }

@@ -32,6 +32,7 @@ server 127.127.46.0 mode 2 minpoll 3 maxpoll 3
 fudge 127.127.46.0 time2 0.100 flag4 1
 server 127.127.46.128 minpoll 3 maxpoll 3
 fudge 127.127.46.128 flag1 1
+refclock gpsd unit 1 path /dev/null minpoll 3 maxpoll 3
 restrict default kod nomodify notrap nopeer
 restrict 127.0.0.1
 C
@@ -58,6 +59,7 @@ check "gpsd's JSON port is found" log 'GPSD_JSON\(0\): GPSD release=3\.22 protoc
 check "127.127.46.0 .GPSD. 0 l is reached, and near" within 40 near 127.127.46.0
 check "cv shows its time in words" cv 2 'device="GPSD JSON client clock".*timecode="[0-9a-f]{8}\.[0-9a-f]{8}  [A-Z][a-z]{2}, [A-Z][a-z]{2} [ 0-9]{2} 20[0-9]{2}'
 check "its pulses are a clock of their own, which has none: clk_no_reply" cv 3 'clk_no_reply'
+check "a receiver that gpsd does not have: clk_fault, in gpsd's words" within 60 cv 4 'clk_fault.*timecode="gpsd reports: No such device as /dev/null'
 counts() { cat "$work/varlib/stats/clock"; grep -qE ' 127\.127\.46\.0 [0-9]+ [0-9]+ [0-9]+ [1-9][0-9]* [1-9][0-9]* 0 0$' "$work/varlib/stats/clock"; }
 check "flag4: seven counts in clockstats" within 20 counts
 say gps0 'mix nofix'

@@ -183,6 +183,8 @@ fn a_lost_gpsd_is_found_again() {
     world.harness.ready(&mut world.gpsd);
     assert!(matches!(world.gpsd.link, Link::Down(1)), "{:?}", world.gpsd.link);
     world.tick(1);
+    let meanwhile = std::mem::take(&mut world.harness.reports);
+    assert_eq!(troubles(&meanwhile), [(Trouble::Fault, lost)].repeat(RETRY as usize), "each second");
     let mut gpsd = world.greet(NEW);
     gpsd.send(FIX);
     gpsd.send(&stamps("TOFF", DEVICE, 0, 0));
@@ -192,14 +194,14 @@ fn a_lost_gpsd_is_found_again() {
     let mut asked = String::new();
     world.harness.until(&mut world.gpsd, || {
         let _nothing_yet = gpsd.0.read_line(&mut asked);
-        asked.ends_with('\n')
+        asked.ends_with("};\r\n")
     });
-    assert_eq!(asked, "?VERSION;\r\n");
+    assert!(asked.starts_with("?VERSION;\r\n?WATCH={\"device\":\"/dev/null\""), "{asked}");
     gpsd.send(NEW);
     world.harness.until(&mut world.gpsd, || true);
     world.tick(SILENCE + 1);
     let reports = world.reports(1);
-    assert_eq!(troubles(&reports), [(Trouble::Fault, "gpsd, port 2947 of localhost: no sign of life")]);
+    assert_eq!(troubles(&reports)[0], (Trouble::Fault, "gpsd, port 2947 of localhost: no sign of life"));
     assert_eq!(world.harness.log().len(), 3, "the trouble of the same hour is not logged again");
 }
 
@@ -221,6 +223,10 @@ fn attempts_become_fewer() {
         let Link::Down(left) = world.gpsd.link else { panic!("{:?}", world.gpsd.link) };
         waits.push(left);
         world.tick(left);
+        // Of each second; where the next attempt fails at once, that is the last one.
+        let end = world.harness.reports.len() - left as usize;
+        world.harness.reports.drain(..left as usize);
+        assert!(end <= 1);
     }
     assert_eq!((waits[0], waits[1], waits[2], waits[25]), (10, 15, 20, 120));
     assert_eq!(world.harness.log().len(), 26, "flag3: each is logged");
