@@ -38,8 +38,8 @@ restrict 127.0.0.1
 C
 daemon_up -c "$work/ntp.conf"
 
-# NTPsec's ntpq shows the type l only where it is sent a name, which ntpd sends only if asked for it.
-rows() { ntpq -pn | sed 's/ u / l /' | tee /dev/stderr; }
+# NTPsec's ntpq shows the name of a clock, and the type l, where it is sent the name (srchost), and else its address.
+rows() { ntpq -pn | sed -E 's/GPS_NMEA\(([0-9]+)\)/127.127.20.\1/; s/SHM\(([0-9]+)\)/127.127.28.\1/; s/GPSD_JSON\(([0-9]+)\)/127.127.46.\1/; s/ u / l /' | tee /dev/stderr; }
 row() { rows | grep -qE "$1"; }
 log() { cat "$work/log/rsntpd"; grep -qE "$1" "$work/log/rsntpd"; }
 # What the clock variables of the nth association are.
