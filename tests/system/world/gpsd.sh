@@ -11,7 +11,7 @@ say() { echo "$2" > "$work/say/.$1"; mv "$work/say/.$1" "$work/say/$1"; }
 mkdir "$work/say"
 say gps0 'mix good 0.100'
 say tcp 'mix good 0.050'
-on_tame host python3 "$top/tests/system/world/receiver.py" "$work/dev" "$work/say" /dev/pts 10110 > "$work/log/receiver" 2>&1 &
+exec_tame host python3 "$top/tests/system/world/receiver.py" "$work/dev" "$work/say" /dev/pts 10110 > "$work/log/receiver" 2>&1 &
 pids+=($!)
 plugged() { [ -L "$work/dev/gps0" ]; }
 within 10 plugged
@@ -106,7 +106,7 @@ while True:
     send(**{'class': 'TPV', 'mode': 3, 'ept': 0.005})
     send(**{'class': 'TOFF', 'real_sec': second, 'real_nsec': 0, 'clock_sec': now // 10**9, 'clock_nsec': now % 10**9})
 P
-on_tame host python3 "$work/pulses.py" > "$work/log/pulses" 2>&1 &
+exec_tame host python3 "$work/pulses.py" > "$work/log/pulses" 2>&1 &
 pids+=($!)
 check "pulses are followed when there have been twenty: o127.127.46.0" within 150 row '^o127\.127\.46\.0 .* -0\.0[12][0-9] +0\.0'
 used() { cat "$work/varlib/stats/clock"; grep -qE ' 127\.127\.46\.0 [0-9]+ 0 0 [0-9]+ [0-9]+ [1-9][0-9]* [1-9][0-9]*$' "$work/varlib/stats/clock"; }

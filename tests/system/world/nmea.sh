@@ -15,7 +15,7 @@ say gps4 'zda behind 0.100'
 say gps5 'rmc away'
 say tcp 'mix good 0.050'
 ln -s 127.0.0.1:10110 "$work/dev/gps6"
-on_tame host python3 "$top/tests/system/world/receiver.py" "$work/dev" "$work/say" /dev/pts 10110 > "$work/log/receiver" 2>&1 &
+exec_tame host python3 "$top/tests/system/world/receiver.py" "$work/dev" "$work/say" /dev/pts 10110 > "$work/log/receiver" 2>&1 &
 pids+=($!)
 plugged() { [ -L "$work/dev/gps4" ]; }
 within 10 plugged
