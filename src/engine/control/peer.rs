@@ -60,11 +60,15 @@ pub(super) const SHOWN: [&str; 31] = [
     "filtdisp",
 ];
 
-/// The same of this one: a pool has no address, so its name is shown, as by 4.2.8.
+/// The same of this one: a pool has no address, so its name is shown, as by 4.2.8; by the name of a clock NTPsec's ntpq
+/// knows that it is one.
 pub(super) fn shown(source: &Source) -> Vec<&'static str> {
     let mut shown = SHOWN.to_vec();
     if source.config().solicits() && matches!(source.config().target, Target::Name(_)) {
         shown.insert(2, "srchost");
+    }
+    if source.clock_driver().is_some() {
+        shown.push("srchost");
     }
     shown
 }

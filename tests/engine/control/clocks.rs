@@ -146,7 +146,12 @@ fn an_association_with_a_clock_has_the_variables_of_real_daemons() {
     assert_eq!(desk.asked(&ask(2, ids[0], "srchost")).value("srchost"), "\"SHM(0)\"");
     assert_eq!(desk.asked(&ask(2, ids[2], "ttl")).value("ttl"), "17");
     if let Some(theirs) = captured("p5-shm.txt", "rv", "srcadr=127.127.28.0") {
-        assert_eq!(names(&shm), theirs);
+        // By the last one NTPsec's ntpq knows a clock.
+        let ours = names(&shm);
+        assert_eq!(
+            (&ours[..theirs.len()], &ours[theirs.len()..]),
+            (&theirs[..], &["srchost".to_owned()][..])
+        );
     }
 }
 
