@@ -27,6 +27,7 @@ mod names;
 mod orphans;
 mod partners;
 mod paths;
+mod plan;
 mod pools;
 mod refclocks;
 mod replays;

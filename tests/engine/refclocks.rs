@@ -10,8 +10,9 @@ use sim::chance::Dice;
 use sim::device::{Device, Says};
 use sim::world::World;
 
-/// A day's quarter, seconds.
-const LONG: f64 = 20_000.0;
+/// How long a world goes on, seconds; it is judged from `SETTLED` on.
+const LONG: f64 = 9_000.0;
+const SETTLED: usize = 3_000;
 
 fn dice(seed: u64) -> Dice {
     Dice::new(seed, 900)
@@ -76,7 +77,7 @@ fn a_pulse_beside_servers_disciplines_to_its_own_noise() {
         let pulse = source(&world, Driver::Pps);
         assert_eq!(pulse.selection(), Selection::PpsPeer, "{:?}", texts(&world));
         assert_eq!((pulse.header().stratum, pulse.reach().register()), (Stratum::new(0), 0xff));
-        rms(&errors[4000..]) * 1e6
+        rms(&errors[SETTLED..]) * 1e6
     });
 }
 
@@ -104,7 +105,7 @@ fn sawtooth_missing_and_doubled_edges_do_no_harm() {
     within_each("us rms", &worlds, |edges, seed| {
         let device = Device::new(Driver::Pps, dice(seed), Box::new(*edges));
         let quiet = Plan::new(seed).near().near().wandering(1e-10).clock(device, |_| {});
-        rms(&errors(quiet, LONG)[4000..]) * 1e6
+        rms(&errors(quiet, LONG)[SETTLED..]) * 1e6
     });
 }
 
@@ -120,7 +121,7 @@ fn a_receiver_with_pulses_needs_no_other_source() {
         let errors = watch(&mut world, 0, LONG);
         assert_eq!(source(&world, Driver::Nmea).selection(), Selection::PpsPeer, "{:?}", texts(&world));
         assert!(synchronized(&world) < 30.0, "{:?}", texts(&world));
-        rms(&errors[2000..]) * 1e6
+        rms(&errors[SETTLED..]) * 1e6
     });
 }
 
@@ -128,36 +129,42 @@ fn a_receiver_with_pulses_needs_no_other_source() {
 fn a_receiver_that_loses_its_fix_for_an_hour_is_bridged_and_taken_again() {
     // A wander of 1e-9 moves a clock by 125 us in an hour, as a standard deviation.
     within("us at worst in the hour", 400.0, &[("an hour", ())], |(), seed| {
-        let device = nmea(1e-6, 0.1, seed, |second| !(10_000.0..13_600.0).contains(&second));
+        let device = nmea(1e-6, 0.1, seed, |second| !(5_000.0..8_600.0).contains(&second));
         let mut world = Plan::new(seed).clock(device, |line| line.fudge.flags[0] = true).world();
-        let before = watch(&mut world, 0, 10_000.0);
-        let hour = watch(&mut world, 0, 13_600.0);
+        let before = watch(&mut world, 0, 5_000.0);
+        let hour = watch(&mut world, 0, 8_600.0);
         assert_eq!(source(&world, Driver::Nmea).reach().register(), 0);
         assert_eq!(lost_sync(&world).len(), 1, "{:?}", texts(&world));
         let clock = source(&world, Driver::Nmea).as_reference().unwrap();
         assert_eq!(clock.counts().status() & 0xf, 4, "bad signal");
-        let after = watch(&mut world, 0, 15_000.0);
+        let after = watch(&mut world, 0, 10_000.0);
         assert_eq!(source(&world, Driver::Nmea).selection(), Selection::PpsPeer, "{:?}", texts(&world));
         assert!(rms(&before[2000..]) < 0.4e-6 && worst(&after[400..]) < 5e-6, "{}", worst(&after[400..]));
         worst(&hour) * 1e6
     });
 }
 
+/// The longer, the less chance there is in the ratio of two runs.
+const SERIAL: f64 = 20_000.0;
+
 #[test]
 fn a_serial_receiver_makes_servers_no_worse() {
     // Late by 100 ms, or jittering by 10 ms; honest about it, or claiming microseconds as gpsd 3.22 does.
-    let worlds = [
-        ("jitter 10 ms, honest", (0.0, 0.010, -1)),
-        ("jitter 10 ms, boasting", (0.0, 0.010, -20)),
-        ("100 ms late, jitter 20 ms, honest", (0.1, 0.020, -1)),
-        ("100 ms late, jitter 20 ms, boasting", (0.1, 0.020, -20)),
-    ];
-    within("times the rms of the servers alone", 1.05, &worlds, |(late, jitter, precision), seed| {
-        let alone = errors(servers(seed), LONG);
-        let device = serial(Driver::Shm, *late, *jitter, *precision, seed);
-        let both = errors(servers(seed).clock(device, |_| {}), LONG);
-        rms(&both[3000..]) / rms(&alone[3000..])
-    });
+    const DEVICES: [(f64, f64, i8); 4] =
+        [(0.0, 0.010, -1), (0.0, 0.010, -20), (0.1, 0.020, -1), (0.1, 0.020, -20)];
+    within(
+        "times the rms of the servers alone, the worst of four devices",
+        1.05,
+        &[("serial", ())],
+        |(), seed| {
+            let alone = rms(&errors(servers(seed), SERIAL)[SETTLED..]);
+            let with = |(late, jitter, precision): (f64, f64, i8)| {
+                let device = serial(Driver::Shm, late, jitter, precision, seed);
+                rms(&errors(servers(seed).clock(device, |_| {}), SERIAL)[SETTLED..]) / alone
+            };
+            DEVICES.map(with).into_iter().fold(0.0, f64::max)
+        },
+    );
 }
 
 #[test]
@@ -165,7 +172,7 @@ fn a_serial_receiver_alone_keeps_time_to_its_bias() {
     within("ms rms", 1.0, &[("100 ms late, time1 0.1", ())], |(), seed| {
         let device = serial(Driver::Shm, 0.1, 0.010, -1, seed);
         let plan = Plan::new(seed).clock(device, |line| line.fudge.time1 = Seconds::new(0.1));
-        rms(&errors(plan, LONG)[3000..]) * 1e3
+        rms(&errors(plan, LONG)[SETTLED..]) * 1e3
     });
 }
 
@@ -183,7 +190,7 @@ fn a_hardware_clock_is_as_good_as_its_readings() {
     within_each("us rms", &[("1 us", 0.25, 1e-6), ("100 us", 8.0, 100e-6)], |wide, seed| {
         let device = Device::new(Driver::Phc, dice(seed), Box::new(span(*wide)));
         let plan = Plan::new(seed).near().clock(device, |line| line.prefer = true);
-        rms(&errors(plan, LONG)[4000..]) * 1e6
+        rms(&errors(plan, LONG)[SETTLED..]) * 1e6
     });
 }
 
