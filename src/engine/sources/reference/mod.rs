@@ -16,7 +16,7 @@ mod pulse;
 pub use counts::Counts;
 
 use self::median::{Ring, Summary};
-use self::pulse::{Pulses, fraction};
+use self::pulse::{Pulses, Verdict, fraction};
 use super::common::Common;
 use super::kind::{Behaviour, Polled, Turn};
 use crate::config::model::{ClockAddress, Server};
@@ -69,7 +69,7 @@ pub struct Reader {
 pub struct Sample {
     /// For the estimator.
     pub measured: Measurement,
-    /// It comes from something else than those before: pulses, or sentences. What was learnt of these does not hold for it.
+    /// It comes from something else than those before: pulses, or sentences. What was estimated from these does not hold for it.
     pub is_other: bool,
 }
 
@@ -314,9 +314,13 @@ impl Reference {
         by: &Reader,
     ) -> Option<f64> {
         let offset = fraction((offset + self.time1(line)).get());
-        if !self.pulses.admits(offset, expected) {
-            self.counts.count(Trouble::BadSignal);
-            return None;
+        match self.pulses.judge(offset, expected) {
+            Verdict::Pulse => {}
+            Verdict::First => return None,
+            Verdict::Stray => {
+                self.counts.count(Trouble::BadSignal);
+                return None;
+            }
         }
         match self.numbering(line) {
             Numbering::System => by.synchronized.then_some(offset),

@@ -14,6 +14,17 @@ const AFTER: f64 = 1.0;
 /// A pulse further than this from the beginning of a sentence's second does not belong to it, seconds.
 const BELONGS: f64 = 0.45;
 
+/// What a pulse is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// One of the clock's.
+    Pulse,
+    /// The first: there is nothing to hold it against.
+    First,
+    /// Not where one is expected.
+    Stray,
+}
+
 /// What is known of a clock's pulses.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pulses {
@@ -40,24 +51,21 @@ pub(super) fn fraction(offset: f64) -> f64 {
 }
 
 impl Pulses {
-    /// Whether a pulse with this offset is one; it is `expected` there by the samples so far, if there are enough. One that comes
-    /// first shows nothing.
-    pub(super) fn admits(&mut self, offset: f64, expected: Option<f64>) -> bool {
+    /// What a pulse with this offset is; it is `expected` there by the samples so far, if there are enough.
+    pub(super) fn judge(&mut self, offset: f64, expected: Option<f64>) -> Verdict {
         let near = |there: f64| fraction(offset - there).abs() <= GATE;
         let before = self.last.replace(offset);
-        if expected.or(before).is_some_and(near) {
+        let Some(there) = expected.or(before) else { return Verdict::First };
+        let moved = || self.strikes + 1 >= STRIKES && before.is_some_and(near);
+        if near(there) || moved() {
             self.strikes = 0;
-            return true;
+            return Verdict::Pulse;
         }
         self.strikes += 1;
-        let moved = self.strikes >= STRIKES && before.is_some_and(near);
-        if moved {
-            self.strikes = 0;
-        }
-        moved
+        Verdict::Stray
     }
 
-    /// The clock said what time it is.
+    /// A reading of the time.
     pub(super) const fn sentence(&mut self, at: MonoTime, offset: f64) {
         self.sentence = Some(Sentence { at, offset });
         self.missed = self.missed.saturating_add(1);
@@ -108,20 +116,25 @@ mod tests {
     #[test]
     fn a_pulse_is_where_the_last_ones_were_also_around_half_a_second() {
         let mut pulses = Pulses::default();
-        assert!(!pulses.admits(0.4999, None), "the first shows nothing");
-        assert!(pulses.admits(-0.4999, None), "0.2 ms further");
-        assert!(!pulses.admits(0.1, None) && pulses.admits(0.1001, None), "then there");
-        assert!(pulses.admits(1e-6, Some(0.0)) && !pulses.admits(0.02, Some(0.0)));
+        assert_eq!(pulses.judge(0.4999, None), Verdict::First);
+        assert_eq!(pulses.judge(-0.4999, None), Verdict::Pulse, "0.2 ms further");
+        let then = [pulses.judge(0.1, None), pulses.judge(0.1001, None)];
+        assert_eq!(then, [Verdict::Stray, Verdict::Pulse], "then there");
+        let expected = [pulses.judge(1e-6, Some(0.0)), pulses.judge(0.02, Some(0.0))];
+        assert_eq!(expected, [Verdict::Pulse, Verdict::Stray]);
     }
 
     #[test]
     fn where_all_pulses_are_elsewhere_the_expectation_was_wrong() {
         let mut pulses = Pulses::default();
-        let taken = (0..12).map(|_| pulses.admits(0.02, Some(0.0))).collect::<Vec<_>>();
-        assert_eq!(taken.iter().position(|taken| *taken), Some(7));
-        let scattered = (0..40).map(|n| f64::from(n % 7) * 0.06);
+        let judged = (0..12).map(|_| pulses.judge(0.02, Some(0.0))).collect::<Vec<_>>();
+        assert_eq!(judged.iter().position(|verdict| *verdict == Verdict::Pulse), Some(7));
+        let mut scattered = (0..40).map(|n| f64::from(n % 7) * 0.06);
         let mut noise = Pulses::default();
-        assert!(!scattered.into_iter().any(|offset| noise.admits(offset, Some(0.45))), "these are no pulses");
+        assert!(
+            scattered.all(|offset| noise.judge(offset, Some(0.45)) != Verdict::Pulse),
+            "these are no pulses"
+        );
     }
 
     #[test]
