@@ -203,6 +203,8 @@ fn candidates(count: usize) -> Vec<Candidate> {
             jitter: 1e-4 * dice.exponential(),
             truechimer: false,
             prefer: false,
+            decides: false,
+            pulse: false,
         })
         .collect()
 }

@@ -46,7 +46,7 @@ pub(super) fn open(device: &ClockDevice, own: u32) -> Result<Device, OpenError> 
         Driver::GpsdJson => Gpsd::open(device).map(Device::from),
         Driver::Phc => Phc::open(device).map(Device::from),
         Driver::Sock => Sock::open(device).map(Device::from),
-        other => Err(OpenError::NoDriver(other)),
+        Driver::Local => Err(OpenError::NoDriver(Driver::Local)),
     }
 }
 

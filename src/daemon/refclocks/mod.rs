@@ -85,11 +85,13 @@ impl RefClocks {
         self.close(id);
         // The last one is the one that was given up last.
         let waits = self.waiting.iter().rposition(|(other, _)| same(other, &what));
-        let result = waits.map(|at| self.waiting.remove(at).1).unwrap_or_else(|| {
+        let result = if let Some(at) = waits {
+            self.waiting.remove(at).1
+        } else {
             // Its old self is not to be in the way.
             self.waiting.retain(|(other, _)| (other.driver, other.unit) != (what.driver, what.unit));
             driver::open(&what, self.own)
-        });
+        };
         match result {
             Ok(device) => {
                 self.report(id, DeviceReport::Opened);

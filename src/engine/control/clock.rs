@@ -4,6 +4,7 @@ use crate::engine::control::peer::{PeerRow, PeerScene};
 use crate::engine::control::system::{RefidForm, refid};
 use crate::engine::control::table::{self, Row};
 use crate::engine::control::text;
+use crate::engine::sources::Reference;
 use crate::engine::sources::reference::Counts;
 use crate::units::{Driver, Seconds};
 
@@ -60,11 +61,11 @@ fn stratum(s: &PeerScene<'_>) -> u8 {
 }
 
 fn counts<'a>(s: &PeerScene<'a>) -> Option<&'a Counts> {
-    s.a.as_reference().map(|clock| clock.counts())
+    s.a.as_reference().map(Reference::counts)
 }
 
 /// The last line in quotes; nothing where there is none.
 fn timecode(s: &PeerScene<'_>) -> String {
-    let sent = s.a.as_reference().map_or("", |clock| clock.timecode());
+    let sent = s.a.as_reference().map_or("", Reference::timecode);
     if sent.is_empty() { String::new() } else { text::quoted(sent) }
 }

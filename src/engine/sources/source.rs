@@ -430,7 +430,7 @@ impl Source {
         }
     }
 
-    /// Takes a sample of a reference clock into the estimator, as it would be if our clock ran free. What was learnt of samples of
+    /// Takes a sample of a reference clock into the estimator, as it would be if our clock ran free. What was estimated from samples of
     /// another kind gives way to `anew`.
     pub fn take_sample(&mut self, free: &Measurement, anew: Option<Estimator>) {
         if let Some(estimator) = anew {
