@@ -139,7 +139,7 @@ pub(super) const TOS: &[Row] = &[
         .held(0.0, 4.0)
         .default("0")
         .since(Since::V428P(5))
-        .idle("receiving broadcasts is not yet supported"),
+        .idle("broadcasts that come early are always refused"),
     row("basedate", Takes::Keywords("DATE | DAYS"), "the earliest date of the NTP era")
         .since(Since::V428P(11))
         .idle("the era is chosen by the nearest date to the clock"),
