@@ -113,9 +113,8 @@ impl Engine {
 
     /// Makes an association with a reference clock, and asks for its device.
     fn add_reference(&mut self, now: Now, server: Server) {
-        let Some(clock) = server.target.clock().and_then(Reference::new) else {
-            return self.event(Event::NotSupported(format!("clock {}", target_words(&server.target))));
-        };
+        // Of a type without a driver, what to use instead was logged when the configuration was read.
+        let Some(clock) = server.target.clock().and_then(Reference::new) else { return };
         let address = clock.address();
         if let Some(id) = self.add_clock(now, server, clock.into(), address) {
             self.timers.set(Timer::Poll(id), now.mono + FIRST_READINGS);

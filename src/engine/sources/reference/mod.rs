@@ -7,7 +7,7 @@
 //! | pulses | `pulse.rs` |
 //! | counters, events, clockstats | `counts.rs` |
 //!
-//! It knows no device: what differs between drivers beyond their readings stands in [`Numbering`] and in the `match`es here.
+//! It knows no device: what differs between drivers beyond their readings stands in `Numbering` and in the `match`es here.
 
 mod counts;
 mod median;
