@@ -243,48 +243,49 @@ mod tests {
         assert_eq!(segment.take(Guards { valid: 96, count: 0 }, &mut image), Taken::Nothing);
     }
 
-    /// Threads stand for processes here: both share the memory.
-    struct Shared(Segment);
-    // SAFETY: all access to the segment is by atomic operations.
-    unsafe impl Sync for Shared {}
-
     /// Then it is enough: where others need the processors, the two seldom run at the same time.
-    const BUDGET: Duration = Duration::from_secs(3);
+    const BUDGET: Duration = Duration::from_secs(20);
+    /// Bytes of a sample, and where the word is behind it that ends the writer.
+    const SAMPLE: usize = 96;
+    const DONE: usize = 96;
 
-    /// Takes this many samples, if there is time, from a writer that writes as fast as it can, and begins a write with `begin`.
+    /// Takes this many samples, if there is time, from a process that writes as fast as it can, and begins a write with `begin`.
     fn race(samples: u32, begin: fn(valid: &AtomicU32, count: &AtomicU32)) {
-        let shared = &Shared(private(96));
-        let done = &AtomicU32::new(0);
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                let word = |at: usize| shared.0.word(at).unwrap();
-                for i in 1.. {
-                    begin(word(4), word(0));
-                    (2..24).for_each(|n| word(4 * n).store(i, Ordering::Relaxed));
-                    word(0).fetch_add(1, Ordering::SeqCst);
-                    word(4).store(1, Ordering::SeqCst);
-                    // A writer that never pauses would have every copy torn. Each pause is another one, so that every word is met.
-                    (0..i % 512).for_each(|_| std::hint::spin_loop());
-                    if done.load(Ordering::Relaxed) != 0 {
-                        break;
-                    }
-                }
-            });
-            let (mut image, mut whole, mut torn) = ([0; 96], 0, 0);
-            let begun = Instant::now();
-            while whole < samples && begun.elapsed() < BUDGET {
-                match shared.0.take(GUARDS, &mut image) {
-                    Taken::Nothing | Taken::Torn => {}
-                    Taken::Whole => {
-                        let (words, _) = image[8..].as_chunks::<4>();
-                        torn += u32::from(words.iter().any(|word| *word != words[0]));
-                        whole += 1;
-                    }
+        let segment = private(SAMPLE + size_of::<AtomicU32>());
+        let word = |at: usize| segment.word(at).unwrap();
+        // SAFETY: the child only touches the shared memory, and ends without running anything of this program.
+        let child = unsafe { nix::unistd::fork() }.unwrap();
+        let nix::unistd::ForkResult::Parent { child } = child else {
+            let mut i = 0u32;
+            while word(DONE).load(Ordering::Relaxed) == 0 {
+                i = i.wrapping_add(1);
+                begin(word(4), word(0));
+                (2..SAMPLE / 4).for_each(|n| word(4 * n).store(i, Ordering::Relaxed));
+                word(0).fetch_add(1, Ordering::SeqCst);
+                word(4).store(1, Ordering::SeqCst);
+                // A writer that never pauses would have every copy torn. Each pause is another one, so that every word is met.
+                (0..i % 512).for_each(|_| std::hint::spin_loop());
+            }
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(0) }
+        };
+        let (mut image, mut whole, mut torn, mut refused) = ([0; SAMPLE], 0, 0, 0);
+        let begun = Instant::now();
+        while whole < samples && begun.elapsed() < BUDGET {
+            match segment.take(GUARDS, &mut image) {
+                Taken::Nothing => {}
+                Taken::Torn => refused += 1,
+                Taken::Whole => {
+                    let (words, _) = image[8..].as_chunks::<4>();
+                    torn += u32::from(words.iter().any(|word| *word != words[0]));
+                    whole += 1;
                 }
             }
-            done.store(1, Ordering::Relaxed);
-            assert!(torn == 0 && whole > 0, "{torn} of {whole}");
-        });
+        }
+        word(DONE).store(1, Ordering::Relaxed);
+        nix::sys::wait::waitpid(child, None).unwrap();
+        println!("{whole} samples taken, {torn} of them torn; {refused} copies refused");
+        assert!(torn == 0 && whole > 0, "{torn} of {whole}");
     }
 
     #[test]
