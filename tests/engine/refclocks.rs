@@ -5,7 +5,7 @@ use rsntpd::config::model::{Kind, Server, Target};
 use rsntpd::engine::contract::{Input, Trouble};
 use rsntpd::engine::report::event::Event;
 use rsntpd::engine::sources::{Selection, Source};
-use rsntpd::units::{Driver, Leap, Seconds, Stratum};
+use rsntpd::units::{Driver, Leap, PollExponent, Seconds, Stratum};
 use sim::chance::Dice;
 use sim::device::{Device, Says};
 use sim::world::World;
@@ -165,6 +165,25 @@ fn a_serial_receiver_makes_servers_no_worse() {
             DEVICES.map(with).into_iter().fold(0.0, f64::max)
         },
     );
+}
+
+#[test]
+fn a_clock_may_be_polled_each_second() {
+    let device = serial(Driver::Shm, 0.1, 0.010, -1, 8);
+    let plan = Plan::new(8).clock(device, |line| {
+        (line.minpoll, line.maxpoll) = (PollExponent::of_clock(0), PollExponent::of_clock(0));
+        line.fudge.time1 = Seconds::new(0.1);
+    });
+    let mut world = plan.world();
+    watch(&mut world, 0, 60.0);
+    let mut polls_missed = 0;
+    for second in 60..2000 {
+        watch(&mut world, 0, f64::from(second));
+        polls_missed += source(&world, Driver::Shm).reach().register().count_zeros();
+    }
+    // A reading that comes a little later than usual is in the next poll.
+    assert!(polls_missed < 200, "{polls_missed}");
+    assert!(lost_sync(&world).is_empty(), "{:?}", texts(&world));
 }
 
 #[test]
