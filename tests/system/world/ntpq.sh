@@ -67,7 +67,7 @@ five() { ntpq -pn | tail -n +3 | wc -l | grep -qx 5; }
 check "five associations" five
 stat() { on host "$peers/ntpstat"; }
 check "ntpstat" clean stat
-noquery() { ! on out timeout 8 "$peers/ntpq" -pn 10.199.255.1 2>&1 | grep -q 127.127; }
+noquery() { ! on out timeout 8 "$peers/ntpq" -pn 10.199.255.1 2>&1 | grep -q 'LOCAL(0)'; }
 check "noquery gets no answer" noquery
 
 with_key() { on "${host:-host}" timeout 20 "$peers/ntpq" -k "${keys:-$work/ntpq.keys}" -a "$1" "${@:3}" -c "$2" "${at:-127.0.0.1}" 2>&1 | tee /dev/stderr; }
@@ -99,8 +99,8 @@ for what in 'logfile /tmp/x' 'driftfile /tmp/x' 'keys /tmp/x' 'pidfile /tmp/x' '
 done
 nomodify() { ! at=fd77::1 host=lan with_key 4 ':config server 10.199.255.98' | grep -q Succeeded; }
 check "nomodify refuses in spite of the key" nomodify
-lan_may_ask() { on lan "$peers/ntpq" -pn 10.199.255.1 | grep -q 127.127; }
-lan_may_not() { ! on lan timeout 8 "$peers/ntpq" -pn 10.199.255.1 2>&1 | grep -q 127.127; }
+lan_may_ask() { on lan "$peers/ntpq" -pn 10.199.255.1 | grep -q 'LOCAL(0)'; }
+lan_may_not() { ! on lan timeout 8 "$peers/ntpq" -pn 10.199.255.1 2>&1 | grep -q 'LOCAL(0)'; }
 check "the LAN may ask" lan_may_ask
 check "restrict at run time" configured 4 'restrict 10.199.255.50 noquery'
 check "then it may not" lan_may_not
