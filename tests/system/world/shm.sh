@@ -10,12 +10,13 @@ world_up
 writer=$work/shm.py
 install -m 755 "$top/tests/system/clocks/shm.py" "$writer"
 write() { python3 "$writer" "$@" > /dev/null 2>> "$work/log/writers" & pids+=($!); }
-as_stranger() { setpriv --reuid 65534 --regid 65534 --clear-groups -- env PATH=/usr/bin:/bin "$@"; }
+# A simple command: what is behind it has the number that it was started with, and ends with it.
+stranger=(setpriv --reuid 65534 --regid 65534 --clear-groups -- env PATH=/usr/bin:/bin)
 
 # Before the daemon starts: a segment of root's for unit 0, of a stranger for units 1 and 2, of another width, and one that is too short.
 write 0 offset=0.005
-as_stranger python3 "$writer" 1 offset=0.250 perm=666 > /dev/null 2>&1 & pids+=($!)
-as_stranger python3 "$writer" 2 offset=0.006 perm=666 > /dev/null 2>&1 & pids+=($!)
+"${stranger[@]}" python3 "$writer" 1 offset=0.250 perm=666 > /dev/null 2>&1 & pids+=($!)
+"${stranger[@]}" python3 "$writer" 2 offset=0.006 perm=666 > /dev/null 2>&1 & pids+=($!)
 write 3 offset=0.007 mode=0 layout=narrow coarse
 python3 -c 'import ctypes; ctypes.CDLL(None).shmget(0x4e545030 + 13, 64, 0o1600)'
 made() { ipcs -m >&2; [ "$(ipcs -m | grep -cE '^0x4e54503[0123d] ')" = 5 ]; }
