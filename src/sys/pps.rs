@@ -2,13 +2,13 @@
 //!
 //! A device is asked for its last pulse, and never waited for: epoll reports it ready at any time, pulse or not.
 
+use super::device::Device;
 use crate::units::UnixTime;
 use nix::errno::Errno;
 use nix::libc::{self, c_int};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::os::fd::{AsRawFd as _, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Where the kernel lists the devices.
@@ -124,7 +124,7 @@ pub struct Pulse {
 /// An open device.
 #[derive(Debug)]
 pub struct PpsDevice {
-    file: File,
+    device: Device,
     edge: Edge,
 }
 
@@ -134,9 +134,7 @@ impl PpsDevice {
     /// # Errors
     /// [`PpsError`].
     pub fn open(path: &Path, edge: Edge) -> Result<Self, PpsError> {
-        let errno = |why: std::io::Error| Errno::from_raw(why.raw_os_error().unwrap_or(0));
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-        let this = Self { file: opened.map_err(|why| PpsError::Open(errno(why)))?, edge };
+        let this = Self { device: Device::open(path).map_err(PpsError::Open)?, edge };
         let mut params = Params::default();
         this.call(GETPARAMS, &mut params).map_err(PpsError::NoPps)?;
         if params.mode & edge.bit() == 0 {
@@ -173,9 +171,8 @@ impl PpsDevice {
     }
 
     fn call<T>(&self, request: libc::Ioctl, argument: &mut T) -> Result<(), Errno> {
-        // SAFETY: the kernel reads and writes at most the structure of the request, which is what `argument` is.
-        Errno::result(unsafe { libc::ioctl(self.file.as_raw_fd(), request, std::ptr::from_mut(argument)) })?;
-        Ok(())
+        // SAFETY: each request stands beside its structure, above; they hold numbers, for which any bits are valid.
+        unsafe { self.device.call(request, argument) }
     }
 }
 

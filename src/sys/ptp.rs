@@ -1,13 +1,13 @@
 //! PTP hardware clocks: devices `/dev/ptpN` (Linux 3.0), read beside the wall clock.
 
+use super::device::Device;
 use crate::units::{Bracket, UnixTime};
 use nix::errno::Errno;
 use nix::libc::{self, c_char, c_int};
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs;
 use std::net::UdpSocket;
 use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Where the kernel lists the devices.
@@ -72,7 +72,7 @@ impl fmt::Display for PtpError {
 /// An open clock.
 #[derive(Debug)]
 pub struct PtpClock {
-    file: File,
+    device: Device,
     method: Method,
 }
 
@@ -82,9 +82,7 @@ impl PtpClock {
     /// # Errors
     /// [`PtpError`].
     pub fn open(path: &Path, best: Method) -> Result<Self, PtpError> {
-        let errno = |why: std::io::Error| Errno::from_raw(why.raw_os_error().unwrap_or(0));
-        let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-        let this = Self { file: opened.map_err(|why| PtpError::Open(errno(why)))?, method: best };
+        let this = Self { device: Device::open(path).map_err(PtpError::Open)?, method: best };
         // SAFETY: numbers, for which zero is a value.
         let mut capabilities: libc::ptp_clock_caps = unsafe { std::mem::zeroed() };
         this.call(libc::PTP_CLOCK_GETCAPS, &mut capabilities).map_err(PtpError::NoClock)?;
@@ -136,9 +134,8 @@ impl PtpClock {
     }
 
     fn call<T>(&self, request: libc::Ioctl, argument: &mut T) -> Result<(), Errno> {
-        // SAFETY: the kernel reads and writes at most the structure of the request, which is what `argument` is.
-        Errno::result(unsafe { libc::ioctl(self.file.as_raw_fd(), request, std::ptr::from_mut(argument)) })?;
-        Ok(())
+        // SAFETY: libc names the structure of each request as the request; they hold numbers, for which any bits are valid.
+        unsafe { self.device.call(request, argument) }
     }
 }
 
