@@ -6,16 +6,17 @@ use super::findings::{Findings, Spot};
 use super::language::{self, Context, Keywords, Row, Takes};
 use super::lexer::{self, Lexer, TOKEN_MAX, Token, TokenKind};
 use super::model::Origin;
+use crate::units::{GPS_ERA_WEEKS, WEEK};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// So many unknown tokens in a row are a comment.
 const COMMENT: usize = 3;
 
-/// After so many seconds the week that GPS sends begins anew: 1024 weeks.
-const GPS_ERA: f64 = 1024.0 * 604_800.0;
+/// After so many seconds the week that GPS sends begins anew.
+const GPS_ERA: f64 = (GPS_ERA_WEEKS * WEEK) as f64;
 /// The same of the week as newer receivers get it: 8192 weeks.
-const GPS_LONG_ERA: f64 = 8192.0 * 604_800.0;
+const GPS_LONG_ERA: f64 = 8.0 * GPS_ERA;
 
 /// Quotation marks that mean nothing here, in UTF-8.
 const CURLY: [&[u8]; 7] = [

@@ -6,13 +6,16 @@ pub const UNIX_EPOCH: i64 = 2_208_988_800;
 pub const UNIX_EPOCH_MJD: i64 = 40_587;
 /// Seconds of a day.
 pub const DAY: i64 = 86_400;
+/// Weeks after which the GPS counts from zero again.
+pub const GPS_ERA_WEEKS: i64 = 1024;
+/// Seconds of a week.
+pub const WEEK: i64 = 7 * DAY;
 
 /// A Unix second as `YYYYMMDDHHMM`, as ntpd shows the times of its leap second file.
 #[must_use]
 pub fn date_stamp(seconds: i64) -> String {
-    let (year, month, day) = civil(seconds.div_euclid(DAY));
-    let minutes = seconds.rem_euclid(DAY) / 60;
-    format!("{year:04}{month:02}{day:02}{:02}{:02}", minutes / 60, minutes % 60)
+    let t = civil_time(seconds);
+    format!("{:04}{:02}{:02}{:02}{:02}", t.year, t.month, t.day, t.hour, t.minute)
 }
 
 /// A second of the calendar, in UTC.

@@ -2,6 +2,8 @@
 
 use super::RefId;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 
 /// A driver of reference clocks that this daemon has.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -74,6 +76,34 @@ impl Driver {
             Self::Sock => "Socket of samples",
         }
     }
+
+    /// The device of a unit where its line names no other one; nothing for a driver that reads none, or must be told.
+    #[must_use]
+    pub fn device(self, unit: u8) -> Option<PathBuf> {
+        let stem = match self {
+            Self::Nmea | Self::GpsdJson => "gps",
+            Self::Pps => "pps",
+            Self::Phc => "ptp",
+            Self::Local | Self::Shm | Self::Sock => return None,
+        };
+        // Of gpsd's, pulses have a unit of their own.
+        let unit = if self == Self::GpsdJson { unit % Self::GPSD_PULSES } else { unit };
+        Some(PathBuf::from(format!("/dev/{stem}{unit}")))
+    }
+
+    /// The device of the pulses of an NMEA receiver, unless its line names another one.
+    #[must_use]
+    pub fn pulse_device(unit: u8) -> PathBuf {
+        PathBuf::from(format!("/dev/gpspps{unit}"))
+    }
+
+    /// Units of GPSD_JSON from this one on give the pulses of the receiver of the unit that is so much less.
+    pub const GPSD_PULSES: u8 = 128;
+    /// The speeds of an NMEA receiver's line that bits 4 to 6 of `mode` stand for, bits a second; the first also for what is behind the
+    /// last.
+    pub const NMEA_SPEEDS: [u32; 6] = [4800, 9600, 19_200, 38_400, 57_600, 115_200];
+    /// A SHM clock's `time2` is the limit of its difference to the system's time if it is one of these, seconds.
+    pub const SHM_LIMITS: RangeInclusive<f64> = 1.0..=86_400.0;
 
     /// Its reference identifier without `fudge`.
     #[must_use]

@@ -14,7 +14,9 @@ mod timestamp;
 mod unix;
 
 pub use companion::Companion;
-pub use date::{DAY, UNIX_EPOCH, UNIX_EPOCH_MJD, date_stamp, day_of, end_of_month, has_leap_seconds};
+pub use date::{
+    DAY, GPS_ERA_WEEKS, UNIX_EPOCH, UNIX_EPOCH_MJD, WEEK, date_stamp, day_of, end_of_month, has_leap_seconds,
+};
 pub use driver::{Driver, clock_name};
 pub use era::{BUILT, ERA, PIVOT, eras_off};
 pub use host::{Host, NTP_PORT};

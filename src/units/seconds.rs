@@ -46,6 +46,12 @@ impl Seconds {
         Self(self.0.abs())
     }
 
+    /// What it is more or less than the nearest whole second: within half a second of zero.
+    #[must_use]
+    pub fn fraction(self) -> Self {
+        Self(self.0 - self.0.round())
+    }
+
     /// The larger of the two (the other one, where one is NaN).
     #[must_use]
     pub const fn max(self, other: Self) -> Self {

@@ -1,16 +1,13 @@
 //! What holds of all that reference clocks send: for the replay and the fuzz targets.
 
-use rsntpd::units::{BUILT, Leap, Seconds, UnixTime};
+use rsntpd::units::{BUILT, GPS_ERA_WEEKS, Leap, Seconds, UnixTime, WEEK};
 use rsntpd::wire::refclock::gpsd::{self, Protocol, Record};
-use rsntpd::wire::refclock::nmea::{
-    Dates, Heard, Mode, Position, Receiver, WEEKS_OF_AN_ERA, WallTime, unfold,
-};
+use rsntpd::wire::refclock::nmea::{Dates, Heard, Mode, Position, Receiver, WallTime, unfold};
 use rsntpd::wire::refclock::shm::{self, Layout, Limit};
 use rsntpd::wire::refclock::sock::{self, StandsFor};
 
 /// 2026-11-28 07:15:28, or when this was built.
 pub const AT: i64 = if BUILT > 1_795_850_128 { BUILT } else { 1_795_850_128 };
-const WEEK: i64 = 604_800;
 
 /// Lines of a receiver: each is the time, or of no use, and can be shown; a time is near the clock, as far as the line can say.
 ///
@@ -27,10 +24,10 @@ pub fn nmea(data: &[u8]) {
                 Heard::Time { sentence, text } => {
                     assert!(sentence.time.seconds < 86_400 && sentence.time.nanos < 1_000_000_000);
                     let time = unfold(&sentence, known, Dates::Unfolded);
-                    let reach = if sentence.date.is_none() { 43_200 } else { WEEKS_OF_AN_ERA / 2 * WEEK };
+                    let reach = if sentence.date.is_none() { 43_200 } else { GPS_ERA_WEEKS / 2 * WEEK };
                     if let Ok(time) = time {
                         assert!((time.unix - AT).abs() <= reach, "{text}: {time:?}");
-                        assert_eq!(time.weeks % WEEKS_OF_AN_ERA, 0, "{text}: {time:?}");
+                        assert_eq!(time.weeks % GPS_ERA_WEEKS, 0, "{text}: {time:?}");
                     }
                     assert!(time.is_ok() || sentence.date.is_some(), "{text}");
                     text

@@ -10,14 +10,8 @@ use crate::units::Driver;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-/// GPSD_JSON units from this one on give the pulses of a receiver.
-const PULSE_UNITS: u8 = 128;
-/// The speeds that bits 4 to 6 of an NMEA clock's `mode` stand for, bits a second; the first also for what is behind the last.
-const SPEEDS: [u32; 6] = [4800, 9600, 19_200, 38_400, 57_600, 115_200];
-/// The bits of it that mean something: sentences, the speed, PGRMF, and that its date is right.
+/// The bits of an NMEA clock's `mode` that mean something: sentences, the speed, PGRMF, and that its date is right.
 const RECEIVER_BITS: u32 = 0x0200_017f;
-/// A SHM clock's `time2` is a limit within these, seconds.
-const SHM_LIMITS: std::ops::RangeInclusive<f64> = 1.0..=86_400.0;
 /// Serial times are seldom nearer to each other, seconds.
 const SERIAL_ERROR: f64 = 0.01;
 
@@ -40,7 +34,7 @@ impl Clock<'_> {
         match self.driver {
             Driver::Pps | Driver::Shm | Driver::Sock => true,
             Driver::Nmea => self.flag1(),
-            Driver::GpsdJson => self.unit >= PULSE_UNITS || self.server.device.mode > 0,
+            Driver::GpsdJson => self.unit >= Driver::GPSD_PULSES || self.server.device.mode > 0,
             Driver::Local | Driver::Phc => false,
         }
     }
@@ -56,22 +50,20 @@ impl Clock<'_> {
         const TWICE: &str = "one clock counts twice in the selection: remove one of them";
         const SOCKET: &str = "the socket of one replaces that of the other: give each a path of its own";
         let (unit, device) = (self.unit, &self.server.device);
-        let path = |usual: String| device.path.clone().unwrap_or_else(|| usual.into());
-        match self.driver {
-            Driver::Nmea => {
-                let mut all = vec![(path(format!("/dev/gps{unit}")), LINE)];
-                if self.flag1() {
-                    let pulses = device.pulse_path.clone();
-                    all.push((pulses.unwrap_or_else(|| format!("/dev/gpspps{unit}").into()), TWICE));
-                }
-                all
-            }
-            Driver::GpsdJson if unit < PULSE_UNITS => vec![(path(format!("/dev/gps{unit}")), LINE)],
-            Driver::Pps => vec![(path(format!("/dev/pps{unit}")), TWICE)],
-            Driver::Phc => vec![(path(format!("/dev/ptp{unit}")), TWICE)],
-            Driver::Sock => device.path.iter().map(|path| (path.clone(), SOCKET)).collect(),
-            Driver::Local | Driver::Shm | Driver::GpsdJson => Vec::new(),
+        let effect = match self.driver {
+            Driver::Nmea => LINE,
+            Driver::GpsdJson if unit < Driver::GPSD_PULSES => LINE,
+            Driver::Pps | Driver::Phc => TWICE,
+            Driver::Sock => SOCKET,
+            Driver::Local | Driver::Shm | Driver::GpsdJson => return Vec::new(),
+        };
+        let own = device.path.clone().or_else(|| self.driver.device(unit));
+        let mut all: Vec<_> = own.map(|path| (path, effect)).into_iter().collect();
+        if self.driver == Driver::Nmea && self.flag1() {
+            let pulses = device.pulse_path.clone();
+            all.push((pulses.unwrap_or_else(|| Driver::pulse_device(unit)), TWICE));
         }
+        all
     }
 }
 
@@ -144,6 +136,7 @@ impl Lint<'_> {
     /// A receiver on a serial line.
     fn receiver(&mut self, clock: &Clock<'_>) {
         let (device, fudge) = (&clock.server.device, &clock.server.fudge);
+        const SPEEDS: [u32; 6] = Driver::NMEA_SPEEDS;
         let mode = device.mode;
         let bits = mode >> 4 & 7;
         let of_mode = SPEEDS.get(bits as usize).copied();
@@ -197,7 +190,7 @@ impl Lint<'_> {
         let fudge = &clock.server.fudge;
         self.unknown_bits(clock, 1, "1 is for a segment that only its owner can use");
         let limit = fudge.time2.get();
-        if limit != 0.0 && !SHM_LIMITS.contains(&limit) {
+        if limit != 0.0 && !Driver::SHM_LIMITS.contains(&limit) {
             let message = format!("time2 {limit} of a SHM clock is no limit");
             let effect = "samples count up to 14400 s from the system's time: time2 is that limit, from 1 to 86400 s; a correction is \
                           time1";

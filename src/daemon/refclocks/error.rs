@@ -32,7 +32,7 @@ pub(super) enum OpenError {
     ShortSegment(u8),
     /// Other users may write the segment.
     Doubted(Doubt),
-    /// There is no `path`.
+    /// Its line names no device, and its driver knows none.
     NoPath,
     /// The socket at this path cannot be had.
     Socket(PathBuf, Errno),
@@ -54,13 +54,18 @@ pub(super) enum OpenError {
     NoDriver(Driver),
 }
 
+/// The kernel's number of an error.
+pub(super) fn errno_of(why: &io::Error) -> Errno {
+    Errno::from_raw(why.raw_os_error().unwrap_or(0))
+}
+
 impl OpenError {
     pub(super) fn device(path: PathBuf, why: &io::Error) -> Self {
-        Self::Device(path, Errno::from_raw(why.raw_os_error().unwrap_or(0)))
+        Self::Device(path, errno_of(why))
     }
 
     pub(super) fn connect(address: SocketAddr, why: &io::Error) -> Self {
-        Self::Connection(address, Errno::from_raw(why.raw_os_error().unwrap_or(0)))
+        Self::Connection(address, errno_of(why))
     }
 
     const fn errno(&self) -> Option<Errno> {

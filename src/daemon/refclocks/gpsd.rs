@@ -10,19 +10,16 @@ use super::stream::{Stream, described};
 use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble};
 use crate::engine::report::event::Level;
 use crate::sys::clock;
-use crate::units::{Leap, Seconds, UnixTime};
+use crate::units::{Driver, Seconds, UnixTime};
 use crate::wire::refclock::gpsd::{self, Fix, Protocol, Record, Stamps};
 use chrono::DateTime;
 use mio::Interest;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::PathBuf;
 
 /// gpsd's port.
 const PORT: u16 = 2947;
-/// Units from here on give pulses only.
-const PULSE_UNITS: u8 = 128;
 /// `mode` 0: serial time only; its lowest two bits are the mode.
 const MODE: u32 = 3;
 /// A lost connection is made anew after this many seconds, which grow by some with each attempt up to the most.
@@ -102,15 +99,14 @@ impl Gpsd {
     }
 
     fn of(device: &ClockDevice, servers: Vec<SocketAddr>) -> Result<Self, OpenError> {
-        let unit = device.unit % PULSE_UNITS;
-        let path = device.device.path.clone().unwrap_or_else(|| PathBuf::from(format!("/dev/gps{unit}")));
+        let path = device.path().ok_or(OpenError::NoPath)?;
         match std::fs::metadata(&path) {
             Ok(found) if found.file_type().is_char_device() => {}
             Ok(_) => return Err(OpenError::NoCharacterDevice(path)),
             Err(why) => return Err(OpenError::device(path, &why)),
         }
         let [_, ignore_pulses, log_all, _] = device.fudge.flags;
-        let only_pulses = device.unit >= PULSE_UNITS;
+        let only_pulses = device.unit >= Driver::GPSD_PULSES;
         let wanted = Wanted {
             times: !only_pulses,
             pulses: !ignore_pulses && (only_pulses || device.device.mode & MODE != 0),
@@ -259,8 +255,8 @@ impl Gpsd {
     }
 
     fn pulse(&self, stamps: &Stamps, turn: &mut Turn<'_>) {
-        let offset = stamps.real.since(stamps.clock).get();
-        reading(Reads::Pulse, Seconds::new(offset - offset.round()), stamps, stamps.precision, turn);
+        let offset = stamps.real.since(stamps.clock).fraction();
+        reading(Reads::Pulse, offset, stamps, stamps.precision, turn);
     }
 
     fn arrived(&mut self) -> Option<(Arrived, usize)> {
@@ -297,9 +293,8 @@ fn reading(reads: Reads, offset: Seconds, stamps: &Stamps, precision: Option<i8>
         turn.report(DeviceReport::Trouble { trouble: Trouble::BadTime, text });
         return;
     }
-    let at = stamps.clock.ntp();
-    let (leap, error) = (Leap::None, None);
-    turn.report(DeviceReport::Reading(Reading { reads, at, offset, leap, precision, error, text }));
+    let reading = Reading::new(reads, stamps.clock.ntp(), offset, text);
+    turn.report(DeviceReport::Reading(Reading { precision, ..reading }));
 }
 
 impl Behaviour for Gpsd {

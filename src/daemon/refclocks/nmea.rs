@@ -11,7 +11,7 @@ use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble
 use crate::engine::report::event::Level;
 use crate::sys::clock;
 use crate::sys::tty::Tty;
-use crate::units::{BUILT, Leap, MonoTime, Seconds, UnixTime};
+use crate::units::{BUILT, Driver, MonoTime, Seconds, UnixTime};
 use crate::wire::refclock::nmea::{self, Heard, Mode, Position, Receiver, Sentence, Unusable, WallTime};
 use mio::Interest;
 use std::fmt;
@@ -106,8 +106,7 @@ impl fmt::Display for Lost {
 
 impl Nmea {
     pub(super) fn open(device: &ClockDevice) -> Result<Self, OpenError> {
-        let default = || PathBuf::from(format!("/dev/gps{}", device.unit));
-        let path = device.device.path.clone().unwrap_or_else(default);
+        let path = device.path().ok_or(OpenError::NoPath)?;
         let mode = Mode::of(device.device.mode);
         let speed = device.device.baud.unwrap_or(mode.speed);
         let port = match net_address(&path) {
@@ -206,15 +205,7 @@ impl Nmea {
         });
         let whole = Seconds::new((time.unix - at.wall.seconds()) as f64);
         let offset = whole + Seconds::new((f64::from(time.nanos) - f64::from(at.wall.nanos())) * 1e-9);
-        let reading = Reading {
-            reads: Reads::Time,
-            at: at.wall.ntp(),
-            offset,
-            leap: Leap::None,
-            precision: None,
-            error: None,
-            text: String::new(),
-        };
+        let reading = Reading::new(Reads::Time, at.wall.ntp(), offset, String::new());
         Ok(Timed { reading, waited })
     }
 
@@ -223,15 +214,7 @@ impl Nmea {
         let Pulses::Open(device) = &mut self.pulses else { return };
         match device.take() {
             Ok(None) => {}
-            Ok(Some(at)) => turn.report(DeviceReport::Reading(Reading {
-                reads: Reads::Pulse,
-                at: at.ntp(),
-                offset: at.to_nearest_second(),
-                leap: Leap::None,
-                precision: None,
-                error: None,
-                text: self.text.clone(),
-            })),
+            Ok(Some(at)) => turn.report(pulse::reading(at, self.text.clone())),
             Err(why) => {
                 let path = device.path().display();
                 turn.notice(Level::Warning, format!("{}: no more pulses: {path}: {}", self.name, why.desc()));
@@ -270,7 +253,7 @@ impl Nmea {
 impl Port {
     /// Its pulses: `ppspath`, `/dev/gpspps` with the unit, or the serial line.
     fn pulses(&self, device: &ClockDevice, path: &Path) -> Pulses {
-        let other = PathBuf::from(format!("/dev/gpspps{}", device.unit));
+        let other = Driver::pulse_device(device.unit);
         let opened = match self {
             Self::Serial(tty, _) => PulseDevice::of_line(device, &other, path, tty.as_fd()),
             Self::Net(..) => {

@@ -4,11 +4,11 @@
 //! the daemon has given up root. A byte in a pipe reports each reading to the event loop.
 
 use super::driver::{Behaviour, Drained, Turn};
-use super::error::OpenError;
+use super::error::{OpenError, errno_of};
 use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble};
 use crate::engine::report::event::Level;
 use crate::sys::ptp::{self, Method, PtpClock};
-use crate::units::{Bracket, Leap};
+use crate::units::Bracket;
 use crate::wire::refclock::phc;
 use mio::Interest;
 use mio::unix::pipe;
@@ -72,15 +72,9 @@ impl Phc {
             return DeviceReport::Trouble { trouble: Trouble::BadTime, text: String::new() };
         };
         let (offset, error) = (measured.offset, measured.error);
-        DeviceReport::Reading(Reading {
-            reads: Reads::Time,
-            at: measured.at.ntp(),
-            offset,
-            leap: Leap::None,
-            precision: None,
-            error: Some(error),
-            text: format!("{:+.9} {:.9}", offset.get(), error.get() * 2.0),
-        })
+        let text = format!("{:+.9} {:.9}", offset.get(), error.get() * 2.0);
+        let reading = Reading::new(Reads::Time, measured.at.ntp(), offset, text);
+        DeviceReport::Reading(Reading { error: Some(error), ..reading })
     }
 
     /// Wants another reading, if none is still to come.
@@ -105,11 +99,9 @@ impl Phc {
 
 /// The device: by its path, by the interface whose clock it is, or by what its driver calls it.
 fn path(device: &ClockDevice) -> Result<PathBuf, OpenError> {
-    let Some(path) = &device.device.path else {
-        return Ok(PathBuf::from(format!("/dev/ptp{}", device.unit)));
-    };
+    let path = device.path().ok_or(OpenError::NoPath)?;
     if path.is_absolute() {
-        return Ok(path.clone());
+        return Ok(path);
     }
     let name = path.to_str().unwrap_or_default();
     let found = ptp::device_of_interface(name).or_else(|| ptp::device_of_name(name));
@@ -147,8 +139,7 @@ fn read_for(
 
 impl Behaviour for Phc {
     fn begin(&mut self, turn: &mut Turn<'_>) {
-        let failed =
-            |why: io::Error| OpenError::Watch(Errno::from_raw(why.raw_os_error().unwrap_or(0))).to_string();
+        let failed = |why: io::Error| OpenError::Watch(errno_of(&why)).to_string();
         if let Some(clock) = self.clock.take() {
             match Reader::start(clock) {
                 Ok(thread) => self.thread = Some(thread),

@@ -3,10 +3,9 @@
 use super::driver::{Behaviour, Turn};
 use super::error::OpenError;
 use super::pulse::{self, PulseDevice};
-use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble};
+use crate::engine::contract::{ClockDevice, DeviceReport, Trouble};
 use crate::engine::report::event::Level;
-use crate::units::{Leap, UnixTime};
-use std::path::PathBuf;
+use crate::units::UnixTime;
 
 /// A device of pulses.
 #[derive(Debug)]
@@ -18,8 +17,7 @@ pub(super) struct Pps {
 
 impl Pps {
     pub(super) fn open(device: &ClockDevice) -> Result<Self, OpenError> {
-        let path = device.device.path.clone();
-        let path = path.unwrap_or_else(|| PathBuf::from(format!("/dev/pps{}", device.unit)));
+        let path = device.path().ok_or(OpenError::NoPath)?;
         let pulses = PulseDevice::open(&path, pulse::edge(device))?;
         let notice = device.fudge.flags[2].then(|| {
             let unit = device.unit;
@@ -39,18 +37,8 @@ impl Pps {
     }
 }
 
-/// A pulse came at `at` by the wall clock, where a second should begin.
 fn reading(at: UnixTime) -> DeviceReport {
-    let offset = at.to_nearest_second();
-    DeviceReport::Reading(Reading {
-        reads: Reads::Pulse,
-        at: at.ntp(),
-        offset,
-        leap: Leap::None,
-        precision: None,
-        error: None,
-        text: format!("{:.9}", offset.get()),
-    })
+    pulse::reading(at, format!("{:.9}", at.to_nearest_second().get()))
 }
 
 impl Behaviour for Pps {
@@ -73,6 +61,7 @@ impl Behaviour for Pps {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::contract::Reads;
 
     #[test]
     fn a_pulse_says_how_far_the_second_is() {

@@ -1,7 +1,7 @@
 //! A device of pulses, for all drivers that have one.
 
 use super::error::OpenError;
-use crate::engine::contract::ClockDevice;
+use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads};
 use crate::sys::pps::{self, Edge, PpsDevice};
 use crate::units::UnixTime;
 use nix::errno::Errno;
@@ -20,6 +20,11 @@ pub(super) struct PulseDevice {
 /// flag2 of a clock with pulses: the clear edge begins the second.
 pub(super) const fn edge(device: &ClockDevice) -> Edge {
     if device.fudge.flags[1] { Edge::Clear } else { Edge::Assert }
+}
+
+/// A pulse came at `at` by the wall clock, where a second should begin.
+pub(super) fn reading(at: UnixTime, text: String) -> DeviceReport {
+    DeviceReport::Reading(Reading::new(Reads::Pulse, at.ntp(), at.to_nearest_second(), text))
 }
 
 impl PulseDevice {

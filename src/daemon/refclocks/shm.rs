@@ -10,7 +10,7 @@ use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble
 use crate::engine::report::event::Level;
 use crate::sys::clock;
 use crate::sys::shm::{Guards, Make, Segment, Standing, TIME_ALIGNMENT, TIME_WIDTH, Taken};
-use crate::units::Seconds;
+use crate::units::{Driver, Seconds};
 use crate::wire::refclock::shm::{self as segment, Layout, Limit, Refused};
 use std::fmt;
 
@@ -23,8 +23,6 @@ const PRIVATE: u32 = 1;
 /// What the segment has until its writer comes: the precision, which claims nothing, and the number of samples.
 const PRECISION: i32 = -1;
 const SAMPLES: u32 = 3;
-/// `time2` is a limit up to here, seconds.
-const LIMIT_MAX: f64 = 86_400.0;
 
 /// A segment of shared memory.
 #[derive(Debug)]
@@ -100,15 +98,10 @@ impl Shm {
         match segment::parse(self.layout, &image, clock::unix_time(), self.limit) {
             Ok(sample) => {
                 self.refused = None;
-                DeviceReport::Reading(Reading {
-                    reads: Reads::Time,
-                    at: sample.receive.ntp(),
-                    offset: sample.clock.since(sample.receive),
-                    leap: sample.leap,
-                    precision: sample.precision,
-                    error: None,
-                    text: sample.clock.to_string(),
-                })
+                let offset = sample.clock.since(sample.receive);
+                let (at, text) = (sample.receive.ntp(), sample.clock.to_string());
+                let reading = Reading::new(Reads::Time, at, offset, text);
+                DeviceReport::Reading(Reading { leap: sample.leap, precision: sample.precision, ..reading })
             }
             Err(why) => {
                 if self.refused.map(|before| std::mem::discriminant(&before))
@@ -126,10 +119,12 @@ impl Shm {
 /// `time2` where it is a limit, ntpd's otherwise; none with flag1.
 fn limit(fudge: &Fudge) -> Limit {
     let most = fudge.time2;
-    match most.get() {
-        _ if fudge.flags[0] => Limit::None,
-        1.0..=LIMIT_MAX => Limit::Within(Seconds::new(most.get().floor())),
-        _ => Limit::DEFAULT,
+    if fudge.flags[0] {
+        Limit::None
+    } else if Driver::SHM_LIMITS.contains(&most.get()) {
+        Limit::Within(Seconds::new(most.get().floor()))
+    } else {
+        Limit::DEFAULT
     }
 }
 

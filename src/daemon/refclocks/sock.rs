@@ -3,7 +3,7 @@
 //! Whoever may write to the socket sets the clock: only root and the daemon's user may, and nothing but an old socket is removed for it.
 
 use super::driver::{Behaviour, Drained, Turn};
-use super::error::OpenError;
+use super::error::{OpenError, errno_of};
 use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble};
 use crate::engine::report::event::Level;
 use crate::sys::clock;
@@ -50,7 +50,7 @@ impl File {
 
 impl Sock {
     pub(super) fn open(device: &ClockDevice) -> Result<Self, OpenError> {
-        let path = device.device.path.clone().ok_or(OpenError::NoPath)?;
+        let path = device.path().ok_or(OpenError::NoPath)?;
         let failed = |why: io::Error| match why.raw_os_error() {
             Some(errno) => OpenError::Socket(path.clone(), Errno::from_raw(errno)),
             // The path does not fit into a socket's address.
@@ -77,18 +77,13 @@ impl Sock {
         match sock::parse(data, clock::unix_time(), OLDEST) {
             Ok(sample) => {
                 self.refused = None;
-                turn.report(DeviceReport::Reading(Reading {
-                    reads: match sample.stands_for {
-                        StandsFor::Time => Reads::Time,
-                        StandsFor::Pulse => Reads::Pulse,
-                    },
-                    at: sample.at.ntp(),
-                    offset: sample.offset,
-                    leap: sample.leap,
-                    precision: None,
-                    error: None,
-                    text: format!("{} {:+.9}", sample.at, sample.offset.get()),
-                }));
+                let reads = match sample.stands_for {
+                    StandsFor::Time => Reads::Time,
+                    StandsFor::Pulse => Reads::Pulse,
+                };
+                let text = format!("{} {:+.9}", sample.at, sample.offset.get());
+                let reading = Reading::new(reads, sample.at.ntp(), sample.offset, text);
+                turn.report(DeviceReport::Reading(Reading { leap: sample.leap, ..reading }));
             }
             Err(why) => {
                 if self.refused.map(|before| std::mem::discriminant(&before))
@@ -119,8 +114,7 @@ fn is_free_for_all(folder: &Path) -> bool {
 impl Behaviour for Sock {
     fn begin(&mut self, turn: &mut Turn<'_>) {
         if let Err(why) = turn.watch(self.socket.as_raw_fd(), Interest::READABLE) {
-            let why = Errno::from_raw(why.raw_os_error().unwrap_or(0));
-            turn.report(DeviceReport::Failed(OpenError::Watch(why).to_string()));
+            turn.report(DeviceReport::Failed(OpenError::Watch(errno_of(&why)).to_string()));
         }
     }
 
@@ -133,8 +127,7 @@ impl Behaviour for Sock {
                 Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Drained::All,
                 Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
                 Err(why) => {
-                    let why = Errno::from_raw(why.raw_os_error().unwrap_or(0));
-                    let lost = OpenError::Socket(self.path.clone(), why);
+                    let lost = OpenError::Socket(self.path.clone(), errno_of(&why));
                     turn.report(DeviceReport::Failed(lost.to_string()));
                     return Drained::All;
                 }

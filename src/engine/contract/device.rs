@@ -3,6 +3,7 @@
 
 use crate::config::model::{Device, Fudge, Server, Target};
 use crate::units::{Driver, Leap, NtpTimestamp, Seconds};
+use std::path::PathBuf;
 
 /// A device that is to be opened.
 #[derive(Clone, PartialEq, Debug)]
@@ -24,6 +25,14 @@ impl ClockDevice {
         let Target::RefClock { kind, unit } = server.target else { return None };
         let driver = Driver::of_number(kind).filter(|driver| *driver != Driver::Local)?;
         Some(Self { driver, unit, device: server.device.clone(), fudge: server.fudge })
+    }
+}
+
+impl ClockDevice {
+    /// Its file: what its line names, else the driver's.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        self.device.path.clone().or_else(|| self.driver.device(self.unit))
     }
 }
 
@@ -71,6 +80,14 @@ pub struct Reading {
     pub error: Option<Seconds>,
     /// What it sent (`timecode`).
     pub text: String,
+}
+
+impl Reading {
+    /// A reading of a driver that says no more than this.
+    #[must_use]
+    pub const fn new(reads: Reads, at: NtpTimestamp, offset: Seconds, text: String) -> Self {
+        Self { reads, at, offset, leap: Leap::None, precision: None, error: None, text }
+    }
 }
 
 /// What is wrong with a reference clock, as its events have it (RFC 9327).

@@ -1,6 +1,7 @@
 //! Names for addresses: host names by the resolver, unless they are not wanted, and reference clocks.
 
 use super::fetch::is_clock;
+use crate::units::Driver;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::mpsc;
@@ -109,17 +110,14 @@ impl Names {
     }
 }
 
-/// The same of the types that rsntpd has above them.
-const OURS: [(u8, &str); 2] = [(128, "PHC"), (129, "SOCK")];
-
 /// A reference clock's name with its unit, `LOCAL(0)`.
 #[must_use]
 pub fn clock_name(address: IpAddr) -> String {
     match address {
         IpAddr::V4(v4) => {
             let [_, _, kind, unit] = v4.octets();
-            let ours = OURS.iter().find(|(number, _)| *number == kind).map(|(_, name)| name);
-            format!("{}({unit})", ours.or_else(|| CLOCKS.get(usize::from(kind))).unwrap_or(&CLOCKS[0]))
+            let classic = || *CLOCKS.get(usize::from(kind)).unwrap_or(&CLOCKS[0]);
+            format!("{}({unit})", Driver::of_number(kind).map_or_else(classic, Driver::name))
         }
         IpAddr::V6(v6) => v6.to_string(),
     }

@@ -6,7 +6,9 @@
 mod hide;
 mod unfold;
 
-pub use unfold::{Dates, WEEKS_OF_AN_ERA, WallTime, unfold};
+pub use unfold::{Dates, WallTime, unfold};
+
+use crate::units::Driver;
 
 /// The longest line that is read, in bytes: the standard has 82, makers have their own.
 pub const LONGEST: usize = 255;
@@ -160,14 +162,9 @@ impl Mode {
         let pgrmf = if bits & 0x100 == 0 { 0 } else { Kind::Pgrmf.bit() };
         let named = asked | zdg | pgrmf;
         let wanted = if named == 0 { USUAL } else { named };
-        let speed = match bits >> 4 & 7 {
-            1 => 9600,
-            2 => 19_200,
-            3 => 38_400,
-            4 => 57_600,
-            5 => 115_200,
-            _ => 4800,
-        };
+        let speeds = Driver::NMEA_SPEEDS;
+        let place = (bits >> 4 & 7) as usize;
+        let speed = speeds[if place < speeds.len() { place } else { 0 }];
         let dates = if bits & 0x200_0000 == 0 { Dates::Unfolded } else { Dates::Trusted };
         Self { wanted, speed, dates }
     }

@@ -94,11 +94,12 @@ pub fn parse(data: &[u8], now: UnixTime, oldest: Seconds) -> Result<Sample, Refu
     if age < Seconds::ZERO || age > oldest {
         return Err(Refused::Stale(age));
     }
+    let offset = Seconds::new(offset);
     let (stands_for, offset) = match int(rest + 8)? {
         0 => (StandsFor::Time, offset),
-        _ => (StandsFor::Pulse, offset - offset.round()),
+        _ => (StandsFor::Pulse, offset.fraction()),
     };
-    Ok(Sample { at, offset: Seconds::new(offset), stands_for, leap: Leap::from_bits(leap) })
+    Ok(Sample { at, offset, stands_for, leap: Leap::from_bits(leap) })
 }
 
 fn read<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {

@@ -16,7 +16,7 @@ mod pulse;
 pub use counts::Counts;
 
 use self::median::{Ring, Summary};
-use self::pulse::{Pulses, Verdict, fraction};
+use self::pulse::{Pulses, Verdict};
 use super::common::Common;
 use super::kind::{Behaviour, Polled, Turn};
 use crate::config::model::{ClockAddress, Server};
@@ -223,8 +223,10 @@ impl Reference {
 
     fn numbering(&self, line: &Server) -> Numbering {
         match self.driver {
-            Driver::GpsdJson if self.unit < 128 && line.device.mode & 3 == 1 => Numbering::OwnOnly,
-            Driver::GpsdJson if self.unit < 128 => Numbering::Own,
+            Driver::GpsdJson if self.unit < Driver::GPSD_PULSES && line.device.mode & 3 == 1 => {
+                Numbering::OwnOnly
+            }
+            Driver::GpsdJson if self.unit < Driver::GPSD_PULSES => Numbering::Own,
             Driver::Nmea => Numbering::Own,
             _ => Numbering::System,
         }
@@ -313,7 +315,7 @@ impl Reference {
         expected: Option<f64>,
         by: &Reader,
     ) -> Option<f64> {
-        let offset = fraction((offset + self.time1(line)).get());
+        let offset = (offset + self.time1(line)).fraction().get();
         match self.pulses.judge(offset, expected) {
             Verdict::Pulse => {}
             Verdict::First => return None,

@@ -45,9 +45,8 @@ struct Sentence {
     offset: f64,
 }
 
-/// `offset` less whole seconds, within half a second of zero.
-pub(super) fn fraction(offset: f64) -> f64 {
-    offset - offset.round()
+fn fraction(offset: f64) -> f64 {
+    Seconds::new(offset).fraction().get()
 }
 
 impl Pulses {

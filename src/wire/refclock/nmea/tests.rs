@@ -1,4 +1,5 @@
 use super::*;
+use crate::units::GPS_ERA_WEEKS;
 use proptest::prelude::*;
 
 /// 2026-11-28 07:15:28.
@@ -293,7 +294,7 @@ proptest! {
     #[test]
     fn what_a_receiver_sends_is_understood(unix in 315_964_800i64..4_000_000_000, talker in "[A-Z]{2}", behind in 0i64..3) {
         // As a receiver makes it that has lost some eras.
-        let sent = unix - behind * WEEKS_OF_AN_ERA * 7 * DAY;
+        let sent = unix - behind * GPS_ERA_WEEKS * 7 * DAY;
         prop_assume!(sent >= 315_964_800);
         let (day, second) = (sent.div_euclid(DAY), sent.rem_euclid(DAY));
         let date = (1980..2100)
@@ -306,7 +307,7 @@ proptest! {
         let Heard::Time { sentence, .. } = receiver(0).hear(sealed(&zda).as_bytes()) else { panic!("{zda}") };
         let known = WallTime { wall: unix + 77, built: 0 };
         let time = unfold(&sentence, known, Dates::Unfolded).unwrap();
-        prop_assert_eq!((time.unix, time.weeks), (unix, behind * WEEKS_OF_AN_ERA));
+        prop_assert_eq!((time.unix, time.weeks), (unix, behind * GPS_ERA_WEEKS));
         // Two digits of the year do as well, until there are too many of them.
         if (1980..2080).contains(&year) {
             let rmc = format!("{talker}RMC,{clock},A,4851.5,N,00217.6,E,0,0,{day:02}{month:02}{:02},,,A", year % 100);

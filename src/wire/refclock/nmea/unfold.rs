@@ -4,11 +4,8 @@
 //! or several times, until it is thrown away.
 
 use super::{Date, Kind, Sentence, Unusable};
-use crate::units::{DAY, day_of};
+use crate::units::{DAY, GPS_ERA_WEEKS, WEEK, day_of};
 
-/// Weeks after which the GPS counts from zero again.
-pub const WEEKS_OF_AN_ERA: i64 = 1024;
-const WEEK: i64 = 7 * DAY;
 /// The most eras that a receiver is behind: GPS began in 1980, so three reach 2038 from there.
 const MOST_ERAS: i64 = 3;
 
@@ -78,10 +75,10 @@ pub fn unfold(sentence: &Sentence, known: WallTime, dates: Dates) -> Result<Unfo
     }
     let around = known.wall.max(known.built);
     let within = |eras: &i64| {
-        let distance = around.saturating_sub(unix + eras * WEEKS_OF_AN_ERA * WEEK);
-        (-WEEKS_OF_AN_ERA / 2 * WEEK..WEEKS_OF_AN_ERA / 2 * WEEK).contains(&distance)
+        let distance = around.saturating_sub(unix + eras * GPS_ERA_WEEKS * WEEK);
+        (-GPS_ERA_WEEKS / 2 * WEEK..GPS_ERA_WEEKS / 2 * WEEK).contains(&distance)
     };
     let eras = (0..=MOST_ERAS).find(within).ok_or(Unusable::Date)?;
-    let weeks = eras * WEEKS_OF_AN_ERA;
+    let weeks = eras * GPS_ERA_WEEKS;
     Ok(Unfolded { unix: unix + weeks * WEEK, nanos, weeks })
 }
