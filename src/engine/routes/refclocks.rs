@@ -5,7 +5,7 @@ use crate::engine::contract::{DeviceReport, Now, Output, Reading};
 use crate::engine::report::event::Event;
 use crate::engine::selection::{Numbered, Trusted, combine, system_peer};
 use crate::engine::sources::reference::{RETRY, Reader, Sample};
-use crate::engine::sources::{Polled, Reference, Source};
+use crate::engine::sources::{Polled, Source};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, Driver, Seconds};
 use crate::wire::event::PeerEvent;
@@ -76,14 +76,9 @@ impl Engine {
         }
         self.record_sample(now, id, &sample);
         // A pulse that is followed moves the clock at once: what it shows would be older with each second until the next poll.
-        if self.system.peer() == Some(id) && self.gives_pulses(id) {
+        if self.system.peer() == Some(id) && self.sources.get(id).is_some_and(Source::gives_pulses) {
             self.update_clock(now);
         }
-    }
-
-    fn gives_pulses(&self, id: AssocId) -> bool {
-        let clock = self.sources.get(id).and_then(Source::as_reference);
-        clock.is_some_and(Reference::gives_pulses)
     }
 
     /// Whether the clock may follow this pulse, which agrees with these survivors.
@@ -138,7 +133,7 @@ impl Engine {
     /// `enable calibrate`: while a pulse is followed, the other reference clocks come to agree with it.
     pub(super) fn calibrate(&mut self, id: AssocId) {
         let peer = self.system.peer().and_then(|peer| self.sources.get(peer));
-        let by_pulse = peer.is_some_and(|peer| is_pps(peer) && peer.id() != id);
+        let by_pulse = peer.is_some_and(|peer| peer.clock_driver() == Some(Driver::Pps) && peer.id() != id);
         let near = self.setup.config.tos.mindist;
         if !self.setup.config.enable.calibrate || !by_pulse {
             return;
@@ -169,9 +164,4 @@ impl Engine {
             self.event(event);
         }
     }
-}
-
-/// Whether it is a pulse of the PPS driver.
-fn is_pps(source: &Source) -> bool {
-    source.as_reference().map(Reference::driver) == Some(Driver::Pps)
 }

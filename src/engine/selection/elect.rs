@@ -4,7 +4,7 @@ use super::intersection::{Candidate, Limits, Outcome, select};
 use crate::config::model::Tos;
 use crate::engine::contract::Interface;
 use crate::engine::estimator::{Estimate, KnownRate};
-use crate::engine::sources::{Origin, Reference, Selection, Source, Sources};
+use crate::engine::sources::{Origin, Selection, Source, Sources};
 use crate::engine::system::refid_of;
 use crate::units::{AssocId, MonoTime, RefId, Seconds};
 use crate::wire::event::flash;
@@ -144,7 +144,7 @@ fn candidate(source: &mut Source, ours: &OurView<'_>, tos: &Tos) -> Option<Candi
         truechimer: source.config().truechimer,
         prefer: source.config().prefer,
         decides: source.config().prefer && source.as_reference().is_some(),
-        pulse: source.as_reference().is_some_and(Reference::gives_pulses),
+        pulse: source.gives_pulses(),
     })
 }
 

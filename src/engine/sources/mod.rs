@@ -4,6 +4,8 @@
 //! |---|---|
 //! | which sources there are | here |
 //! | what all kinds of sources share, and what ntpq shows of it | `source.rs`, `common.rs` |
+//! | whether one may be selected, and how far its time may be off | `fitness.rs` |
+//! | what only reference clocks are asked | `clocks.rs` |
 //! | what each kind answers in its own way | `kind.rs` |
 //! | a server or pool member that is polled | `client.rs`: `poll.rs` says when, `burst.rs` what follows at once, `exchange.rs` what a response amounts to |
 //! | a partner: a `peer`, or a host that has made us one | `symmetric.rs` |
@@ -21,10 +23,12 @@ mod announcer;
 mod beacon;
 mod burst;
 mod client;
+mod clocks;
 mod common;
 pub mod dispatch;
 mod exchange;
 pub mod filter;
+mod fitness;
 mod kind;
 mod listener;
 mod local;

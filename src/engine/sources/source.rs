@@ -2,18 +2,17 @@
 
 use super::Received;
 use super::client::Client;
-use super::common::{Common, Header, Origin, Peer, Reachability, Selection, Tally, flash_of};
+use super::common::{Common, Header, Origin, Peer, Reachability, Selection, Tally};
 use super::exchange::Arrival;
 use super::filter::Filter;
 use super::kind::{Begun, Behaviour, Kind, Making, Polled, Turn};
-use super::reference::{Reader, Reference, Sample};
-use crate::config::model::{Server, Tos};
-use crate::engine::contract::{Reading, SendToken, Tx};
+use crate::config::model::Server;
+use crate::engine::contract::{SendToken, Tx};
 use crate::engine::estimator::{Estimator, Measurement};
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{AssocId, Driver, Host, MonoTime, NtpTimestamp, PHI, PollExponent, Seconds, Stamp};
-use crate::wire::event::{PeerEvent, flash};
+use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
+use crate::wire::event::PeerEvent;
 use crate::wire::{Header as Packet, Mode};
 use std::net::{IpAddr, SocketAddr};
 
@@ -217,16 +216,6 @@ impl Source {
         !self.measures() && !self.common.config.noselect && self.common.reach.is_reachable()
     }
 
-    /// The driver, if it is a clock of this machine.
-    #[must_use]
-    pub const fn clock_driver(&self) -> Option<Driver> {
-        match &self.kind {
-            Kind::Local(_) => Some(Driver::Local),
-            Kind::Reference(clock) => Some(clock.driver()),
-            _ => None,
-        }
-    }
-
     /// Whether a line of ntp.conf or of a control request made it. Otherwise a packet did.
     #[must_use]
     pub const fn is_configured(&self) -> bool {
@@ -419,90 +408,6 @@ impl Source {
     pub fn reconfigure(&mut self, config: Server) {
         self.common.config = config;
         self.kind.reconfigure(&mut self.common);
-    }
-
-    /// A reading of a reference clock; gives the sample, if it is one.
-    pub fn read(&mut self, reading: Reading, by: &Reader) -> Option<Sample> {
-        if let Kind::Reference(clock) = &mut self.kind {
-            clock.read(&mut self.common, reading, by)
-        } else {
-            None
-        }
-    }
-
-    /// Takes a sample of a reference clock into the estimator, as it would be if our clock ran free. What was estimated from samples of
-    /// another kind gives way to `anew`.
-    pub fn take_sample(&mut self, free: &Measurement, anew: Option<Estimator>) {
-        if let Some(estimator) = anew {
-            self.common.estimator = estimator;
-        }
-        self.common.estimator.take(free);
-    }
-
-    /// A reference clock.
-    #[must_use]
-    pub const fn as_reference(&self) -> Option<&Reference> {
-        if let Kind::Reference(clock) = &self.kind { Some(clock) } else { None }
-    }
-
-    /// The same, to change it.
-    pub const fn as_reference_mut(&mut self) -> Option<&mut Reference> {
-        if let Kind::Reference(clock) = &mut self.kind { Some(clock) } else { None }
-    }
-
-    /// A reference clock whose device is not there.
-    #[must_use]
-    pub const fn lacks_device(&self) -> bool {
-        if let Kind::Reference(clock) = &self.kind { clock.has_failed() } else { false }
-    }
-
-    /// Whether its time has a distance that selection limits: it comes over a network.
-    #[must_use]
-    pub fn has_distance(&self) -> bool {
-        self.kind.has_distance()
-    }
-
-    /// What is left to show of the flash word: TEST11 means nothing for a clock without a distance.
-    #[must_use]
-    pub fn shown_flash(&self) -> u16 {
-        if self.has_distance() { self.common.flash } else { self.common.flash & !flash::PEER_DISTANCE }
-    }
-
-    /// Half of the round trip to the source and on to its reference: by no more can the asymmetry of the path make its time wrong.
-    /// Of a reference clock, what its readings may all be off.
-    #[must_use]
-    pub fn asymmetry(&self) -> Seconds {
-        self.common.asymmetry().max(self.kind.error_floor(&self.common))
-    }
-
-    /// How far the estimate of its time may be from true time.
-    #[must_use]
-    pub fn error_bound(&self, now: MonoTime) -> Seconds {
-        self.common.error_bound(now).max(self.kind.error_floor(&self.common))
-    }
-
-    /// The peer tests (TEST10 to TEST13): sets the flash bits, of which the test for loops gave `loops`; true if it may be selected.
-    pub fn test_fitness(&mut self, now: MonoTime, tos: &Tos, loops: u16) -> bool {
-        let limit = tos.maxdist.get() + PHI * self.poll_exponent().interval().get();
-        let limit = self.has_distance().then_some(Seconds::new(limit));
-        self.common.flash &= !flash_of::FITNESS;
-        self.common.flash |= loops | self.common.unfitness(now, tos, limit);
-        self.is_fit()
-    }
-
-    /// Whether it passed the peer tests, and may be selected.
-    #[must_use]
-    pub fn is_fit(&self) -> bool {
-        self.common.flash & flash_of::FITNESS == 0
-            && !self.common.config.noselect
-            && self.common.filter.best().is_some()
-    }
-
-    /// Dispersion of its samples, as far as there are some. The local clock has none: it is right by definition, from its first
-    /// poll on.
-    #[must_use]
-    pub fn dispersion_so_far(&self) -> Seconds {
-        self.kind.dispersion_so_far(&self.common)
     }
 
     /// The daemon stepped the clock by `by`: what was measured before moves along.
