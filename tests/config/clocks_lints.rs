@@ -205,6 +205,19 @@ fn two_serial_clocks_alone_seldom_agree() {
     silent(&format!("{two}tos mindist 0.1\n"));
     silent(&format!("{two}server a\n"));
     silent("server 127.127.28.0\nserver 127.127.28.1\n");
+    // One that is preferred decides; that it has no pulses is another finding.
+    let decided = two.replacen("mode 16", "mode 16 prefer", 1);
+    one(&decided, Severity::Warning, 1, "127.127.20.0 has prefer and no pulses");
+}
+
+#[test]
+fn gpsds_pulses_number_no_others() {
+    let pulses = "server 127.127.46.128 mode 2\nserver 127.127.22.0\n";
+    let found = read(pulses).lints;
+    assert!(
+        found.iter().any(|d| d.message.contains("no source says which second a pulse of 127.127.22.0")),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -103,9 +103,10 @@ impl Lint<'_> {
                 && !server.noselect
                 && server.kind != Kind::Broadcast
                 && !is_unsupported(server);
-            let driver = server.target.clock().and_then(ClockAddress::driver);
-            let numbers = match driver {
+            let clock = server.target.clock();
+            let numbers = match clock.and_then(ClockAddress::driver) {
                 Some(Driver::Pps) => false,
+                Some(Driver::GpsdJson) => clock.is_some_and(|clock| clock.unit < Driver::GPSD_PULSES),
                 Some(Driver::Local) => server.prefer,
                 _ => true,
             };
@@ -218,9 +219,9 @@ impl Lint<'_> {
         let server = local.server;
         if server.prefer && others && !server.noselect {
             let message = "the LOCAL clock has prefer".to_owned();
-            let effect =
-                "while it survives the selection no other source adjusts the clock: remove prefer".to_owned();
-            self.say(Severity::Warning, local.spot, message, effect);
+            let effect = "with ntpd no other source adjusts the clock while it survives the selection; here it stays the last resort, and \
+                          says which second a pulse begins: remove prefer";
+            self.say(Severity::Warning, local.spot, message, effect.to_owned());
         } else if clocks.iter().any(|clock| clock.driver != Driver::Local) && !server.noselect {
             let message = "a LOCAL clock beside a reference clock".to_owned();
             let effect = "when no other source is left, clients go on with a clock that nothing adjusts: tos orphan does this better, \
@@ -274,9 +275,12 @@ impl Lint<'_> {
         let serial = |clock: &&Clock<'_>| clock.is_serial() && !clock.server.noselect;
         let mindist = self.config.tos.mindist.get();
         let Some(second) = clocks.iter().filter(serial).nth(1) else { return };
-        if self.numbering().count() == 2 && mindist < SERIAL_ERROR {
+        // A clock that is preferred decides.
+        let undecided = !self.numbering().any(|server| server.prefer);
+        if self.numbering().count() == 2 && undecided && mindist < SERIAL_ERROR {
             let message = format!("two serial clocks seldom agree within tos mindist {mindist} s");
-            let effect = "where they contradict each other neither is used: measure time2 of both, and use tos mindist 0.1".to_owned();
+            let effect = "where they contradict each other neither is used: measure time2 of both and use tos mindist 0.1, or prefer one"
+                .to_owned();
             self.say(Severity::Note, second.spot, message, effect);
         }
     }
