@@ -5,6 +5,7 @@
 
 mod oracle;
 
+use sim::chance::Dice;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,16 +21,9 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     files.iter().map(|file| fs::read(file).unwrap()).collect()
 }
 
-/// A generator whose numbers are the same every time.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % end.max(1) as u64) as usize
-    }
+/// A number below `end`.
+fn below(dice: &mut Dice, end: usize) -> usize {
+    (dice.uniform() * end as f64) as usize
 }
 
 /// The checksum of a changed line, so that more than the checksum is tried.
@@ -47,19 +41,19 @@ fn changed(text: &[u8], dice: &mut Dice) -> Vec<u8> {
     const PIECES: [&[u8]; 12] =
         [b",", b"*", b"\n", b".", b"-1", b"99999999999", b"\0", b"\xff", b"\"", b"{", b"1e308", b"null"];
     let mut text = text.to_vec();
-    for _ in 0..=dice.below(3) {
-        let at = dice.below(text.len() + 1);
-        match dice.below(4) {
-            0 => drop(text.splice(at..at, PIECES[dice.below(PIECES.len())].iter().copied())),
-            1 => drop(text.drain(at..(at + dice.below(9)).min(text.len()))),
+    for _ in 0..=below(dice, 3) {
+        let at = below(dice, text.len() + 1);
+        match below(dice, 4) {
+            0 => drop(text.splice(at..at, PIECES[below(dice, PIECES.len())].iter().copied())),
+            1 => drop(text.drain(at..(at + below(dice, 9)).min(text.len()))),
             2 => {
                 if let Some(byte) = text.get_mut(at) {
-                    *byte = b'0' + dice.below(10) as u8;
+                    *byte = b'0' + below(dice, 10) as u8;
                 }
             }
             _ => {
                 if let Some(byte) = text.get_mut(at) {
-                    *byte = dice.below(256) as u8;
+                    *byte = below(dice, 256) as u8;
                 }
             }
         }
@@ -69,7 +63,7 @@ fn changed(text: &[u8], dice: &mut Dice) -> Vec<u8> {
 
 fn replay(target: &str, hold: impl Fn(&[u8]), finish: impl Fn(&[u8]) -> Vec<u8>) {
     let seeds = seeds(target);
-    let (begun, mut dice, mut tried) = (Instant::now(), Dice(0x5eed), 0);
+    let (begun, mut dice, mut tried) = (Instant::now(), Dice::new(0x5eed, 0), 0);
     seeds.iter().for_each(|seed| hold(seed));
     while begun.elapsed() < BUDGET && tried < 20_000 {
         hold(&finish(&changed(&seeds[tried % seeds.len()], &mut dice)));

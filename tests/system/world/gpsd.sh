@@ -38,15 +38,7 @@ restrict 127.0.0.1
 C
 daemon_up -c "$work/ntp.conf"
 
-# NTPsec's ntpq shows the name of a clock, and the type l, where it is sent the name (srchost), and else its address.
-rows() { ntpq -pn | sed -E 's/GPS_NMEA\(([0-9]+)\)/127.127.20.\1/; s/SHM\(([0-9]+)\)/127.127.28.\1/; s/GPSD_JSON\(([0-9]+)\)/127.127.46.\1/; s/ u / l /' | tee /dev/stderr; }
-row() { rows | grep -qE "$1"; }
-log() { cat "$work/log/rsntpd"; grep -qE "$1" "$work/log/rsntpd"; }
-# What the clock variables of the nth association are.
-cv() { # N PATTERN
-    local id; id=$(ntpq -c as | awk -v n="$1" '$1 == n {print $2}')
-    ntpq -c "cv $id" 2>&1 | tr -d '\n' | tee /dev/stderr | grep -qE "$2"
-}
+. "$top/tests/system/clocks/words.sh"
 near() { # ADDRESS: its offset is below 20 ms
     rows | awk -v u="$1" '{sub(/^[ *+#x.o-]/, "")} $1 == u {found = 1; off = $9; reach = $7} END {exit !(found && reach != 0 && off > -20 && off < 20)}'
 }

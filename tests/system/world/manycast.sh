@@ -42,17 +42,22 @@ printf '%s\n' 'keys /etc/ntp/keys' 'trustedkey 7' 'tos minclock 4' 'ttl 2 5' "ma
 companions ntpq
 daemon_up -c "$work/ntp.conf"
 
+# GROUP SERVERS: what both ntpq show of the beacon, and of the servers that it found.
+beacon_rows() {
+    local group=$1 servers=$2
+    row() { ntpq -pn | tee /dev/stderr | grep -qE "^ ${group//./\\.} +\.ACST\. +16 [au] "; }
+    check "NTPsec's ntpq: $group .ACST. 16" row
+    own_row() { on host "$work/bin/ntpq" -pn | tee /dev/stderr | grep -qE "^ ${group//./\\.} +\.ACST\. +16 a "; }
+    check "rsntpq: $group .ACST. 16 a" own_row
+    status() { ntpq -c as | tee /dev/stderr | awk -v n="$servers" '$3 == "c811" {beacon++} $3 ~ /^7/ && $4 == "no" && $6 == "ok" {own++} END {exit !(beacon == 1 && own == n)}'; }
+    check "ntpq: the beacon c811, its servers authenticated and not configured" status
+}
 rows() { ntpq -pn | tee /dev/stderr; }
 synchronized() { rows | grep -q '^\*'; }
 check "the clock is synchronized" within 30 synchronized
 all() { local r h; r=$(rows); for h in s1 s2 s3; do grep -q "^[*+-]${address[$h]//./\\.}" <<< "$r" || return 1; done; }
 check "all three servers are found" within 30 all
-row() { ntpq -pn | tee /dev/stderr | grep -qE '^ 239\.1\.1\.1 +\.ACST\. +16 [au] '; }
-check "NTPsec's ntpq: 239.1.1.1 .ACST. 16" row
-own_row() { on host "$work/bin/ntpq" -pn | tee /dev/stderr | grep -qE '^ 239\.1\.1\.1 +\.ACST\. +16 a '; }
-check "rsntpq: 239.1.1.1 .ACST. 16 a" own_row
-status() { ntpq -c as | tee /dev/stderr | awk '$3 == "c811" {beacon++} $3 ~ /^7/ && $4 == "no" && $6 == "ok" {own++} END {exit !(beacon == 1 && own == 3)}'; }
-check "ntpq: the beacon c811, its servers authenticated and not configured" status
+beacon_rows '239.1.1.1' 3
 heard() { wait $listener; local s=$?; cat "$work/heard" >&2; return $s; }
 check "the beacons have the TTLs of the ttl line, in its order" heard
 check "SIGTERM ends it with status 0" daemon_down
@@ -64,12 +69,7 @@ daemon_up -c "$work/ntp.conf"
 # Both servers, one of them followed.
 both6() { local r; r=$(rows) && grep -q '^[*+-]fd77::3 ' <<< "$r" && grep -q '^[*+-]fd77::50 ' <<< "$r" && grep -q '^\*' <<< "$r"; }
 check "IPv6: a server of $group6 is followed, and the other one is found" within 60 both6
-row6() { ntpq -pn | tee /dev/stderr | grep -qE '^ ff05::101 +\.ACST\. +16 [au] '; }
-check "NTPsec's ntpq: ff05::101 .ACST. 16" row6
-own_row6() { on host "$work/bin/ntpq" -pn | tee /dev/stderr | grep -qE '^ ff05::101 +\.ACST\. +16 a '; }
-check "rsntpq: ff05::101 .ACST. 16 a" own_row6
-status6() { ntpq -c as | tee /dev/stderr | awk '$3 == "c811" {beacon++} $3 ~ /^7/ && $4 == "no" && $6 == "ok" {own++} END {exit !(beacon == 1 && own == 2)}'; }
-check "ntpq: the beacon c811, its servers authenticated and not configured" status6
+beacon_rows 'ff05::101' 2
 modes6() { local id; for id in $(ntpq -c as | awk '$3 ~ /^7/ {print $2}'); do ntpq -c "rv $id srcadr,dstadr,hmode,pmode"; done | tee /dev/stderr | grep -c 'hmode=3' | grep -qx 2; }
 check "ntpq: they are polled as clients poll" modes6
 { ntpq -p; ntpq -c as; } | sed 's/^/#   /'

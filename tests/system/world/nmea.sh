@@ -42,33 +42,25 @@ restrict 127.0.0.1
 C
 daemon_up -c "$work/ntp.conf"
 
-# NTPsec's ntpq shows the name of a clock, and the type l, where it is sent the name (srchost), and else its address.
-rows() { ntpq -pn | sed -E 's/GPS_NMEA\(([0-9]+)\)/127.127.20.\1/; s/SHM\(([0-9]+)\)/127.127.28.\1/; s/GPSD_JSON\(([0-9]+)\)/127.127.46.\1/; s/ u / l /' | tee /dev/stderr; }
-row() { rows | grep -qE "$1"; }
-log() { cat "$work/log/rsntpd"; grep -qE "$1" "$work/log/rsntpd"; }
-# What the clock variables of a unit are.
-cv() { # UNIT PATTERN
-    local id; id=$(ntpq -c as | awk -v n=$(($1 + 1)) '$1 == n {print $2}')
-    ntpq -c "cv $id" 2>&1 | tr -d '\n' | tee /dev/stderr | grep -qE "$2"
-}
+. "$top/tests/system/clocks/words.sh"
 near() { # UNIT [LIMIT]: its offset, milliseconds
     rows | awk -v u="127.127.20.$1" -v l="${2:-20}" '{sub(/^[ *+#x.o-]/, "")} $1 == u {found = 1; off = $9; reach = $7} END {exit !(found && reach != 0 && off > -l && off < l)}'
 }
 check "a receiver is followed: *127.127.20.0 .GPS. 0 l" within 40 row '^\*127\.127\.20\.0 +\.GPS\. +0 l'
 check "with time2, its offset is small" within 30 near 0
 check "the log has the line and its speed" log 'GPS_NMEA\(0\) serial /dev/gps0 open at 9600 bps'
-check "cv shows its sentence" cv 0 'timecode="\$GPRMC,[0-9.]+,A,4851\.5000,N,.*fudgetime2=120'
+check "cv shows its sentence" cv 1 'timecode="\$GPRMC,[0-9.]+,A,4851\.5000,N,.*fudgetime2=120'
 check "another talker (GN), GGA: reached, and near" within 30 near 1
-check "flag4 hides where it is" cv 1 'timecode="\$GNGGA,[0-9.]+,____\.____,N,_____\.____,E,1,.*\*__"'
-check "a receiver without a fix: clk_bad_signal, none of its seconds is used" cv 2 'clk_bad_signal.*timecode="\$GPRMC,[0-9.]+,V'
+check "flag4 hides where it is" cv 2 'timecode="\$GNGGA,[0-9.]+,____\.____,N,_____\.____,E,1,.*\*__"'
+check "a receiver without a fix: clk_bad_signal, none of its seconds is used" cv 3 'clk_bad_signal.*timecode="\$GPRMC,[0-9.]+,V'
 unused() { rows | grep -qE "^ 127\.127\.20\.$1 .* 0 +0\.000 +"; }
 check "it is not reached" unused 2
-check "wrong checksums: clk_bad_format, and counted" cv 3 'clk_bad_format.*badformat=[1-9]'
+check "wrong checksums: clk_bad_format, and counted" cv 4 'clk_bad_format.*badformat=[1-9]'
 check "a receiver 1024 weeks behind is near" within 30 near 4
 once() { grep -c 'GPS_NMEA(4): .* 1024 weeks behind' "$work/log/rsntpd" | tee /dev/stderr | grep -qx 1; }
 check "which the log says once" once
 check "a receiver that is not there: the log says why" log 'GPS_NMEA\(5\).*refclock_open /dev/gps5: No such file or directory'
-check "and cv: clk_fault" cv 5 'clk_fault.*refclock_open /dev/gps5'
+check "and cv: clk_fault" cv 6 'clk_fault.*refclock_open /dev/gps5'
 check "sentences of several kinds by TCP, in place of a device" within 30 near 6
 say gps2 'rmc good 0'; say gps3 'zda silent'; say gps5 'rmc good 0.120'
 check "a fix is found: reached" within 30 near 2
@@ -81,7 +73,7 @@ check "the receiver that was not there is found, within a minute" within 75 near
 opened() { [ "$(grep -c 'GPS_NMEA(0) serial /dev/gps0 open' "$work/log/rsntpd")" = 2 ]; }
 check "the unplugged one, plugged in again, is opened" within 75 opened
 check "and followed: it is preferred" within 60 row '^\*127\.127\.20\.0 '
-check "one that falls silent: clk_no_reply" within 30 cv 3 'clk_no_reply'
+check "one that falls silent: clk_no_reply" within 30 cv 4 'clk_no_reply'
 stamps() { cat "$work/varlib/stats/clock"; grep -qE '^[0-9]{5} [0-9.]+ 127\.127\.20\.0 \$GPRMC,[0-9.]+,A,4851' "$work/varlib/stats/clock" && grep -qE ' 127\.127\.20\.1 \$GNGGA,[0-9.]+,____' "$work/varlib/stats/clock"; }
 check "clockstats has the sentences of each poll" stamps
 events() { cat "$work/varlib/stats/proto"; grep -qE 'GPS_NMEA\(3\) .* clock_event clk_bad_format' "$work/varlib/stats/proto"; }

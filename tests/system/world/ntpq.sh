@@ -165,7 +165,7 @@ for n in range(many):
 print(many)
 P
 )
-on host bash -c 'exec python3 - <<"P"
+exec_tame host bash -c 'exec python3 - <<"P"
 import socket, time, struct
 packet = bytes([0x23]) + bytes(39) + struct.pack("!Q", 1)
 n = 0
