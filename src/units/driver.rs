@@ -77,7 +77,7 @@ impl Driver {
         }
     }
 
-    /// The device of a unit where its line names no other one; nothing for a driver that reads none, or must be told.
+    /// The device of a unit where its line names no other one; nothing for a driver that reads none, or has it from its line only.
     #[must_use]
     pub fn device(self, unit: u8) -> Option<PathBuf> {
         let stem = match self {

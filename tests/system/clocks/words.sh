@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the worlds of receivers ask the daemon; lib.sh of the worlds comes before.
 
 # NTPsec's ntpq shows the name of a clock; here it is its address.
