@@ -3,9 +3,16 @@
 use nix::errno::Errno;
 use nix::libc;
 use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+/// The kernel's number of an error; 0 where it is not the kernel's.
+#[must_use]
+pub fn errno_of(why: &io::Error) -> Errno {
+    Errno::from_raw(why.raw_os_error().unwrap_or(0))
+}
 
 /// An open device.
 #[derive(Debug)]
@@ -18,7 +25,7 @@ impl Device {
     /// Of the kernel.
     pub(super) fn open(path: &Path) -> Result<Self, Errno> {
         let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-        opened.map(Self).map_err(|why| Errno::from_raw(why.raw_os_error().unwrap_or(0)))
+        opened.map(Self).map_err(|why| errno_of(&why))
     }
 
     /// Makes a request, whose structure `argument` is.

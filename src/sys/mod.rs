@@ -12,7 +12,7 @@ pub mod capabilities;
 pub mod clock;
 pub mod clock_watch;
 #[allow(unsafe_code)] // ioctl takes any pointer
-mod device;
+pub mod device;
 #[allow(unsafe_code)] // nix has no programs for groups of sockets
 pub mod group;
 pub mod interfaces;

@@ -1,6 +1,7 @@
 //! Why a device cannot be opened, in ntpd's words where it has any.
 
 use super::shm::Doubt;
+use crate::sys::device::errno_of;
 use crate::sys::pps::PpsError;
 use crate::sys::privileges;
 use crate::sys::ptp::PtpError;
@@ -52,11 +53,6 @@ pub(super) enum OpenError {
     Watch(Errno),
     /// This driver has no device.
     NoDriver(Driver),
-}
-
-/// The kernel's number of an error.
-pub(super) fn errno_of(why: &io::Error) -> Errno {
-    Errno::from_raw(why.raw_os_error().unwrap_or(0))
 }
 
 impl OpenError {

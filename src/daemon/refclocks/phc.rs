@@ -4,9 +4,10 @@
 //! the daemon has given up root. A byte in a pipe reports each reading to the event loop.
 
 use super::driver::{Behaviour, Drained, Turn};
-use super::error::{OpenError, errno_of};
+use super::error::OpenError;
 use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble};
 use crate::engine::report::event::Level;
+use crate::sys::device::errno_of;
 use crate::sys::ptp::{self, Method, PtpClock};
 use crate::units::Bracket;
 use crate::wire::refclock::phc;

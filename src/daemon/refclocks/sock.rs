@@ -3,10 +3,11 @@
 //! Whoever may write to the socket sets the clock: only root and the daemon's user may, and nothing but an old socket is removed for it.
 
 use super::driver::{Behaviour, Drained, Turn};
-use super::error::{OpenError, errno_of};
+use super::error::OpenError;
 use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble};
 use crate::engine::report::event::Level;
 use crate::sys::clock;
+use crate::sys::device::errno_of;
 use crate::units::Seconds;
 use crate::wire::refclock::sock::{self, Refused, StandsFor};
 use mio::Interest;

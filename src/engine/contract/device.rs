@@ -26,9 +26,7 @@ impl ClockDevice {
         let driver = Driver::of_number(kind).filter(|driver| *driver != Driver::Local)?;
         Some(Self { driver, unit, device: server.device.clone(), fudge: server.fudge })
     }
-}
 
-impl ClockDevice {
     /// Its file: what its line names, else the driver's.
     #[must_use]
     pub fn path(&self) -> Option<PathBuf> {

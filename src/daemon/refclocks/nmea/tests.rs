@@ -1,8 +1,7 @@
 use super::*;
 use crate::daemon::files::scratch;
 use crate::daemon::refclocks::harness::{Harness, device};
-use crate::units::Leap;
-use crate::units::{Driver, UNIX_EPOCH};
+use crate::units::{Driver, Leap, UNIX_EPOCH};
 use nix::pty::openpty;
 use nix::unistd::{ttyname, write};
 use std::io::Write as _;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::units::GPS_ERA_WEEKS;
+use crate::units::{GPS_ERA_WEEKS, WEEK};
 use proptest::prelude::*;
 
 /// 2026-11-28 07:15:28.
@@ -294,7 +294,7 @@ proptest! {
     #[test]
     fn what_a_receiver_sends_is_understood(unix in 315_964_800i64..4_000_000_000, talker in "[A-Z]{2}", behind in 0i64..3) {
         // As a receiver makes it that has lost some eras.
-        let sent = unix - behind * GPS_ERA_WEEKS * 7 * DAY;
+        let sent = unix - behind * GPS_ERA_WEEKS * WEEK;
         prop_assume!(sent >= 315_964_800);
         let (day, second) = (sent.div_euclid(DAY), sent.rem_euclid(DAY));
         let date = (1980..2100)
