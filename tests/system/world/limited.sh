@@ -41,13 +41,15 @@ cp "$top/conf/sysconfig/rsntpdate" "$work/etc/sysconfig/rsntpdate"
 # This machine's clock must not be set: the service queries only. Without -U it would want the user of the package.
 echo 'OPTIONS="-q -U nobody"' >> "$work/etc/sysconfig/rsntpdate"
 echo "${at[rsntpd]}" > "$work/etc/ntp/step-tickers"
+# Links into what is mounted in `boot`: one process for all of them, before the clock of the first try runs.
+programs=(/usr/sbin/*)
+ln -sf -t "$work/sbin" "${programs[@]/#\/usr\/sbin/$work/machine}"
+ln -sf "$rsntpq" "$work/sbin/rsntpdate"
 boot() {
     on_tame host unshare -m --propagation private bash -c '
         mount --bind /usr/sbin "$0/machine"
-        for file in "$0"/machine/*; do ln -sf "$file" "$0/sbin/"; done
-        ln -sf "$1" "$0/sbin/rsntpdate"
         mount --bind "$0/sbin" /usr/sbin; mount --bind "$0/etc" /etc; mount --bind "$0/run" /run
-        SYSTEMCTL_SKIP_REDIRECT=1 exec bash /etc/rc.d/init.d/rsntpdate start' "$work" "$rsntpq"
+        SYSTEMCTL_SKIP_REDIRECT=1 exec bash /etc/rc.d/init.d/rsntpdate start' "$work"
 }
 first_try() { local start=$SECONDS; boot && echo "$((SECONDS - start)) s" && [ $((SECONDS - start)) -lt 10 ]; }
 sleep 8
