@@ -4,6 +4,7 @@ mod access;
 mod interfaces;
 mod keys;
 mod leap;
+mod nts;
 mod servers;
 mod settings;
 mod statistics;
@@ -12,6 +13,7 @@ pub use access::{AccessFlags, Origin, Restrict, RestrictTarget};
 pub use interfaces::{InterfaceAction, InterfaceMatch, InterfaceRule};
 pub use keys::{Digest, Key, in_prefix};
 pub use leap::{LeapTable, SmearLaw, SmearSettings};
+pub use nts::{AuthSelection, Nts, NtsLine, OFFERED};
 pub use servers::{ClockAddress, Device, Family, Fudge, Kind, Server, Target};
 pub use settings::{Discard, Enable, Mru, Tinker, Tos};
 pub use statistics::{Filegen, FilegenType, StatKind, Statistics};
@@ -35,6 +37,8 @@ pub struct Config {
     pub tinker: Tinker,
     /// `tos`.
     pub tos: Tos,
+    /// `nts`.
+    pub nts: Nts,
     /// `discard`.
     pub discard: Discard,
     /// `mru`.

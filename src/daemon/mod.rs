@@ -5,6 +5,7 @@ pub mod files;
 pub mod leapfile;
 pub mod log;
 pub mod net;
+pub mod nts;
 pub mod perform;
 pub mod refclocks;
 pub mod reload;

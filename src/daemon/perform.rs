@@ -114,6 +114,8 @@ impl Shell {
                     self.hand_over_readings(engine);
                 }
                 Output::CloseClock(id) => self.refclocks.close(id),
+                // Nothing asks for keys yet.
+                Output::Establish { .. } | Output::KeepCookies(_) => {}
                 Output::Exit(reason) => exit = Some(reason),
             }
         }

@@ -1,8 +1,13 @@
 //! What passes between the engine and whatever drives it: the daemon's event loop or the simulator.
 
 mod device;
+mod nts;
 
 pub use device::{ClockDevice, DeviceReport, Reading, Reads, Trouble};
+pub use nts::{
+    CertificateCheck, CookieOrigin, CookieSource, Established, FailureClass, Kept, KeyFailure, KeyRequest,
+    Keys, Validity,
+};
 
 use crate::config::model::{Config, Family, Key, LeapTable, StatKind};
 use crate::engine::clock::{Drift, Record};
@@ -189,6 +194,13 @@ pub enum Input<'a> {
         /// What.
         report: DeviceReport,
     },
+    /// A key exchange ended.
+    Established {
+        /// For which association.
+        id: AssocId,
+        /// The keys and cookies, or why there are none.
+        result: Result<Box<Established>, KeyFailure>,
+    },
     /// SIGTERM or SIGINT: save and stop.
     Shutdown,
 }
@@ -231,6 +243,16 @@ pub enum Output {
     },
     /// Close the device of a reference clock.
     CloseClock(AssocId),
+    /// Exchange keys with a server of NTS; answered by [`Input::Established`]. An earlier one for the same association is given
+    /// up.
+    Establish {
+        /// For the answer.
+        id: AssocId,
+        /// Which server, and how.
+        request: Box<KeyRequest>,
+    },
+    /// Keep cookies for the next process, where the configuration says where.
+    KeepCookies(Box<Kept>),
     /// Log an event.
     Event(Event),
     /// End the process.

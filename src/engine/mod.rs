@@ -173,6 +173,8 @@ impl Engine {
             }
             Input::Returned { id, result } => self.shell_request_done(now, id, result),
             Input::Clock { id, report } => self.device_reported(now, id, report),
+            // Nothing has asked for keys yet.
+            Input::Established { .. } => {}
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);

@@ -1,5 +1,6 @@
 //! The quantities every layer speaks in. Values only: nothing here reads a clock.
 
+mod aead;
 mod companion;
 mod date;
 mod driver;
@@ -13,6 +14,7 @@ mod stamp;
 mod timestamp;
 mod unix;
 
+pub use aead::Aead;
 pub use companion::Companion;
 pub use date::{
     DAY, GPS_ERA_WEEKS, UNIX_EPOCH, UNIX_EPOCH_MJD, WEEK, date_stamp, day_of, end_of_month, has_leap_seconds,

@@ -8,6 +8,7 @@ pub mod event;
 pub mod exchange;
 pub mod header;
 pub mod kiss;
+pub mod nts;
 pub mod refclock;
 pub mod reply;
 pub mod status;

@@ -249,6 +249,7 @@ impl World {
                 }
                 Output::OpenClock { id, device } => self.open(index, id, &device),
                 Output::CloseClock(id) => self.close(index, id),
+                Output::Establish { .. } | Output::KeepCookies(_) => {}
                 // Nobody here asks with ntpq.
                 Output::ShellRequest { .. } => {}
             }

@@ -9,10 +9,15 @@ use std::path::Path;
 use std::process::Command;
 
 /// Licences that ask for no more than to be named: they go with MIT OR Apache-2.0.
-const LICENCES: [&str; 5] = ["MIT", "Apache-2.0", "BSD-3-Clause", "Unicode-3.0", "Zlib"];
+const LICENCES: [&str; 6] = ["MIT", "Apache-2.0", "BSD-3-Clause", "ISC", "Unicode-3.0", "Zlib"];
 
 /// Crates that are there in more than one version: name, the version to be passed over, why.
 const DOUBLES: &[(&str, &str, &str)] = &[
+    (
+        "getrandom",
+        "0.2.17",
+        "ring is still on 0.2, which reads /dev/urandom where the kernel has no getrandom",
+    ),
     ("nix", "0.31.4", "rustyline 19 is not yet on 0.32; it is thin, and what is not called is not linked"),
     ("syn", "2.0.119", "macros of ratatui and divan are still at 2; nothing of it is in the program"),
 ];

@@ -51,6 +51,8 @@ pub const LAYERS: &[Layer] = &[
         knows: &["wire", "config::model", "units"],
         crates: Some(&[
             "aes",
+            "aes_gcm_siv",
+            "aes_siv",
             "cmac",
             "enum_dispatch",
             "libm",
@@ -70,8 +72,8 @@ pub const LAYERS: &[Layer] = &[
         crates: Some(&["nom", "annotate_snippets", "sha1", "strsim"]),
     },
     Layer { name: "sys", knows: &["units"], crates: None },
-    // gpsd speaks JSON; the daemon has that crate for --check --json anyway.
-    Layer { name: "wire", knows: &["units"], crates: Some(&["serde_json"]) },
+    // gpsd speaks JSON; the daemon has that crate for --check --json anyway. Keys are overwritten when they are let go.
+    Layer { name: "wire", knows: &["units"], crates: Some(&["serde_json", "zeroize"]) },
     Layer { name: "units", knows: &[], crates: Some(&[]) },
 ];
 
@@ -85,6 +87,8 @@ pub const HOMES: &[(&str, &[&str])] = &[
     // The engine counts seconds: only what is written for people has local dates.
     ("chrono", &["daemon", "tools"]),
     ("signal_hook", &["sys"]),
+    // TLS is for the key exchange: the engine seals and opens packets, and knows nothing of certificates.
+    ("rustls", &["daemon"]),
     // Terminals, charts and names of addresses are for people: nothing of them is linked into the daemon.
     ("ratatui", &["tools"]),
     ("rustyline", &["tools"]),

@@ -1,6 +1,6 @@
 //! The lines that ask for associations: `server`, `pool`, `peer`, `broadcast` …, and `fudge`.
 
-use super::Idle;
+use super::{Idle, NtsLine};
 use crate::units::{Driver, KeyId, PollExponent, RefId, Seconds, Stratum};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -123,6 +123,8 @@ pub struct Server {
     pub maxpoll: PollExponent,
     /// `key`.
     pub key: Option<KeyId>,
+    /// `nts`, with the options that belong to it; then `key` does not count.
+    pub nts: Option<NtsLine>,
     /// `version`, 1..=4.
     pub version: u8,
     /// `ttl`: an entry of the table of hop limits, if it has so many.
@@ -160,6 +162,7 @@ impl Server {
             minpoll: PollExponent::DEFAULT_MIN,
             maxpoll: PollExponent::DEFAULT_MAX,
             key: None,
+            nts: None,
             version: 4,
             ttl: None,
             device: Device::default(),

@@ -1,5 +1,6 @@
 //! Numbers and switches: `enable`, `tinker`, `tos`, `discard` and `mru`, with ntpd's defaults.
 
+use super::AuthSelection;
 use crate::units::{Ppm, Seconds, Stratum};
 
 /// `enable` / `disable` switches with ntpd's defaults.
@@ -93,6 +94,8 @@ pub struct Tos {
     pub orphanwait: Seconds,
     /// Polls after which a manycast client begins its search anew (7200).
     pub beacon: u32,
+    /// What sources without authentication are good for (`auth`); `None`: as `mixed` where a line asks for NTS, else as `ignore`.
+    pub auth: Option<AuthSelection>,
 }
 
 impl Tos {
@@ -123,6 +126,7 @@ impl Default for Tos {
             orphan: 17,
             orphanwait: Seconds::new(300.0),
             beacon: 7200,
+            auth: None,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Symmetric keys: message authentication codes of time packets. HASH(key || packet) as ntpd
 //! computes it (RFC 5905 section 7.3), or the AES-128 CMAC of the packet (RFC 8573).
 
+pub mod aead;
+
 use crate::config::model::{Digest, Key};
 use crate::units::KeyId;
 use crate::wire::trailer::{self, BadTrailer, DIGEST_CUT, DIGEST_MAX, DigestLength, Trailer};
