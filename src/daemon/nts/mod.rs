@@ -1,3 +1,4 @@
 //! Network Time Security's key exchange: TLS, which only the shell knows.
 
+pub mod certificate;
 pub mod tls;
