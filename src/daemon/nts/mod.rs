@@ -1,4 +1,5 @@
 //! Network Time Security's key exchange: TLS, which only the shell knows.
 
 pub mod certificate;
+pub mod roots;
 pub mod tls;
