@@ -214,8 +214,20 @@ pub fn remove_pid(path: &Path, pid: u32) -> io::Result<()> {
     fs::remove_file(path)
 }
 
+/// Puts what only the daemon may read at `path` as a whole or not at all.
+///
+/// # Errors
+/// [`ReplaceError`]. The old file is then as it was.
+pub fn replace_private(path: &Path, content: &[u8]) -> Result<(), ReplaceError> {
+    replace_as(path, content, 0o600)
+}
+
 /// Puts `content` at `path` as a whole or not at all. A device (`/dev/null`) is written to, never replaced.
 fn replace(path: &Path, content: &[u8]) -> Result<(), ReplaceError> {
+    replace_as(path, content, 0o644)
+}
+
+fn replace_as(path: &Path, content: &[u8], mode: u32) -> Result<(), ReplaceError> {
     if path.symlink_metadata().is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
         let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
         let device = OpenOptions::new().write(true).custom_flags(flags).open(path);
@@ -228,7 +240,7 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), ReplaceError> {
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(failed(why)),
         _ => {}
     }
-    let result = fill(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    let result = fill(&temporary, content, mode).and_then(|()| fs::rename(&temporary, path));
     if let Err(why) = result {
         // Nothing more can be done if this fails too; the next save removes it.
         let _ = fs::remove_file(&temporary);
@@ -243,12 +255,12 @@ fn replace(path: &Path, content: &[u8]) -> Result<(), ReplaceError> {
     Ok(())
 }
 
-fn fill(path: &Path, content: &[u8]) -> io::Result<()> {
+fn fill(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     // create_new is O_EXCL: an existing file or link, even a dangling one, is an error.
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0o644)
+        .mode(mode)
         .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(path)?;
     file.write_all(content)?;
