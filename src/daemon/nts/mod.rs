@@ -2,5 +2,9 @@
 
 pub mod certificate;
 pub mod dump;
+pub mod exchange;
 pub mod roots;
+#[cfg(test)]
+mod test_server;
 pub mod tls;
+pub mod verify;
