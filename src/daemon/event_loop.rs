@@ -97,6 +97,7 @@ impl EventLoop {
             registry.register(&mut SourceFd(&fd), CLOCK, Interest::READABLE)?;
         }
         shell.refclocks.watch(registry.try_clone()?);
+        shell.key_client.watch(registry.try_clone()?);
         let unread = (0..shell.sockets.len()).collect();
         let mut this = Self {
             poll,
@@ -229,7 +230,8 @@ impl EventLoop {
         let unwatched = self.shell.clock_watch.raw_fd().is_none() && !self.role.is_worker();
         let clock_look = Some(self.next_clock_look).filter(|_| unwatched);
         let refclocks = self.shell.refclocks.next_deadline();
-        let all = [self.engine.next_deadline(), self.next_scan, leap_look, clock_look, refclocks];
+        let keys = self.shell.key_client.next_deadline();
+        let all = [self.engine.next_deadline(), self.next_scan, leap_look, clock_look, refclocks, keys];
         all.into_iter().flatten().min()
     }
 
@@ -242,11 +244,7 @@ impl EventLoop {
     fn ready(&mut self, token: Token) -> io::Result<()> {
         match token {
             SIGNAL => self.signalled()?,
-            RESOLVER => {
-                while let Some((id, result)) = self.shell.resolver.poll() {
-                    self.handle(Input::Resolved { id, result });
-                }
-            }
+            RESOLVER => self.resolved(),
             // The deadlines are looked at in every turn.
             ALARM => {}
             CLOCK => self.look_at_clock(),
@@ -254,6 +252,9 @@ impl EventLoop {
             RELOAD => self.reload_asked(),
             other if self.shell.refclocks.ready(other) => {
                 self.shell.hand_over_readings(&mut self.engine);
+            }
+            other if self.shell.key_client.ready(other, &mut self.shell.resolver) => {
+                self.shell.hand_over_keys(&mut self.engine);
             }
             other => {
                 if let Some(index) = self.shell.sockets.of_token(other)
@@ -264,6 +265,16 @@ impl EventLoop {
             }
         }
         Ok(())
+    }
+
+    fn resolved(&mut self) {
+        while let Some((id, result)) = self.shell.resolver.poll() {
+            let Shell { key_client, resolver, .. } = &mut self.shell;
+            match key_client.resolved(id, result, resolver) {
+                Some(result) => self.handle(Input::Resolved { id, result }),
+                None => self.shell.hand_over_keys(&mut self.engine),
+            }
+        }
     }
 
     fn departed(&mut self, token: Token) {
@@ -386,6 +397,10 @@ impl EventLoop {
             self.look_at_clock();
             self.shell.refclocks.work(mono);
             self.shell.hand_over_readings(&mut self.engine);
+        }
+        if self.shell.key_client.next_deadline().is_some_and(|due| due <= mono) {
+            self.shell.key_client.work(mono, &mut self.shell.resolver);
+            self.shell.hand_over_keys(&mut self.engine);
         }
         if self.next_clock_look <= mono {
             self.look_at_clock();

@@ -7,6 +7,7 @@ use super::net::departures::Left;
 use super::net::resolver::Resolver;
 use super::net::sockets::{Hears, Sockets};
 use super::net::traffic::Traffic;
+use super::nts::client::KeyClient;
 use super::refclocks::RefClocks;
 use super::reload::ReloadSocket;
 use super::start::supervisor::Supervisor;
@@ -57,6 +58,8 @@ pub struct Shell {
     pub clock_watch: ClockWatch,
     /// The devices of reference clocks.
     pub refclocks: RefClocks,
+    /// The key exchanges of sources with NTS.
+    pub key_client: KeyClient,
 }
 
 /// Both clocks now.
@@ -73,6 +76,7 @@ impl Shell {
         self.log_filter = LogFilter::new(&config.logconfig);
         self.statistics.reopen(&config.statistics);
         self.leapfile = LeapFile::new(config.leapfile.clone());
+        self.key_client.take_over(config);
         if let Some(path) = &config.logfile {
             self.log.use_file(path);
         }
@@ -114,8 +118,14 @@ impl Shell {
                     self.hand_over_readings(engine);
                 }
                 Output::CloseClock(id) => self.refclocks.close(id),
-                // Nothing asks for keys yet.
-                Output::Establish { .. } | Output::KeepCookies(_) => {}
+                Output::Establish { id, request } => {
+                    self.key_client.establish(id, *request, &mut self.resolver);
+                    self.hand_over_keys(engine);
+                }
+                Output::KeepCookies(kept) => {
+                    self.key_client.keep(&kept);
+                    self.hand_over_keys(engine);
+                }
                 Output::Exit(reason) => exit = Some(reason),
             }
         }
@@ -128,6 +138,15 @@ impl Shell {
         self.log.write_all(notices);
         while let Some((id, report)) = self.refclocks.next_report() {
             engine.handle(now(), Input::Clock { id, report });
+        }
+    }
+
+    /// What key exchanges have given goes to the engine.
+    pub fn hand_over_keys(&mut self, engine: &mut Engine) {
+        let notices = self.key_client.take_notices();
+        self.log.write_all(notices);
+        while let Some((id, result)) = self.key_client.next_result() {
+            engine.handle(now(), Input::Established { id, result });
         }
     }
 

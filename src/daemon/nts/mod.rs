@@ -1,9 +1,11 @@
 //! Network Time Security's key exchange: TLS, which only the shell knows.
 
 pub mod certificate;
+pub mod client;
 pub mod dump;
 pub mod exchange;
 pub mod roots;
+mod session;
 #[cfg(test)]
 mod test_server;
 pub mod tls;

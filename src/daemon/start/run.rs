@@ -12,6 +12,7 @@ use crate::daemon::log::Log;
 use crate::daemon::net::resolver::Resolver;
 use crate::daemon::net::sockets::{Hears, Sockets, Wanted};
 use crate::daemon::net::traffic::Traffic;
+use crate::daemon::nts::client::KeyClient;
 use crate::daemon::perform::{Shell, now};
 use crate::daemon::refclocks::RefClocks;
 use crate::daemon::reload::ReloadSocket;
@@ -398,6 +399,7 @@ fn build(
     let log_filter = LogFilter::new(&config.logconfig);
     let leapfile = LeapFile::new(config.leapfile.clone());
     let statistics = StatFiles::new(&config.statistics);
+    let key_client = KeyClient::new(config);
     let started = clock::mono();
     let mut engine = Engine::new(now(), &machine, loaded.setup);
     engine.handle(now(), Input::WrongEra(eras_off(clock::unix().0)));
@@ -419,6 +421,7 @@ fn build(
         supervisor,
         reload_socket,
         refclocks,
+        key_client,
     };
     EventLoop::new(poll, engine, shell, signals, options, loaded.memory, role)
 }
