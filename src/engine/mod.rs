@@ -165,7 +165,10 @@ impl Engine {
             Input::ClockDone(report) => self.clock_done(now, report),
             Input::WrongEra(eras) => self.clock.wrong_era(eras),
             Input::ClockSet(by) => self.clock_set(now, by),
-            Input::Interfaces(interfaces) => self.server.set_interfaces(interfaces),
+            Input::Interfaces(interfaces) => {
+                self.server.set_interfaces(interfaces);
+                self.want_keys_anew(now);
+            }
             Input::Reload(setup) => self.reload(now, *setup),
             Input::LeapSeconds(table) => {
                 self.setup.leap_table = Some(table);
@@ -173,8 +176,7 @@ impl Engine {
             }
             Input::Returned { id, result } => self.shell_request_done(now, id, result),
             Input::Clock { id, report } => self.device_reported(now, id, report),
-            // Nothing has asked for keys yet.
-            Input::Established { .. } => {}
+            Input::Established { id, result } => self.keys_established(now, id, result),
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);
@@ -232,6 +234,7 @@ impl Engine {
         }
         self.poll_all(now);
         self.open_devices_due(now);
+        self.exchange_keys_due(now);
         // A poll may show that a name has to be looked up again.
         for request in self.names.due(now.mono, &mut self.timers) {
             self.outbox.push(request);
@@ -252,6 +255,7 @@ impl Engine {
 
     fn shutdown(&mut self) {
         self.clock.save_drift(0.0, &mut self.outbox);
+        self.keep_cookies();
         self.log_calibration();
         self.exit(ExitReason::Shutdown);
     }

@@ -11,6 +11,8 @@ pub enum Timer {
     Poll(AssocId),
     /// The device of a reference clock is opened again.
     Device(AssocId),
+    /// Keys of NTS are exchanged.
+    Keys(AssocId),
     /// The resolver is asked for a name.
     Lookup(LookupId),
     /// The next part of an offset is slewed.

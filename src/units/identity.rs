@@ -155,6 +155,8 @@ pub struct RefId([u8; 4]);
 impl RefId {
     /// No source was heard yet.
     pub const INIT: Self = Self(*b"INIT");
+    /// Keys are being exchanged (NTS).
+    pub const NTS: Self = Self(*b"NTS\0");
     /// The clock was stepped and nothing has been heard since.
     pub const STEP: Self = Self(*b"STEP");
     /// The undisciplined local clock.

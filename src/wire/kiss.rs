@@ -2,6 +2,10 @@
 
 use super::event::PeerEvent;
 use super::header::Header;
+use crate::units::RefId;
+
+/// NTSN: the server cannot open the cookie (RFC 8915). It says nothing that has to be obeyed.
+pub const NTS_NAK: RefId = RefId::from_bytes(*b"NTSN");
 
 /// A kiss of death that a client obeys.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

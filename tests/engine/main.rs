@@ -24,6 +24,7 @@ mod listeners;
 mod macs;
 mod manycast;
 mod names;
+mod nts;
 mod orphans;
 mod partners;
 mod paths;

@@ -11,6 +11,7 @@ pub mod device;
 pub mod least_squares;
 pub mod link;
 pub mod ntpd_like;
+pub mod nts;
 pub mod scenario;
 pub mod sweep;
 pub mod world;

@@ -4,10 +4,12 @@ use super::chance::Dice;
 use super::clock::Clock;
 use super::device::{Device, Due, Says};
 use super::link::Link;
+use super::nts::NtsServer;
 use rsntpd::engine::clock::{Drift, Record};
 use rsntpd::engine::contract::{
-    ClockDevice, ClockReport, DeviceReport, ExitReason, Input, Interface, LookupError, Machine, Output,
-    Reading, Reads, Rx, Setup, SocketId, StatLine, Tx,
+    ClockDevice, ClockReport, CookieOrigin, CookieSource, DeviceReport, Established, ExitReason,
+    FailureClass, Input, Interface, Kept, KeyFailure, KeyRequest, LookupError, Machine, Output, Reading,
+    Reads, Rx, Setup, SocketId, StatLine, Tx,
 };
 use rsntpd::engine::report::event::Event;
 use rsntpd::engine::{Engine, Served};
@@ -56,6 +58,8 @@ pub struct Host {
     pub saved: Option<Ppm>,
     pub record: Option<Record>,
     pub stats: Vec<StatLine>,
+    /// Cookies on its disk.
+    pub kept: Vec<Kept>,
 }
 
 /// A packet on its way.
@@ -110,6 +114,12 @@ pub struct World {
     pub names: BTreeMap<String, Box<dyn Fn(f64) -> Vec<IpAddr>>>,
     /// What hosts send leaves so much later than its timestamp was written, at most, seconds; the kernel reports when.
     pub late_by: Option<(f64, Dice)>,
+    /// Servers of NTS by the name under which they exchange keys.
+    pub nts: BTreeMap<String, NtsServer>,
+    /// Cookies on the disk of the host that is added next.
+    pub disk: Vec<Kept>,
+    /// What an attacker on the way sends a client as soon as he sees its packet, before the server's answer.
+    pub forger: Option<Box<dyn Fn(&[u8]) -> Option<Vec<u8>>>>,
     /// Devices of reference clocks.
     pub devices: Vec<Device>,
     /// What they will say in this second, and in the next one.
@@ -134,6 +144,9 @@ impl World {
             to_groups: Vec::new(),
             names: BTreeMap::new(),
             late_by: None,
+            nts: BTreeMap::new(),
+            disk: Vec::new(),
+            forger: None,
             devices: Vec::new(),
             due: Vec::new(),
             second: 0.0,
@@ -171,6 +184,7 @@ impl World {
             saved: None,
             record: None,
             stats: Vec::new(),
+            kept: std::mem::take(&mut self.disk),
         };
         self.hosts.push(host);
         let index = self.hosts.len() - 1;
@@ -249,7 +263,15 @@ impl World {
                 }
                 Output::OpenClock { id, device } => self.open(index, id, &device),
                 Output::CloseClock(id) => self.close(index, id),
-                Output::Establish { .. } | Output::KeepCookies(_) => {}
+                Output::Establish { id, request } => {
+                    let result = self.exchange(index, &request);
+                    let host = &mut self.hosts[index];
+                    host.engine.handle(host.clock.now(), Input::Established { id, result });
+                }
+                Output::KeepCookies(kept) => {
+                    host.kept.retain(|old| (&old.server, old.port) != (&kept.server, kept.port));
+                    host.kept.push(*kept);
+                }
                 // Nobody here asks with ntpq.
                 Output::ShellRequest { .. } => {}
             }
@@ -274,6 +296,20 @@ impl World {
         };
         let host = &mut self.hosts[index];
         host.engine.handle(host.clock.now(), Input::Clock { id, report });
+    }
+
+    fn exchange(&mut self, index: usize, request: &KeyRequest) -> Result<Box<Established>, KeyFailure> {
+        let host = &mut self.hosts[index];
+        let is_it = |kept: &Kept| kept.server == request.server && kept.port == request.port;
+        if request.from == CookieSource::DiskFirst
+            && let Some(at) = host.kept.iter().position(is_it)
+        {
+            let origin = CookieOrigin::Disk;
+            return Ok(Box::new(Established { origin, ..host.kept.swap_remove(at).established }));
+        }
+        let nobody = || KeyFailure { class: FailureClass::Name, text: "no such host".to_owned() };
+        let server = self.nts.get_mut(&request.server).ok_or_else(nobody)?;
+        server.exchange(request, self.time, host.clock.unix())
     }
 
     /// Lets the devices say what they say around the next second.
@@ -498,9 +534,16 @@ impl World {
             ..request
         };
         let key = (packet.from.ip(), packet.to.ip());
+        if let Some(forged) = self.forger.as_ref().and_then(|forge| forge(&packet.data)) {
+            self.put(self.time, forged, packet.to, packet.from);
+        }
+        let nts = self.nts.values_mut().find(|nts| nts.address == packet.to.ip());
+        let data =
+            nts.map_or_else(|| Some(reply.to_bytes().to_vec()), |nts| nts.answer(&packet.data, &reply));
+        let Some(data) = data else { return };
         let delays = self.links.get_mut(&key).map(Link::down).unwrap_or_default();
         for delay in delays {
-            self.put(self.time + delay, reply.to_bytes().to_vec(), packet.to, packet.from);
+            self.put(self.time + delay, data.clone(), packet.to, packet.from);
         }
     }
 }

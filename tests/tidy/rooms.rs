@@ -24,7 +24,8 @@ pub const ROOMS: &[Room] = &[
     Room { name: "reject", knows: &[] },
     Room { name: "auth", knows: &[] },
     Room { name: "estimator", knows: &[] },
-    Room { name: "sources", knows: &["estimator", "timers", "contract", "reject"] },
+    // An association of NTS has keys of its own, and seals its requests with them.
+    Room { name: "sources", knows: &["auth::aead", "estimator", "timers", "contract", "reject"] },
     // TEST12 compares reference identifiers, which the system variables define.
     Room { name: "selection", knows: &["sources", "estimator", "contract", "system::refid_of"] },
     Room { name: "clock", knows: &["estimator", "timers", "outbox", "contract"] },

@@ -3,6 +3,7 @@
 use crate::config::model::Family;
 use crate::units::{Aead, Host};
 use crate::wire::nts::Secret;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 /// A key exchange to make.
@@ -20,6 +21,8 @@ pub struct KeyRequest {
     pub check: CertificateCheck,
     /// The algorithms to offer, the most wanted first.
     pub aeads: Vec<Aead>,
+    /// NTP servers that there are already: where the name has other addresses, these are asked first.
+    pub avoid: Vec<IpAddr>,
     /// Where to look for them.
     pub from: CookieSource,
 }

@@ -78,16 +78,16 @@ pub(super) const TABLES: [&[PeerRow]; 2] = [&IDENTITY, &MEASURED];
 
 const IDENTITY: [PeerRow; 20] = [
     Row::new("config", |s| Some(u8::from(s.a.shows_configured()).to_string())),
-    Row::new("authenable", |s| Some(u8::from(s.a.config().key.is_some()).to_string())),
+    Row::new("authenable", |s| Some(u8::from(s.a.is_authenticated()).to_string())),
     Row::new("authentic", |s| {
-        Some(u8::from(s.a.config().key.is_some() && s.a.reach().is_reachable()).to_string())
+        Some(u8::from(s.a.is_authenticated() && s.a.reach().is_reachable()).to_string())
     }),
     Row::new("srcadr", |s| Some(s.a.shown_address().to_string())),
     Row::new("srcport", |s| Some(s.a.port().to_string())),
     Row::new("dstadr", |s| {
         Some(s.a.local_address().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)).to_string())
     }),
-    Row::new("dstport", |s| Some(s.a.port().to_string())),
+    Row::new("dstport", |s| Some(s.a.own_port().to_string())),
     Row::new("leap", |s| Some(s.a.header().leap.to_bits().to_string())),
     Row::new("hmode", |s| Some(s.a.own_mode().to_bits().to_string())),
     Row::new("stratum", |s| Some(s.a.header().stratum.get().to_string())),
@@ -112,7 +112,7 @@ const IDENTITY: [PeerRow; 20] = [
     Row::new("xleave", |s| Some(s.a.tally().output_delay).filter(|d| *d > Seconds::ZERO).map(text::millis)),
 ];
 
-const MEASURED: [PeerRow; 31] = [
+const MEASURED: [PeerRow; 34] = [
     Row::new("reach", |s| Some(text::hex(u64::from(s.a.reach().register())))),
     Row::new("unreach", |s| Some(s.a.reach().unreach().to_string())),
     Row::new("timer", |s| {
@@ -159,8 +159,13 @@ const MEASURED: [PeerRow; 31] = [
     Row::new("oldpkt", |s| Some(s.a.tally().duplicates.to_string())),
     Row::new("seldisp", |s| Some(s.a.tally().too_far.to_string())),
     Row::new("selbroken", |s| Some(s.a.tally().broken.to_string())),
-    // NTPsec's ntpq asks for it.
-    Row::new("ntscookies", |_| Some("0".to_owned())),
+    // By NTPsec's names; without NTS its cookies are −1.
+    Row::new("ntscookies", |s| {
+        Some(s.a.nts().map_or_else(|| "-1".to_owned(), |nts| nts.cookies().to_string()))
+    }),
+    Row::new("ntsaead", |s| s.a.nts()?.aead().map(|aead| text::quoted(aead.name()))),
+    Row::new("ntske_age", |s| s.a.nts()?.age(s.now.mono).map(|age| format!("{:.0}", age.get()))),
+    Row::new("ntske_error", |s| s.a.nts()?.failure().map(text::quoted)),
     Row::new("candidate", |s| Some((s.a.selection() as u16).to_string())),
 ];
 

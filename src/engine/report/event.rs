@@ -3,7 +3,7 @@
 
 use crate::engine::contract::{ClockFailure, ExitReason};
 use crate::engine::sources::Peer;
-use crate::units::{Host, Leap, PollExponent, Ppm, Seconds, Stratum};
+use crate::units::{Aead, Host, Leap, PollExponent, Ppm, Seconds, Stratum};
 use crate::wire::event::ClockEvent;
 pub use crate::wire::kiss::Kiss;
 
@@ -136,6 +136,30 @@ pub enum Event {
         /// When it is tried again.
         retry: Seconds,
     },
+    /// Keys were exchanged with a server of NTS, or an earlier process had kept them.
+    KeysEstablished {
+        /// The server of the exchange, with its port.
+        server: String,
+        /// The algorithm.
+        aead: Aead,
+        /// How many cookies there are.
+        cookies: usize,
+        /// The NTP server.
+        address: Host,
+        /// Its UDP port.
+        port: u16,
+    },
+    /// An exchange of keys failed; it is tried again.
+    KeysFailed {
+        /// The server of the exchange, with its port.
+        server: String,
+        /// Why.
+        reason: String,
+        /// When it is tried again.
+        retry: Seconds,
+    },
+    /// A server cannot open our cookie: keys are exchanged anew unless it can open the next one.
+    CookieRefused(Host),
     /// The kernel does not let the daemon adjust the clock: it measures and serves only. Reported once.
     CannotSteer,
     /// A clock command failed otherwise.

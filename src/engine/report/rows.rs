@@ -6,9 +6,10 @@ use crate::engine::report::logconfig::{ALWAYS, Filtered};
 use crate::engine::report::logconfig::{PEER_EVENTS, SYNC_EVENTS, SYNC_STATUS};
 use crate::engine::report::logconfig::{SYS_EVENTS, SYS_STATISTICS, SYS_STATUS};
 use crate::engine::sources::Peer;
-use crate::units::{DAY, Host, Leap, PollExponent, Ppm, Seconds, clock_name, date_stamp};
+use crate::units::{Aead, DAY, Host, Leap, PollExponent, Ppm, Seconds, clock_name, date_stamp};
 use crate::wire::event::PeerEvent;
 use crate::wire::event::SystemEvent as Sys;
+use std::net::SocketAddr;
 
 /// The event of mode 6 that an event raises.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -154,6 +155,12 @@ rows! {
         "", format!("attempt to configure invalid address {address}");
     Self::NameFailed { name, reason, retry } => Code::LogOnly, ALWAYS, Warning,
         "", format!("cannot resolve {name}: {reason}; next attempt in {:.0} s", retry.get());
+    Self::KeysEstablished { server, aead, cookies, address, port } => Code::LogOnly, ALWAYS, Info,
+        "", keys_words(server, *aead, *cookies, address.at_port(*port));
+    Self::KeysFailed { server, reason, retry } => Code::LogOnly, ALWAYS, Warning,
+        "", format!("NTS key exchange with {server} failed: {reason}; next attempt in {:.0} s", retry.get());
+    Self::CookieRefused(address) => Code::LogOnly, ALWAYS, Info,
+        "", format!("{address} does not know our NTS cookie (NTSN)");
     Self::CannotSteer => Code::LogOnly, ALWAYS, Error, "",
         "cannot adjust the system clock (CAP_SYS_TIME missing): serving time without disciplining it, as with \
          \"disable ntp\"";
@@ -178,6 +185,10 @@ impl Event {
 /// A source's address, and a reference clock's name.
 fn source_name(address: Host) -> String {
     clock_name(address.ip).unwrap_or_else(|| address.to_string())
+}
+
+fn keys_words(server: &str, aead: Aead, cookies: usize, address: SocketAddr) -> String {
+    format!("NTS keys of {server}: {aead}, {cookies} cookies, NTP server {address}")
 }
 
 fn duplicate(name: &str, address: Host) -> String {

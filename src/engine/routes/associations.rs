@@ -28,6 +28,11 @@ impl Engine {
                 self.add_clock(now, server, local.into(), local.address());
             }
             (Kind::Server, Target::RefClock { .. }) => self.add_reference(now, server),
+            (Kind::Server | Kind::Pool, Target::Address(_) | Target::Name(_)) if server.nts.is_some() => {
+                let id = self.add_server(now, server, None);
+                let begins = now.mono + self.first_poll();
+                self.timers.set(Timer::Keys(id), begins);
+            }
             (Kind::ManycastClient, Target::Address(address)) if !address.is_multicast() => {
                 self.event(Event::InvalidAddress(Host::from(*address)));
             }
@@ -144,6 +149,7 @@ impl Engine {
     pub(super) fn demobilize(&mut self, id: AssocId) -> bool {
         let Some(mut gone) = self.sources.remove(id) else { return false };
         self.timers.clear(Timer::Poll(id));
+        self.timers.clear(Timer::Keys(id));
         if gone.as_reference().is_some() {
             self.timers.clear(Timer::Device(id));
             self.outbox.push(Output::CloseClock(id));
@@ -156,6 +162,11 @@ impl Engine {
         }
         if let Some(pool) = gone.made_by().and_then(|by| self.sources.get_mut(by)) {
             pool.member_lost(self.moment.mono, &mut self.timers);
+            if pool.nts().is_some_and(|nts| !nts.is_running()) {
+                let by = pool.id();
+                self.timers.clear(Timer::Keys(by));
+                self.want_keys(self.moment, by);
+            }
         }
         self.sources_changed();
         true

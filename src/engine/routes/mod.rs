@@ -10,6 +10,7 @@
 //! | a datagram that is no client's request | a sample | `datagram.rs` |
 //! | a request of mode 6 | its answer, and what it changes | `control.rs` |
 //! | a packet of a host that no association is with | a new one | `partners.rs`, `listeners.rs` |
+//! | keys of NTS, or the need for them | sealed requests, an exchange | `nts.rs` |
 //! | a sample | a clock update | `update.rs` |
 //! | no source | orphan mode | `orphan.rs` |
 //! | what the kernel reports of the clock | new measurements | `clock.rs` |
@@ -23,6 +24,7 @@ mod datagram;
 mod listeners;
 mod manycast;
 mod names;
+mod nts;
 mod orphan;
 mod partners;
 mod polls;

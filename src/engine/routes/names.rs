@@ -93,7 +93,7 @@ impl Engine {
 
     /// Gives an association the first address that no other one has; a pool takes all of them. Where others have all
     /// of them, there is nothing left to poll.
-    fn give_address(&mut self, now: Now, id: AssocId, name: &str, hosts: &[Host]) {
+    pub(super) fn give_address(&mut self, now: Now, id: AssocId, name: &str, hosts: &[Host]) {
         if self.sources.get(id).is_some_and(|source| source.config().solicits()) {
             self.pool_resolved(now, id, hosts);
             return;
@@ -129,7 +129,7 @@ impl Engine {
 
     /// The name of an association that gets no response has these free addresses now: another one than it has, and
     /// one that was not tried in this round, if there is one.
-    fn next_address(&mut self, now: Now, id: AssocId, name: &str, free: &[Host]) {
+    pub(super) fn next_address(&mut self, now: Now, id: AssocId, name: &str, free: &[Host]) {
         let first_poll = now.mono + self.first_poll();
         let estimator = self.clock.new_estimator();
         let Some(source) = self.sources.get_mut(id) else { return };
@@ -141,7 +141,9 @@ impl Engine {
     /// Has the name of an association that gets no response looked up again.
     pub(super) fn look_again(&mut self, now: Now, id: AssocId) {
         let Some(source) = self.sources.get(id) else { return };
-        if let Target::Name(name) = &source.config().target
+        if source.nts().is_some() {
+            self.want_keys(now, id);
+        } else if let Target::Name(name) = &source.config().target
             && !self.names.waits(id)
         {
             let (name, family) = (name.clone(), source.config().family);

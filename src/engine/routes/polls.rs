@@ -62,7 +62,7 @@ impl Engine {
         if solicits {
             self.sources_changed();
         }
-        if polled.asks {
+        if polled.asks && self.keys_before_poll(now, id) {
             self.send_request(now, id);
         }
         self.clock_polled(now, id, &polled);
@@ -78,14 +78,18 @@ impl Engine {
         let making = Making { clock, random, token, ours: self.system.header(now.mono) };
         let Some(source) = self.sources.get_mut(id) else { return };
         let Some(mut tx) = source.request(&making) else { return };
-        if let Some(key) = source.config().key
+        let (hop_limit, length) = (source.hop_limit(), source.digest());
+        if source.nts().is_some() {
+            if !self.seal_request(id, &mut tx.data) {
+                return;
+            }
+        } else if let Some(key) = source.config().key
             && tx.complete.is_none()
         {
-            let length = source.digest();
             self.server.keys_mut().sign_as(key, length, &mut tx.data);
         }
         if tx.to.ip().is_multicast() {
-            let entry = source.hop_limit().and_then(|entry| self.setup.config.hop_limits().get(entry));
+            let entry = hop_limit.and_then(|entry| self.setup.config.hop_limits().get(entry));
             tx.hops = entry.copied();
             return self.send_to_group(&tx);
         }
@@ -135,7 +139,8 @@ impl Engine {
         let soliciting = self.sources.iter().any(Source::is_soliciting);
         // A reference clock may take a while until it has a fix.
         let reading = |s: &Source| s.as_reference().is_some() && !s.reach().is_reachable();
-        let awaited = |s: &Source| s.is_bursting() || reading(s);
+        let keyless = |s: &Source| s.nts().is_some_and(|nts| !nts.can_ask());
+        let awaited = |s: &Source| s.is_bursting() || reading(s) || keyless(s);
         let waiting = self.names.any_waiting() || soliciting || self.sources.iter().any(awaited);
         Some(if waiting { self.started + QUIT_PATIENCE } else { last + QUIT_RESPONSE })
     }

@@ -159,6 +159,6 @@ impl Engine {
 }
 
 /// The line of a server that a pool's line found.
-fn member(line: &Server, host: Host) -> Server {
+pub(super) fn member(line: &Server, host: Host) -> Server {
     Server { kind: Kind::Server, target: Target::Address(host.ip), ..line.clone() }
 }

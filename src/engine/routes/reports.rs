@@ -59,6 +59,7 @@ impl Engine {
             poll: self.system_poll(now.mono),
         };
         self.event(hourly);
+        self.keep_cookies();
         self.reports.packets_counted(now, self.server.counters_mut(), &mut self.outbox);
     }
 }

@@ -76,6 +76,7 @@ impl Engine {
         if let Some(combined) = combined
             && let Some(now) = self.move_clock(now, combined)
         {
+            self.clock_updated(now);
             self.watch_leap(now, &votes);
             self.follow(now, peer);
             let (left, poll) = (self.clock.discipline().offset(now.mono), self.system_poll(now.mono));

@@ -1,6 +1,7 @@
 //! What all kinds of sources share: line, address, reachability, the last header, the samples and what they say, counters.
 
 use super::filter::{Filter, Stage};
+use super::nts::NtsState;
 use crate::config::model::{Kind, Server, Tos};
 use crate::engine::estimator::{Estimator, Measurement};
 use crate::engine::reject::Reject;
@@ -276,6 +277,8 @@ pub(super) struct Common {
     pub(super) selection: Selection,
     events: Events,
     pub(super) tally: Tally,
+    /// Keys and cookies, where the line asks for NTS.
+    pub(super) nts: Option<Box<NtsState>>,
 }
 
 /// Mode-6 event counter, 0..=15, and the code of the last event.
@@ -305,6 +308,8 @@ impl Common {
         estimator: Estimator,
         now: MonoTime,
     ) -> Self {
+        let nts = config.nts.is_some().then(Box::default);
+        let refid = if nts.is_some() { RefId::NTS } else { RefId::INIT };
         Self {
             id,
             config,
@@ -312,7 +317,7 @@ impl Common {
             address,
             local: None,
             reach: Reachability::default(),
-            header: Header::UNHEARD,
+            header: Header { refid, ..Header::UNHEARD },
             filter: Filter::default(),
             estimator,
             best_recorded: None,
@@ -320,13 +325,20 @@ impl Common {
             selection: Selection::Reject,
             events: Events { count: 0, last: PeerEvent::Unspecified },
             tally: Tally::new(now),
+            nts,
         }
+    }
+
+    /// Whether its packets are authenticated, by a key or by NTS.
+    pub(super) const fn is_authenticated(&self) -> bool {
+        self.config.key.is_some() || self.config.nts.is_some()
     }
 
     /// Begins anew with another address; what was counted stays.
     pub(super) fn move_to(&mut self, address: Host, estimator: Estimator) {
         let fresh = Self::new(self.id, self.config.clone(), Some(address), estimator, self.tally.made);
-        *self = Self { events: self.events, tally: self.tally, origin: self.origin, ..fresh };
+        let nts = self.nts.take();
+        *self = Self { events: self.events, tally: self.tally, origin: self.origin, nts, ..fresh };
     }
 
     pub(super) fn shown_address(&self) -> Host {
@@ -340,8 +352,8 @@ impl Common {
 
     pub(super) fn status(&self) -> u16 {
         let configured = if self.shows_configured() { 0x80u16 } else { 0 };
-        let authenticated = if self.config.key.is_some() { 0x40 } else { 0 };
-        let verified = if self.config.key.is_some() && self.reach.is_reachable() { 0x20 } else { 0 };
+        let authenticated = if self.is_authenticated() { 0x40 } else { 0 };
+        let verified = if self.is_authenticated() && self.reach.is_reachable() { 0x20 } else { 0 };
         let reachable = if self.reach.is_reachable() { 0x10 } else { 0 };
         let sends_to_many = self.config.kind == Kind::Broadcast || self.config.solicits();
         let broadcast = if sends_to_many { 0x08 } else { 0 };

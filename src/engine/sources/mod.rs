@@ -18,6 +18,7 @@
 //! | which packets which kind takes | `dispatch.rs` |
 //! | the clock filter | `filter.rs` |
 //! | names that wait for their addresses | `names.rs` |
+//! | keys and cookies of NTS, sealed requests and their responses | `nts.rs` |
 
 mod announcer;
 mod beacon;
@@ -33,6 +34,7 @@ mod kind;
 mod listener;
 mod local;
 pub mod names;
+pub mod nts;
 mod poll;
 mod preemption;
 mod prototype;
@@ -69,13 +71,16 @@ pub struct Sources {
     requests: u64,
     /// When a packet last made an association.
     last_ephemeral: Option<MonoTime>,
+    /// What was counted of NTS.
+    nts: nts::NtsCounts,
 }
 
 impl Sources {
     /// No source. Identifiers follow `last_id`: they start anywhere, as ntpd's do, so that no stranger can guess them.
     #[must_use]
     pub const fn new(last_id: u16) -> Self {
-        Self { list: Vec::new(), last_id, duplicates: Vec::new(), requests: 0, last_ephemeral: None }
+        let nts = nts::NtsCounts::NONE;
+        Self { list: Vec::new(), last_id, duplicates: Vec::new(), requests: 0, last_ephemeral: None, nts }
     }
 
     /// An identifier that no source has.
@@ -215,6 +220,17 @@ impl Sources {
     #[must_use]
     pub const fn requests(&self) -> u64 {
         self.requests
+    }
+
+    /// What was counted of NTS.
+    #[must_use]
+    pub const fn nts_counts(&self) -> &nts::NtsCounts {
+        &self.nts
+    }
+
+    /// The same, to count on.
+    pub const fn nts_counts_mut(&mut self) -> &mut nts::NtsCounts {
+        &mut self.nts
     }
 
     /// Remembers a line that got no association since another one has its address.

@@ -6,6 +6,7 @@ use super::common::{Common, Header, Origin, Peer, Reachability, Selection, Tally
 use super::exchange::Arrival;
 use super::filter::Filter;
 use super::kind::{Begun, Behaviour, Kind, Making, Polled, Turn};
+use super::nts::NtsState;
 use crate::config::model::Server;
 use crate::engine::contract::{SendToken, Tx};
 use crate::engine::estimator::{Estimator, Measurement};
@@ -98,6 +99,23 @@ impl Source {
         self.common.local
     }
 
+    /// Keys and cookies, where its line asks for NTS.
+    #[must_use]
+    pub fn nts(&self) -> Option<&NtsState> {
+        self.common.nts.as_deref()
+    }
+
+    /// The same, to change them.
+    pub fn nts_mut(&mut self) -> Option<&mut NtsState> {
+        self.common.nts.as_deref_mut()
+    }
+
+    /// Whether its packets are authenticated, by a key or by NTS.
+    #[must_use]
+    pub const fn is_authenticated(&self) -> bool {
+        self.common.is_authenticated()
+    }
+
     /// Whether it responds.
     #[must_use]
     pub const fn reach(&self) -> &Reachability {
@@ -158,12 +176,18 @@ impl Source {
     /// Where requests go and responses come from; `None` for what has no packets, or no address yet.
     #[must_use]
     pub fn endpoint(&self) -> Option<SocketAddr> {
-        self.kind.packets_from(&self.common).map(|host| host.at_port(self.kind.port()))
+        self.kind.packets_from(&self.common).map(|host| host.at_port(self.port()))
     }
 
-    /// The port of its packets, and of ours (`srcport` and `dstport`).
+    /// The port of its packets (`srcport`).
     #[must_use]
     pub fn port(&self) -> u16 {
+        self.common.nts.as_ref().and_then(|nts| nts.port()).unwrap_or_else(|| self.kind.port())
+    }
+
+    /// Our own port for its packets (`dstport`).
+    #[must_use]
+    pub fn own_port(&self) -> u16 {
         self.kind.port()
     }
 
@@ -292,7 +316,10 @@ impl Source {
     /// The packet to send now.
     pub fn request(&mut self, making: &Making) -> Option<Tx> {
         let Self { common, kind } = self;
-        let to = kind.sends_to(common)?;
+        let mut to = kind.sends_to(common)?;
+        if let Some(port) = common.nts.as_ref().and_then(|nts| nts.port()) {
+            to.set_port(port);
+        }
         let header = kind.request(common, making)?;
         common.tally.sends(making.clock.now.mono, common.config.minpoll);
         let complete = kind.sends_time().then_some(common.id);
