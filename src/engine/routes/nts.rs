@@ -251,8 +251,8 @@ impl Engine {
         if source.nts().is_none() || is_nak && !source.awaits(header.origin) {
             return if source.nts().is_none() { mac } else { Mac::Wrong };
         }
-        let said = if is_nak { ResponseHeader::Nak } else { ResponseHeader::Time(leaves(header)) };
-        let opened = source.nts_mut().map_or(Opened::Forged, |nts| nts.open(rx.data, said));
+        let kind = if is_nak { ResponseHeader::Nak } else { ResponseHeader::Time(leaves(header)) };
+        let opened = source.nts_mut().map_or(Opened::Forged, |nts| nts.open(rx.data, kind));
         match opened {
             Opened::Genuine => self.sources.nts_counts_mut().received_good += 1,
             Opened::Nak => {

@@ -270,8 +270,6 @@ pub(super) struct Common {
     pub(super) header: Header,
     pub(super) filter: Filter,
     pub(super) estimator: Estimator,
-    /// When the sample was measured that peerstats had last.
-    pub(super) best_recorded: Option<MonoTime>,
     /// Results of the packet and peer tests.
     pub(super) flash: u16,
     pub(super) selection: Selection,
@@ -320,7 +318,6 @@ impl Common {
             header: Header { refid, ..Header::UNHEARD },
             filter: Filter::default(),
             estimator,
-            best_recorded: None,
             flash: flash::PEER_UNREACHABLE | flash::PEER_DISTANCE | flash::PEER_STRATUM,
             selection: Selection::Reject,
             events: Events { count: 0, last: PeerEvent::Unspecified },

@@ -33,6 +33,8 @@ pub struct Filter {
     /// A poll went unanswered.
     missed: bool,
     jitter: f64,
+    /// When the sample was measured that peerstats had last.
+    recorded: Option<MonoTime>,
 }
 
 impl Filter {
@@ -53,7 +55,14 @@ impl Filter {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        *self = Self { recorded: self.recorded, ..Self::default() };
+    }
+
+    /// The newest best sample, if peerstats has not had it yet.
+    pub fn new_best(&mut self) -> Option<Stage> {
+        let best = self.best.filter(|best| self.recorded.is_none_or(|recorded| best.at > recorded))?;
+        self.recorded = Some(best.at);
+        Some(best)
     }
 
     /// The clock was moved by `by` at once: what was measured before is measured anew.

@@ -27,7 +27,7 @@ const REQUEST_MAX: usize = 1_280;
 const PLAIN_MAX: usize = 2_048;
 /// The first pause after trouble that may pass, as a power of two: 16 s.
 const SOON: u32 = 4;
-/// The same after trouble that somebody has to mend: 256 s.
+/// The same after trouble that has to be mended: 256 s.
 const LATE: u32 = 8;
 /// No pause is longer: six days.
 const PAUSE_MAX: u32 = 19;
@@ -277,7 +277,7 @@ impl NtsState {
     }
 
     /// When the next exchange may begin; `jitter` is in 0..1. Soon again after a connection failed, later after TLS or the server's
-    /// answer were no good, which somebody has to mend; each time twice as late, until a genuine response has come.
+    /// answer were no good, which has to be mended; each time twice as late, until a genuine response has come.
     #[must_use]
     pub fn next_exchange(&self, now: MonoTime, jitter: f64) -> MonoTime {
         let Some(begun) = self.begun.filter(|_| self.attempts > 0) else { return now };

@@ -471,11 +471,6 @@ impl Source {
 
     /// The newest best sample, if peerstats has not had it yet.
     pub fn new_best(&mut self) -> Option<super::filter::Stage> {
-        let best = self.common.filter.best()?;
-        if self.common.best_recorded.is_some_and(|recorded| best.at <= recorded) {
-            return None;
-        }
-        self.common.best_recorded = Some(best.at);
-        Some(best)
+        self.common.filter.new_best()
     }
 }
