@@ -85,7 +85,7 @@ bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (5 minute
 	$(CARGO) bench --locked --bench parts
 	$(CARGO) bench --locked --bench serve -- $(ARGS)
 
-fuzz: ## fuzz the parser for ten minutes (cargo-fuzz and nightly Rust); FUZZ=control for mode 6, nmea, gpsd, shm, sock
+fuzz: ## fuzz the parser for ten minutes (cargo-fuzz and nightly Rust); FUZZ=control for mode 6, nts, nmea, gpsd, shm, sock
 	@mkdir -p fuzz/corpus/$(FUZZ)
 	$(CARGO) +nightly fuzz run $(FUZZ) fuzz/corpus/$(FUZZ) $(wildcard fuzz/seeds/$(FUZZ)) -- -max_total_time=600
 
