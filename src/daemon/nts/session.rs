@@ -126,7 +126,12 @@ impl Session {
     pub(super) fn resolved(&mut self, answer: Answer, around: &mut Around<'_>) -> Step {
         match std::mem::replace(&mut self.phase, Phase::New) {
             Phase::Lookup(_) => match answer {
-                Ok(hosts) => self.connect(hosts.into(), around),
+                Ok(hosts) => {
+                    let avoid = &self.request.avoid;
+                    let (known, others): (VecDeque<Host>, VecDeque<Host>) =
+                        hosts.into_iter().partition(|host| avoid.contains(&host.ip));
+                    self.connect(others.into_iter().chain(known).collect(), around)
+                }
                 Err(why) => {
                     let text = format!("cannot resolve {}: {}", self.request.server, why.text);
                     Err(failure(FailureClass::Name, text))

@@ -5,7 +5,7 @@ use crate::config::model::Family;
 use crate::daemon::files::{Scratch, scratch};
 use crate::daemon::nts::test_server::{self, Certificate, fixture};
 use crate::engine::contract::{CertificateCheck, CookieOrigin};
-use crate::units::{Aead, Seconds};
+use crate::units::{Aead, Host, Seconds};
 use crate::wire::nts::ALPN;
 use crate::wire::nts::records;
 use mio::{Events, Poll, Waker};
@@ -82,6 +82,7 @@ fn request(at: SocketAddr) -> KeyRequest {
         ca: Some(fixture("ca.pem")),
         check: CertificateCheck::Whole,
         aeads: vec![Aead::AesSivCmac256],
+        avoid: Vec::new(),
         from: CookieSource::Server,
     }
 }
@@ -153,6 +154,24 @@ fn ntp_servers_that_are_none_are_not_taken() {
     let v4 = KeyRequest { family: Family::V4, ..request(at) };
     assert_eq!(rig.failure(&v4), (FailureClass::Protocol, text.to_owned()));
     thread.join().unwrap();
+}
+
+#[test]
+fn the_addresses_of_other_sources_are_tried_last() {
+    let mut rig = Rig::new("nts-client-avoid");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    let ip = |last| std::net::IpAddr::from([127, 0, 0, last]);
+    for (avoid, first) in [(vec![ip(1), ip(3)], ip(2)), (vec![ip(3), ip(2), ip(1)], ip(1))] {
+        let request = KeyRequest { server: "a.invalid".to_owned(), avoid, ..request(at) };
+        rig.client.running.insert(AssocId(1), Session::new(request, clock::mono()));
+        rig.client.step(AssocId(1), &mut rig.resolver, Session::begin);
+        let answer = Ok([1, 2, 3].map(|last| Host::from(ip(last))).to_vec());
+        rig.client.step(AssocId(1), &mut rig.resolver, |session, around| session.resolved(answer, around));
+        let session = rig.client.running.get(&AssocId(1)).unwrap();
+        let attempt = format!("host: {:?}", Host::from(first));
+        assert!(format!("{session:?}").contains(&attempt), "{session:?}");
+    }
 }
 
 #[test]
