@@ -7,9 +7,10 @@ use super::lexer::Token;
 use super::line::{Advice, Dropped, Line, to_path};
 use super::model::{HOP_LIMITS, Kind};
 use super::settings::{self, Switched, Turn, one};
-use super::{clocks, idle, reader, restrict, servers, statistics};
+use super::{clocks, idle, nts, reader, restrict, servers, statistics};
 use crate::units::Seconds;
 use std::net::IpAddr;
+use std::ops::Range;
 
 /// A command and what it works on.
 pub(super) struct Command<'c, 'r, 'l> {
@@ -47,29 +48,37 @@ impl Command<'_, '_, '_> {
             _ => idle::keep_command(self.line, row, self.first, &mut self.draft.config.idle)?,
         }
         if let Some(mark) = mark {
-            self.draft.marks.retain(|(name, _)| *name != row.name);
-            self.draft.marks.push((row.name, mark));
+            self.draft.mark(row.name, mark);
         }
         Ok(())
     }
 
     pub(super) fn server(&mut self, kind: Kind) -> Result<(), Dropped> {
+        let span = self.line.whole(self.first);
         let found = servers::association(self.line, self.row.name, kind)?;
+        let ca = found.as_ref().and_then(|placed| placed.server.nts.as_ref()?.ca.as_ref());
+        self.refuse_path(ca.is_some().then_some("the path of a ca"), span)?;
         self.draft.add_server(self.line, found);
         Ok(())
+    }
+
+    pub(super) fn nts(&mut self) -> Result<(), Dropped> {
+        nts::settings(self.line, self.row.name, self.draft)
+    }
+
+    /// Whoever holds the control key does not thereby hold the files of the machine.
+    fn refuse_path(&mut self, path: Option<&str>, span: Range<usize>) -> Result<(), Dropped> {
+        let Some(what) = path.filter(|_| self.draft.running.is_some()) else { return Ok(()) };
+        let message = format!("{what} cannot be set at run time");
+        self.line.say(Severity::Error, span, message, Advice::default(), "the line is ignored");
+        Err(Dropped)
     }
 
     pub(super) fn refclock(&mut self) -> Result<(), Dropped> {
         let span = self.line.whole(self.first);
         let found = clocks::refclock(self.line)?;
-        // Whoever holds the control key does not thereby hold the files of the machine.
-        if self.draft.running.is_some()
-            && found.as_ref().is_some_and(|placed| placed.server.device.has_path())
-        {
-            let message = "the path of a clock cannot be set at run time".to_owned();
-            self.line.say(Severity::Error, span, message, Advice::default(), "the line is ignored");
-            return Err(Dropped);
-        }
+        let has_path = found.as_ref().is_some_and(|placed| placed.server.device.has_path());
+        self.refuse_path(has_path.then_some("the path of a clock"), span)?;
         self.draft.add_server(self.line, found);
         Ok(())
     }

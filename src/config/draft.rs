@@ -71,6 +71,12 @@ impl Draft<'_> {
         }
     }
 
+    /// Remembers where the last line of a command, or setting of `nts`, stands that names a file.
+    pub(super) fn mark(&mut self, name: &'static str, mark: Diagnostic) {
+        self.marks.retain(|(other, _)| *other != name);
+        self.marks.push((name, mark));
+    }
+
     /// A second line for the same address and kind is dropped, as ntpd does.
     pub(super) fn add_server(&mut self, line: &mut Line<'_>, found: Option<Placed>) {
         let Some(Placed { server, spot }) = found else { return };

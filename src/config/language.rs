@@ -7,6 +7,7 @@ mod commands;
 mod effect;
 mod foreign;
 pub mod help;
+mod nts;
 mod options;
 mod settings;
 
@@ -25,6 +26,10 @@ pub enum Takes {
     Correction,
     /// `0`, `1` or `true`.
     Boolean,
+    /// One of the tokens of the label.
+    Choice(&'static str),
+    /// Names of algorithms of NTS, with colons or commas between them.
+    Algorithms,
     /// One token, of any characters; the label says what it stands for.
     Text(&'static str),
     /// One token that is no keyword, unless in quotes.
@@ -108,6 +113,8 @@ pub enum Context {
     RestrictTarget,
     /// Behind the address of `restrict`.
     Restrict,
+    /// Behind `nts`.
+    Nts,
     /// Behind `tos`.
     Tos,
     /// Behind `tinker`.
@@ -156,6 +163,7 @@ impl Context {
             Self::Fudge => "a factor of fudge",
             Self::RestrictTarget => "a keyword after restrict",
             Self::Restrict => "a flag of restrict",
+            Self::Nts => "a setting of nts",
             Self::Tos => "a setting of tos",
             Self::Tinker => "a setting of tinker",
             Self::Discard => "a setting of discard",
@@ -307,7 +315,9 @@ impl Row {
             Takes::Number => "NUMBER",
             Takes::Correction => "NUMBER[g | G]",
             Takes::Boolean => "0 | 1",
-            Takes::Text(label)
+            Takes::Algorithms => "NAME[:NAME ...]",
+            Takes::Choice(label)
+            | Takes::Text(label)
             | Takes::Token(label)
             | Takes::Texts(label)
             | Takes::Keywords(label)
@@ -345,7 +355,7 @@ const LARGE: f64 = 1e9;
 const LONGEST: usize = 40;
 
 /// Every context with its keywords, in the order of the manual.
-pub const TABLE: [(Context, &[Row]); 24] = [
+pub const TABLE: [(Context, &[Row]); 25] = [
     (Context::Command, commands::COMMANDS),
     (Context::Association, options::ASSOCIATION),
     (Context::Clock, options::CLOCK),
@@ -355,6 +365,7 @@ pub const TABLE: [(Context, &[Row]); 24] = [
     (Context::Restrict, options::RESTRICT),
     (Context::Discard, settings::DISCARD),
     (Context::Mru, settings::MRU),
+    (Context::Nts, nts::NTS),
     (Context::Tos, settings::TOS),
     (Context::Tinker, settings::TINKER),
     (Context::Switch, settings::SWITCHES),
@@ -528,7 +539,7 @@ mod tests {
         assert_eq!(of(|row| row.marked), "controlkey driftfile filegen keys leapfile logfile statsdir");
         assert_eq!(
             of(|row| row.at_start_only),
-            "crypto driftfile filegen includefile keys keysdir leapfile logfile ntpsigndsocket pidfile \
+            "crypto driftfile filegen includefile keys keysdir leapfile logfile ntpsigndsocket nts pidfile \
              saveconfigdir simulate statsdir"
         );
     }

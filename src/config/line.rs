@@ -116,6 +116,19 @@ impl<'a> Line<'a> {
         self.peeked.as_ref().and_then(Option::as_ref)
     }
 
+    /// Whether this keyword stands somewhere in the rest of the line.
+    pub(super) fn has_ahead(&mut self, wanted: &str) -> bool {
+        let mut next = self.peek().cloned();
+        let mut ahead = self.lexer.clone();
+        while let Some(token) = next {
+            if matches!(token.kind, TokenKind::Keyword(name) if name == wanted) {
+                return true;
+            }
+            next = ahead.next();
+        }
+        false
+    }
+
     pub(super) fn next(&mut self) -> Option<Token> {
         match self.peeked.take() {
             Some(token) => token,

@@ -1,10 +1,12 @@
 //! What is valid and probably wrong, or does nothing: seen by looking at the configuration as a whole.
 //! `sources.rs` looks at the servers, `clocks.rs` at reference clocks, `clients.rs` at the restrict and interface lines, `reception.rs` at
-//! broadcasts, `smear.rs` at smeared leap seconds.
+//! broadcasts, `smear.rs` at smeared leap seconds,
+//! `nts.rs` at authentication by NTS.
 
 mod clients;
 mod clocks;
 mod modes;
+mod nts;
 mod reception;
 mod smear;
 mod sources;
@@ -41,6 +43,8 @@ pub(super) struct Places {
     pub(super) broadcastdelay: Option<Spot>,
     /// The last `interface` line.
     pub(super) interface: Option<Spot>,
+    /// The settings of `nts` that only a server needs.
+    pub(super) nts: BTreeMap<&'static str, Spot>,
     /// The last `leapsmearinterval` line.
     pub(super) smear: Option<Spot>,
     /// Which line a setting of `tos` comes from.
@@ -69,6 +73,7 @@ impl Places {
             ("floor", before.floor != after.floor),
             ("ceiling", before.ceiling != after.ceiling),
             ("maxdist", before.maxdist != after.maxdist),
+            ("auth", before.auth != after.auth),
         ] {
             if changed {
                 self.tos.insert(name, spot.clone());
@@ -110,6 +115,8 @@ pub struct Outlook {
     pub useless: BTreeSet<usize>,
     /// Those with a key, and a note without text about their lines.
     pub keyed: Vec<(usize, Diagnostic)>,
+    /// The same of those with `nts`.
+    pub nts: Vec<(usize, Diagnostic)>,
 }
 
 /// A restrict entry of one family.
@@ -143,6 +150,7 @@ pub(super) fn lint(
     lint.monitor();
     lint.smear();
     lint.reception();
+    lint.nts();
     (lint.found, lint.outlook)
 }
 

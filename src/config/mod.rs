@@ -2,7 +2,7 @@
 //!
 //! `language.rs` has a row for each token. `lexer.rs` cuts a line into tokens, `reader.rs` reads tokens with
 //! their arguments as their rows say, `parser.rs` reads the files, `command.rs` runs commands (`servers.rs`, `clocks.rs`, `restrict.rs`,
-//! `settings.rs`, `statistics.rs`, `idle.rs`), `draft.rs` keeps their order of application; `lint.rs` looks at
+//! `settings.rs`, `statistics.rs`, `nts.rs`, `idle.rs`), `draft.rs` keeps their order of application; `lint.rs` looks at
 //! the whole, `print.rs` writes it down again. Nothing here opens a file: an include reader is passed in.
 
 mod address;
@@ -21,6 +21,7 @@ mod lexer;
 mod line;
 mod lint;
 pub mod model;
+mod nts;
 mod parser;
 mod print;
 mod reader;
@@ -52,14 +53,14 @@ pub struct Parsed {
     pub lints: Vec<Diagnostic>,
     /// What is to be expected of the servers.
     pub outlook: Outlook,
-    /// Where lines stand that name a file: the command, and a note without tokens.
+    /// Where lines stand that name a file: the command, or the setting of `nts`, and a note without tokens.
     pub marks: Vec<(&'static str, Diagnostic)>,
     /// Associations without a line that `unpeer` names at run time.
     pub unpeered: Vec<AssocId>,
 }
 
 impl Parsed {
-    /// What there is to say about the line of `command`, to be filled in; nothing if no file has such a line.
+    /// What there is to say about the line of `command`, or about this setting of `nts`, to be filled in; nothing if no file has such a line.
     #[must_use]
     pub fn mark(&self, command: &str) -> Option<&Diagnostic> {
         self.marks.iter().rev().find(|(name, _)| *name == command).map(|(_, mark)| mark)

@@ -12,6 +12,9 @@ use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+mod nts;
+pub(super) use nts::aeads;
+
 /// Bytes that need no quotes.
 const PLAIN: &[u8] = b"._:/-+@%[]~*?!&^'<>\\";
 
@@ -21,6 +24,7 @@ pub fn print(config: &Config) -> Vec<u8> {
     let mut page = Page { out: Vec::new() };
     page.files(config);
     page.authentication(config);
+    page.nts(&config.nts);
     page.settings(config);
     page.statistics(config);
     for entry in &config.restrict {
@@ -195,6 +199,9 @@ impl Page {
                 ("mindepth", unless(d.mindepth.into(), t.mindepth.into())),
             ],
         );
+        if let Some(auth) = config.tos.auth {
+            self.say(&format!("tos auth {}", auth.name()));
+        }
         self.smear(config.smear);
         if let Some(delay) = config.reception.delay {
             self.say(&format!("broadcastdelay {}", number(delay.get())));
@@ -292,11 +299,13 @@ impl Page {
             Kind::Broadcast => "broadcast",
             Kind::ManycastClient => "manycastclient",
         };
-        let target = match &server.target {
-            Target::Address(address) => address.to_string().into_bytes(),
-            Target::Name(name) => token(name.as_bytes()),
-            Target::LocalClock { unit } => format!("127.127.1.{unit}").into_bytes(),
-            Target::RefClock { kind, unit } => format!("127.127.{kind}.{unit}").into_bytes(),
+        let port = server.nts.as_ref().and_then(|nts| nts.port);
+        let target = match (&server.target, port) {
+            (target, Some(port)) => nts::with_port(target, port),
+            (Target::Address(address), None) => address.to_string().into_bytes(),
+            (Target::Name(name), None) => token(name.as_bytes()),
+            (Target::LocalClock { unit }, None) => format!("127.127.1.{unit}").into_bytes(),
+            (Target::RefClock { kind, unit }, None) => format!("127.127.{kind}.{unit}").into_bytes(),
         };
         let mut options: Vec<Vec<u8>> = Vec::new();
         for (set, name) in [
@@ -325,6 +334,7 @@ impl Page {
         if let Some(entry) = server.ttl {
             options.push(format!("ttl {entry}").into_bytes());
         }
+        options.extend(server.nts.as_ref().map(nts::options));
         for idle in &server.idle {
             let tokens = [idle.option.as_bytes(), &idle.value];
             options.push(tokens[..1 + usize::from(!idle.value.is_empty())].join(&b' '));

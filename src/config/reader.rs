@@ -5,7 +5,9 @@ use super::language::{self, Beyond, Context, Row, Standing, Takes};
 use super::lexer::{Token, TokenKind};
 use super::line::{Advice, Dropped, Line};
 use super::model::Idle;
+use super::nts;
 use super::print;
+use crate::units::Aead;
 use std::ops::Range;
 
 /// What stood behind a keyword.
@@ -15,6 +17,7 @@ pub(super) enum Value {
     Number(f64),
     Boolean(bool),
     Text(Vec<u8>),
+    Algorithms(Vec<Aead>),
 }
 
 impl Value {
@@ -23,7 +26,7 @@ impl Value {
         match self {
             Self::Number(value) => *value,
             Self::Boolean(on) => f64::from(u8::from(*on)),
-            Self::Nothing | Self::Text(_) => 0.0,
+            Self::Nothing | Self::Text(_) | Self::Algorithms(_) => 0.0,
         }
     }
 
@@ -31,7 +34,15 @@ impl Value {
     pub(super) fn text(&self) -> &[u8] {
         match self {
             Self::Text(text) => text,
-            Self::Nothing | Self::Number(_) | Self::Boolean(_) => &[],
+            Self::Nothing | Self::Number(_) | Self::Boolean(_) | Self::Algorithms(_) => &[],
+        }
+    }
+
+    /// The algorithms; none for what is another value.
+    pub(super) fn aeads(&self) -> &[Aead] {
+        match self {
+            Self::Algorithms(aeads) => aeads,
+            Self::Nothing | Self::Number(_) | Self::Boolean(_) | Self::Text(_) => &[],
         }
     }
 }
@@ -67,6 +78,7 @@ impl Found {
             (Value::Number(value), Takes::Integer) => (*value as i64).to_string().into_bytes(),
             (Value::Number(value), _) => print::number(*value).into_bytes(),
             (Value::Boolean(on), _) => u8::from(*on).to_string().into_bytes(),
+            (Value::Algorithms(aeads), _) => print::aeads(aeads).into_bytes(),
             (Value::Nothing, _) => Vec::new(),
         }
     }
@@ -145,6 +157,8 @@ pub(super) fn argument(
         Takes::Number => Value::Number(line.number(row)?),
         Takes::Correction => Value::Number(line.correction(row)?),
         Takes::Boolean => Value::Boolean(boolean(line, row)?),
+        Takes::Choice(label) => Value::Text(one_of(line, row, label)?),
+        Takes::Algorithms => Value::Algorithms(nts::algorithms(line, row)?),
         Takes::Text(label) | Takes::Token(label) => Value::Text(line.text(row.name, label)?),
         _ => Value::Nothing,
     };
@@ -224,7 +238,21 @@ fn is_default(row: &Row, value: &Value) -> bool {
     let default = row.default.split(':').next().and_then(|d| d.parse::<f64>().ok());
     match value {
         Value::Number(_) | Value::Boolean(_) => default == Some(value.number()),
-        Value::Nothing | Value::Text(_) => false,
+        Value::Text(text) => !text.is_empty() && text.eq_ignore_ascii_case(row.default.as_bytes()),
+        Value::Nothing | Value::Algorithms(_) => false,
+    }
+}
+
+/// One of the tokens of a label such as `linear | cosine`; some are keywords elsewhere.
+fn one_of(line: &mut Line<'_>, row: &Row, label: &str) -> Result<Vec<u8>, Dropped> {
+    let token = line.next();
+    line.expect_any();
+    let is_one = |token: &&Token| label.split(" | ").any(|one| one.as_bytes() == token.text);
+    match token.as_ref().filter(is_one) {
+        Some(token) => Ok(token.text.clone()),
+        None => {
+            Err(line.bad_argument(row.name, token.as_ref(), &choice(&label.split(" | ").collect::<Vec<_>>())))
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use super::hostname;
 use super::language::{Context, Effect};
 use super::line::{Advice, Dropped, Line};
 use super::model::{ClockAddress, Family, Idle, Kind, Server, Target};
+use super::nts;
 use super::reader::{self, Found};
 use crate::units::PollExponent;
 use std::net::{IpAddr, Ipv4Addr};
@@ -26,8 +27,11 @@ pub(super) fn association(
     let family = take_family(line);
     let at = line.next_span();
     let text = line.text(command, "an address or a host name")?;
-    let mut server = Server::new(kind, target(line, &text, at.clone(), family));
-    if matches!(server.target, Target::Name(_)) && on_link(&text).is_none() {
+    // Elsewhere a port is part of a name that cannot be one.
+    let split = nts::with_port(&text).filter(|_| line.has_ahead("nts"));
+    let host = split.as_ref().map_or(&text[..], |split| split.host);
+    let mut server = Server::new(kind, target(line, host, at.clone(), family));
+    if matches!(server.target, Target::Name(_)) && on_link(host).is_none() {
         server.family = family;
     }
     line.without_effect = is_unsupported(&server);
@@ -40,7 +44,14 @@ pub(super) fn association(
     };
     let found = reader::list(line, contexts, command, &effect)?;
     options(line, command, &mut server, &found, &at);
-    let usable = check_target(line, at.clone(), &server, &name, &text);
+    let mut host = &text[..];
+    match (split, &mut server.nts) {
+        (Some(split), Some(nts)) => (host, nts.port) = (split.host, Some(split.port)),
+        // It was the value of another option.
+        (Some(_), None) => server.target = target(line, &text, at.clone(), family),
+        (None, _) => {}
+    }
+    let usable = check_target(line, at.clone(), &server, &name, host);
     Ok(usable.then(|| Placed { server, spot: line.spot(at) }))
 }
 
@@ -82,6 +93,7 @@ pub(super) fn options(
     found: &[Found],
     at: &Range<usize>,
 ) {
+    let nts = nts::Wanted::of(server, found);
     let mut options = Options { command, server, maxpoll: None };
     for option in found {
         if let Some(clock) = options.server.target.clock() {
@@ -90,9 +102,18 @@ pub(super) fn options(
         match option.row.effect {
             Effect::ServerFlag(flag) => *flag(options.server) = true,
             Effect::ServerOption(apply) => apply(&mut options, option),
-            _ => options.keep(option.idle(command)),
+            Effect::NtsOption(apply) if nts == nts::Wanted::Yes => {
+                apply(options.server.nts.get_or_insert_default(), option);
+            }
+            effect => {
+                if let Effect::NtsOption(_) = effect {
+                    nts::report_unused(line, nts, option);
+                }
+                options.keep(option.idle(command));
+            }
         }
     }
+    nts::settle(line, options.server, found);
     let maxpoll = options.maxpoll.filter(|maxpoll| counts(*maxpoll, server));
     server.maxpoll = maxpoll.unwrap_or_else(|| default_maxpoll(server));
     if server.minpoll > server.maxpoll {
@@ -136,6 +157,12 @@ pub(super) fn check_target(
     let problem = match &server.target {
         _ if wrong && multicast => Some(("is a multicast address", "the address of one host")),
         _ if wrong => Some(("is the address of one host", "a multicast address")),
+        _ if server.nts.is_some() && !matches!(server.kind, Kind::Server | Kind::Pool) => {
+            Some(("cannot be authenticated by NTS", "server or pool for NTS; key for other associations"))
+        }
+        Target::Name(name) if nts::with_port(name.as_bytes()).is_some() => {
+            Some(("is not an address", "an address without a port, or a host name; a port is for nts only"))
+        }
         Target::Name(name) if is_hopeless(name.as_bytes()) && on_link(text).is_none() => {
             Some(("is not an address", "an address without a port, or a host name"))
         }

@@ -24,6 +24,7 @@ pub(super) fn settings(
         let value = found.value.number();
         match found.row.effect {
             Effect::Set(apply) => apply(config, value),
+            Effect::SetValue(apply) => apply(config, &found.value),
             Effect::SetNoting(apply, note) => {
                 apply(config, value);
                 if let Some(Note { message, effect }) = note(value) {

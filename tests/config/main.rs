@@ -11,6 +11,7 @@ mod faults;
 mod limits;
 mod lints;
 mod nothing_opens;
+mod nts;
 mod oracle;
 mod replay;
 mod snapshots;

@@ -227,6 +227,8 @@ const fn kind_of(kind: StatKind) -> &'static str {
         StatKind::Proto => "protostats",
         StatKind::Raw => "rawstats",
         StatKind::Sys => "sysstats",
+        StatKind::Nts => "ntsstats",
+        StatKind::NtsKe => "ntskestats",
         StatKind::Timing => "timingstats",
     }
 }

@@ -2,13 +2,13 @@
 
 #![allow(clippy::redundant_closure_for_method_calls)] // the method's name alone is no function for all lifetimes
 
+use super::nts::AUTOKEY;
 use super::{Context, Row, Since, Takes, row};
 use crate::config::idle;
 use crate::config::model::Kind;
 use crate::config::settings::Turn;
 use crate::units::{KeyId, Ppm};
 
-const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
 const MODEM: &str = "telephone modems are not supported";
 
 /// In the order of rsntp.conf(5).
@@ -237,7 +237,13 @@ pub(super) const COMMANDS: &[Row] = &[
         .idle("it is for ntpdsim; the block is skipped")
         .at_start_only()
         .block(),
-    row("nts", Takes::Keywords("..."), "Network Time Security")
-        .since(Since::NtpSec)
-        .missing("Network Time Security is not supported: servers are used without it"),
+    row(
+        "nts",
+        Takes::Keywords("SETTING ..."),
+        "Network Time Security: its server, and what all its clients share",
+    )
+    .since(Since::NtpSec)
+    .with(&[Context::Nts])
+    .at_start_only()
+    .runs(|command| command.nts()),
 ];

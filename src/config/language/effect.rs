@@ -4,7 +4,8 @@ use super::{Context, Row};
 use crate::config::command::Command;
 use crate::config::line::{Dropped, Line};
 use crate::config::model::{
-    AccessFlags, Config, Enable, FilegenType, Fudge, Idle, InterfaceAction, InterfaceMatch, Server, StatKind,
+    AccessFlags, Config, Enable, FilegenType, Fudge, Idle, InterfaceAction, InterfaceMatch, NtsLine, Server,
+    StatKind,
 };
 use crate::config::reader::{Found, Value};
 use crate::config::servers::Options;
@@ -32,6 +33,8 @@ pub(in crate::config) enum Effect {
     ServerFlag(fn(&mut Server) -> &mut bool),
     /// An option of an association with a value.
     ServerOption(fn(&mut Options<'_>, &Found)),
+    /// An option of an association that counts where `nts` is one.
+    NtsOption(fn(&mut NtsLine, &Found)),
     /// The unit of a `refclock` line.
     ClockUnit,
     /// A factor of a clock.
@@ -42,6 +45,8 @@ pub(in crate::config) enum Effect {
     NtpPort,
     /// A setting or a command with a number.
     Set(fn(&mut Config, f64)),
+    /// A setting with another value than a number.
+    SetValue(fn(&mut Config, &Value)),
     /// A setting with a number that may need a note.
     SetNoting(fn(&mut Config, f64), fn(f64) -> Option<Note>),
     /// A switch of `enable` and `disable`.
@@ -79,6 +84,10 @@ impl Row {
         self.effect(Effect::ServerOption(apply))
     }
 
+    pub(super) const fn nts_option(self, apply: fn(&mut NtsLine, &Found)) -> Self {
+        self.effect(Effect::NtsOption(apply))
+    }
+
     pub(super) const fn clock_unit(self) -> Self {
         self.effect(Effect::ClockUnit)
     }
@@ -89,6 +98,10 @@ impl Row {
 
     pub(super) const fn sets(self, apply: fn(&mut Config, f64)) -> Self {
         self.effect(Effect::Set(apply))
+    }
+
+    pub(super) const fn sets_value(self, apply: fn(&mut Config, &Value)) -> Self {
+        self.effect(Effect::SetValue(apply))
     }
 
     /// Of a row that [`Self::sets`].

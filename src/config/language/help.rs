@@ -38,7 +38,7 @@ pub fn list() -> String {
     for (context, rows) in super::TABLE {
         let _ = writeln!(out, "{}:", heading(context));
         for row in rows {
-            let _ = writeln!(out, "  {:<24}{}", row.name, row.help);
+            let _ = writeln!(out, "  {:<23} {}", row.name, row.help);
         }
         out.push('\n');
     }

@@ -2,14 +2,11 @@
 
 #![allow(clippy::redundant_closure_for_method_calls)] // the method's name alone is no function for all lifetimes
 
+use super::nts::AUTOKEY;
 use super::{Row, Since, Takes, row};
 use crate::config::line::to_path;
 use crate::config::model::{AccessFlags, InterfaceAction, InterfaceMatch};
 use crate::units::{KeyId, PollExponent, RefId, Seconds, Stratum};
-
-const AUTOKEY: &str = "Autokey is not supported: it is broken by design and was never safe";
-const NTS: &str = "Network Time Security is not supported: the server is used without it";
-const NTS_ONLY: &str = "it belongs to Network Time Security, which is not supported";
 
 pub(super) const ASSOCIATION: &[Row] = &[
     row(
@@ -68,15 +65,37 @@ pub(super) const ASSOCIATION: &[Row] = &[
     row("xmtnonce", Takes::Nothing, "send a random number and no time")
         .since(Since::V428P(14))
         .idle("requests never contain the time of this machine"),
-    row("nts", Takes::Nothing, "authenticate by Network Time Security").since(Since::NtpSec).refused(NTS),
-    row("noval", Takes::Nothing, "do not check the server's certificate").since(Since::NtpSec).idle(NTS_ONLY),
+    row("nts", Takes::Nothing, "authenticate by Network Time Security; NAME:PORT: another port than 4460")
+        .since(Since::NtpSec)
+        .nts_option(|_, _| ()),
+    row(
+        "noval",
+        Takes::Nothing,
+        "with nts: do not check the certificate; whoever is on the path can forge the time",
+    )
+    .since(Since::NtpSec)
+    .nts_option(|nts, _| nts.noval = true),
+    row("ca", Takes::Token("FILE | DIR"), "with nts: the certificates to trust, PEM")
+        .default("that of the nts command")
+        .since(Since::NtpSec)
+        .nts_option(|nts, found| nts.ca = Some(to_path(found.value.text().to_vec()))),
+    row("aead", Takes::Algorithms, "with nts: the algorithms to offer, the most wanted first")
+        .default("that of the nts command")
+        .since(Since::NtpSec)
+        .nts_option(|nts, found| nts.aeads = found.value.aeads().to_vec()),
     row("ask", Takes::Token("HOST"), "the NTP server to request from the key server")
         .since(Since::NtpSec)
-        .idle(NTS_ONLY),
-    row("require", Takes::Token("HOST"), "the NTP server to insist on").since(Since::NtpSec).idle(NTS_ONLY),
-    row("aead", Takes::Token("NAME"), "the algorithm to request").since(Since::NtpSec).idle(NTS_ONLY),
-    row("ca", Takes::Token("FILE"), "the certificates to trust").since(Since::NtpSec).idle(NTS_ONLY),
-    row("cert", Takes::Token("FILE"), "the certificate to show").since(Since::NtpSec).idle(NTS_ONLY),
+        .missing("the key server names the NTP server"),
+    row("require", Takes::Token("HOST"), "the NTP server to insist on")
+        .since(Since::NtpSec)
+        .missing("the key server names the NTP server, and no other is used"),
+    row("expire", Takes::Integer, "how long keys are used")
+        .unit("seconds")
+        .since(Since::NtpSec)
+        .missing("keys are exchanged again after four weeks, or when the server no longer knows them"),
+    row("cert", Takes::Token("FILE"), "the certificate to show")
+        .since(Since::NtpSec)
+        .idle("no server asks its clients for a certificate"),
 ];
 
 /// What means more to a clock than to a server.

@@ -2,7 +2,7 @@
 
 use super::effect::Note;
 use super::{Row, Since, Takes, row};
-use crate::config::model::{FilegenType, Mru, StatKind};
+use crate::config::model::{AuthSelection, FilegenType, Mru, StatKind};
 use crate::config::statistics::rotation;
 use crate::units::{Ppm, Seconds};
 
@@ -135,6 +135,14 @@ pub(super) const TOS: &[Row] = &[
         .default("7200")
         .unit("polls")
         .sets(|config, value| config.tos.beacon = value as u32),
+    row(
+        "auth",
+        Takes::Choice("ignore | mixed | prefer | require"),
+        "what sources without authentication are good for",
+    )
+    .default("mixed where a line has nts, else ignore")
+    .since(Since::Ours)
+    .sets_value(|config, value| config.tos.auth = AuthSelection::of_name(value.text())),
     row("bcpollbstep", Takes::Integer, "how early broadcasts may come")
         .held(0.0, 4.0)
         .default("0")
@@ -247,6 +255,15 @@ pub(super) const STATISTICS: &[Row] = &[
     row("cryptostats", Takes::Nothing, "each event of Autokey")
         .idle("there is no Autokey")
         .statistics(StatKind::Crypto),
+    row("ntsstats", Takes::Nothing, "each hour: counters of Network Time Security")
+        .since(Since::NtpSec)
+        .statistics(StatKind::Nts),
+    row("ntskestats", Takes::Nothing, "each hour: counters of its key exchange")
+        .since(Since::NtpSec)
+        .statistics(StatKind::NtsKe),
+    row("ntskelog", Takes::Nothing, "the same as ntskestats, in a file of this name")
+        .since(Since::NtpSec)
+        .statistics(StatKind::NtsKe),
     row("timingstats", Takes::Nothing, "how long the daemon's own steps take")
         .idle("there is no timing code")
         .statistics(StatKind::Timing),

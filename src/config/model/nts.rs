@@ -78,3 +78,25 @@ pub enum AuthSelection {
     /// `require`: only authenticated sources can be selected.
     Require,
 }
+
+impl AuthSelection {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::Ignore, Self::Mixed, Self::Prefer, Self::Require];
+
+    /// Its token in ntp.conf.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Mixed => "mixed",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+        }
+    }
+
+    /// The one with this token.
+    #[must_use]
+    pub fn of_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name().as_bytes() == name)
+    }
+}

@@ -28,6 +28,10 @@ pub enum StatKind {
     Raw,
     /// `sysstats`.
     Sys,
+    /// `ntsstats`.
+    Nts,
+    /// `ntskestats`.
+    NtsKe,
     /// `timingstats`.
     Timing,
 }

@@ -1,6 +1,6 @@
 //! Relative paths, fixed once: they are meant from where the daemon was started, and it goes to `/` later.
 
-use crate::config::model::Config;
+use crate::config::model::{Config, Nts};
 use crate::daemon::start::cli::Options;
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,9 @@ fn of_options(options: &mut Options) -> impl Iterator<Item = &mut PathBuf> {
 }
 
 fn of_config(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
-    let Config { driftfile, logfile, pidfile, leapfile, saveconfigdir, .. } = config;
+    let Config { driftfile, logfile, pidfile, leapfile, saveconfigdir, nts, .. } = config;
+    let Nts { certificate, key, ca, cookie_keys, dump, .. } = nts;
+    let of_lines = config.servers.iter_mut().filter_map(|server| server.nts.as_mut()?.ca.as_mut());
     let optional = [
         driftfile,
         logfile,
@@ -45,6 +47,11 @@ fn of_config(config: &mut Config) -> impl Iterator<Item = &mut PathBuf> {
         saveconfigdir,
         &mut config.auth.keys,
         &mut config.statistics.dir,
+        certificate,
+        key,
+        ca,
+        cookie_keys,
+        dump,
     ];
-    optional.into_iter().flatten()
+    optional.into_iter().flatten().chain(of_lines)
 }
