@@ -94,6 +94,16 @@ impl Config {
         self.hop_limits().get(usize::try_from(line.ttl?).ok()?).copied()
     }
 
+    /// What sources without authentication are good for: beside sources of NTS they may not decide, unless `tos auth` allows it.
+    #[must_use]
+    pub fn auth_selection(&self) -> AuthSelection {
+        let default = || {
+            let nts = self.servers.iter().any(|server| server.nts.is_some());
+            if nts { AuthSelection::Mixed } else { AuthSelection::Ignore }
+        };
+        self.tos.auth.unwrap_or_else(default)
+    }
+
     /// How many lines ask for a time source, usable or not: a broadcast server is none, and broadcasts that are heard are one.
     #[must_use]
     pub fn source_lines(&self) -> usize {

@@ -1,6 +1,6 @@
 //! NTS over hours and days: cookies, NAKs, loss, silence, restarts, wrong clocks, a key exchange that is down.
 
-use rsntpd::config::model::{Config, Kind, NtsLine, Server, Target};
+use rsntpd::config::model::{AuthSelection, Config, Kind, NtsLine, Server, Target};
 use rsntpd::engine::contract::{Input, Setup, Validity};
 use rsntpd::engine::report::event::Event;
 use rsntpd::units::Aead;
@@ -310,5 +310,85 @@ fn keys_are_renewed_after_four_weeks_while_the_old_ones_serve() {
     assert_eq!(asked.len(), 2);
     assert!((28.0 * DAY..28.1 * DAY).contains(&asked[1]), "after {} days", asked[1] / DAY);
     assert_eq!(nts(&mut world).unopened, 0);
+    assert!(is_right(&world));
+}
+
+/// A world whose one server of NTS is right and whose three plain ones agree on another time.
+fn outvoted(auth: Option<AuthSelection>, key_exchange: bool) -> World {
+    let mut world = empty();
+    nts(&mut world).exchanges = Box::new(move |_| key_exchange);
+    let mut config = config();
+    config.tos.auth = auth;
+    for (index, address) in ["192.0.2.11", "192.0.2.12", "192.0.2.13"].into_iter().enumerate() {
+        let mut liar = TrueServer::new(address);
+        liar.error = Box::new(|_| 30.0);
+        world.servers.push(liar);
+        let dice = Dice::new(7, 200 + index as u64);
+        world.connect(CLIENT, address, Link::even(0.01, Queue::Exponential(0.001), dice));
+        let target = Target::Address(address.parse().unwrap());
+        config.servers.push(Server { iburst: true, ..Server::new(Kind::Server, target) });
+    }
+    start(&mut world, config, 1.0);
+    world.run(HOUR);
+    world
+}
+
+#[test]
+fn plain_servers_do_not_outvote_one_of_nts_unless_the_configuration_lets_them() {
+    let offset = |auth, key_exchange| outvoted(auth, key_exchange).hosts[0].clock.offset;
+    let near = |offset: f64, what: f64| (offset - what).abs() < 0.05;
+    for auth in [None, Some(AuthSelection::Mixed), Some(AuthSelection::Prefer), Some(AuthSelection::Require)]
+    {
+        let found = offset(auth, true);
+        assert!(near(found, 0.0), "{auth:?}: {found}");
+    }
+    let found = offset(Some(AuthSelection::Ignore), true);
+    assert!(near(found, 30.0), "ignore: {found}");
+    // Where keys cannot be exchanged, only these two take the time of the others.
+    for auth in [None, Some(AuthSelection::Mixed), Some(AuthSelection::Require)] {
+        let found = offset(auth, false);
+        assert!(near(found, 1.0), "{auth:?} without keys: {found}");
+    }
+    for auth in [AuthSelection::Ignore, AuthSelection::Prefer] {
+        let found = offset(Some(auth), false);
+        assert!(near(found, 30.0), "{auth:?} without keys: {found}");
+    }
+}
+
+#[test]
+fn a_pool_exchanges_keys_for_each_of_its_servers_and_replaces_the_dead() {
+    let mut world = World::new(EPOCH);
+    let addresses: Vec<String> = (1..=6).map(|n| format!("192.0.2.{n}")).collect();
+    let mut server = NtsServer::new(&addresses[0], Dice::new(7, 50));
+    server.addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+    world.nts.insert(NAME.to_owned(), server);
+    for (index, address) in addresses.iter().enumerate() {
+        let mut server = TrueServer::new(address);
+        let dies = index == 0;
+        server.answers = Box::new(move |time| !dies || time < HOUR);
+        world.servers.push(server);
+        world.connect(
+            CLIENT,
+            address,
+            Link::even(0.01, Queue::Exponential(0.001), Dice::new(7, 100 + index as u64)),
+        );
+    }
+    let mut config = Config { servers: vec![Server { kind: Kind::Pool, ..line() }], ..Config::default() };
+    config.tos.maxclock = 4;
+    start(&mut world, config, 1.0);
+    let took = time_to(&mut world, 30.0, is_right);
+    let members = |world: &World| -> Vec<std::net::IpAddr> {
+        let engine = &world.hosts[0].engine;
+        let servers =
+            engine.associations().filter(|a| engine.source(a.id).is_some_and(|s| s.reach().is_reachable()));
+        servers.filter_map(|a| a.address).collect()
+    };
+    world.run(120.0);
+    assert_eq!(members(&world).len(), 4, "{took} s to the time: {:?}", world.hosts[0].events);
+    assert_eq!(nts(&mut world).asked.len(), 4);
+    world.run(DAY);
+    assert_eq!(members(&world).len(), 4);
+    assert!(!members(&world).contains(&addresses[0].parse().unwrap()), "the dead one is gone");
+    assert!(nts(&mut world).asked.len() < 20, "{} exchanges", nts(&mut world).asked.len());
     assert!(is_right(&world));
 }

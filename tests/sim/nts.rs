@@ -16,8 +16,8 @@ use std::net::IpAddr;
 const COOKIE: usize = 100;
 
 pub struct NtsServer {
-    /// The NTP server that it names.
-    pub address: IpAddr,
+    /// The NTP servers that it names, one after the other.
+    pub addresses: Vec<IpAddr>,
     pub aead: Aead,
     /// From when to when its certificate is valid, Unix time.
     pub valid: Validity,
@@ -43,7 +43,7 @@ pub struct NtsServer {
 impl NtsServer {
     pub fn new(address: &str, dice: Dice) -> Self {
         Self {
-            address: address.parse().unwrap(),
+            addresses: vec![address.parse().unwrap()],
             aead: Aead::AesSivCmac256,
             valid: Validity { from: 0, until: i64::MAX },
             exchanges: Box::new(|_| true),
@@ -106,7 +106,7 @@ impl NtsServer {
             keys,
             other_keys: (self.aead == Aead::Aes128GcmSiv).then_some(others),
             cookies,
-            host: self.address.into(),
+            host: self.addresses[(self.asked.len() - 1) % self.addresses.len()].into(),
             port: 123,
             valid: Some(self.valid),
             made: clock,

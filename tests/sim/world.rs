@@ -537,7 +537,7 @@ impl World {
         if let Some(forged) = self.forger.as_ref().and_then(|forge| forge(&packet.data)) {
             self.put(self.time, forged, packet.to, packet.from);
         }
-        let nts = self.nts.values_mut().find(|nts| nts.address == packet.to.ip());
+        let nts = self.nts.values_mut().find(|nts| nts.addresses.contains(&packet.to.ip()));
         let data =
             nts.map_or_else(|| Some(reply.to_bytes().to_vec()), |nts| nts.answer(&packet.data, &reply));
         let Some(data) = data else { return };

@@ -70,6 +70,10 @@ pub(super) fn shown(source: &Source) -> Vec<&'static str> {
     if source.clock_driver().is_some() {
         shown.push("srchost");
     }
+    // By it NTPsec's ntpq shows that a source is authenticated.
+    if source.nts().is_some() {
+        shown.push("ntscookies");
+    }
     shown
 }
 

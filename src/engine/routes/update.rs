@@ -34,7 +34,8 @@ impl Engine {
             rate: self.clock.discipline().known_rate(),
             interfaces: self.server.interfaces(),
         };
-        let outcome = elect(&mut self.sources, &ours, &self.setup.config.tos);
+        let outcome =
+            elect(&mut self.sources, &ours, &self.setup.config.tos, self.setup.config.auth_selection());
         self.system.set_jitter(Seconds::new(outcome.jitter));
         let mut pulses = outcome.pulses.iter().copied();
         let pulse = pulses.find(|pulse| self.may_follow(now, *pulse, &outcome.survivors));

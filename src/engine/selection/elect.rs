@@ -1,7 +1,8 @@
 //! The election: fit sources become candidates, those that jumped or run away are left out, the rest is selected.
 
+use super::authentication;
 use super::intersection::{Candidate, Limits, Outcome, select};
-use crate::config::model::Tos;
+use crate::config::model::{AuthSelection, Tos};
 use crate::engine::contract::Interface;
 use crate::engine::estimator::{Estimate, KnownRate};
 use crate::engine::sources::{Origin, Selection, Source, Sources};
@@ -52,7 +53,7 @@ pub fn is_our_refid(refid: RefId, interfaces: &[Interface]) -> bool {
 }
 
 /// Runs selection over all sources, which remember what became of them.
-pub fn elect(sources: &mut Sources, ours: &OurView<'_>, tos: &Tos) -> Outcome {
+pub fn elect(sources: &mut Sources, ours: &OurView<'_>, tos: &Tos, policy: AuthSelection) -> Outcome {
     let mut candidates: Vec<Candidate> =
         sources.iter_mut().filter_map(|source| candidate(source, ours, tos)).collect();
     let doubted = doubted(sources, ours, &candidates, tos.mindist);
@@ -64,7 +65,9 @@ pub fn elect(sources: &mut Sources, ours: &OurView<'_>, tos: &Tos) -> Outcome {
         min_sane: tos.minsane as usize,
         min_distance: tos.mindist,
     };
-    let outcome = select(&candidates, &limits);
+    let admitted = authentication::admit(candidates, sources, policy, &limits);
+    let candidates = admitted.candidates;
+    let mut outcome = select(&candidates, &limits);
     debug_assert!(
         outcome.survivors.iter().all(|id| candidates.iter().any(|c| c.id == *id)),
         "a survivor was a candidate: {outcome:?}"
@@ -73,6 +76,7 @@ pub fn elect(sources: &mut Sources, ours: &OurView<'_>, tos: &Tos) -> Outcome {
         !candidates.iter().any(|c| c.truechimer && outcome.falsetickers.contains(&c.id)),
         "a source that is configured as right is no falseticker: {outcome:?}"
     );
+    outcome.falsetickers.extend(admitted.falsetickers);
     for id in doubted.iter().chain(&outcome.falsetickers) {
         mark(sources, *id, Selection::Falsetick);
     }

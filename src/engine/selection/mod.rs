@@ -3,11 +3,13 @@
 //! | question | file |
 //! |---|---|
 //! | which sources are fit, which have jumped or run away | `elect.rs` |
+//! | which may vote by `tos auth` | `authentication.rs` |
 //! | intersection and clustering | `intersection.rs` |
 //! | what the survivors agree on | `combine.rs` |
 //! | which pulse the clock follows | `pulse.rs` |
 //! | which host the others follow that have no source (orphan mode) | `orphan.rs` |
 
+mod authentication;
 mod combine;
 pub mod elect;
 pub mod intersection;
