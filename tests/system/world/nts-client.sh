@@ -1,0 +1,101 @@
+#!/bin/bash
+# A client of NTS against the servers of chronyd and NTPsec: keys by TLS under a root of our own, requests that they call authenticated,
+# a restart on kept cookies, a server that has lost its keys, and what the log says of certificates and ports that are no good.
+set -u
+. "$(dirname "$0")/lib.sh"
+needs "a client of NTS"
+command -v openssl > /dev/null || { skip "a client of NTS: no openssl"; verdict; exit; }
+world_up
+fixtures=$top/tests/fixtures/nts
+
+# A root of this world, and a certificate for each server.
+new_key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$1"; }
+certificate() { # FILE SAN
+    new_key "$work/$1.key"
+    openssl req -new -key "$work/$1.key" -subj "/CN=$1" -out "$work/$1.csr"
+    printf 'subjectAltName=%s\nbasicConstraints=CA:FALSE\n' "$2" > "$work/$1.ext"
+    openssl x509 -req -in "$work/$1.csr" -CA "$work/ca.pem" -CAkey "$work/ca.key" -CAcreateserial -days 30 \
+        -extfile "$work/$1.ext" -out "$work/$1.pem"
+}
+{
+    new_key "$work/ca.key"
+    openssl req -x509 -new -key "$work/ca.key" -subj "/CN=A root" -days 30 -out "$work/ca.pem"
+    certificate s1 "IP:${address[s1]}"
+    certificate s2 "DNS:two.test"
+} > "$work/log/openssl" 2>&1
+printf '%s\n' '127.0.0.1 localhost' "${address[s2]} two.test" "${address[s3]} ke.test" > "$work/hosts"
+
+# chronyd with this certificate and key; what it counts is asked by a socket.
+nts_server_up() { # HOST CERTIFICATE KEY
+    local h=$1
+    mkdir -p "$work/$h"; chmod 700 "$work/$h"
+    printf '%s\n' 'local stratum 1' allow 'cmdport 0' "bindcmdaddress $work/$h/sock" "pidfile $work/$h.pid" \
+        "ntsservercert $2" "ntsserverkey $3" > "$work/$h.conf"
+    exec_tame "$h" "$peers/chronyd" -x -d -u root -f "$work/$h.conf" > "$work/log/$h" 2>&1 &
+    pids+=($!)
+    eval "pid_$h=$!"
+}
+nts_server_up s1 "$work/s1.pem" "$work/s1.key"
+nts_server_up s3 "$fixtures/expired.pem" "$fixtures/key.pem"
+# NTPsec takes the time from the last one, without NTS, and is a server of NTS itself.
+printf '%s\n' "server ${address[s3]} iburst minpoll 3 maxpoll 3" "driftfile $work/s2.drift" 'restrict default' 'restrict 127.0.0.1' 'nts enable' "nts cert $work/s2.pem" \
+    "nts key $work/s2.key" "nts cookie $work/s2.cookies" > "$work/s2.conf"
+exec_tame s2 "$peers/ntpd-ntpsec" -n -c "$work/s2.conf" > "$work/log/s2" 2>&1 &
+pids+=($!)
+sleep 2
+
+mkdir -p "$work/varlib/ntp"
+printf '%s\n' 'driftfile /var/lib/ntp/drift' 'nts dump /var/lib/ntp' "nts ca $work/ca.pem" 'restrict default' 'tos minsane 1' \
+    "server ${address[s1]} nts iburst minpoll 3 maxpoll 3" \
+    'server two.test nts iburst minpoll 3 maxpoll 3' \
+    "server ke.test nts ca $fixtures/ca.pem iburst" \
+    'server localhost:4461 nts' > "$work/ntp.conf"
+# As daemon_up, with the names of this world, and as a user who may read what all may read.
+nts_daemon_up() {
+    exec_host bash -c 'mount --bind "$1" /etc/hosts; shift; exec "$@"' nts "$work/hosts" \
+        "$rsntpd" -n -u 38:38 -c "$work/ntp.conf" -l "$work/log/rsntpd" -p /var/run/rsntpd.pid > "$work/log/stderr" 2>&1 &
+    daemon=$!
+    pids+=("$daemon")
+}
+nts_daemon_up
+
+rows() { ntpq -pn | tee /dev/stderr; }
+used() { rows | grep -qE "^[*+]${address[$1]}"; }
+check "chronyd is a source within 25 s of the start" within 25 used s1
+check "NTPsec is one" within 25 used s2
+# NTP packets, and sixth and eighth, connections for keys, and the packets that it calls authenticated.
+served() { on "$1" "$peers/chronyc" -h "$work/$1/sock" -c serverstats | tee /dev/stderr; }
+exchanges() { served s1 2>/dev/null | cut -d, -f6; }
+authenticated() { served s1 2>/dev/null | cut -d, -f8; }
+all_authenticated() { served s1 | awk -F, '$1 >= 4 && $1 == $8 {found = 1} END {exit !found}'; }
+check "every packet that chronyd has from us is authenticated" within 20 all_authenticated
+one_exchange() { served s1 | awk -F, '$6 == 1 {found = 1} END {exit !found}'; }
+check "after one exchange of keys" one_exchange
+ntsinfo() { on s2 "$peers/ntpq" -c ntsinfo 127.0.0.1 | tee /dev/stderr | grep -qE "^$1: +[1-9]"; }
+check "NTPsec counts authenticated requests" ntsinfo 'NTS server recvs good'
+check "NTPsec counts an exchange of keys" ntsinfo 'NTS KE serves good'
+logged() { grep -q "$1" "$work/log/rsntpd" || { cat "$work/log/rsntpd"; false; }; }
+check "the log: a certificate that has expired" within 10 logged \
+    'ke.test:4460 failed: certificate of ke.test has expired, it was valid until 2021-01-01 00:00:00 UTC; this clock says'
+check "the log: nothing listens at a port" logged 'cannot connect to TCP port 4461 of localhost: Connection refused'
+
+check "SIGTERM ends it with status 0" daemon_down
+kept=$work/varlib/ntp/nts-${address[s1]}.4460
+only_ours() { stat -c '%a %u' "$kept" | tee /dev/stderr | grep -qx '600 38'; }
+check "it keeps its cookies, which only it can read" only_ours
+check "those of a name, too" test -s "$work/varlib/ntp/nts-two.test.4460"
+before=$(authenticated)
+nts_daemon_up
+grown() { served s1 | awk -F, -v n="$before" '$8 > n {found = 1} END {exit !found}'; }
+check "a restart is authenticated at once" within 15 grown
+check "with the same keys: there was no other exchange" one_exchange
+check "cookies are used once: the file is gone" test ! -e "$kept"
+
+# chronyd makes new keys when it is started: ours are worth nothing any more.
+kill "$pid_s1"; within 5 test ! -e "$work/s1.pid"
+nts_server_up s1 "$work/s1.pem" "$work/s1.key"
+again() { [ "$(exchanges)" = 1 ] && [ "$(authenticated)" -ge 1 ]; }
+check "a server that lost its keys gets new ones within 40 s" within 40 again
+check "the log: the server does not know the cookie" logged 'does not know our NTS cookie'
+check "SIGTERM ends it with status 0, again" daemon_down
+verdict
