@@ -44,8 +44,8 @@ pub const LAYERS: &[Layer] = &[
         crates: None,
     },
     // Of the configuration, the engine knows what it means and not how it is read.
-    // The crates compute: a generator that is given its seed, digests, the error function, comparison in constant time; one writes the
-    // matches over the kinds of sources.
+    // The crates compute: a generator that is given its seed, digests, the error function, comparison in constant time, overwriting of keys; one
+    // writes the matches over the kinds of sources.
     Layer {
         name: "engine",
         knows: &["wire", "config::model", "units"],
@@ -63,6 +63,7 @@ pub const LAYERS: &[Layer] = &[
             "sha2",
             "siphasher",
             "subtle",
+            "zeroize",
         ]),
     },
     Layer {

@@ -2,6 +2,7 @@
 //! computes it (RFC 5905 section 7.3), or the AES-128 CMAC of the packet (RFC 8573).
 
 pub mod aead;
+pub mod cookie;
 
 use crate::config::model::{Digest, Key};
 use crate::units::KeyId;

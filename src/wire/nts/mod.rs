@@ -1,6 +1,7 @@
 //! Network Time Security (RFC 8915): the records of its key exchange, the extension fields of its packets.
 
 pub mod fields;
+pub mod master;
 pub mod records;
 mod secret;
 
