@@ -14,6 +14,7 @@ use crate::engine::clock::{Drift, Record};
 use crate::engine::control::shell_request::{Brought, ShellRequest, ShellRequestId};
 use crate::engine::report::event::Event;
 use crate::units::{AssocId, ClockStatus, Host, MonoTime, NtpTimestamp, PIVOT, Ppm, Seconds, Stamp};
+use crate::wire::nts::master::MasterKeys;
 use std::net::{IpAddr, SocketAddr};
 
 /// The two clocks at one moment.
@@ -201,6 +202,8 @@ pub enum Input<'a> {
         /// The keys and cookies, or why there are none.
         result: Result<Box<Established>, KeyFailure>,
     },
+    /// NTS is served, and its cookies are sealed by these keys from now on.
+    CookieKeys(Box<MasterKeys>),
     /// SIGTERM or SIGINT: save and stop.
     Shutdown,
 }

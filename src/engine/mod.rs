@@ -177,6 +177,7 @@ impl Engine {
             Input::Returned { id, result } => self.shell_request_done(now, id, result),
             Input::Clock { id, report } => self.device_reported(now, id, report),
             Input::Established { id, result } => self.keys_established(now, id, result),
+            Input::CookieKeys(keys) => self.server.take_cookie_keys(&keys),
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);

@@ -32,13 +32,24 @@ pub enum Reject {
 }
 
 /// The counters behind ntpq's `sysstats`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counters([u64; Counter::COUNT]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self([0; Counter::COUNT])
+    }
+}
 
 impl Counters {
     /// Counts one packet.
     pub const fn count(&mut self, counter: Counter) {
         self.0[counter as usize] += 1;
+    }
+
+    /// Counts several.
+    pub const fn count_more(&mut self, counter: Counter, more: u64) {
+        self.0[counter as usize] += more;
     }
 
     /// How many packets were counted.

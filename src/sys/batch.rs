@@ -20,8 +20,8 @@ pub const BATCH: usize = 32;
 pub const TOGETHER: usize = 8;
 /// Longest datagram that is looked at, bytes.
 pub const DATAGRAM_MAX: usize = 2048;
-/// Longest datagram that is sent from an [`Outbox`], bytes.
-pub const SEND_MAX: usize = 128;
+/// Room for a datagram in an [`Outbox`], bytes.
+pub const SEND_MAX: usize = 1_600;
 
 /// Which system calls this kernel has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

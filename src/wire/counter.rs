@@ -1,4 +1,4 @@
-//! Counters of packets that ntpq reads by name (`sysstats`). The engine counts them, ntpq and the metrics ask for them.
+//! Counters of packets that ntpq reads by name (`sysstats`, `ntsinfo`). The engine counts them, ntpq and the metrics ask for them.
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $counter:ident $name:literal,)+) => {
@@ -60,4 +60,44 @@ counters! {
     Version1Zero "ss_ver1zero",
     /// Of version 1 in symmetric mode.
     Version1Symmetric "ss_ver1symm",
+    /// Answers of our server of NTS.
+    NtsServerSent "nts_server_send",
+    /// Genuine requests to it.
+    NtsServerGood "nts_server_recv_good",
+    /// Requests to it that could not be opened.
+    NtsServerBad "nts_server_recv_bad",
+    /// Cookies made.
+    CookieMade "nts_cookie_make",
+    /// Requests of NTS to a server that has none.
+    CookieNotServer "nts_cookie_not_server",
+    /// Cookies sealed by the current key.
+    CookieCurrent "nts_cookie_decode_current",
+    /// By the key before.
+    CookieOld "nts_cookie_decode_old",
+    /// By the key before that.
+    CookieOld2 "nts_cookie_decode_old2",
+    /// By older keys.
+    CookieOlder "nts_cookie_decode_older",
+    /// By keys that are gone.
+    CookieTooOld "nts_cookie_decode_too_old",
+    /// Cookies that are not as we made them.
+    CookieError "nts_cookie_decode_error",
+    /// Key exchanges that gave cookies.
+    KeGood "nts_ke_serves_good",
+    /// Connections that never spoke TLS to its end.
+    KeNoTls "nts_ke_serves_nossl",
+    /// Key exchanges that gave none.
+    KeBad "nts_ke_serves_bad",
+    /// How long those three took, and how long they kept a processor busy, microseconds.
+    KeGoodWall "nts_ke_serves_good_wall",
+    /// See above.
+    KeGoodCpu "nts_ke_serves_good_cpu",
+    /// See above.
+    KeNoTlsWall "nts_ke_serves_nossl_wall",
+    /// See above.
+    KeNoTlsCpu "nts_ke_serves_nossl_cpu",
+    /// See above.
+    KeBadWall "nts_ke_serves_bad_wall",
+    /// See above.
+    KeBadCpu "nts_ke_serves_bad_cpu",
 }

@@ -8,12 +8,17 @@ use rsntpd::config::model::{
     AccessFlags, Config, Digest, Family, Key, Kind, Origin, Restrict, RestrictTarget, Server, Target,
 };
 use rsntpd::engine::auth::Keys;
-use rsntpd::engine::contract::{Machine, Now, Rx, Setup, SocketId};
+use rsntpd::engine::auth::aead::Cipher;
+use rsntpd::engine::auth::cookie::{Age, Cookies, Opened};
+use rsntpd::engine::contract::{Input, Machine, Now, Rx, Setup, SocketId};
 use rsntpd::engine::{Engine, Served};
 use rsntpd::sys::batch::{Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
 use rsntpd::sys::socket::{Departure, Sharing, UdpSocket};
-use rsntpd::units::{KeyId, MonoTime, NtpTimestamp, Stamp};
+use rsntpd::units::{Aead, KeyId, MonoTime, NtpTimestamp, Stamp};
+use rsntpd::wire::nts::Secret;
+use rsntpd::wire::nts::fields::{Authenticator, Writer};
+use rsntpd::wire::nts::master::{MasterKey, MasterKeys};
 use sim::scenario::Scenario;
 use sim::world::World;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -49,6 +54,26 @@ fn now(millis: u64) -> Now {
     Now { mono: MonoTime::from_nanos(millis * 1_000_000), wall }
 }
 
+/// The keys of a server of NTS, and a request to it.
+fn nts_request() -> (MasterKeys, Vec<u8>) {
+    let master = MasterKey::new(7, &[7; 32]).unwrap();
+    let keys = MasterKeys { rotated: 0, current: master, old: Vec::new(), next: None };
+    let aead = Aead::AesSivCmac256;
+    let key = Secret::new(&[1; 32]).unwrap();
+    let opened = Opened { aead, to_server: key.clone(), to_client: key, age: Age::Current };
+    let mut cookie = [0; 104];
+    Cookies::new(&keys).make(&opened, &[3; 16], &mut cookie).unwrap();
+    let mut packet = vec![0; 232];
+    packet[0] = 0x23;
+    let mut writer = Writer::new(&mut packet, 48);
+    writer.unique(&[5; 32]);
+    writer.cookie(&cookie);
+    let place = Authenticator { at: writer.finish().unwrap(), aead };
+    let mut cipher = Cipher::new(aead, &[1; 32]).unwrap();
+    cipher.seal(&mut packet, place, &[4; 16], 0, place.end(0)).unwrap();
+    (keys, packet)
+}
+
 /// Allocations while `work` runs.
 fn allocations(work: impl FnOnce()) -> u64 {
     allocation_counter::measure(work).count_total
@@ -69,11 +94,15 @@ fn the_engine_answers_without_an_allocation() {
     let mut forged = signed.clone();
     forged[50] ^= 1;
     let junk = vec![0x23; 60];
+    let (keys, nts) = nts_request();
+    let mut forged_nts = nts.clone();
+    forged_nts[200] ^= 1;
+    engine.handle(now(0), Input::CookieKeys(Box::new(keys)));
     let mut answered = [0u32; 2];
     let mut reply = [0; Engine::REPLY_MAX];
     let count = allocations(|| {
         for step in 0..20_000u32 {
-            let data = [&plain, &signed, &forged, &junk][step as usize % 4];
+            let data = [&plain, &signed, &forged, &junk, &nts, &forged_nts][step as usize % 6];
             // Known and unknown clients, more than the table holds, some of them too often.
             let host = if step.is_multiple_of(3) { step % 7 } else { step };
             let rx = Rx {

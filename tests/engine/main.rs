@@ -25,6 +25,7 @@ mod macs;
 mod manycast;
 mod names;
 mod nts;
+mod nts_server;
 mod orphans;
 mod partners;
 mod paths;

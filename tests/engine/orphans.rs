@@ -76,7 +76,7 @@ impl Island {
         let request = Header::request(Mode::Client, Version::V4, NtpTimestamp::from_bits(1)).to_bytes();
         let (from, to) = ("10.0.0.77:40000".parse().unwrap(), host.address);
         let rx = Rx { data: &request, from, to, socket: SocketId(0), received: Stamp::clock(now.wall) };
-        let mut reply = [0; 128];
+        let mut reply = [0; rsntpd::engine::Engine::REPLY_MAX];
         let Served::Reply(len) = host.engine.serve(now, &rx, &mut || now.wall, &mut reply) else { panic!() };
         Header::parse(&reply[..len]).unwrap()
     }

@@ -93,7 +93,7 @@ impl Pair {
         let from = "10.0.0.77:40000".parse().unwrap();
         let (to, socket) = (host.address, SocketId(0));
         let rx = Rx { data: &request, from, to, socket, received: Stamp::clock(now.wall) };
-        let mut reply = [0; 128];
+        let mut reply = [0; rsntpd::engine::Engine::REPLY_MAX];
         let Served::Reply(len) = host.engine.serve(now, &rx, &mut || now.wall, &mut reply) else { panic!() };
         Header::parse(&reply[..len]).unwrap()
     }

@@ -75,7 +75,7 @@ macro_rules! packets {
 }
 
 /// Packets (`sysstats`).
-pub(super) const PACKETS: [SystemRow; 6 + 2 * Counter::COUNT] = packets![
+pub(super) const PACKETS: [SystemRow; 34] = packets![
     Received,
     ThisVersion,
     OldVersion,
@@ -182,29 +182,45 @@ pub(super) const TIMER: [SystemRow; 3] = [
     Row::new("timer_xmts", |s| Some(s.view.sources.requests().to_string())),
 ];
 
-macro_rules! zeros {
-    ($($name:literal),+ $(,)?) => {
-        [$(Row::new($name, zero)),+]
+macro_rules! counted {
+    ($($counter:ident $value:ident),+ $(,)?) => {
+        [
+            Row::new("nts_cookie_decode", |s| count(s, Counter::CookieCurrent)),
+            Row::new("nts_cookie_decode_total", |s| {
+                use Counter::{CookieCurrent, CookieError, CookieOld, CookieOld2, CookieOlder, CookieTooOld};
+                let all = [CookieCurrent, CookieOld, CookieOld2, CookieOlder, CookieTooOld, CookieError];
+                Some(all.map(|counter| s.view.server.counters().get(counter)).iter().sum::<u64>().to_string())
+            }),
+            $(Row::new(Counter::$counter.name(), |s| $value(s, Counter::$counter))),+
+        ]
     };
 }
 
-/// Network Time Security (`ntsinfo`, which only NTPsec's ntpq knows): there is none.
-pub(super) const SECURITY: [SystemRow; 17] = zeros![
-    "nts_client_send",
-    "nts_client_recv_good",
-    "nts_client_recv_bad",
-    "nts_server_recv_good",
-    "nts_server_recv_bad",
-    "nts_server_send",
-    "nts_cookie_make",
-    "nts_cookie_decode",
-    "nts_cookie_decode_old",
-    "nts_cookie_decode_old2",
-    "nts_cookie_decode_older",
-    "nts_cookie_decode_too_old",
-    "nts_cookie_decode_error",
-    "nts_ke_probes_good",
-    "nts_ke_probes_bad",
-    "nts_ke_serves_good",
-    "nts_ke_serves_bad",
+/// Microseconds that were counted, in seconds.
+fn seconds(s: &Scene<'_>, counter: Counter) -> Option<String> {
+    Some(format!("{:.3}", s.view.server.counters().get(counter) as f64 * 1e-6))
+}
+
+/// Our server of Network Time Security (`ntsinfo`, which only NTPsec's ntpq knows).
+pub(super) const SECURITY: [SystemRow; 22] = counted![
+    NtsServerSent count,
+    NtsServerGood count,
+    NtsServerBad count,
+    CookieMade count,
+    CookieNotServer count,
+    CookieCurrent count,
+    CookieOld count,
+    CookieOld2 count,
+    CookieOlder count,
+    CookieTooOld count,
+    CookieError count,
+    KeGood count,
+    KeGoodWall seconds,
+    KeGoodCpu seconds,
+    KeNoTls count,
+    KeNoTlsWall seconds,
+    KeNoTlsCpu seconds,
+    KeBad count,
+    KeBadWall seconds,
+    KeBadCpu seconds,
 ];

@@ -54,7 +54,7 @@ impl Engine {
     pub(super) fn response(&mut self, now: Now, rx: &Rx<'_>, admitted: &Admitted) -> Result<Vec<u8>, Reject> {
         let mut reply = [0; REPLY_MAX];
         let ours = Serving { now, system: &self.system };
-        let answer = self.server.respond(ours, rx, admitted, &mut reply)?;
+        let answer = self.server.respond(ours, &mut self.rng, rx, admitted, &mut reply)?;
         let length = self.server.seal(&answer, self.moment.wall, &mut reply);
         Ok(reply.get(..length).unwrap_or_default().to_vec())
     }

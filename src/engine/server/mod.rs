@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod clients;
+mod nts;
 pub mod smear;
 
 use crate::config::model::AccessFlags;
@@ -9,13 +10,15 @@ use crate::engine::auth::{Authenticity, Keys};
 use crate::engine::contract::{Interface, Now, Rx, Setup};
 use crate::engine::reject::{Counters, Reject};
 use crate::engine::system::System;
-use crate::units::{KeyId, Leap, NtpDuration, NtpShort, NtpTimestamp, RefId};
+use crate::units::{Aead, KeyId, Leap, NtpDuration, NtpShort, NtpTimestamp, RefId};
 use crate::wire::counter::Counter;
 use crate::wire::header::{HEADER_LEN, TRANSMIT_OFFSET};
+use crate::wire::nts::master::MasterKeys;
 use crate::wire::trailer::DigestLength;
 use crate::wire::{Header, Mode, Version};
 use access::AccessList;
 use clients::{ClientId, ClientTable, Heard, Verdict};
+use nts::{Nts, Protection, Shape};
 use rand_chacha::rand_core::Rng;
 use smear::{SMEAR_WORDS, Smear};
 use std::net::IpAddr;
@@ -53,7 +56,7 @@ impl Reply {
     /// Whether a code has to be computed.
     #[must_use]
     pub const fn is_signed(&self) -> bool {
-        matches!(self.tail, Tail::Code { .. })
+        matches!(self.tail, Tail::Code { .. } | Tail::Sealed(_))
     }
 }
 
@@ -66,6 +69,12 @@ enum Tail {
         length: DigestLength,
     },
     CryptoNak,
+    /// By NTS.
+    Sealed(Shape),
+    /// Fields that are there already: the packet is so long.
+    Fields {
+        length: u16,
+    },
 }
 
 /// What serves clients: the access list, the client table, the keys, and what is counted of packets.
@@ -77,6 +86,7 @@ pub struct Server {
     counters: Counters,
     interfaces: Vec<Interface>,
     smear: Option<Smear>,
+    nts: Nts,
 }
 
 /// A packet that the access list lets in, and what its MAC is worth.
@@ -90,11 +100,14 @@ pub struct Admitted {
     pub authenticity: Authenticity,
 }
 
-/// The bytes of a response: room for the longest.
+/// The bytes of a response: room for the longest, and behind it for what it is sealed with.
 pub type ReplyBuffer = [u8; REPLY_MAX];
 
-/// Longest response, bytes.
-pub const REPLY_MAX: usize = 128;
+/// Length of the buffer of a response, bytes.
+pub const REPLY_MAX: usize = 1_600;
+/// Where the key and the nonce of NTS stand until the response is sealed, behind all of it: what is carried from the answer to there
+/// is as small as that of plain ones.
+const SECRETS_AT: usize = REPLY_MAX - Aead::KEY_MAX - Aead::NONCE_MAX;
 
 /// What a response is made of beside the request.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +129,7 @@ impl Server {
             counters: Counters::default(),
             interfaces: Vec::new(),
             smear: None,
+            nts: Nts::default(),
         }
     }
 
@@ -131,6 +145,11 @@ impl Server {
         if setup.config.smear.interval == 0 {
             self.smear = None;
         }
+    }
+
+    /// Clients of NTS are served from now on, and cookies are sealed by these keys.
+    pub fn take_cookie_keys(&mut self, keys: &MasterKeys) {
+        self.nts.take_keys(keys);
     }
 
     /// Leap seconds are smeared from now on as the configuration and the leap second file have it.
@@ -240,7 +259,8 @@ impl Server {
             return Served::NotARequest;
         }
         self.counters.count(Counter::Received);
-        match self.admitted(rng, rx).and_then(|admitted| self.respond(ours, rx, &admitted, reply)) {
+        let admitted = self.admitted(rng, rx);
+        match admitted.and_then(|admitted| self.respond(ours, rng, rx, &admitted, reply)) {
             Ok(answer) => Served::Reply(answer),
             Err(reason) => {
                 self.counters.reject(reason);
@@ -266,6 +286,8 @@ impl Server {
                 reply[HEADER_LEN..HEADER_LEN + 4].copy_from_slice(&KeyId(0).0.to_be_bytes());
                 HEADER_LEN + 4
             }
+            Tail::Sealed(shape) => nts::seal(shape, reply),
+            Tail::Fields { length } => length.into(),
         };
         debug_assert!(length.is_multiple_of(4), "a response is a whole number of words: {length} bytes");
         length
@@ -299,6 +321,7 @@ impl Server {
     pub fn respond(
         &mut self,
         ours: Serving<'_>,
+        rng: &mut impl Rng,
         rx: &Rx<'_>,
         admitted: &Admitted,
         reply: &mut ReplyBuffer,
@@ -309,39 +332,68 @@ impl Server {
             return Err(Reject::Auth);
         }
         let (verdict, client) = self.clients.judge(ours.now, &heard(rx, flags));
+        if verdict == Verdict::Drop {
+            return Err(Reject::Limited);
+        }
+        let tail = self.tail(rng, rx.data, admitted, reply)?;
         let (mut earlier, mut shift) = (None, NtpDuration::ZERO);
-        let mut answer = match verdict {
-            Verdict::Drop => return Err(Reject::Limited),
-            Verdict::Kiss => {
-                self.counters.count(Counter::KissSent);
+        let refusal = match tail {
+            Tail::Fields { .. } => Some(*b"NTSN"),
+            _ if verdict == Verdict::Kiss => Some(*b"RATE"),
+            _ => None,
+        };
+        let mut answer = if let Some(code) = refusal {
+            self.counters.count(Counter::KissSent);
+            if verdict == Verdict::Kiss {
                 self.counters.count(Counter::Limited);
-                Header { poll: self.least_poll(&header), ..kiss(&header, RefId::from_bytes(*b"RATE")) }
             }
-            Verdict::Pass => {
-                earlier = client
-                    .filter(|_| may_interleave(&header))
-                    .and_then(|client| self.clients.interleaved(client, header.origin));
-                let origin = if earlier.is_some() { header.receive } else { header.transmit };
-                self.reply_to(ours, rx, &header, origin, earlier.unwrap_or(NtpTimestamp::ZERO))
-            }
+            Header { poll: self.least_poll(&header), ..kiss(&header, RefId::from_bytes(code)) }
+        } else {
+            earlier = client
+                .filter(|_| may_interleave(&header))
+                .and_then(|client| self.clients.interleaved(client, header.origin));
+            let origin = if earlier.is_some() { header.receive } else { header.transmit };
+            self.reply_to(ours, rx, &header, origin, earlier.unwrap_or(NtpTimestamp::ZERO))
         };
         if let Some(smear) = &self.smear
-            && verdict == Verdict::Pass
+            && refusal.is_none()
         {
             shift = smear.apply(ours.now.mono, &mut answer);
         }
         reply[..HEADER_LEN].copy_from_slice(&answer.to_bytes());
         self.counters.count(Counter::Processed);
         Ok(Reply {
-            tail: match authenticity {
-                Authenticity::None => Tail::None,
-                Authenticity::Verified(key) => Tail::Code { key, length: DigestLength::of(rx.data) },
-                Authenticity::Failed => Tail::CryptoNak,
-            },
-            stamped: verdict == Verdict::Kiss || earlier.is_some(),
-            remember: client.filter(|_| verdict == Verdict::Pass).map(|client| (client, answer.receive)),
+            tail,
+            stamped: refusal.is_some() || earlier.is_some(),
+            remember: client.filter(|_| refusal.is_none()).map(|client| (client, answer.receive)),
             interleaved: earlier.is_some(),
             shift,
+        })
+    }
+
+    /// What goes behind the header of the answer.
+    fn tail(
+        &mut self,
+        rng: &mut impl Rng,
+        request: &[u8],
+        admitted: &Admitted,
+        reply: &mut ReplyBuffer,
+    ) -> Result<Tail, Reject> {
+        Ok(match admitted.authenticity {
+            Authenticity::Verified(key) => Tail::Code { key, length: DigestLength::of(request) },
+            Authenticity::Failed => Tail::CryptoNak,
+            // The header alone is a plain request.
+            Authenticity::None if request.len() == HEADER_LEN => Tail::None,
+            Authenticity::None
+                if admitted.header.mode == Mode::Client && admitted.header.version == Version::V4 =>
+            {
+                match self.nts.protect(&mut self.counters, rng, request, reply)? {
+                    Protection::None => Tail::None,
+                    Protection::Sealed(shape) => Tail::Sealed(shape),
+                    Protection::Refused { length } => Tail::Fields { length },
+                }
+            }
+            Authenticity::None => Tail::None,
         })
     }
 

@@ -97,11 +97,12 @@ impl MasterKeys {
         }
     }
 
-    /// Whether the next key is due. A time of rotation that lies far ahead was written by a clock that was wrong.
+    /// Whether the next key is due, after it was held for so many seconds. A time of rotation that lies ahead is that of a clock that
+    /// was wrong, or is now: without a battery it begins in 1970.
     #[must_use]
-    pub const fn is_due(&self, now: i64) -> bool {
+    pub const fn is_due(&self, now: i64, held: i64) -> bool {
         let age = now.saturating_sub(self.rotated);
-        age >= ROTATION || age <= -ROTATION
+        age >= ROTATION || age < 0 && held >= ROTATION
     }
 
     /// The next key is the current one now. Servers that share a file rotate at the same moments: whole days after the first.
@@ -223,8 +224,8 @@ mod tests {
     fn keys_rotate_once_a_day_and_ten_are_kept() {
         let mut fresh = fresh();
         let mut keys = MasterKeys::first(1_000_000, &mut fresh);
-        assert!(!keys.is_due(1_000_000 + ROTATION - 1) && keys.is_due(1_000_000 + ROTATION));
-        assert!(!keys.is_due(1_000_000 - ROTATION + 1) && keys.is_due(1_000_000 - ROTATION));
+        assert!(!keys.is_due(1_000_000 + ROTATION - 1, 0) && keys.is_due(1_000_000 + ROTATION, 0));
+        assert!(!keys.is_due(0, ROTATION - 1) && keys.is_due(0, ROTATION));
         let next = keys.next.clone();
         // Two days and an hour later.
         keys.rotate(1_000_000 + 2 * ROTATION + 3_600, &mut fresh);
