@@ -1,6 +1,7 @@
 //! The small files: drift and pid, and reading without surprises.
 
 use crate::engine::clock::Record;
+use crate::sys::privileges::Account;
 use crate::units::{Ppm, Seconds};
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -214,20 +215,21 @@ pub fn remove_pid(path: &Path, pid: u32) -> io::Result<()> {
     fs::remove_file(path)
 }
 
-/// Puts what only the daemon may read at `path` as a whole or not at all.
+/// Puts what only the daemon may read at `path` as a whole or not at all. Root makes it the account's that the daemon is about to
+/// become.
 ///
 /// # Errors
 /// [`ReplaceError`]. The old file is then as it was.
-pub fn replace_private(path: &Path, content: &[u8]) -> Result<(), ReplaceError> {
-    replace_as(path, content, 0o600)
+pub fn replace_private(path: &Path, content: &[u8], owner: Option<&Account>) -> Result<(), ReplaceError> {
+    replace_as(path, content, 0o600, owner)
 }
 
 /// Puts `content` at `path` as a whole or not at all. A device (`/dev/null`) is written to, never replaced.
 fn replace(path: &Path, content: &[u8]) -> Result<(), ReplaceError> {
-    replace_as(path, content, 0o644)
+    replace_as(path, content, 0o644, None)
 }
 
-fn replace_as(path: &Path, content: &[u8], mode: u32) -> Result<(), ReplaceError> {
+fn replace_as(path: &Path, content: &[u8], mode: u32, owner: Option<&Account>) -> Result<(), ReplaceError> {
     if path.symlink_metadata().is_ok_and(|found| !found.is_file() && !found.is_symlink()) {
         let flags = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
         let device = OpenOptions::new().write(true).custom_flags(flags).open(path);
@@ -240,7 +242,7 @@ fn replace_as(path: &Path, content: &[u8], mode: u32) -> Result<(), ReplaceError
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(failed(why)),
         _ => {}
     }
-    let result = fill(&temporary, content, mode).and_then(|()| fs::rename(&temporary, path));
+    let result = fill(&temporary, content, mode, owner).and_then(|()| fs::rename(&temporary, path));
     if let Err(why) = result {
         // Nothing more can be done if this fails too; the next save removes it.
         let _ = fs::remove_file(&temporary);
@@ -255,7 +257,7 @@ fn replace_as(path: &Path, content: &[u8], mode: u32) -> Result<(), ReplaceError
     Ok(())
 }
 
-fn fill(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+fn fill(path: &Path, content: &[u8], mode: u32, owner: Option<&Account>) -> io::Result<()> {
     // create_new is O_EXCL: an existing file or link, even a dangling one, is an error.
     let mut file = OpenOptions::new()
         .write(true)
@@ -264,6 +266,8 @@ fn fill(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
         .custom_flags(OFlag::O_NOFOLLOW.bits())
         .open(path)?;
     file.write_all(content)?;
+    // Before it has its name: what has it by then may be another's link.
+    owner.map_or(Ok(()), |account| account.give(&file))?;
     file.sync_all()
 }
 

@@ -3,7 +3,7 @@
 //! Values that belong together are written and read as a whole. A count is odd while they change and different
 //! afterwards; a reader that sees either reads again. Neither process ever waits for the other.
 
-use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use nix::sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, mprotect, munmap};
 use std::ffi::c_void;
 use std::io;
 use std::num::NonZeroUsize;
@@ -32,6 +32,18 @@ impl<const N: usize> Page<N> {
         // SAFETY: a new mapping, at a place that the kernel chooses.
         let start = unsafe { mmap_anonymous(None, LENGTH, protection, MapFlags::MAP_SHARED)? };
         Ok(Self { start })
+    }
+
+    /// It holds secrets: a core file is to be without it, from Linux 3.4 on.
+    pub fn keep_out_of_dumps(&self) {
+        // SAFETY: the mapping is ours; the advice changes nothing about its contents.
+        let _older_kernel = unsafe { madvise(self.start, LENGTH.get(), MmapAdvise::MADV_DONTDUMP) };
+    }
+
+    /// A number that is another one after each write.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.words()[0].load(Ordering::Acquire)
     }
 
     /// From now on this process cannot write it: a [`Page::write`] would end the process, so what
@@ -93,6 +105,12 @@ impl<const N: usize> Drop for Page<N> {
 pub struct ReadPage<const N: usize>(Page<N>);
 
 impl<const N: usize> ReadPage<N> {
+    /// See [`Page::version`].
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.version()
+    }
+
     /// See [`Page::read`].
     #[must_use]
     pub fn read(&self) -> Option<[u64; N]> {

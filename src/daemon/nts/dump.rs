@@ -58,7 +58,7 @@ pub fn keep(folder: &Path, kept: &Kept) -> Result<(), DumpError> {
         return remove(&path).map_err(|why| DumpError::Read(path, why));
     }
     let text = text_of(&kept.established);
-    files::replace_private(&path, text.as_bytes()).map_err(|why| DumpError::Write(path, why))
+    files::replace_private(&path, text.as_bytes(), None).map_err(|why| DumpError::Write(path, why))
 }
 
 /// Takes the cookies of a server out of this folder, if they were kept there.

@@ -4,6 +4,7 @@ pub mod certificate;
 pub mod client;
 pub mod dump;
 pub mod exchange;
+pub mod keys;
 pub mod roots;
 mod session;
 #[cfg(test)]
