@@ -153,6 +153,7 @@ impl EventLoop {
                 self.ready(event.token())?;
             }
             self.role.woke(&mut self.engine, &mut self.shell.sockets);
+            self.shell.nts_server.collect(&mut self.engine);
             let taken = self.receive_all()?;
             self.gather.turned(before, after, taken);
             self.shell.wakeups.0 += 1;
@@ -230,9 +231,9 @@ impl EventLoop {
         let unwatched = self.shell.clock_watch.raw_fd().is_none() && !self.role.is_worker();
         let clock_look = Some(self.next_clock_look).filter(|_| unwatched);
         let refclocks = self.shell.refclocks.next_deadline();
-        let keys = self.shell.key_client.next_deadline();
-        let all = [self.engine.next_deadline(), self.next_scan, leap_look, clock_look, refclocks, keys];
-        all.into_iter().flatten().min()
+        let keys = [self.shell.key_client.next_deadline(), self.shell.nts_server.next_deadline()];
+        let all = [self.engine.next_deadline(), self.next_scan, leap_look, clock_look, refclocks];
+        all.into_iter().chain(keys).flatten().min()
     }
 
     /// Whether the alarm ends the sleep for the next deadline.
@@ -297,6 +298,7 @@ impl EventLoop {
             self.reload();
         }
         if requests.child {
+            self.shell.nts_server.exited(&mut self.shell.log);
             for left in self.role.exited(&mut self.shell.log) {
                 self.shell.sockets.inherit(left, self.poll.registry())?;
                 self.unread = (0..self.shell.sockets.len()).collect();
@@ -320,6 +322,7 @@ impl EventLoop {
         let mut outcome =
             Outcome { failures: self.shell.log.reopen().into_iter().collect(), ..Outcome::default() };
         self.reload_configuration(&mut outcome);
+        self.shell.nts_server.reload(&mut self.engine, &mut self.shell.log);
         self.role.hang_up();
         self.shell.supervisor.reloaded(outcome.failures.last().map(String::as_str));
         outcome
@@ -401,6 +404,9 @@ impl EventLoop {
         if self.shell.key_client.next_deadline().is_some_and(|due| due <= mono) {
             self.shell.key_client.work(mono, &mut self.shell.resolver);
             self.shell.hand_over_keys(&mut self.engine);
+        }
+        if self.shell.nts_server.next_deadline().is_some_and(|due| due <= mono) {
+            self.shell.nts_server.look(&mut self.engine, &mut self.shell.log);
         }
         if self.next_clock_look <= mono {
             self.look_at_clock();

@@ -8,6 +8,7 @@ use super::net::resolver::Resolver;
 use super::net::sockets::{Hears, Sockets};
 use super::net::traffic::Traffic;
 use super::nts::client::KeyClient;
+use super::nts::serving::NtsServer;
 use super::refclocks::RefClocks;
 use super::reload::ReloadSocket;
 use super::start::supervisor::Supervisor;
@@ -60,6 +61,8 @@ pub struct Shell {
     pub refclocks: RefClocks,
     /// The key exchanges of sources with NTS.
     pub key_client: KeyClient,
+    /// Our server of NTS.
+    pub nts_server: NtsServer,
 }
 
 /// Both clocks now.

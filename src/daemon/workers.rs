@@ -9,14 +9,16 @@
 
 use super::log::Log;
 use super::net::sockets::{COUNTS, Sockets};
+use super::perform::now;
 use super::start::cli::Options;
 use crate::config::model::{Config, SmearSettings};
-use crate::engine::contract::Setup;
+use crate::engine::contract::{Input, Setup};
 use crate::engine::report::event::Level;
 use crate::engine::{Engine, PUBLISHED};
 use crate::sys::page::{Page, ReadPage};
 use crate::sys::process::{self, Child, Forked};
 use crate::wire::counter::Counter;
+use crate::wire::nts::master::{MASTER_WORDS, MasterKeys};
 use std::{fmt, io};
 
 /// Words on a worker's page: the counters of its engine and of its sockets.
@@ -61,6 +63,10 @@ pub struct Slot {
     parent: u32,
     page: ReadPage<PUBLISHED>,
     counters: Page<COUNTERS>,
+    /// The keys of NTS's cookies, where it is served.
+    cookie_keys: Option<ReadPage<MASTER_WORDS>>,
+    /// Which of them the engine has.
+    cookie_version: u64,
 }
 
 /// The main process, which keeps time for its workers, has ended.
@@ -98,7 +104,8 @@ pub fn fork(own: Sockets, sets: Vec<Sockets>) -> io::Result<(Role, Sockets)> {
                 workers.push(Worker { number, child, counters, seen: [0; COUNTERS], sockets: Some(sockets) });
             }
             Forked::Child => {
-                let slot = Slot { number, parent, page: page.read_only()?, counters };
+                let page = page.read_only()?;
+                let slot = Slot { number, parent, page, counters, cookie_keys: None, cookie_version: 0 };
                 return Ok((Role::Worker(slot), sockets));
             }
         }
@@ -137,6 +144,9 @@ impl Role {
             Self::Worker(slot) => {
                 if let Some(words) = slot.page.read() {
                     engine.adopt(&words);
+                }
+                if let Some(keys) = slot.new_cookie_keys() {
+                    engine.handle(now(), Input::CookieKeys(Box::new(keys)));
                 }
             }
         }
@@ -224,6 +234,19 @@ impl Drop for Workers {
 }
 
 impl Slot {
+    /// The page with the keys of NTS's cookies.
+    pub fn take_cookie_keys(&mut self, page: Option<Page<MASTER_WORDS>>) {
+        // A page that cannot be protected is not used.
+        self.cookie_keys = page.and_then(|page| page.read_only().ok());
+    }
+
+    fn new_cookie_keys(&mut self) -> Option<MasterKeys> {
+        let page = self.cookie_keys.as_ref().filter(|page| page.version() != self.cookie_version)?;
+        let (version, keys) = (page.version(), MasterKeys::from_words(&page.read()?)?);
+        self.cookie_version = version;
+        Some(keys)
+    }
+
     /// Takes its place as a worker, after root was given up.
     ///
     /// # Errors

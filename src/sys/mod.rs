@@ -31,4 +31,5 @@ pub mod resident;
 pub mod shm;
 pub mod signals;
 pub mod socket;
+pub mod tcp;
 pub mod tty;

@@ -254,6 +254,15 @@ pub fn set_real_time(priority: Option<i32>) -> io::Result<()> {
     Ok(())
 }
 
+/// Gives up what [`set_real_time`] gave.
+#[allow(unsafe_code)]
+pub fn set_ordinary() {
+    let none: libc::c_int = 0;
+    // SAFETY: as above.
+    let _was_ordinary =
+        unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const none) };
+}
+
 /// Lets short sleeps of this thread end on time, not up to 50 µs later.
 pub fn set_sharp_timers() {
     // Where the kernel refuses, sleeps are a little longer: nothing depends on it.

@@ -42,10 +42,14 @@ pub(super) const NTS: &[Row] = &[
         .default("/var/lib/ntp/nts-keys")
         .marked()
         .path(|config| &mut config.nts.cookie_keys),
-    setting("port", Takes::Integer, "another UDP port to serve time on, which clients of NTS are given")
-        .only(1.0, 65_535.0)
-        .default("none: 123")
-        .sets(|config, port| config.nts.port = Some(port as u16)),
+    setting(
+        "port",
+        Takes::Integer,
+        "the UDP port that clients of NTS are sent to; a firewall must bring it to 123, the only one served",
+    )
+    .only(1.0, 65_535.0)
+    .default("none: 123")
+    .sets(|config, port| config.nts.port = Some(port as u16)),
     setting("aead", Takes::Algorithms, "the algorithms, the most wanted first")
         .default("all for a server; a client offers AES_128_GCM_SIV:AES_SIV_CMAC_256")
         .sets_value(|config, value| config.nts.aeads = value.aeads().to_vec()),

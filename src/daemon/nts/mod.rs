@@ -6,6 +6,8 @@ pub mod dump;
 pub mod exchange;
 pub mod keys;
 pub mod roots;
+pub mod server;
+pub mod serving;
 mod session;
 #[cfg(test)]
 mod test_server;

@@ -13,6 +13,7 @@ use crate::daemon::net::resolver::Resolver;
 use crate::daemon::net::sockets::{Hears, Sockets, Wanted};
 use crate::daemon::net::traffic::Traffic;
 use crate::daemon::nts::client::KeyClient;
+use crate::daemon::nts::serving::{Exchanger, NtsServer};
 use crate::daemon::perform::{Shell, now};
 use crate::daemon::refclocks::RefClocks;
 use crate::daemon::reload::ReloadSocket;
@@ -92,6 +93,7 @@ struct Prepared {
     /// Those of the workers, if there are to be any.
     others: Vec<Sockets>,
     account: Option<Account>,
+    nts_server: NtsServer,
 }
 
 fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
@@ -138,7 +140,8 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
     {
         log.write(Level::Warning, &format!("cannot lock the memory: {why}"));
     }
-    Ok(Prepared { loaded, sockets, others, account })
+    let nts_server = NtsServer::open(&loaded.setup.config, options, account.as_ref(), log);
+    Ok(Prepared { loaded, sockets, others, account, nts_server })
 }
 
 /// The sockets of this process, and those of its workers.
@@ -276,9 +279,13 @@ fn serve_until_end(
     mut parent: Parent,
     mut reload_socket: Option<ReloadSocket>,
 ) -> Result<u8, Failed> {
-    let Prepared { mut loaded, sockets, others, account } = prepared;
+    let Prepared { mut loaded, sockets, others, account, mut nts_server } = prepared;
     log.flush();
-    let (role, sockets) = match workers::fork(sockets, others) {
+    if let Some(exchanger) = nts_server.fork(&mut log) {
+        drop((sockets, others, parent, reload_socket));
+        return exchange_keys(options, log, loaded, exchanger, account.as_ref());
+    }
+    let (mut role, sockets) = match workers::fork(sockets, others) {
         Ok(forked) => forked,
         Err(e) => {
             let why = Failure::Workers(e);
@@ -286,9 +293,10 @@ fn serve_until_end(
             return Err(Failed::logged(&mut log, why));
         }
     };
-    if role.is_worker() {
+    if let Role::Worker(slot) = &mut role {
         // Only the main process reports, and takes reload requests.
         (parent, reload_socket) = (Parent::default(), None);
+        slot.take_cookie_keys(nts_server.take_page());
     }
     // Only the main process reads clocks; their devices are root's.
     let refclocks = if role.is_worker() {
@@ -297,13 +305,14 @@ fn serve_until_end(
         let own = account.as_ref().map_or_else(privileges::effective_uid, Account::uid);
         RefClocks::open_all(&loaded.setup.config, own)
     };
-    let opened = Opened { sockets, refclocks };
+    let mut opened = Opened { sockets, refclocks, nts_server };
     if let Err(why) = settle(&options, &mut log, &role, account.as_ref()) {
         parent.failed(&why);
         return Err(Failed::logged(&mut log, why));
     }
     if let Some(jail) = options.jaildir.clone() {
         setup::enter_jail(&mut options, &mut loaded.setup.config, &jail);
+        opened.nts_server.enter_jail(&loaded.setup.config);
     }
     let Parent { pipe, supervisor } = parent;
     let main_process = !role.is_worker();
@@ -353,11 +362,46 @@ fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Accoun
     slot.take_up().map_err(Failure::Worker)
 }
 
+/// The process that exchanges keys of NTS with clients.
+fn exchange_keys(
+    mut options: Options,
+    mut log: Log,
+    mut loaded: Loaded,
+    exchanger: Exchanger,
+    account: Option<&Account>,
+) -> Result<u8, Failed> {
+    privileges::set_ordinary();
+    if options.lock_memory {
+        // The main process has logged whether this can be done.
+        let _unlocked = privileges::lock_memory();
+    }
+    let root = options.jaildir.clone();
+    let config = &mut loaded.setup.config;
+    let dropped = privileges::drop_root(Duty::Answers, account, root.as_deref());
+    dropped.map_err(|why| Failed::logged(&mut log, Failure::Privileges(why)))?;
+    if let Some(jail) = root {
+        setup::enter_jail(&mut options, config, &jail);
+    }
+    let restrict = std::mem::take(&mut config.restrict);
+    let mut memory = loaded.memory;
+    let reload = || {
+        // The main process logs what there is to log.
+        let loaded = setup::reload(&options, &memory).ok()?;
+        memory = loaded.memory;
+        Some(loaded.setup.config.restrict)
+    };
+    exchanger
+        .run(&loaded.setup.config.nts, log, &restrict, reload)
+        .map_err(|e| Failed::unlogged(Failure::Stopped(e)))?;
+    Ok(0)
+}
+
 /// What was opened as root.
 #[derive(Debug)]
 struct Opened {
     sockets: Sockets,
     refclocks: RefClocks,
+    nts_server: NtsServer,
 }
 
 fn build(
@@ -404,7 +448,8 @@ fn build(
     let mut engine = Engine::new(now(), &machine, loaded.setup);
     engine.handle(now(), Input::WrongEra(eras_off(clock::unix().0)));
     let traffic = Traffic::new(Calls::probe());
-    let Opened { sockets, refclocks } = opened;
+    let Opened { sockets, refclocks, nts_server } = opened;
+    nts_server.begin(&mut engine);
     let shell = Shell {
         sockets,
         log,
@@ -422,6 +467,7 @@ fn build(
         reload_socket,
         refclocks,
         key_client,
+        nts_server,
     };
     EventLoop::new(poll, engine, shell, signals, options, loaded.memory, role)
 }
