@@ -38,4 +38,5 @@ mod simulation;
 mod simulator;
 mod smear;
 mod statistics;
+mod vectors;
 mod worlds;
