@@ -67,7 +67,7 @@ impl KeyClient {
         self.running.remove(&id);
         self.waiting.retain(|(other, _)| *other != id);
         self.results.retain(|(other, _)| *other != id);
-        if let Some(found) = self.from_disk(&request) {
+        if let Some(found) = self.kept(&request) {
             self.results.push_back((id, Ok(Box::new(found))));
             return;
         }
@@ -135,7 +135,7 @@ impl KeyClient {
         std::mem::take(&mut self.notices)
     }
 
-    fn from_disk(&mut self, request: &KeyRequest) -> Option<Established> {
+    fn kept(&mut self, request: &KeyRequest) -> Option<Established> {
         let folder = self.folder.as_ref().filter(|_| request.from == CookieSource::DiskFirst)?;
         match dump::take(folder, &request.server, request.port) {
             Ok(found) => {

@@ -161,7 +161,7 @@ pub fn end(bytes: &[u8]) -> Option<usize> {
 }
 
 fn push(message: &mut Vec<u8>, kind: u16, body: &[u8]) {
-    debug_assert!(body.len() <= usize::from(u16::MAX), "{} bytes fit into no record", body.len());
+    debug_assert!(u16::try_from(body.len()).is_ok(), "{} bytes fit into no record", body.len());
     message.extend(kind.to_be_bytes());
     message.extend(u16::try_from(body.len()).unwrap_or_default().to_be_bytes());
     message.extend(body);
