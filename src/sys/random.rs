@@ -1,8 +1,11 @@
 //! Randomness of the system, on kernels with and without getrandom(2), with and without /dev.
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::fd::AsFd as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What the generator starts from.
@@ -21,6 +24,21 @@ pub fn seed() -> Seed {
 /// On a kernel before 3.17, where there is no /dev/urandom.
 pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     of_system_call().map_or_else(of_device, Ok)
+}
+
+/// Whether the kernel has randomness for secrets. Soon after a boot it may have none yet, and TLS would wait for it.
+#[must_use]
+pub fn is_ready() -> bool {
+    if of_system_call::<1>().is_some() {
+        return true;
+    }
+    if Errno::last() == Errno::EAGAIN {
+        return false;
+    }
+    // Kernels before 3.17 show it by this device alone. Without it, TLS does not wait.
+    let Ok(device) = File::open("/dev/random") else { return true };
+    let mut devices = [PollFd::new(device.as_fd(), PollFlags::POLLIN)];
+    poll(&mut devices, PollTimeout::ZERO) == Ok(1)
 }
 
 #[allow(unsafe_code)]
@@ -70,6 +88,7 @@ mod tests {
         assert_ne!(of_device::<32>().unwrap(), of_device().unwrap());
         assert_ne!(of_program_start(), of_program_start());
         assert_ne!(of_program_start()[..16], [0; 16]);
+        assert!(is_ready(), "a machine that runs tests has been up for a while");
         if let Some(first) = of_system_call::<32>() {
             assert_ne!(Some(first), of_system_call());
         } else {

@@ -2,6 +2,7 @@
 
 use super::exchange::{Exchange, Granted, failure};
 use super::roots;
+use super::tls;
 use super::verify::{Known, Verifier};
 use crate::config::model::Family;
 use crate::daemon::files;
@@ -248,6 +249,10 @@ impl Session {
     }
 
     fn talk(&mut self, attempt: Attempt, around: &mut Around<'_>) -> Step {
+        if !tls::has_randomness() {
+            let text = "the kernel has gathered no randomness yet, or there is no /dev/urandom".to_owned();
+            return Err(failure(FailureClass::Connection, text));
+        }
         let KeyRequest { server, ca, check, aeads, .. } = &self.request;
         let roots = match check {
             CertificateCheck::Nothing => None,

@@ -14,6 +14,7 @@ use crate::daemon::net::sockets::{Hears, Sockets, Wanted};
 use crate::daemon::net::traffic::Traffic;
 use crate::daemon::nts::client::KeyClient;
 use crate::daemon::nts::serving::{Exchanger, NtsServer};
+use crate::daemon::nts::tls;
 use crate::daemon::perform::{Shell, now};
 use crate::daemon::refclocks::RefClocks;
 use crate::daemon::reload::ReloadSocket;
@@ -246,6 +247,9 @@ fn serve(options: Options, mut log: Log, prepared: Prepared, parent: Parent) -> 
         if let Err(why) = files::write_pid(path, std::process::id()) {
             log.write(Level::Error, &why.to_string());
         }
+    }
+    if options.jaildir.is_some() {
+        tls::open_randomness();
     }
     let reload_socket = reload_socket(&pidfiles, &mut log);
     let result = serve_until_end(options, log, prepared, parent, reload_socket);
