@@ -17,7 +17,7 @@ use crate::units::{MonoTime, Seconds};
 use crate::wire::counter::Counter;
 use crate::wire::nts::KE_PORT;
 use crate::wire::nts::master::{MASTER_WORDS, MasterKeys};
-use identity::{Identity, Reread};
+use identity::Identity;
 use limiter::Limiter;
 use mio::net::{TcpListener, TcpStream};
 use mio::unix::SourceFd;
@@ -139,7 +139,7 @@ impl Exchange {
                         }
                         if requests.reload {
                             log.reopen();
-                            this.exchange.identity.reread(Reread::Always, &mut log);
+                            this.exchange.identity.reread(&mut log);
                             if let Some(lines) = reload() {
                                 this.access = AccessList::build(&lines);
                             }
@@ -154,7 +154,7 @@ impl Exchange {
             this.accept(now);
             if this.next_look <= now {
                 this.next_look = now + LOOK;
-                this.exchange.identity.reread(Reread::IfWritten, &mut log);
+                this.exchange.identity.reread(&mut log);
             }
         }
     }

@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -58,7 +58,7 @@ pub struct Identity {
     chain: PathBuf,
     key: PathBuf,
     config: Arc<ServerConfig>,
-    written: [Option<SystemTime>; 2],
+    written: [Option<Written>; 2],
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, BadIdentity> {
@@ -116,16 +116,18 @@ impl Identity {
         Arc::clone(&self.config)
     }
 
-    /// Reads the files again if they were written since, or at any rate. What cannot be used changes nothing.
-    pub fn reread(&mut self, when: Reread, log: &mut Log) {
+    /// Reads the files again if others have their names or they were written since. What cannot be used changes nothing. Files that
+    /// only root may read can be read at the start only: so nothing is read without need.
+    pub fn reread(&mut self, log: &mut Log) {
         let written = [&self.chain, &self.key].map(|path| written(path));
-        if when == Reread::IfWritten && written == self.written {
+        if written == self.written {
             return;
         }
         self.written = written;
         match configure(&self.chain, &self.key) {
             Ok(config) => {
                 self.config = Arc::new(config);
+                log.write(Level::Info, "NTS certificate read again");
                 self.warn(log);
             }
             Err(why) => {
@@ -153,17 +155,12 @@ impl Identity {
     }
 }
 
-/// When to read files again.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Reread {
-    /// In any case.
-    Always,
-    /// If they were written since.
-    IfWritten,
-}
+/// Which file has a name, and when it was written.
+type Written = (u64, SystemTime);
 
-fn written(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|found| found.modified()).ok()
+fn written(path: &Path) -> Option<Written> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.ino(), found.modified().ok()?))
 }
 
 #[cfg(test)]
@@ -201,14 +198,16 @@ mod tests {
         let mut log = Log::start(&crate::daemon::start::cli::Options::default());
         let mut identity = Identity::read(chain.clone(), key.clone(), &mut log).unwrap();
         let first = identity.config();
-        identity.reread(Reread::IfWritten, &mut log);
+        identity.reread(&mut log);
         assert!(Arc::ptr_eq(&first, &identity.config()));
         put(["server.pem", "stolen-key.pem"]);
-        identity.reread(Reread::Always, &mut log);
+        // As if it had been a while.
+        identity.written = [None; 2];
+        identity.reread(&mut log);
         assert!(Arc::ptr_eq(&first, &identity.config()));
         put(["rsa.pem", "rsa-key.pem"]);
         identity.written = [None; 2];
-        identity.reread(Reread::IfWritten, &mut log);
+        identity.reread(&mut log);
         assert!(!Arc::ptr_eq(&first, &identity.config()));
     }
 }
