@@ -8,12 +8,17 @@ use rsntpd::config::model::{
 };
 use rsntpd::engine::Engine;
 use rsntpd::engine::auth::Keys;
-use rsntpd::engine::contract::{Machine, Now, Rx, Setup, SocketId};
+use rsntpd::engine::auth::aead::Cipher;
+use rsntpd::engine::auth::cookie::{self, Age, Cookies, Opened};
+use rsntpd::engine::contract::{Input, Machine, Now, Rx, Setup, SocketId};
 use rsntpd::engine::estimator::{Estimator, Measurement};
 use rsntpd::engine::selection::{Candidate, Limits, select};
 use rsntpd::engine::server::access::AccessList;
 use rsntpd::engine::server::clients::{ClientTable, Heard};
-use rsntpd::units::{AssocId, KeyId, MonoTime, NtpTimestamp, Ppm, Seconds, Stamp};
+use rsntpd::units::{Aead, AssocId, KeyId, MonoTime, NtpTimestamp, Ppm, Seconds, Stamp};
+use rsntpd::wire::nts::Secret;
+use rsntpd::wire::nts::fields::{Authenticator, Writer};
+use rsntpd::wire::nts::master::{MasterKey, MasterKeys};
 use sim::chance::Dice;
 use sim::scenario::Scenario;
 use std::cell::RefCell;
@@ -83,7 +88,26 @@ fn access_list(bencher: Bencher<'_, '_>, entries: u32) {
     });
 }
 
-#[divan::bench(args = ["plain", "md5", "sha1"])]
+/// The keys of a server of NTS, and a request to it.
+fn nts_request(aead: Aead) -> (MasterKeys, Vec<u8>) {
+    let current = MasterKey::new(7, &[7; 32]).unwrap();
+    let keys = MasterKeys { rotated: 0, current, old: Vec::new(), next: None };
+    let key = Secret::new(&vec![1; aead.key_length()]).unwrap();
+    let opened = Opened { aead, to_server: key.clone(), to_client: key.clone(), age: Age::Current };
+    let mut cookie = vec![0; cookie::length(aead)];
+    Cookies::new(&keys).make(&opened, &[3; 16], &mut cookie).unwrap();
+    let mut packet = [0; 400];
+    (packet[0], packet[47]) = (0x23, 1);
+    let mut writer = Writer::new(&mut packet, 48);
+    writer.unique(&[5; 32]);
+    writer.cookie(&cookie);
+    let place = Authenticator { at: writer.finish().unwrap(), aead };
+    let mut cipher = Cipher::new(aead, key.as_bytes()).unwrap();
+    cipher.seal(&mut packet, place, &[4; 16], 0, place.end(0)).unwrap();
+    (keys, packet[..place.end(0)].to_vec())
+}
+
+#[divan::bench(args = ["plain", "md5", "sha1", "nts15", "nts30"])]
 fn answer(bencher: Bencher<'_, '_>, code: &str) {
     let keys = [(1, Digest::Md5), (2, Digest::Sha1)]
         .map(|(id, digest)| Key::new(KeyId(id), digest, b"benchmark".to_vec()));
@@ -109,6 +133,11 @@ fn answer(bencher: Bencher<'_, '_>, code: &str) {
         _ => KeyId(0),
     };
     Keys::new(&keys, &trusted).sign(key, &mut request);
+    if let Some(number) = code.strip_prefix("nts") {
+        let (keys, asked) = nts_request(Aead::of_number(number.parse().unwrap()).unwrap());
+        engine.handle(now(0), Input::CookieKeys(Box::new(keys)));
+        request = asked;
+    }
     let mut reply = [0; Engine::REPLY_MAX];
     let mut step = 0;
     bencher.bench_local(|| {
