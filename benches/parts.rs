@@ -2,6 +2,8 @@
 //! keeping the clock: a sample (wanted: at most 500 µs), a selection of 50 sources (at most 200 µs), and
 //! all that follows when one of 50 sources has answered.
 
+#![allow(clippy::unwrap_used)] // what cannot be measured ends
+
 use divan::{Bencher, black_box};
 use rsntpd::config::model::{
     AccessFlags, Config, Digest, Discard, Family, Key, Kind, Origin, Restrict, RestrictTarget, Server, Target,

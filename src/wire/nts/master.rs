@@ -125,7 +125,7 @@ impl MasterKeys {
     pub fn to_words(&self) -> [u64; MASTER_WORDS] {
         let mut words = [0; MASTER_WORDS];
         let (head, rest) = words.split_at_mut(1);
-        head[0] = 1 + self.old.len().min(OLD) as u64 | u64::from(self.next.is_some()) << 32;
+        head[0] = (1 + self.old.len().min(OLD) as u64) | (u64::from(self.next.is_some()) << 32);
         let keys = [&self.current].into_iter().chain(self.old.iter().take(OLD)).chain(&self.next);
         for (room, key) in rest.chunks_exact_mut(KEY_WORDS).zip(keys) {
             room.copy_from_slice(&key.to_words());

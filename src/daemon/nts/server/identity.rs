@@ -131,7 +131,7 @@ impl Identity {
                 self.warn(log);
             }
             Err(why) => {
-                log.write(Level::Error, &format!("NTS certificate: {why}; the one read before stays"))
+                log.write(Level::Error, &format!("NTS certificate: {why}; the one read before stays"));
             }
         }
     }
