@@ -1,6 +1,9 @@
 //! NTS over hours and days: cookies, NAKs, loss, silence, restarts, wrong clocks, a key exchange that is down.
 
-use rsntpd::config::model::{AuthSelection, Config, Kind, NtsLine, Server, Target};
+use rsntpd::config::model::{
+    AccessFlags, AuthSelection, Config, Family, Kind, NtsLine, Origin, Restrict, RestrictTarget, Server,
+    Target,
+};
 use rsntpd::engine::contract::{Input, Setup, Validity};
 use rsntpd::engine::report::event::Event;
 use rsntpd::units::Aead;
@@ -92,6 +95,20 @@ fn a_day_takes_one_key_exchange_and_no_packet_more_than_without_nts() {
     let steady = server.lengths.iter().filter(|lengths| **lengths == (228, 228)).count();
     assert_eq!(steady as u64, sent, "no placeholder without loss");
     assert!(is_right(&world) && sent < DAY as u64 / 64 + 20, "{took} s to the time, {sent} requests");
+}
+
+#[test]
+fn notrust_takes_what_nts_authenticates() {
+    let mut world = empty();
+    let flags = AccessFlags::NOTRUST;
+    let all = Restrict {
+        target: RestrictTarget::Default(Family::Any),
+        flags,
+        ntpport: false,
+        origin: Origin::default(),
+    };
+    start(&mut world, Config { restrict: vec![all], ..config() }, 1.0);
+    time_to(&mut world, 20.0, is_right);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::engine::reject::Reject;
 use crate::engine::report::event::{Event, Kiss};
 use crate::engine::server::{Admitted, REPLY_MAX, Serving};
 use crate::engine::sources::dispatch::{Stranger, stranger};
-use crate::engine::sources::{Answer, Arrival, Exchange, Mac, Source};
+use crate::engine::sources::{Answer, Arrival, Exchange, Mac};
 use crate::units::{AssocId, KeyId, Seconds};
 use crate::wire::counter::Counter;
 use crate::wire::event::PeerEvent;
@@ -33,8 +33,13 @@ impl Engine {
     /// A packet of a source, perhaps: found by address, port, and the table of which kind takes which mode.
     fn packet(&mut self, now: Now, rx: &Rx<'_>, mode: Mode) -> Result<(), Reject> {
         let origin = Header::origin_of(rx.data);
-        if let Some(id) = self.sources.taking(rx.from, mode, origin).map(Source::id) {
-            let admitted = self.server.admitted(&mut self.rng, rx)?;
+        if let Some(source) = self.sources.taking(rx.from, mode, origin) {
+            let id = source.id();
+            let admitted = if source.nts().is_some() {
+                self.server.admitted_unsigned(&mut self.rng, rx)?
+            } else {
+                self.server.admitted(&mut self.rng, rx)?
+            };
             return self.of_source(now, rx, &admitted, id);
         }
         match stranger(mode) {

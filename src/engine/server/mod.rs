@@ -305,12 +305,23 @@ impl Server {
     /// # Errors
     /// Why the packet goes no further.
     pub fn admitted(&mut self, rng: &mut impl Rng, rx: &Rx<'_>) -> Result<Admitted, Reject> {
+        let admitted = self.admitted_unsigned(rng, rx)?;
+        let signed = matches!(admitted.authenticity, Authenticity::Verified(_));
+        if admitted.flags.contains(AccessFlags::NOTRUST) && !signed {
+            Err(Reject::Auth)
+        } else {
+            Ok(admitted)
+        }
+    }
+
+    /// The same of a packet that NTS authenticates, which `notrust` asks for: its association opens it.
+    ///
+    /// # Errors
+    /// Why the packet goes no further.
+    pub fn admitted_unsigned(&mut self, rng: &mut impl Rng, rx: &Rx<'_>) -> Result<Admitted, Reject> {
         let header = Header::parse(rx.data).map_err(|_| Reject::Format)?;
         let flags = self.admit(rng, rx, header.version)?;
         let authenticity = self.keys.check(rx.data, rx.from.ip()).map_err(|_| Reject::Format)?;
-        if flags.contains(AccessFlags::NOTRUST) && !matches!(authenticity, Authenticity::Verified(_)) {
-            return Err(Reject::Auth);
-        }
         Ok(Admitted { header, flags, authenticity })
     }
 
