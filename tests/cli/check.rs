@@ -215,3 +215,21 @@ fn d19_a_read_only_directory_is_told() {
     );
     assert!(said.contains("the frequency will not be saved"), "{said}");
 }
+
+#[test]
+fn certificates_of_nts_and_the_roots_are_looked_at() {
+    let fixture = |name: &str| format!("{}/tests/fixtures/nts/{name}", env!("CARGO_MANIFEST_DIR"));
+    let nts = |cert: &str, key: &str| format!("nts enable cert {} key {}\n", fixture(cert), fixture(key));
+    for (text, status, words) in [
+        (nts("expired.pem", "key.pem"), 0, "expired.pem expired on 2021-01-01 00:00:00 UTC"),
+        (nts("early.pem", "key.pem"), 0, "early.pem is not valid before 2090-01-01 00:00:00 UTC, and it is "),
+        (nts("server.pem", "stolen-key.pem"), 0, "stolen-key.pem is not the key of the certificate in "),
+        ("nts enable\n".to_owned(), 1, "nts enable needs nts cert FILE and nts key FILE"),
+        ("server a nts key 3\n".to_owned(), 1, "key 3 and nts are on one line"),
+        ("server a nts ca /none\nserver b\n".to_owned(), 0, "1 time source (1 more cannot be used)"),
+        ("nts dump /none/cookies\n".to_owned(), 0, "there is no directory /none/cookies"),
+    ] {
+        let ended = check("nts", &text);
+        assert!(ended.out.contains(words) && ended.status == status, "{text}: {}", ended.out);
+    }
+}

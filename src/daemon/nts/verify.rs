@@ -239,7 +239,8 @@ fn date_of(time: UnixTime) -> String {
     date(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn date(seconds: i64) -> String {
+/// A Unix second as text.
+pub(in crate::daemon) fn date(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0).map(|date| date.format("%F %T UTC").to_string()).unwrap_or_default()
 }
 

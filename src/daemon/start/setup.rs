@@ -3,6 +3,7 @@
 //! Nothing here stops the daemon: what is missing or not understood becomes a line for the log.
 
 mod anchor;
+mod certified;
 mod doubts;
 mod keyed;
 mod merge;
@@ -19,6 +20,7 @@ use crate::daemon::{files, leapfile};
 use crate::engine::clock::{Drift, Record};
 use crate::engine::contract::Setup;
 use crate::engine::report::event::Level;
+use crate::sys::clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -163,6 +165,7 @@ fn read(options: &Options, memory: Option<Memory>) -> Loaded {
     let mut unread = texts(&notices[before_keys..]);
     let mut useless = parsed.outlook.useless.clone();
     lints.extend(keyed::look(&parsed, &keys, &diagnostics, &mut useless));
+    lints.extend(certified::look(&parsed, pass, clock::unix().0, &mut useless));
     let usable = usable(options, &parsed.config, &mut useless);
     if usable == 0 && unreadable.is_none() {
         notices.push(warning(no_source(parsed.config.source_lines())));

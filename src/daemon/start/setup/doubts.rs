@@ -37,7 +37,7 @@ pub(super) fn look(parsed: &Parsed, user: Option<&str>, notices: &mut Vec<Notice
 
 /// A file that the daemon writes.
 struct Written {
-    /// The command of ntp.conf that names it.
+    /// The command of ntp.conf, or the setting of `nts`, that names it.
     command: &'static str,
     path: PathBuf,
     /// What is lost without it.
@@ -56,6 +56,14 @@ fn written(config: &Config) -> Vec<Written> {
         let command = if statistics.dir.is_some() { "statsdir" } else { "filegen" };
         let path = StatFiles::base(statistics.dir.as_deref(), &first.file);
         files.push(Written { command, path, lost: "no statistics are written" });
+    }
+    if let Some(folder) = &config.nts.dump {
+        let path = folder.join("cookies");
+        files.push(Written { command: "dump", path, lost: "cookies are not kept" });
+    }
+    if let Some(path) = config.nts.cookie_keys.clone().filter(|_| config.nts.serves) {
+        let lost = "clients of NTS need new keys after each start";
+        files.push(Written { command: "cookie", path, lost });
     }
     if let Some(path) = &config.logfile {
         files.push(Written { command: "logfile", path: path.clone(), lost: "the log goes to syslog" });
