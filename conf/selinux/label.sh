@@ -10,7 +10,9 @@ done <<'END'
 ntpd_exec_t /usr/sbin/rsntpd
 ntpd_initrc_exec_t /etc/rc.d/init.d/rsntpd
 ntpd_log_t /var/log/rsntpd\.log.*
+ntpd_key_t /etc/ntp/nts(/.*)?
 END
 restorecon -v /usr/sbin/rsntpd /etc/rc.d/init.d/rsntpd
 ls /var/log/rsntpd.log* > /dev/null 2>&1 && restorecon -v /var/log/rsntpd.log*
+[ ! -d /etc/ntp/nts ] || restorecon -Rv /etc/ntp/nts
 echo "label: done; restart rsntpd for it to count"
