@@ -129,6 +129,16 @@ fn files_cannot_be_named_at_run_time() {
 }
 
 #[test]
+fn what_requires_authentication_wants_a_source_that_has_it() {
+    let warned =
+        |text: &str| read(text).lints.iter().any(|lint| lint.message.starts_with("tos auth require"));
+    assert!(warned("tos auth require\nserver a\nbroadcast 192.0.2.255 key 3"));
+    for source in ["server a nts", "server a key 3", "server 127.127.28.0", "broadcastclient"] {
+        assert!(!warned(&format!("tos auth require\nserver a.example\n{source}")), "{source}");
+    }
+}
+
+#[test]
 fn notrust_lets_authenticated_servers_pass() {
     let said = |text: &str| {
         read(text).lints.iter().filter(|lint| lint.message.contains("drops the responses")).count()

@@ -37,7 +37,8 @@ impl Lint<'_> {
         let mut servers = self.config.servers.iter().filter(|server| server.kind != Kind::Broadcast);
         if self.config.tos.auth != Some(AuthSelection::Require)
             || self.config.hears_broadcasts()
-            || servers.any(|server| server.nts.is_some() || server.key.is_some())
+            || servers
+                .any(|server| server.nts.is_some() || server.key.is_some() || server.target.clock().is_some())
         {
             return;
         }
