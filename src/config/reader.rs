@@ -162,6 +162,10 @@ pub(super) fn argument(
         Takes::Text(label) | Takes::Token(label) => Value::Text(line.text(row.name, label)?),
         _ => Value::Nothing,
     };
+    // Each that is unknown has been reported, and none is left.
+    if matches!(&value, Value::Algorithms(aeads) if aeads.is_empty()) {
+        return Ok(None);
+    }
     let written = value.clone();
     let Some(value) = in_range(line, row, value, at.clone())? else { return Ok(None) };
     report(line, row, &written, token);

@@ -103,6 +103,11 @@ fn what_is_read_is_printed() {
     let idle = "nts mintls TLS1.2 tlscipherserverpreference 1\n";
     let all = [text, idle, servers].concat();
     assert_eq!(printed(&all), all);
+    // Nothing is left of these lists.
+    assert_eq!(
+        printed("server a aead best\nserver a.example nts aead best,more\nnts aead best"),
+        "server a\nserver a.example nts\n"
+    );
     assert_eq!(clean("tos auth require minsane 2\nserver a nts").tos.auth, Some(AuthSelection::Require));
 }
 
