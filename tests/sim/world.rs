@@ -21,6 +21,9 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::{IpAddr, SocketAddr};
 
+/// Makes a forged answer of a request, or none.
+pub type Forger = Box<dyn Fn(&[u8]) -> Option<Vec<u8>>>;
+
 /// A server that knows the time, more or less.
 pub struct TrueServer {
     pub address: IpAddr,
@@ -119,7 +122,7 @@ pub struct World {
     /// Cookies on the disk of the host that is added next.
     pub disk: Vec<Kept>,
     /// What an attacker on the way sends a client as soon as he sees its packet, before the server's answer.
-    pub forger: Option<Box<dyn Fn(&[u8]) -> Option<Vec<u8>>>>,
+    pub forger: Option<Forger>,
     /// Devices of reference clocks.
     pub devices: Vec<Device>,
     /// What they will say in this second, and in the next one.

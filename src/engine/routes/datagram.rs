@@ -79,7 +79,7 @@ impl Engine {
         let mac = judged(source.config().key, authenticity);
         let failed_before = source.fails_authentication();
         let arrival = Arrival { clock, rx, header: &header, mac };
-        let arrival = Arrival { mac: self.unseal(id, &arrival), ..arrival };
+        let arrival = Arrival { mac: self.unseal(id, &arrival)?, ..arrival };
         let Some(source) = self.sources.get_mut(id) else { return Err(Reject::Unasked) };
         let received = match source.receive(&arrival, &mut self.timers) {
             Ok(received) => received,

@@ -141,9 +141,9 @@ impl Engine {
     /// Has the name of an association that gets no response looked up again.
     pub(super) fn look_again(&mut self, now: Now, id: AssocId) {
         let Some(source) = self.sources.get(id) else { return };
-        if source.nts().is_some() {
-            self.want_keys(now, id);
-        } else if let Target::Name(name) = &source.config().target
+        // With NTS the server's address comes from the key exchange, and a server that is silent gets another one.
+        if let Target::Name(name) = &source.config().target
+            && source.nts().is_none()
             && !self.names.waits(id)
         {
             let (name, family) = (name.clone(), source.config().family);

@@ -7,6 +7,7 @@ use crate::engine::contract::{
     CertificateCheck, CookieOrigin, CookieSource, Established, FailureClass, Kept, KeyFailure, KeyRequest,
     Now, Output,
 };
+use crate::engine::reject::Reject;
 use crate::engine::report::event::Event;
 use crate::engine::sources::nts::{Need, NtsState, Opened, RANDOM_LEN, ResponseHeader};
 use crate::engine::sources::{Arrival, Client, Draft, Mac, Origin, Source};
@@ -243,25 +244,29 @@ impl Engine {
         sealed
     }
 
-    /// Whether a packet of this source is sealed with its keys; `mac` if it has none of NTS.
-    pub(super) fn unseal(&mut self, id: AssocId, arrival: &Arrival<'_>) -> Mac {
+    /// Whether a packet of this source is sealed with its keys; without NTS what its MAC is worth.
+    ///
+    /// # Errors
+    /// It is a NAK, which is noted.
+    pub(super) fn unseal(&mut self, id: AssocId, arrival: &Arrival<'_>) -> Result<Mac, Reject> {
         let Arrival { rx, header, mac, .. } = *arrival;
-        let Some(source) = self.sources.get_mut(id) else { return Mac::Wrong };
+        let Some(source) = self.sources.get_mut(id) else { return Err(Reject::Unasked) };
         let is_nak = header.stratum == 0 && header.reference_id == kiss::NTS_NAK;
         if source.nts().is_none() || is_nak && !source.awaits(header.origin) {
-            return if source.nts().is_none() { mac } else { Mac::Wrong };
+            return Ok(if source.nts().is_none() { mac } else { Mac::Wrong });
         }
         let kind = if is_nak { ResponseHeader::Nak } else { ResponseHeader::Time(leaves(header)) };
         let opened = source.nts_mut().map_or(Opened::Forged, |nts| nts.open(rx.data, kind));
         match opened {
             Opened::Genuine => self.sources.nts_counts_mut().received_good += 1,
             Opened::Nak => {
-                let address = source.shown_address();
+                let (address, reason) = (source.shown_address(), source.rejects(Reject::Auth));
                 self.event(Event::CookieRefused(address));
+                return Err(reason);
             }
             Opened::Forged => self.sources.nts_counts_mut().received_bad += 1,
         }
-        if opened == Opened::Genuine { Mac::AsWanted } else { Mac::Wrong }
+        Ok(if opened == Opened::Genuine { Mac::AsWanted } else { Mac::Wrong })
     }
 
     /// The clock was updated: from the last update on that `nts time-check` waits for, certificates whose dates were not looked at are
