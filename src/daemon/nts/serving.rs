@@ -44,7 +44,8 @@ struct Process {
 #[derive(Debug)]
 pub struct Exchanger {
     exchange: Exchange,
-    keys: ReadPage<MASTER_WORDS>,
+    /// `None`: the page cannot be had for reading only.
+    keys: Option<ReadPage<MASTER_WORDS>>,
     counts: Page<{ Counter::COUNT }>,
     parent: u32,
 }
@@ -62,8 +63,9 @@ impl Exchanger {
         reload: impl FnMut() -> Option<Vec<Restrict>>,
     ) -> io::Result<()> {
         process::end_with_parent(self.parent)?;
+        let keys = self.keys.ok_or_else(|| io::Error::other("the keys of the cookies cannot be read"))?;
         self.exchange.move_to(nts);
-        self.exchange.run(log, self.keys, &self.counts, restrict, reload)
+        self.exchange.run(log, keys, &self.counts, restrict, reload)
     }
 }
 
@@ -110,11 +112,10 @@ impl NtsServer {
                 self.process = Some(Process { child, counts, seen: [0; Counter::COUNT], version: 0 });
                 return None;
             }
-            Ok((counts, Forked::Child)) => match self.take_page().map(Page::read_only) {
-                Some(Ok(keys)) => return Some(Exchanger { exchange, keys, counts, parent }),
-                // It goes on, finds that its parent is another, and ends.
-                _ => return None,
-            },
+            Ok((counts, Forked::Child)) => {
+                let keys = self.take_page().and_then(|page| page.read_only().ok());
+                return Some(Exchanger { exchange, keys, counts, parent });
+            }
             Err(why) => why,
         };
         log.write(Level::Error, &format!("NTS: no process for the key exchange: {why}"));
