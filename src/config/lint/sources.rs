@@ -24,7 +24,7 @@ const SMALL_DISTANCE: f64 = 0.02;
 enum Why {
     /// `ignore` or `noserve`.
     Deaf,
-    /// `notrust`, and the server has no key: NTS does not count there.
+    /// `notrust`, and the server has neither a key nor NTS.
     NoKey,
     /// `version`, and the server line sets an older one.
     Version,
@@ -45,7 +45,7 @@ impl Block {
         let has = |flag| effective.flags.contains(flag);
         let why = if has(AccessFlags::IGNORE) || has(AccessFlags::NOSERVE) {
             Why::Deaf
-        } else if has(AccessFlags::NOTRUST) && server.key.is_none() {
+        } else if has(AccessFlags::NOTRUST) && server.key.is_none() && server.nts.is_none() {
             Why::NoKey
         } else if has(AccessFlags::VERSION) && server.version != 4 {
             Why::Version
@@ -255,7 +255,7 @@ impl Lint<'_> {
             _ if pool => format!("replace {flag} of that line by nomodify notrap nopeer noquery"),
             _ => "add restrict ADDRESS nomodify notrap noquery for each".to_owned(),
         };
-        if block.why == Why::NoKey { format!("use key, or {add}") } else { add }
+        if block.why == Why::NoKey { format!("use nts or key, or {add}") } else { add }
     }
 
     /// What is wrong with the key of a server as far as ntp.conf shows; the keys file is looked at elsewhere.
