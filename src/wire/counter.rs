@@ -100,4 +100,14 @@ counters! {
     KeBadWall "nts_ke_serves_bad_wall",
     /// See above.
     KeBadCpu "nts_ke_serves_bad_cpu",
+    /// Requests of NTS that left.
+    NtsClientSent "nts_client_send",
+    /// Genuine responses to them.
+    NtsClientGood "nts_client_recv_good",
+    /// Packets of their servers that were none.
+    NtsClientBad "nts_client_recv_bad",
+    /// Key exchanges with servers that gave keys.
+    KeProbesGood "nts_ke_probes_good",
+    /// Those that failed.
+    KeProbesBad "nts_ke_probes_bad",
 }

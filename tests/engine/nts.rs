@@ -1,8 +1,8 @@
 //! NTS over hours and days: cookies, NAKs, loss, silence, restarts, wrong clocks, a key exchange that is down.
 
 use rsntpd::config::model::{
-    AccessFlags, AuthSelection, Config, Family, Kind, NtsLine, Origin, Restrict, RestrictTarget, Server,
-    Target,
+    AccessFlags, AuthSelection, Config, Family, Filegen, FilegenType, Kind, NtsLine, Origin, Restrict,
+    RestrictTarget, Server, StatKind, Statistics, Target,
 };
 use rsntpd::engine::contract::{Input, Setup, Validity};
 use rsntpd::engine::report::event::Event;
@@ -408,4 +408,40 @@ fn a_pool_exchanges_keys_for_each_of_its_servers_and_replaces_the_dead() {
     assert!(!members(&world).contains(&addresses[0].parse().unwrap()), "the dead one is gone");
     assert!(nts(&mut world).asked.len() < 20, "{} exchanges", nts(&mut world).asked.len());
     assert!(is_right(&world));
+}
+
+#[test]
+fn ntsstats_and_ntskestats_have_a_line_each_hour_and_begin_anew() {
+    let mut world = empty();
+    let kinds = [(StatKind::Nts, "ntsstats"), (StatKind::NtsKe, "ntskestats")];
+    let filegens = kinds.map(|(kind, file)| Filegen {
+        kind,
+        file: file.to_owned(),
+        rotation: FilegenType::Day,
+        link: true,
+        enabled: true,
+    });
+    let statistics = Statistics { dir: None, filegens: filegens.to_vec() };
+    start(&mut world, Config { statistics, ..config() }, 0.05);
+    world.run(2.5 * HOUR);
+    let lines = |kind| -> Vec<Vec<String>> {
+        let of_it = world.hosts[0].stats.iter().filter(|line| line.kind == kind);
+        of_it.map(|line| line.text.split(' ').skip(2).map(str::to_owned).collect()).collect()
+    };
+    let (packets, exchanges) = (lines(StatKind::Nts), lines(StatKind::NtsKe));
+    assert_eq!((packets.len(), exchanges.len()), (2, 2));
+    for line in &packets {
+        assert_eq!((line.len(), line[0].as_str()), (14, "3600"));
+        assert_eq!(line[1], line[2], "every request got its response");
+        assert!(line[3..].iter().all(|count| count == "0"), "{line:?}");
+    }
+    let sent: u64 = packets.iter().map(|line| line[1].parse::<u64>().unwrap()).sum();
+    assert!(
+        sent > 0 && sent < world.hosts[0].sent,
+        "each hour begins anew: {sent} of {}",
+        world.hosts[0].sent
+    );
+    let served = "0 0.000 0.000 0 0.000 0.000 0 0.000 0.000";
+    assert_eq!(exchanges[0].join(" "), format!("3600 {served} 1 0"));
+    assert_eq!(exchanges[1].join(" "), format!("3600 {served} 0 0"));
 }

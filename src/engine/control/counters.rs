@@ -201,8 +201,8 @@ fn seconds(s: &Scene<'_>, counter: Counter) -> Option<String> {
     Some(format!("{:.3}", s.view.server.counters().get(counter) as f64 * 1e-6))
 }
 
-/// Our server of Network Time Security (`ntsinfo`, which only NTPsec's ntpq knows).
-pub(super) const SECURITY: [SystemRow; 22] = counted![
+/// Network Time Security, our server's and our clients' (`ntsinfo`, which only NTPsec's ntpq knows).
+pub(super) const SECURITY: [SystemRow; 27] = counted![
     NtsServerSent count,
     NtsServerGood count,
     NtsServerBad count,
@@ -223,4 +223,9 @@ pub(super) const SECURITY: [SystemRow; 22] = counted![
     KeBad count,
     KeBadWall seconds,
     KeBadCpu seconds,
+    NtsClientSent count,
+    NtsClientGood count,
+    NtsClientBad count,
+    KeProbesGood count,
+    KeProbesBad count,
 ];

@@ -39,12 +39,11 @@ pub(super) const SHOWN: [&str; 22] = [
 ];
 
 /// All of them, in ntpd's order.
-pub(super) const TABLES: [&[SystemRow]; 11] = [
+pub(super) const TABLES: [&[SystemRow]; 10] = [
     &SYSTEM,
     &counters::MONITOR,
     &counters::PACKETS,
     &PEER,
-    &NTS,
     &counters::KEYS,
     &counters::KERNEL,
     &counters::TRAFFIC,
@@ -83,15 +82,6 @@ const SYSTEM: [SystemRow; 23] = [
     Row::new("leapsec", |s| leap_second(s).map(date_stamp)),
     Row::new("expire", |s| s.view.setup.leap_table.as_ref()?.expires.map(date_stamp)),
     Row::new("mintc", |_| Some(PollExponent::MIN.get().to_string())),
-];
-
-/// What a client of NTS counts, by the names of NTPsec.
-const NTS: [SystemRow; 5] = [
-    Row::new("nts_client_send", |s| Some(s.view.sources.nts_counts().sent.to_string())),
-    Row::new("nts_client_recv_good", |s| Some(s.view.sources.nts_counts().received_good.to_string())),
-    Row::new("nts_client_recv_bad", |s| Some(s.view.sources.nts_counts().received_bad.to_string())),
-    Row::new("nts_ke_probes_good", |s| Some(s.view.sources.nts_counts().exchanges_good.to_string())),
-    Row::new("nts_ke_probes_bad", |s| Some(s.view.sources.nts_counts().exchanges_bad.to_string())),
 ];
 
 const PEER: [SystemRow; 5] = [

@@ -138,11 +138,21 @@ impl Reports {
         over
     }
 
-    /// sysstats, if it is wanted: what was counted of packets, which begins anew.
+    /// sysstats, ntsstats and ntskestats, as far as they are wanted: what was counted of packets, which begins anew then.
     pub fn packets_counted(&mut self, now: Now, counters: &mut Counters, outbox: &mut Outbox) {
-        if self.wants(StatKind::Sys) {
-            let fields = statistics::system_fields(self.counted_for(now.mono), counters);
-            push_line(outbox, StatKind::Sys, now.wall, &fields);
+        let kinds: [(StatKind, fn(i64, &Counters) -> String); 3] = [
+            (StatKind::Sys, statistics::system_fields),
+            (StatKind::Nts, statistics::security_fields),
+            (StatKind::NtsKe, statistics::exchange_fields),
+        ];
+        let mut written = false;
+        for (kind, fields) in kinds {
+            if self.wants(kind) {
+                push_line(outbox, kind, now.wall, &fields(self.counted_for(now.mono), counters));
+                written = true;
+            }
+        }
+        if written {
             *counters = Counters::default();
             self.counting_since = now.mono;
         }

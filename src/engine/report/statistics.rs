@@ -103,6 +103,50 @@ pub fn system_fields(since_reset: i64, counters: &Counters) -> String {
         .fold(since_reset.to_string(), |fields, counter| format!("{fields} {}", counters.get(*counter)))
 }
 
+/// The fields of ntsstats after the seconds since the reset.
+const NTSSTATS: [Counter; 13] = [
+    Counter::NtsClientSent,
+    Counter::NtsClientGood,
+    Counter::NtsClientBad,
+    Counter::NtsServerSent,
+    Counter::NtsServerGood,
+    Counter::NtsServerBad,
+    Counter::CookieMade,
+    Counter::CookieCurrent,
+    Counter::CookieOld,
+    Counter::CookieOld2,
+    Counter::CookieOlder,
+    Counter::CookieTooOld,
+    Counter::CookieError,
+];
+
+/// ntsstats: seconds since the reset, what clients and server of NTS sent and received, and what became of cookies.
+#[must_use]
+pub fn security_fields(since_reset: i64, counters: &Counters) -> String {
+    NTSSTATS
+        .iter()
+        .fold(since_reset.to_string(), |fields, counter| format!("{fields} {}", counters.get(*counter)))
+}
+
+/// The key exchanges of our server: a counter, how long they took, and how long they kept a processor busy.
+const SERVED: [[Counter; 3]; 3] = [
+    [Counter::KeGood, Counter::KeGoodWall, Counter::KeGoodCpu],
+    [Counter::KeNoTls, Counter::KeNoTlsWall, Counter::KeNoTlsCpu],
+    [Counter::KeBad, Counter::KeBadWall, Counter::KeBadCpu],
+];
+
+/// ntskestats: seconds since the reset; key exchanges that gave cookies, those without TLS and those that gave none, each with the
+/// seconds that they took and kept a processor busy; our own with servers, that gave keys and failed.
+#[must_use]
+pub fn exchange_fields(since_reset: i64, counters: &Counters) -> String {
+    let seconds = |counter| counters.get(counter) as f64 * 1e-6;
+    let served = SERVED.iter().fold(since_reset.to_string(), |fields, [count, wall, cpu]| {
+        format!("{fields} {} {:.3} {:.3}", counters.get(*count), seconds(*wall), seconds(*cpu))
+    });
+    let (good, bad) = (counters.get(Counter::KeProbesGood), counters.get(Counter::KeProbesBad));
+    format!("{served} {good} {bad}")
+}
+
 /// `MJD SECOND.mmm`, and that moment: rounded to the millisecond first, so that a line of the last
 /// half millisecond of a day has the next one's number and goes to the next one's file.
 fn day_and_second(at: NtpTimestamp) -> (String, NtpTimestamp) {

@@ -14,6 +14,7 @@ use crate::engine::sources::{Arrival, Client, Draft, Mac, Origin, Source};
 use crate::engine::timers::Timer;
 use crate::units::{AssocId, Host, PIVOT, Seconds};
 use crate::wire::Header;
+use crate::wire::counter::Counter;
 use crate::wire::kiss;
 use crate::wire::nts::KE_PORT;
 use rand_chacha::rand_core::Rng;
@@ -84,7 +85,7 @@ impl Engine {
         let noval = self.sources.get(id).and_then(|s| s.config().nts.as_ref()).is_some_and(|nts| nts.noval);
         if noval {
             CertificateCheck::Nothing
-        } else if self.sources.nts_counts().clock_updates < self.setup.config.nts.time_check {
+        } else if self.sources.clock_updates() < self.setup.config.nts.time_check {
             CertificateCheck::NotDates
         } else {
             CertificateCheck::Whole
@@ -105,12 +106,13 @@ impl Engine {
         match result {
             Ok(given) => {
                 // Those from the disk are the earlier process's.
-                self.sources.nts_counts_mut().exchanges_good +=
-                    u64::from(given.origin == CookieOrigin::Server);
+                if given.origin == CookieOrigin::Server {
+                    self.server.counters_mut().count(Counter::KeProbesGood);
+                }
                 self.keys_given(now, id, *given);
             }
             Err(failure) => {
-                self.sources.nts_counts_mut().exchanges_bad += 1;
+                self.server.counters_mut().count(Counter::KeProbesBad);
                 self.keys_failed(now, id, failure);
             }
         }
@@ -240,7 +242,9 @@ impl Engine {
         self.rng.fill_bytes(&mut random);
         let Some(nts) = self.sources.get_mut(id).and_then(Source::nts_mut) else { return true };
         let sealed = nts.seal(packet, &random).is_some();
-        self.sources.nts_counts_mut().sent += u64::from(sealed);
+        if sealed {
+            self.server.counters_mut().count(Counter::NtsClientSent);
+        }
         sealed
     }
 
@@ -258,13 +262,13 @@ impl Engine {
         let kind = if is_nak { ResponseHeader::Nak } else { ResponseHeader::Time(leaves(header)) };
         let opened = source.nts_mut().map_or(Opened::Forged, |nts| nts.open(rx.data, kind));
         match opened {
-            Opened::Genuine => self.sources.nts_counts_mut().received_good += 1,
+            Opened::Genuine => self.server.counters_mut().count(Counter::NtsClientGood),
             Opened::Nak => {
                 let (address, reason) = (source.shown_address(), source.rejects(Reject::Auth));
                 self.event(Event::CookieRefused(address));
                 return Err(reason);
             }
-            Opened::Forged => self.sources.nts_counts_mut().received_bad += 1,
+            Opened::Forged => self.server.counters_mut().count(Counter::NtsClientBad),
         }
         Ok(if opened == Opened::Genuine { Mac::AsWanted } else { Mac::Wrong })
     }
@@ -273,9 +277,7 @@ impl Engine {
     /// looked at again.
     pub(super) fn clock_updated(&mut self, now: Now) {
         let limit = self.setup.config.nts.time_check;
-        let counts = self.sources.nts_counts_mut();
-        counts.clock_updates = counts.clock_updates.saturating_add(1);
-        if counts.clock_updates == limit {
+        if self.sources.note_clock_update() == limit {
             let undated = |s: &&Source| s.nts().is_some_and(NtsState::is_undated);
             for id in self.sources.iter().filter(undated).map(Source::id).collect::<Vec<_>>() {
                 self.want_keys(now, id);

@@ -71,16 +71,22 @@ pub struct Sources {
     requests: u64,
     /// When a packet last made an association.
     last_ephemeral: Option<MonoTime>,
-    /// What was counted of NTS.
-    nts: nts::NtsCounts,
+    /// How often the clock has been updated by them: dates of certificates count after `nts time-check` updates.
+    clock_updates: u32,
 }
 
 impl Sources {
     /// No source. Identifiers follow `last_id`: they start anywhere, as ntpd's do, so that no stranger can guess them.
     #[must_use]
     pub const fn new(last_id: u16) -> Self {
-        let nts = nts::NtsCounts::NONE;
-        Self { list: Vec::new(), last_id, duplicates: Vec::new(), requests: 0, last_ephemeral: None, nts }
+        Self {
+            list: Vec::new(),
+            last_id,
+            duplicates: Vec::new(),
+            requests: 0,
+            last_ephemeral: None,
+            clock_updates: 0,
+        }
     }
 
     /// An identifier that no source has.
@@ -222,15 +228,16 @@ impl Sources {
         self.requests
     }
 
-    /// What was counted of NTS.
+    /// How often the clock has been updated by them.
     #[must_use]
-    pub const fn nts_counts(&self) -> &nts::NtsCounts {
-        &self.nts
+    pub const fn clock_updates(&self) -> u32 {
+        self.clock_updates
     }
 
-    /// The same, to count on.
-    pub const fn nts_counts_mut(&mut self) -> &mut nts::NtsCounts {
-        &mut self.nts
+    /// The clock is updated; gives how often by now.
+    pub const fn note_clock_update(&mut self) -> u32 {
+        self.clock_updates = self.clock_updates.saturating_add(1);
+        self.clock_updates
     }
 
     /// Remembers a line that got no association since another one has its address.

@@ -32,35 +32,6 @@ const LATE: u32 = 8;
 /// No pause is longer: six days.
 const PAUSE_MAX: u32 = 19;
 
-/// What is counted of NTS, by the names of NTPsec (`nts_client_send` …).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NtsCounts {
-    /// Requests sent.
-    pub sent: u64,
-    /// Genuine responses.
-    pub received_good: u64,
-    /// Packets of NTS servers that are none.
-    pub received_bad: u64,
-    /// Exchanges of keys that succeeded.
-    pub exchanges_good: u64,
-    /// Exchanges of keys that failed.
-    pub exchanges_bad: u64,
-    /// How often the clock has been updated: certificates' dates count after `nts time-check` updates.
-    pub clock_updates: u32,
-}
-
-impl NtsCounts {
-    /// Nothing.
-    pub const NONE: Self = Self {
-        sent: 0,
-        received_good: 0,
-        received_bad: 0,
-        exchanges_good: 0,
-        exchanges_bad: 0,
-        clock_updates: 0,
-    };
-}
-
 /// What a packet of an NTS server is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Opened {
