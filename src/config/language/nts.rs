@@ -45,7 +45,7 @@ pub(super) const NTS: &[Row] = &[
     setting(
         "port",
         Takes::Integer,
-        "the UDP port that clients are sent to; a firewall must bring it to 123, the only one served",
+        "the UDP port that clients are sent to; a firewall must bring it to port 123",
     )
     .only(1.0, 65_535.0)
     .default("none: 123")
