@@ -26,6 +26,9 @@ const HOUR: Seconds = Seconds::new(3600.0);
 /// The status word counts no more events than this.
 const EVENTS_MAX: u8 = 15;
 
+/// Makes the fields of a line of what was counted in so many seconds.
+type FieldsOf = fn(i64, &Counters) -> String;
+
 /// The reports of the daemon: what was reported so far, as far as later reports depend on it, and what is wanted.
 #[derive(Clone, Debug)]
 pub struct Reports {
@@ -140,7 +143,7 @@ impl Reports {
 
     /// sysstats, ntsstats and ntskestats, as far as they are wanted: what was counted of packets, which begins anew then.
     pub fn packets_counted(&mut self, now: Now, counters: &mut Counters, outbox: &mut Outbox) {
-        let kinds: [(StatKind, fn(i64, &Counters) -> String); 3] = [
+        let kinds: [(StatKind, FieldsOf); 3] = [
             (StatKind::Sys, statistics::system_fields),
             (StatKind::Nts, statistics::security_fields),
             (StatKind::NtsKe, statistics::exchange_fields),
