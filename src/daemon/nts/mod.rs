@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod client;
+pub mod credentials;
 pub mod dump;
 pub mod exchange;
 pub mod keys;

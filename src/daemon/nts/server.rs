@@ -74,7 +74,7 @@ impl Exchange {
             log.write(Level::Error, &format!("NTS: no key exchange: {why}"));
             return None;
         };
-        let identity = match Identity::read(chain.clone(), key.clone(), log) {
+        let identity = match Identity::read(chain.clone(), key.clone()) {
             Ok(identity) => identity,
             Err(why) => {
                 log.write(Level::Error, &format!("NTS: no key exchange: {why}"));

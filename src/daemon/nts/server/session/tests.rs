@@ -60,7 +60,8 @@ fn answers() -> Answers {
 
 fn server() -> Session<Pipe> {
     let config =
-        crate::daemon::nts::server::identity::configure(&fixture("server.pem"), &fixture("key.pem")).unwrap();
+        crate::daemon::nts::server::identity::configured(&fixture("server.pem"), &fixture("key.pem"))
+            .unwrap();
     Session::new(Pipe::default(), Arc::new(config)).unwrap()
 }
 
