@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 /// Where the kernel lists the mappings, and what is resident of each.
 const MAPS: &str = "/proc/self/smaps";
 
-/// Gives back all pages of the program's and its libraries' code, and of their data that nobody can write. What is needed again,
+/// Gives back all pages of the program's and its libraries' code, and of their read-only data. What is needed again,
 /// the kernel maps again from its cache, at the price of some page faults (microseconds in all). Memory that is locked stays.
 /// Without /proc nothing happens.
 pub fn give_back_code() {
