@@ -4,6 +4,7 @@
 # usage: tests/system/peers.sh          quick when all is there already
 #        tests/system/peers.sh plugins  what monitors NTP, too: monitoring-plugins, munin's
 #        tests/system/peers.sh gpsd     gpsd and ntpshmmon, too
+#        tests/system/peers.sh debian13 chrony and ntpd-rs of Debian 13, with its libraries and loader, too
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 peers=$top/.peers
@@ -39,6 +40,31 @@ gpsd() { # Beside the others, whose stamp does not know it.
     echo "peers: gpsd and ntpshmmon are in .peers/gpsd/bin"
 }
 if [ "${1:-}" = gpsd ]; then gpsd; exit; fi
+debian13() { # What Debian 12 has of neither: AES-128-GCM-SIV for NTS, and a server in Rust. By lists of packages of its own.
+    local root deb tool loader
+    root=$(readlink -m "$peers/debian13")
+    [ -e "$root/stamp-1" ] && return
+    rm -rf "$root"; mkdir -p "$root"/{debs,bin,root} "$root"/apt/{lists,cache/archives}/partial
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${DEBIAN_MIRROR:-http://deb.debian.org/debian} trixie main" > "$root/apt/sources"
+    ours() { apt-get -qq -o Dir::Etc::sourcelist="$root/apt/sources" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$root/apt/lists" \
+        -o Dir::Cache="$root/apt/cache" -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"; }
+    ours update
+    (cd "$root/debs"; ours download chrony ntpd-rs libc6 libgcc-s1 libcap2 libseccomp2 libgnutls30t64 libnettle8t64 libhogweed6t64 libgmp10 libidn2-0 \
+        libunistring5 libp11-kit0 libffi8 libtasn1-6 libedit2 libtinfo6 libbsd0 libmd0 2>/dev/null)
+    for deb in "$root"/debs/*.deb; do dpkg -x "$deb" "$root/root"; done
+    rm -rf "$root/apt"
+    # Its C library goes with its own loader only. PRELOAD is for tests/system/cage/oldchrony.c.
+    loader=$root/root/usr/lib64/ld-linux-x86-64.so.2
+    for tool in sbin/chronyd bin/chronyc bin/ntp-daemon bin/ntp-ctl; do
+        printf '#!/bin/sh\nexec %s ${PRELOAD:+--preload "$PRELOAD"} --library-path %s %s "$@"\n' \
+            "$loader" "$root/root/usr/lib/x86_64-linux-gnu" "$root/root/usr/$tool" > "$root/bin/${tool#*/}"
+        chmod +x "$root/bin/${tool#*/}"
+        "$root/bin/${tool#*/}" --version > /dev/null 2>&1
+    done
+    touch "$root/stamp-1"
+    echo "peers: $(ls "$root/bin" | tr '\n' ' ')of Debian 13 are in .peers/debian13/bin"
+}
+if [ "${1:-}" = debian13 ]; then debian13; exit; fi
 [ -e "$stamp" ] && exit 0
 rm -rf "$peers"; mkdir -p "$peers"/{debs,root,bin}
 

@@ -103,5 +103,6 @@ for step in tests/system/peers.sh "tests/system/peers.sh plugins" "tests/system/
     # Only root can have apt's lists brought up to date; without these programs some tests are skipped.
     $step || { [ $for_what = check ] && [ "$(id -u)" != 0 ] && say "$step did not succeed: some of the tests will be skipped"; }
 done
+tests/system/peers.sh debian13 || say "Debian 13's chrony and ntpd-rs cannot be fetched: rows of the NTS scripts will be skipped"
 KERNEL=full tests/system/guest/run.sh --setup || say "the kernel with drivers of hardware cannot be fetched: guest-refclocks will be skipped"
 [ $for_what != setup ] || say "everything is there"

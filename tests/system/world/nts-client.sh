@@ -1,6 +1,6 @@
 #!/bin/bash
-# A client of NTS against the servers of chronyd and NTPsec: keys by TLS under a root of our own, requests that they call authenticated,
-# a restart on kept cookies, a server that has lost its keys, and what the log says of certificates and ports that are no good.
+# A client of NTS against the servers of chronyd, NTPsec and ntpd-rs: keys by TLS under a root of our own, requests that they call
+# authenticated, AEAD 30 by the standard's keys and by those of older chronyds, a restart on kept cookies, a server that has lost its keys, and what the log says of certificates and ports that are no good.
 set -u
 . "$(dirname "$0")/lib.sh"
 needs "a client of NTS"
@@ -22,6 +22,7 @@ certificate() { # FILE SAN
     openssl req -x509 -new -key "$work/ca.key" -subj "/CN=A root" -days 30 -out "$work/ca.pem"
     certificate s1 "IP:${address[s1]}"
     certificate s2 "DNS:two.test"
+    certificate lan "IP:10.199.255.51,IP:10.199.255.52,IP:10.199.255.53,IP:10.199.255.54"
 } > "$work/log/openssl" 2>&1
 printf '%s\n' '127.0.0.1 localhost' "${address[s2]} two.test" "${address[s3]} ke.test" > "$work/hosts"
 
@@ -42,6 +43,38 @@ printf '%s\n' "server ${address[s3]} iburst minpoll 3 maxpoll 3" "driftfile $wor
     "nts key $work/s2.key" "nts cookie $work/s2.cookies" > "$work/s2.conf"
 exec_tame s2 "$peers/ntpd-ntpsec" -n -c "$work/s2.conf" > "$work/log/s2" 2>&1 &
 pids+=($!)
+# Debian 13's on one host, each with an address of its own: chronyd as it is, as before 4.6.1, and as one that says nothing of its keys; ntpd-rs.
+newer=() new=${peers%/*}/debian13/bin
+if [ -x "$new/chronyd" ] && gcc -O2 -shared -fPIC -o "$work/oldchrony.so" "$top/tests/system/cage/oldchrony.c" 2> "$work/log/oldchrony"; then
+    chrony13_up() { # NUMBER MODE
+        on lan ip addr add "10.199.255.$1/24" dev eth0
+        mkdir -m 700 "$work/$1"
+        printf '%s\n' 'local stratum 1' allow "bindaddress 10.199.255.$1" 'cmdport 0' "bindcmdaddress $work/$1/sock" "pidfile $work/$1.pid" \
+            "ntsservercert $work/lan.pem" "ntsserverkey $work/lan.key" > "$work/$1.conf"
+        PRELOAD=$work/oldchrony.so OLDCHRONY=$2 exec_tame lan "$new/chronyd" -x -d -u root -f "$work/$1.conf" > "$work/log/$1" 2>&1 &
+        pids+=($!)
+    }
+    chrony13_up 51 none; chrony13_up 52 both; chrony13_up 53 sent
+    newer+=("server 10.199.255.51 nts aead AES_128_GCM_SIV:AES_SIV_CMAC_256 iburst minpoll 3 maxpoll 3")
+    for number in 52 53; do newer+=("server 10.199.255.$number nts iburst minpoll 3 maxpoll 3"); done
+else skip "AEAD 30 with chronyd's server: no chronyd of Debian 13 (tests/system/peers.sh debian13), or no gcc"; fi
+if [ -x "$new/ntp-daemon" ]; then
+    on lan ip addr add 10.199.255.54/24 dev eth0
+    mkdir -m 700 "$work/54"
+    cat > "$work/54.toml" <<TOML
+[[server]]
+listen = "10.199.255.54:123"
+[[nts-ke-server]]
+listen = "10.199.255.54:4460"
+certificate-chain-path = "$work/lan.pem"
+private-key-path = "$work/lan.key"
+[synchronization]
+local-stratum = 1
+TOML
+    exec_tame lan "$new/ntp-daemon" -c "$work/54.toml" > "$work/log/54" 2>&1 &
+    pids+=($!)
+    newer+=("server 10.199.255.54 nts iburst minpoll 3 maxpoll 3")
+else skip "ntpd-rs' server: there is none (tests/system/peers.sh debian13)"; fi
 sleep 2
 
 mkdir -p "$work/varlib/ntp"
@@ -49,7 +82,7 @@ printf '%s\n' 'driftfile /var/lib/ntp/drift' 'nts dump /var/lib/ntp' "nts ca $wo
     "server ${address[s1]} nts iburst minpoll 3 maxpoll 3" \
     'server two.test nts iburst minpoll 3 maxpoll 3' \
     "server ke.test nts ca $fixtures/ca.pem iburst" \
-    'server localhost:4461 nts' > "$work/ntp.conf"
+    'server localhost:4461 nts' "${newer[@]}" > "$work/ntp.conf"
 # As daemon_up, with the names of this world, and as a user who may read what all may read.
 nts_daemon_up() {
     exec_host bash -c 'mount --bind "$1" /etc/hosts; shift; exec "$@"' nts "$work/hosts" \
@@ -78,6 +111,26 @@ logged() { grep -q "$1" "$work/log/rsntpd" || { cat "$work/log/rsntpd"; false; }
 check "the log: a certificate that has expired" within 10 logged \
     'ke.test:4460 failed: certificate of ke.test has expired, it was valid until 2021-01-01 00:00:00 UTC; this clock says'
 check "the log: nothing listens at a port" logged 'cannot connect to TCP port 4461 of localhost: Connection refused'
+
+# The algorithm and cookies of a line of ntp.conf, as ours say, and whether the source is used.
+agreed() { # LINE ADDRESS AEAD
+    ntpq -c "rv &$1 srcadr,ntsaead,ntscookies" | tee /dev/stderr | tr -d '\n' | grep -q "srcadr=$2, ntscookies=[78], ntsaead=\"$3\"" && rows | grep -qE "^[-*+]$2"
+}
+# The same with chronyd of Debian 13: what became of its record 1024, and how many packets that it received are not authentic.
+agreed30() { # LINE NUMBER RECORD… WRONG
+    local record line=$1 number=$2 wrong=${*: -1}; shift 2
+    agreed "$line" "10.199.255.$number" AES_128_GCM_SIV || return 1
+    for record in "${@:1:$#-1}"; do grep "record 1024 $record" "$work/log/$number" || return 1; done
+    on lan "$new/chronyc" -h "$work/$number/sock" -c serverstats | tee /dev/stderr | awk -F, -v w="$wrong" '$6 == 1 && $8 >= 4 && $1 - $8 == w {found = 1} END {exit !found}'
+}
+line=5
+if [ -e "$work/51.conf" ]; then
+    check "chronyd 4.6.1, AEAD 30: keys of the standard, by record 1024" within 20 agreed30 5 51 "received$" "sent$" 0
+    check "without it, as before 4.6.1: chrony's old keys, at the first request" within 20 agreed30 6 52 "received, and taken out" 0
+    check "keys of the standard without a word of it: after one NAK, without another exchange" within 20 agreed30 7 53 "received$" "sent, and taken out" 1
+    line=8
+fi
+[ ! -e "$work/54.toml" ] || check "ntpd-rs is a source, by AEAD 15" within 20 agreed $line 10.199.255.54 AES_SIV_CMAC_256
 
 check "SIGTERM ends it with status 0" daemon_down
 kept=$work/varlib/ntp/nts-${address[s1]}.4460

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Clients of NTS that other people wrote (chronyd, NTPsec) get authenticated time of rsntpd: while others hold connections open, after
+# Clients of NTS that other people wrote (chronyd, NTPsec, ntpd-rs) get authenticated time of rsntpd: while others hold connections open, after
 # a restart, after a rotation of the keys, and of several workers.
 set -u
 . "$(dirname "$0")/lib.sh"
@@ -72,6 +72,49 @@ check "both are counted: the key exchanges" at_least nts_ke_serves_good 2
 check "and the requests" at_least nts_server_recv_good 4
 info() { on host "$peers/ntpq" -c ntsinfo | tee /dev/stderr | grep -qE 'NTS server sends: +[1-9]'; }
 check "NTPsec's ntpq shows them" info
+
+# Debian 13's, for as long as these rows take: chronyd as it is, and as before 4.6.1 without its record 1024; ntpd-rs.
+new=${peers%/*}/debian13/bin newer=()
+if [ -x "$new/chronyd" ] && gcc -O2 -shared -fPIC -o "$work/oldchrony.so" "$top/tests/system/cage/oldchrony.c" 2> "$work/log/oldchrony"; then
+    for mode in none both; do
+        mkdir -m 700 "$work/$mode"
+        sed "s,$work/chrony/,$work/$mode/,; s,$work/chronyd,$work/$mode," "$work/chrony.conf" > "$work/$mode.conf"
+        PRELOAD=$work/oldchrony.so OLDCHRONY=$mode with_hosts lan "$new/chronyd" -x -d -u root -f "$work/$mode.conf" > "$work/log/chronyd-$mode" 2>&1 & newer+=($!)
+    done
+else skip "AEAD 30 with chronyd: no chronyd of Debian 13 (tests/system/peers.sh debian13), or no gcc"; fi
+# ntpd-rs ends where it cannot set the clock.
+if [ -x "$new/ntp-daemon" ] && gcc -O2 -shared -fPIC -o "$work/stillclock.so" "$top/tests/system/cage/stillclock.c" 2> "$work/log/stillclock"; then
+    cat > "$work/ntpd-rs.toml" <<TOML
+[[source]]
+mode = "nts"
+address = "ke.test:4460"
+certificate-authority = "$work/tls/ca.pem"
+[source-defaults]
+poll-interval-limits = { min = 3, max = 4 }
+initial-poll-interval = 3
+[synchronization]
+minimum-agreeing-sources = 1
+[observability]
+observation-path = "$work/ntpd-rs.sock"
+TOML
+    PRELOAD=$work/stillclock.so with_hosts out "$new/ntp-daemon" -c "$work/ntpd-rs.toml" > "$work/log/ntpd-rs" 2>&1 & newer+=($!)
+else skip "ntpd-rs as a client: there is none (tests/system/peers.sh debian13), or no gcc"; fi
+pids+=("${newer[@]}")
+# MODE RECORD…: what became of record 1024; then the type and the length of the key, no NAK, cookies and their length; and the source.
+takes30() {
+    local record mode=$1; shift
+    for record in "$@"; do grep "record 1024 $record" "$work/log/chronyd-$mode" || return 1; done
+    [ "$(grep -c 'record 1024' "$work/log/chronyd-$mode")" = $# ] || return 1
+    on lan "$new/chronyc" -h "$work/$mode/chronyd.sock" -N authdata | tail -1 | tee /dev/stderr | awk '$2 == "NTS" && $4 == 30 && $5 == 128 && $8 == 0 && $9 == 8 && $10 == 72 {f = 1} END {exit !f}' &&
+        on lan "$new/chronyc" -h "$work/$mode/chronyd.sock" -N sources | tee /dev/stderr | grep -qE '^\^\* ke\.test '
+}
+if [ -d "$work/none" ]; then
+    check "chronyd 4.6.1 follows the server by AEAD 30: keys of the standard, by record 1024" within 20 takes30 none 'sent$' 'received$'
+    check "and without the record, as before 4.6.1, by chrony's old keys" within 20 takes30 both 'sent, and taken out'
+fi
+rust() { on out "$new/ntp-ctl" status -c "$work/ntpd-rs.toml" | tee /dev/stderr | tr '\n' ' ' | grep -qE 'Stratum: 5 .*10\.199\.255\.1:123 \[NTS\].* missing polls: 0 .* NTS cookies: 8/8'; }
+[ ! -e "$work/ntpd-rs.toml" ] || check "ntpd-rs follows it, with eight cookies" within 20 rust
+for pid in "${newer[@]}"; do kill "$pid"; wait "$pid"; done 2> /dev/null
 
 # A key exchange by openssl, of which only the length of the answer is looked at.
 exchange() { # HOST
