@@ -16,6 +16,7 @@ needed=(
     "have ip && have ss|iproute2|all"
     "have setpriv && have unshare|util-linux|all"
     "have qemu-system-x86_64|qemu-system-x86"
+    "have qemu-x86_64|qemu-user"
     "have busybox|busybox-static"
     "have dash|dash"
     "have cpio|cpio"

@@ -1,12 +1,13 @@
 #!/bin/bash
 # The static programs of `make static': that they need nothing of the machine they run on. The walk and the daemon's
-# tests are run with them as they are, and once more as if on Linux 2.6.32 (tests/system/cage).
-# usage: static.sh [walk] [daemon] [bare]
+# tests are run with them as they are, and once more as if on Linux 2.6.32 (tests/system/cage); a whole start of NTS as on 2.6.32 and as on
+# a Core 2, which knows neither AES nor AVX.
+# usage: static.sh [walk] [daemon] [bare] [nts]
 set -u
 . "$(dirname "$0")/lib.sh"
 program=$top/target/static/rsntpd
 here=$(cd "$(dirname "$0")" && pwd)
-parts=("$@"); [ $# -gt 0 ] || parts=(walk daemon bare)
+parts=("$@"); [ $# -gt 0 ] || parts=(walk daemon bare nts)
 if [ ! -x "$program" ] || [ ! -x "${program%/*}/rsntpq" ]; then skip "static programs: there are none (make static)"; verdict; exit; fi
 rsntpd=$program
 needs "static program"
@@ -22,6 +23,16 @@ check "the static programs ask for no loader and no library" alone
 if "$work/oldkernel" 298 "$program" --version > "$work/version" 2>&1; then caged=yes
 else caged=; skip "as on 2.6.32: no seccomp filter here ($(head -1 "$work/version"))"; fi
 
+# Debian's emulator of a processor for single programs, less its own thread. A program with an instruction of AES has to end by SIGILL
+# there, or it shows nothing.
+core2() {
+    gcc -O2 -shared -fPIC -o "$work/onethread.so" "$top/tests/system/cage/onethread.c" || return 1
+    printf '#!/bin/sh\nLD_PRELOAD=%s exec qemu-x86_64 -U LD_PRELOAD -cpu core2duo %s "$@"\n' "$work/onethread.so" "$program" > "$work/rsntpd-core2"
+    chmod 755 "$work/rsntpd-core2"
+    echo 'int main(void) { __asm__("aesenc %xmm0, %xmm1"); return 0; }' | gcc -static -x c -o "$work/aes" - && (qemu-x86_64 -cpu max "$work/aes") &&
+        { (qemu-x86_64 -cpu core2duo "$work/aes"); [ $? = 132 ]; }
+}
+
 # The other scripts, each in a world of its own, side by side: they mostly wait.
 pids_of=() names_of=()
 script() { # NAME PROGRAM SCRIPT…
@@ -33,6 +44,13 @@ for part in "${parts[@]}"; do
     case $part in
         walk) how=("$here/walk.sh" "$top/conf/walk.conf") ;;
         daemon) how=("$here/daemon.sh") ;;
+        nts)
+            [ -z "$caged" ] || script "nts, as on 2.6.32" "$work/rsntpd-298" "$here/nts-start.sh"
+            if command -v qemu-x86_64 > /dev/null; then
+                check "an emulated Core 2 refuses instructions of AES" core2
+                script "nts, as on a Core 2" "$work/rsntpd-core2" "$here/nts-start.sh"
+            else skip "nts, as on a Core 2: no qemu-x86_64 (qemu-user)"; fi
+            continue ;;
         *) continue ;;
     esac
     script "$part" "$program" "${how[@]}"
