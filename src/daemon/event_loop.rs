@@ -232,7 +232,8 @@ impl EventLoop {
         let clock_look = Some(self.next_clock_look).filter(|_| unwatched);
         let refclocks = self.shell.refclocks.next_deadline();
         let keys = [self.shell.key_client.next_deadline(), self.shell.nts_server.next_deadline()];
-        let all = [self.engine.next_deadline(), self.next_scan, leap_look, clock_look, refclocks];
+        let code = self.shell.traffic.control_over;
+        let all = [self.engine.next_deadline(), self.next_scan, leap_look, clock_look, refclocks, code];
         all.into_iter().chain(keys).flatten().min()
     }
 
@@ -418,6 +419,9 @@ impl EventLoop {
         if self.next_scan.is_some_and(|due| due <= mono) {
             self.plan_scan();
             self.scan()?;
+        }
+        if self.shell.traffic.control_over.take_if(|due| *due <= mono).is_some() {
+            resident::give_back_code();
         }
         Ok(())
     }

@@ -94,8 +94,10 @@ ordinary() { chroot --userspec=99:99 "$box" env -i PATH=/sbin:/usr/sbin:/bin:/us
 check "D15 service rsntpd status as an ordinary user: 0" ordinary
 once() { tr '\0' ' ' < "/proc/$(runs rsntpd)/cmdline" | tee /dev/stderr | grep -o -- '-u ' | wc -l | grep -qx 1; }
 check "D20 -u ntp:ntp stands once on the command line" once
-small() { local pid; pid=$(runs rsntpd); grep -E 'VmRSS|VmHWM' "/proc/$pid/status"; [ "$(awk '/^VmRSS/ {print $2}' "/proc/$pid/status")" -le 2560 ]; }
-check "it takes at most 2.5 MB of memory" small
+resident() { awk '/^VmRSS/ {print $2}' "/proc/$(runs rsntpd)/status"; }
+# What a control request has needed is given back a second later.
+small() { local i; for i in 1 2 3 4 5 6; do [ "$(resident)" -le 2048 ] && break; sleep 0.5; done; grep -E 'VmRSS|VmHWM' "/proc/$(runs rsntpd)/status"; [ "$(resident)" -le 2048 ]; }
+check "it takes at most 2 MB of memory" small
 
 # The same version in its second release.
 mkdir "$work/second"

@@ -15,7 +15,11 @@ use crate::engine::{Engine, Reply, Served};
 use crate::sys::batch::{BATCH, Calls, Inbox, Outbox, SEND_MAX, TOGETHER};
 use crate::sys::clock;
 use crate::sys::socket::Departure;
-use crate::units::Stamp;
+use crate::units::{MonoTime, Seconds, Stamp};
+use crate::wire::header::Mode;
+
+/// How long after a control request the code for such stays in memory: those of one `ntpq -p` follow each other faster.
+const CONTROL_KEPT: Seconds = Seconds::new(1.0);
 
 const _: () = assert!(SEND_MAX == Engine::REPLY_MAX, "answers are written where they are sent from");
 
@@ -29,6 +33,8 @@ pub struct Traffic {
     pace: Pace,
     /// Datagrams whose departure the kernel is to report.
     pub departures: Departures,
+    /// When the code that answers control requests is given back, if one was answered.
+    pub control_over: Option<MonoTime>,
 }
 
 /// What a turn has brought.
@@ -59,6 +65,7 @@ impl Traffic {
             replies: [None; BATCH],
             pace: Pace::default(),
             departures: Departures::default(),
+            control_over: None,
         }
     }
 
@@ -116,7 +123,12 @@ impl Traffic {
                 self.replies[slot] = Some((reply, stamp));
             }
             Served::Dropped => {}
-            Served::NotARequest => engine.handle(now, Input::Datagram(rx)),
+            Served::NotARequest => {
+                if rx.data.first().is_some_and(|first| Mode::from_bits(*first) == Mode::Control) {
+                    self.control_over = Some(now.mono + CONTROL_KEPT);
+                }
+                engine.handle(now, Input::Datagram(rx));
+            }
         }
     }
 
