@@ -42,14 +42,10 @@ pub(super) const NTS: &[Row] = &[
         .default("/var/lib/ntp/nts-keys")
         .marked()
         .path(|config| &mut config.nts.cookie_keys),
-    setting(
-        "port",
-        Takes::Integer,
-        "the UDP port that clients are sent to; a firewall must bring it to port 123",
-    )
-    .only(1.0, 65_535.0)
-    .default("none: 123")
-    .sets(|config, port| config.nts.port = Some(port as u16)),
+    setting("port", Takes::Integer, "a second UDP port that answers, to which clients are sent")
+        .only(1.0, 65_535.0)
+        .default("none: 123")
+        .sets(|config, port| config.nts.port = Some(port as u16)),
     setting("aead", Takes::Algorithms, "the algorithms, the most wanted first")
         .default("all for a server; a client offers AES_128_GCM_SIV:AES_SIV_CMAC_256")
         .sets_value(|config, value| config.nts.aeads = value.aeads().to_vec()),

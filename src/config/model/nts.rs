@@ -34,7 +34,7 @@ pub struct Nts {
     pub ca: Option<PathBuf>,
     /// `cookie`: where the keys of the cookies are kept; `None`: /var/lib/ntp/nts-keys.
     pub cookie_keys: Option<PathBuf>,
-    /// `port`: the UDP port that clients are sent to, from where something else brings their packets to ours.
+    /// `port`: the second UDP port that answers, to which clients are sent.
     pub port: Option<u16>,
     /// `aead`: the algorithms, the most wanted first; empty: all that there are.
     pub aeads: Vec<Aead>,

@@ -1,4 +1,4 @@
-//! The sockets on port 123: a wildcard one per family and one per address of the machine.
+//! The sockets on port 123: a wildcard one per family and one per address of the machine. `nts port` adds a second port (`second.rs`).
 //!
 //! What is sent to an address of ours arrives at that address's socket, and is answered from it.
 //! The wildcard sockets send our own requests. What arrives at them came for an address that has
@@ -11,6 +11,7 @@
 mod counts;
 mod open;
 mod reception;
+mod second;
 mod wanted;
 
 use self::counts::Closed;
@@ -93,6 +94,7 @@ impl Sockets {
             }
         }
         sockets.follow(locals, None)?;
+        sockets.open_second_port();
         if sockets.open.is_empty() && !sockets.failed.is_empty() {
             return Err(io::ErrorKind::AddrInUse.into());
         }
@@ -122,6 +124,7 @@ impl Sockets {
                 Err(e) => return Err(e),
             }
         }
+        Self::open_second_groups(&mut sets);
         Ok(sets)
     }
 
@@ -231,7 +234,7 @@ impl Sockets {
             let of_family = |open: &Open| open.ip.is_ipv4() == ip.is_ipv4();
             match (self.wildcard(ip).is_some(), self.wanted.opens_wildcard(ip)) {
                 (true, false) => {
-                    changed |= self.close_where(registry, |open| open.ip == ip);
+                    changed |= self.close_where(registry, |open| open.role == Role::Unicast && open.ip == ip);
                     let mut others = self.open.iter().filter(|open| of_family(open));
                     others.try_for_each(|open| open.socket.share(Sharing::Alone))?;
                 }
@@ -281,7 +284,8 @@ impl Sockets {
 
     /// The wildcard socket of the family of an address.
     fn wildcard(&self, like: IpAddr) -> Option<&Open> {
-        self.open.iter().find(|open| open.ip.is_unspecified() && open.ip.is_ipv4() == like.is_ipv4())
+        let fits = |open: &&Open| open.ip.is_unspecified() && open.ip.is_ipv4() == like.is_ipv4();
+        self.open.iter().filter(fits).find(|open| open.role == Role::Unicast)
     }
 
     /// The `interface` lines of a new configuration, and what broadcasts it hears; [`Sockets::follow`] then opens and closes
@@ -297,8 +301,10 @@ impl Sockets {
     #[must_use]
     pub fn is_for_us(&self, open: &Open, to: IpAddr, data: &[u8]) -> bool {
         let mode = data.first().map(|first| Mode::from_bits(*first));
-        if open.role() != Role::Unicast {
-            return mode.is_some_and(|mode| open.role().takes(mode));
+        match open.role() {
+            Role::Unicast => {}
+            Role::SecondPort => return mode == Some(Mode::Client) && self.serves(to),
+            role => return mode.is_some_and(|mode| role.takes(mode)),
         }
         !open.ip.is_unspecified()
             || mode == Some(Mode::Server)
@@ -368,7 +374,7 @@ impl Sockets {
             Some(id) => self.open.iter().find(|o| o.id == id),
             None => self.wildcard(tx.to.ip()).or_else(|| {
                 let from = tx.from.or_else(|| source_towards(tx.to).ok())?;
-                self.open.iter().find(|open| open.ip == from)
+                self.open.iter().find(|open| open.is_own() && open.ip == from)
             }),
         }
     }
@@ -394,7 +400,7 @@ impl Sockets {
 
     /// Lines for the log: what is listened on.
     pub fn describe(&self) -> impl Iterator<Item = String> {
-        self.open.iter().map(|o| format!("Listen on {} {} UDP {NTP_PORT}", o.name, o.ip))
+        self.open.iter().map(|o| format!("Listen on {} {} UDP {}", o.name, o.ip, o.bound.port()))
     }
 }
 

@@ -94,7 +94,7 @@ impl Traffic {
         // A broadcast is addressed to no server in particular, and what is too long is no NTP.
         let to = match open.role() {
             Role::Broadcast(own) => own,
-            Role::Unicast | Role::Group => received.to.unwrap_or(open.ip),
+            Role::Unicast | Role::Group | Role::SecondPort => received.to.unwrap_or(open.ip),
         };
         let for_us = received.unicast && sockets.is_for_us(open, to, received.data);
         let arrival = match for_us {
@@ -108,7 +108,7 @@ impl Traffic {
         }
         let stamp = received.received.map_or_else(|| Stamp::clock(now.wall), Stamp::kernel);
         let rx = Rx { data: received.data, from: received.from, to, socket: open.id, received: stamp };
-        if open.role() != Role::Unicast {
+        if !open.role().answers() {
             return engine.handle(now, Input::Datagram(rx));
         }
         let slot = self.outbox.len();

@@ -116,6 +116,7 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
     };
     let files = privileges::raise_open_files().unwrap_or(u64::MAX);
     let locals = interfaces::list().unwrap_or_default();
+    let nts = &loaded.setup.config.nts;
     let wanted = Wanted {
         v4: !options.ipv6_only,
         v6: !options.ipv4_only,
@@ -124,6 +125,7 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
         rules: loaded.setup.config.interfaces.clone(),
         hears: Hears::of(&loaded.setup.config),
         dscp: loaded.setup.config.dscp,
+        second_port: nts.port.filter(|_| nts.serves),
         room: usize::try_from(files.saturating_sub(OTHER_FILES)).ok(),
     };
     let (mut sockets, others) = open(options, log, wanted, &locals)?;

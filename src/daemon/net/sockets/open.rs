@@ -89,14 +89,26 @@ pub enum Role {
     Broadcast(IpAddr),
     /// What is sent to a group.
     Group,
+    /// Requests at the port of `nts port`, to which clients of NTS are sent.
+    SecondPort,
 }
 
 impl Role {
-    /// Whether a packet of this mode may be meant for many hosts: broadcasts and beacons are. One control request must not have
-    /// all of them answer.
+    /// Whether a packet of this mode is looked at. Broadcasts and beacons are meant for many hosts, but one control request must not
+    /// have all of them answer. A second port is there for the time, and for nothing else.
     #[must_use]
     pub const fn takes(self, mode: Mode) -> bool {
-        matches!(self, Self::Unicast) || matches!(mode, Mode::Broadcast | Mode::Client)
+        match self {
+            Self::Unicast => true,
+            Self::Broadcast(_) | Self::Group => matches!(mode, Mode::Broadcast | Mode::Client),
+            Self::SecondPort => matches!(mode, Mode::Client),
+        }
+    }
+
+    /// Whether requests are answered from this socket.
+    #[must_use]
+    pub const fn answers(self) -> bool {
+        matches!(self, Self::Unicast | Self::SecondPort)
     }
 }
 
@@ -105,11 +117,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn security_only_broadcasts_and_beacons_are_for_many_hosts() {
+    fn security_only_broadcasts_and_beacons_are_for_many_hosts_and_only_requests_for_the_second_port() {
         let taken =
             |role: Role| (0..8).filter(|mode| role.takes(Mode::from_bits(*mode))).collect::<Vec<u8>>();
         assert_eq!(taken(Role::Unicast), [0, 1, 2, 3, 4, 5, 6, 7]);
         let own = Role::Broadcast([192, 0, 2, 1].into());
         assert_eq!((taken(own), taken(Role::Group)), (vec![3, 5], vec![3, 5]));
+        assert_eq!(taken(Role::SecondPort), [3]);
     }
 }

@@ -54,8 +54,7 @@ impl Sockets {
     ) -> io::Result<bool> {
         let places = self.places(locals);
         let mut changed = self.close_where(registry, |open| {
-            open.role() != Role::Unicast
-                && places.get(&open.bound).is_none_or(|place| place.role != open.role())
+            !open.role().answers() && places.get(&open.bound).is_none_or(|place| place.role != open.role())
         });
         for (address, place) in places {
             if !self.open.iter().any(|open| open.role() == place.role && open.bound == address) {

@@ -23,6 +23,8 @@ pub struct Wanted {
     pub hears: Hears,
     /// `dscp`, where it is not the default.
     pub dscp: Option<u8>,
+    /// `nts port`: where requests are answered beside port 123.
+    pub second_port: Option<u16>,
     /// How many sockets there may be; `None`: any number.
     pub room: Option<usize>,
 }
