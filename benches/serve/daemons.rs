@@ -105,7 +105,7 @@ impl Daemon {
             daemon.server = Some(daemon.start_server(program, conf)?);
             asks = "rate=500 seconds=20 sources=1 first=1 synchronised=1";
         }
-        let asking = daemon.generator(&daemon.namespace, asks).spawn();
+        let asking = daemon.generator(&daemon.namespace, "load", asks).spawn();
         let asking = asking.map_err(|e| e.to_string())?;
         std::thread::sleep(Duration::from_millis(50));
         daemon.child = Some(command.stdout(log).stderr(errors).spawn().map_err(|e| e.to_string())?);
@@ -134,18 +134,26 @@ impl Daemon {
 
     /// Runs the load generator beside the daemon, pinned to processor 1.
     pub fn load(&self, plan: &str) -> Result<Loaded, String> {
-        self.load_in(&self.namespace, plan)
+        self.load_in(&self.namespace, "load", plan)
+    }
+
+    /// Exchanges keys with the daemon, as many as can be.
+    pub fn exchange_keys(&self, plan: &str) -> Result<Loaded, String> {
+        self.load_in(&self.namespace, "keys", plan)
     }
 
     /// Runs it at the other end of the wire.
     pub fn load_outside(&self, plan: &str) -> Result<Loaded, String> {
-        self.load_in(&self.outside, &format!("server=10.99.0.1 {plan}"))
+        self.load_in(&self.outside, "load", &format!("server=10.99.0.1 {plan}"))
     }
 
-    fn load_in(&self, namespace: &str, plan: &str) -> Result<Loaded, String> {
+    fn load_in(&self, namespace: &str, which: &str, plan: &str) -> Result<Loaded, String> {
         let cpu = self.cpu_nanos();
-        let child = self.generator(namespace, plan).spawn().map_err(|e| e.to_string())?;
+        let child = self.generator(namespace, which, plan).spawn().map_err(|e| e.to_string())?;
         let output = child.wait_with_output().map_err(|e| e.to_string())?;
+        if !output.status.success() {
+            return Err(format!("{which} {plan} beside {} failed", self.name));
+        }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let value = |name: &str| value(&text, name);
         Ok(Loaded {
@@ -153,17 +161,18 @@ impl Daemon {
             received: value("received"),
             seconds: value("seconds"),
             turnaround: value("turnaround"),
+            turnaround_worst: value("turnaround99"),
             offset: value("offset"),
             offset_worst: value("offset99"),
             cpu: (self.cpu_nanos() - cpu) as f64 * 1e-3,
         })
     }
 
-    fn generator(&self, namespace: &str, plan: &str) -> Command {
+    fn generator(&self, namespace: &str, which: &str, plan: &str) -> Command {
         let own = std::env::current_exe().unwrap_or_default();
         let mut command = Command::new("ip");
         command.args(["netns", "exec", namespace, "nice", "-n", NICE, "taskset", "-c", "1"]);
-        command.arg(own).arg("load").args(plan.split_whitespace()).stdout(Stdio::piped());
+        command.arg(own).arg(which).args(plan.split_whitespace()).stdout(Stdio::piped());
         command
     }
 
@@ -231,6 +240,7 @@ pub struct Loaded {
     pub received: f64,
     pub seconds: f64,
     pub turnaround: f64,
+    pub turnaround_worst: f64,
     pub offset: f64,
     pub offset_worst: f64,
     /// Processor time of the daemon.

@@ -33,6 +33,19 @@ const COLUMNS: [(&str, &str, usize); 14] = [
     ("memory", "RSS kB", 0),
 ];
 
+/// Columns of the table of NTS, likewise.
+const NTS_COLUMNS: [(&str, &str, usize); 9] = [
+    ("rate without NTS", "plain/s", 0),
+    ("rate nts15", "AEAD 15/s", 0),
+    ("rate nts30", "AEAD 30/s", 0),
+    ("cost nts15", "us 15", 2),
+    ("cost nts30", "us 30", 2),
+    ("key exchanges", "keys/s", 0),
+    ("cost of keys", "us keys", 0),
+    ("p99", "p99 rtt", 1),
+    ("p99 stalled", "stalled", 1),
+];
+
 struct Goal {
     what: String,
     measured: f64,
@@ -67,16 +80,16 @@ impl Sheet {
         values.map_or(f64::NAN, |v| quantile(v, 0.5))
     }
 
-    fn daemons(&self) -> Vec<&str> {
+    fn daemons(&self, has: &str) -> Vec<&str> {
         ["rsntpd", "chronyd", "ntpsec", "openntpd"]
             .into_iter()
-            .filter(|d| !self.median(d, "closed loop").is_nan())
+            .filter(|d| !self.median(d, has).is_nan())
             .collect()
     }
 
     /// The best peer's figure, least or most.
     fn best(&self, what: &str) -> f64 {
-        let peers = self.daemons().into_iter().filter(|d| *d != "rsntpd");
+        let peers = self.daemons("closed loop").into_iter().filter(|d| *d != "rsntpd");
         peers.map(|d| self.median(d, what)).fold(f64::NAN, f64::min)
     }
 
@@ -84,6 +97,7 @@ impl Sheet {
         let us = |what: &str| self.median("rsntpd", what);
         let chrony = |what: &str| self.median("chronyd", what);
         let rate = |what: &str| us(&format!("rate {what}")) / us("rate plain");
+        let nts = |what: &str| us(&format!("rate {what}")) / us("rate without NTS");
         vec![
             ratio(
                 "us/reply saturated / best peer's",
@@ -109,6 +123,11 @@ impl Sheet {
             least("signed with MD5 / unsigned rate", rate("md5"), 0.7),
             least("signed with SHA1 / unsigned rate", rate("sha1"), 0.7),
             least("signed with AES-128-CMAC / unsigned rate", rate("cmac"), 0.7),
+            least("NTS with AEAD 15 / unsigned rate", nts("nts15"), 0.6),
+            least("NTS with AEAD 30 / unsigned rate", nts("nts30"), 0.7),
+            least("key exchanges a second of a core (ECDSA)", 1e6 / us("cost of keys"), 1500.0),
+            most("p99 turnaround, 100 stalled exchanges, added us", us("p99 stalled") - us("p99"), 50.0),
+            most("lost meanwhile", us("lost stalled"), 0.0),
             least("10,000 restrict entries / 10: rate", rate("10000 entries"), 0.95),
             least("1,000,000 sources / 10,000: rate", rate("1000000 sources"), 0.9),
             most("own memory for 1,000,000 sources, kB", us("own 1000000 sources") - us("own"), 4096.0),
@@ -132,19 +151,26 @@ impl Sheet {
         ]
     }
 
-    pub fn print(&self) {
+    /// A line for each daemon that has a figure in this column.
+    fn print_table(&self, columns: &[(&str, &str, usize)], has: &str) {
         print!("{:<9}", "");
-        for (_, heading, _) in COLUMNS {
+        for (_, heading, _) in columns {
             print!(" {heading:>9}");
         }
         println!();
-        for daemon in self.daemons() {
+        for daemon in self.daemons(has) {
             print!("{daemon:<9}");
-            for (what, _, decimals) in COLUMNS {
+            for (what, _, decimals) in columns {
                 print!(" {:>9.decimals$}", self.median(daemon, what));
             }
             println!();
         }
+    }
+
+    pub fn print(&self) {
+        self.print_table(&COLUMNS, "closed loop");
+        println!("\nNTS:");
+        self.print_table(&NTS_COLUMNS, "rate without NTS");
         println!("\n{:<46} {:>9} {:>9}  met", "goal", "measured", "limit");
         for goal in self.goals() {
             let met = if goal.more { goal.measured >= goal.limit } else { goal.measured <= goal.limit };

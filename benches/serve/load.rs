@@ -1,6 +1,7 @@
 //! The load generator: one pinned thread that asks a server for the time, in a closed loop, at a
 //! given rate or in a burst, from as many addresses of 127/8 as wanted.
 
+use crate::nts::Sealed;
 use rsntpd::engine::auth::Keys;
 use rsntpd::sys::batch::{BATCH, Calls, Inbox, Outbox};
 use rsntpd::sys::clock;
@@ -30,8 +31,19 @@ pub struct Plan {
     pub until_first: bool,
     /// Only answers of a server that follows another one count.
     pub until_synchronised: bool,
-    /// Signs every request.
-    pub key: Option<(KeyId, Keys)>,
+    /// How the server knows who asks.
+    pub authentication: Authentication,
+}
+
+/// What is behind the header of a request.
+#[derive(Clone, Debug)]
+pub enum Authentication {
+    /// Nothing.
+    None,
+    /// A code made with this key, each time anew.
+    Key(KeyId, Box<Keys>),
+    /// A request that was sealed beforehand: the server decides how fast this goes, not who asks.
+    Nts(Sealed),
 }
 
 /// What came of it.
@@ -132,12 +144,16 @@ impl Generator {
                 let source = Ipv4Addr::from_bits(0x7f01_0000 + self.next_source);
                 self.next_source = (self.next_source + 1) % plan.sources;
                 if let Some(draft) = self.outbox.draft() {
-                    draft[..48].copy_from_slice(&request());
+                    match &plan.authentication {
+                        Authentication::Nts(sealed) => draft[..sealed.0.len()].copy_from_slice(&sealed.0),
+                        _ => draft[..48].copy_from_slice(&request()),
+                    }
                 }
                 self.outbox.add((plan.server, NTP).into(), Some(IpAddr::V4(source)), Departure::Unstamped);
-                self.outbox.seal(index, |octets| match &mut plan.key {
-                    Some((key, keys)) => keys.sign_into(*key, DigestLength::Cut, 48, octets),
-                    None => 48,
+                self.outbox.seal(index, |octets| match &mut plan.authentication {
+                    Authentication::None => 48,
+                    Authentication::Key(key, keys) => keys.sign_into(*key, DigestLength::Cut, 48, octets),
+                    Authentication::Nts(sealed) => sealed.0.len(),
                 });
             }
             let lost = self.outbox.send(&self.socket) as u64;
@@ -150,13 +166,18 @@ impl Generator {
         let count = self.inbox.fill(&self.socket)?;
         for index in 0..count {
             let Some(reply) = self.inbox.get(index).filter(|r| r.data.len() >= 48) else { continue };
-            if plan.until_synchronised && !(1..16).contains(&reply.data[1]) {
+            let sealed =
+                matches!(&plan.authentication, Authentication::Nts(sealed) if sealed.is_answered(reply.data));
+            if matches!(plan.authentication, Authentication::Nts(_)) && !sealed
+                || plan.until_synchronised && !(1..16).contains(&reply.data[1])
+            {
                 continue;
             }
             self.outcome.received += 1;
             self.outcome.first = self.outcome.first.or(reply.received);
             // One in sixteen is enough to know how long they take.
             if self.outcome.received.is_multiple_of(16)
+                && !sealed
                 && let Some(at) = reply.received
             {
                 self.outcome.turnarounds.push((at - stamp(reply.data, 24)).to_seconds().get());

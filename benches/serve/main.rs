@@ -2,25 +2,31 @@
 //! the goals of the project, met or not. Needs root and two processors; takes under five minutes.
 //!
 //! Arguments: `--rounds N` (5); `--peers NAME,…`; names of daemons are rsntpd, chronyd, ntpsec, openntpd.
-//! Writes `target/serve.json`. `load KEY=VALUE…` is the generator alone.
+//! Writes `target/serve.json`. `load KEY=VALUE…` and `keys KEY=VALUE…` (key exchanges of NTS) are the generators alone.
 
 #![allow(unreachable_pub)] // the modules of a benchmark have no other readers
 
 mod daemons;
 mod goals;
 mod load;
+mod nts;
 
 use daemons::{Daemon, Loaded};
 use goals::Sheet;
+use load::Authentication;
 use rsntpd::config::model::{Digest, Key};
 use rsntpd::engine::auth::Keys;
-use rsntpd::units::{KeyId, NtpTimestamp};
+use rsntpd::units::{Aead, KeyId, NtpTimestamp};
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     if arguments.first().is_some_and(|a| a == "load") {
         return generate(&arguments[1..]);
+    }
+    if arguments.first().is_some_and(|a| a == "keys") {
+        return exchange_keys(&arguments[1..]);
     }
     let value = |name: &str| arguments.iter().skip_while(|a| *a != name).nth(1);
     let rounds = value("--rounds").and_then(|v| v.parse().ok()).unwrap_or(5);
@@ -62,20 +68,62 @@ fn missing() -> Option<&'static str> {
 /// Of every key.
 const SECRET: &str = "sixteen octets !";
 
-fn generate(arguments: &[String]) -> ExitCode {
-    let value = |name: &str| arguments.iter().find_map(|a| a.strip_prefix(name)?.strip_prefix('='));
-    let number = |name: &str, otherwise: f64| value(name).and_then(|v| v.parse().ok()).unwrap_or(otherwise);
-    let key = value("key").map(|name| {
-        let (id, digest) = match name {
-            "md5" => (1, Digest::Md5),
-            "sha1" => (2, Digest::Sha1),
-            _ => (3, Digest::AesCmac),
-        };
+/// The value of `name=value`.
+fn value_of<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
+    arguments.iter().find_map(|a| a.strip_prefix(name)?.strip_prefix('='))
+}
+
+fn number_of(arguments: &[String], name: &str, otherwise: f64) -> f64 {
+    value_of(arguments, name).and_then(|v| v.parse().ok()).unwrap_or(otherwise)
+}
+
+fn server_of(arguments: &[String]) -> Ipv4Addr {
+    value_of(arguments, "server").and_then(|v| v.parse().ok()).unwrap_or(daemons::SERVER)
+}
+
+fn authentication(arguments: &[String]) -> Result<Authentication, String> {
+    let key = |id: u32, digest: Digest| {
         let id = KeyId(id);
-        (id, Keys::new(&[Key::new(id, digest, SECRET.into())], &[id]))
-    });
+        let keys = Keys::new(&[Key::new(id, digest, SECRET.into())], &[id]);
+        Ok(Authentication::Key(id, Box::new(keys)))
+    };
+    match value_of(arguments, "key") {
+        None => Ok(Authentication::None),
+        Some("md5") => key(1, Digest::Md5),
+        Some("sha1") => key(2, Digest::Sha1),
+        Some("cmac") => key(3, Digest::AesCmac),
+        Some("nts15") => nts::Sealed::of(server_of(arguments), Aead::AesSivCmac256).map(Authentication::Nts),
+        Some("nts30") => nts::Sealed::of(server_of(arguments), Aead::Aes128GcmSiv).map(Authentication::Nts),
+        Some(other) => Err(format!("there is no key {other}")),
+    }
+}
+
+/// Key exchanges, all that can be made in a time.
+fn exchange_keys(arguments: &[String]) -> ExitCode {
+    match nts::exchange_all(server_of(arguments), number_of(arguments, "seconds", 1.0)) {
+        Ok((made, seconds)) => {
+            println!("sent={made} received={made} seconds={seconds}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("keys: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn generate(arguments: &[String]) -> ExitCode {
+    let number = |name: &str, otherwise: f64| number_of(arguments, name, otherwise);
+    let stalled = nts::stall(server_of(arguments), number("stalled", 0.0) as u32);
+    let (authentication, _stalled) = match (authentication(arguments), stalled) {
+        (Ok(authentication), Ok(stalled)) => (authentication, stalled),
+        (Err(why), _) | (_, Err(why)) => {
+            eprintln!("load: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
     let mut plan = load::Plan {
-        server: value("server").and_then(|v| v.parse().ok()).unwrap_or(daemons::SERVER),
+        server: server_of(arguments),
         seconds: number("seconds", 1.0),
         rate: number("rate", 0.0),
         window: number("window", 64.0) as u64,
@@ -84,18 +132,19 @@ fn generate(arguments: &[String]) -> ExitCode {
         measure: number("measure", 0.0),
         until_first: number("first", 0.0) > 0.0,
         until_synchronised: number("synchronised", 0.0) > 0.0,
-        key,
+        authentication,
     };
     match load::run(&mut plan) {
         Ok(outcome) => {
             let micros = |values: &[f64], part: f64| goals::quantile(values, part) * 1e6;
             let sizes: Vec<f64> = outcome.offsets.iter().map(|o| o.abs()).collect();
             println!(
-                "sent={} received={} seconds={} turnaround={} offset={} offset99={} first={}",
+                "sent={} received={} seconds={} turnaround={} turnaround99={} offset={} offset99={} first={}",
                 outcome.sent,
                 outcome.received,
                 outcome.seconds,
                 micros(&outcome.turnarounds, 0.5),
+                micros(&outcome.turnarounds, 0.99),
                 micros(&sizes, 0.5),
                 micros(&sizes, 0.99),
                 outcome.first.map_or(f64::NAN, unix)
@@ -128,19 +177,22 @@ fn here() -> String {
     std::env::current_dir().map(|d| d.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn start(name: &str) -> Result<Daemon, String> {
+fn start(name: &str, more: &str) -> Result<Daemon, String> {
     let peers = format!("{}/.peers/bin", here());
     match name {
-        "rsntpd" => ours("", name),
+        "rsntpd" => ours(more, name),
         "chronyd" => Daemon::start(
             name,
             &format!("{peers}/chronyd -x -d -u root -f {{conf}}"),
-            "local stratum 1\nallow\ncmdport 0\npidfile /run/chronyd.pid\n",
+            &format!("local stratum 1\nallow\ncmdport 0\npidfile /run/chronyd.pid\n{more}"),
         ),
         "ntpsec" => Daemon::start(
             name,
             &format!("{peers}/ntpd-ntpsec -n -c {{conf}}"),
-            "disable ntp\nserver 127.127.1.0\nfudge 127.127.1.0 stratum 10\nunrestrict default limited kod\nrestrict default nomodify nopeer noquery\n",
+            &format!(
+                "disable ntp\nserver 127.127.1.0\nfudge 127.127.1.0 stratum 10\n\
+                unrestrict default limited kod\nrestrict default nomodify nopeer noquery\n{more}"
+            ),
         ),
         "openntpd" => Daemon::start(name, &format!("{peers}/ntpd-openntpd -d -f {{conf}}"), "listen on *\n"),
         other => Err(format!("there is no {other}")),
@@ -157,7 +209,7 @@ fn compare(rounds: usize, wanted: Option<&[String]>) -> Result<(), String> {
         if wanted.is_some_and(|w| !w.iter().any(|n| n == name)) {
             continue;
         }
-        match start(name) {
+        match start(name, "") {
             Ok(daemon) => {
                 sheet.add(name, "first answer", daemon.first_answer * 1e3);
                 running.push(daemon);
@@ -182,6 +234,13 @@ fn compare(rounds: usize, wanted: Option<&[String]>) -> Result<(), String> {
     }
     drop(running);
     alone(rounds, &mut sheet)?;
+    for name in ["rsntpd", "chronyd", "ntpsec"] {
+        if wanted.is_none_or(|w| w.iter().any(|n| n == name))
+            && let Err(why) = authenticated(name, rounds, &mut sheet)
+        {
+            println!("serve: NTS of {name} left out: {why}");
+        }
+    }
     sheet.print();
     let file = "target/serve.json";
     std::fs::write(file, sheet.json()).map_err(|e| format!("{file}: {e}"))?;
@@ -260,5 +319,48 @@ fn alone(rounds: usize, sheet: &mut Sheet) -> Result<(), String> {
     }
     // Not the pages of files: those of code that serves were given back before.
     sheet.add("rsntpd", "own 1000000 sources", plain.memory("RssAnon") as f64);
+    Ok(())
+}
+
+/// A server of NTS beside itself without it: key exchanges with an ECDSA certificate, requests under both algorithms, and what
+/// connections that stall do to those who ask for the time.
+fn authenticated(name: &str, rounds: usize, sheet: &mut Sheet) -> Result<(), String> {
+    let of = |file: &str| format!("{}/tests/fixtures/nts/{file}", here());
+    let (certificate, key) = (of("server.pem"), of("key.pem"));
+    let more = match name {
+        "chronyd" => format!(
+            "ntsservercert {certificate}\nntsserverkey {key}\nntsprocesses 1\nmaxntsconnections 200\n"
+        ),
+        _ => format!(
+            "nts enable\nnts cert {certificate}\nnts key {key}\nnts cookie {}\n",
+            daemons::work().join(format!("{name}.cookies")).display()
+        ),
+    };
+    let more = if name == "rsntpd" { format!("{more}nts connections 200\n") } else { more };
+    let daemon = start(name, &more)?;
+    // The process for key exchanges starts beside the first answers.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let ciphers: Vec<&str> = ["nts15", "nts30"]
+        .into_iter()
+        .filter(|cipher| daemon.load(&format!("seconds=0.1 key={cipher}")).is_ok())
+        .collect();
+    for _ in 0..rounds {
+        sheet.add(name, "rate without NTS", daemon.load("seconds=0.6")?.per_second());
+        for cipher in &ciphers {
+            let run = daemon.load(&format!("seconds=0.6 key={cipher}"))?;
+            sheet.add(name, &format!("rate {cipher}"), run.per_second());
+            sheet.add(name, &format!("cost {cipher}"), run.cost());
+        }
+        let keys = daemon.exchange_keys("seconds=1")?;
+        sheet.add(name, "key exchanges", keys.per_second());
+        sheet.add(name, "cost of keys", keys.cost());
+        sheet.add(name, "p99", daemon.load("rate=1000 seconds=0.8")?.turnaround_worst);
+    }
+    // Last: some serve one connection after the other, and exchange no keys for minutes then.
+    for _ in 0..rounds {
+        let stalled = daemon.load("rate=1000 seconds=0.8 stalled=100")?;
+        sheet.add(name, "p99 stalled", stalled.turnaround_worst);
+        sheet.add(name, "lost stalled", stalled.lost());
+    }
     Ok(())
 }
