@@ -299,7 +299,7 @@ impl EventLoop {
             self.reload();
         }
         if requests.child {
-            self.shell.nts_server.exited(&mut self.shell.log);
+            self.shell.nts_server.exited(&mut self.engine, &mut self.shell.log);
             for left in self.role.exited(&mut self.shell.log) {
                 self.shell.sockets.inherit(left, self.poll.registry())?;
                 self.unread = (0..self.shell.sockets.len()).collect();

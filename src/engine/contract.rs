@@ -204,6 +204,8 @@ pub enum Input<'a> {
     },
     /// NTS is served, and its cookies are sealed by these keys from now on.
     CookieKeys(Box<MasterKeys>),
+    /// Our key exchange shows a certificate that is valid until then, seconds since 1970; `None`: it does not run.
+    KeyExchange(Option<i64>),
     /// SIGTERM or SIGINT: save and stop.
     Shutdown,
 }

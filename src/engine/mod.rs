@@ -178,6 +178,7 @@ impl Engine {
             Input::Clock { id, report } => self.device_reported(now, id, report),
             Input::Established { id, result } => self.keys_established(now, id, result),
             Input::CookieKeys(keys) => self.server.take_cookie_keys(&keys),
+            Input::KeyExchange(until) => self.server.take_certificate_end(until),
             Input::Shutdown => self.shutdown(),
         }
         self.housekeep(now);

@@ -86,6 +86,8 @@ counters! {
     KeGood "nts_ke_serves_good",
     /// Connections that never spoke TLS to its end.
     KeNoTls "nts_ke_serves_nossl",
+    /// Of these: refused at once, by `restrict` or the rate limit.
+    KeRefused "nts_ke_serves_refused",
     /// Key exchanges that gave none.
     KeBad "nts_ke_serves_bad",
     /// How long those three took, and how long they kept a processor busy, microseconds.
@@ -110,4 +112,12 @@ counters! {
     KeProbesGood "nts_ke_probes_good",
     /// Those that failed.
     KeProbesBad "nts_ke_probes_bad",
+    /// Of these: the name did not resolve.
+    KeProbesName "nts_ke_probes_bad_name",
+    /// No connection, or it ended early.
+    KeProbesConnection "nts_ke_probes_bad_connection",
+    /// TLS: certificates above all.
+    KeProbesTls "nts_ke_probes_bad_tls",
+    /// The answer was no good.
+    KeProbesProtocol "nts_ke_probes_bad_protocol",
 }

@@ -126,6 +126,13 @@ pub fn dates_of(chain: &Path, certified: &CertifiedKey, now: i64) -> Option<Doub
     valid.find_map(|valid| dates(chain, valid, now))
 }
 
+/// Until when all certificates of a chain are valid, seconds since 1970.
+#[must_use]
+pub fn end_of(certified: &CertifiedKey) -> i64 {
+    let valid = certified.cert.iter().filter_map(|der| certificate::validity(der));
+    valid.map(|valid| valid.until).fold(i64::MAX, i64::min)
+}
+
 fn dates(path: &Path, valid: Validity, now: i64) -> Option<Doubt> {
     let path = path.display();
     let doubt = |message, effect: &str| Some(Doubt { message, effect: effect.to_owned() });

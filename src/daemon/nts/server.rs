@@ -45,8 +45,36 @@ const SIGNAL: Token = Token(0);
 /// The first token of a connection; those before are the listeners'.
 const FIRST: usize = 8;
 
-/// Words on the page by which the main process learns what was counted.
+/// What was counted.
 pub type Counts = [u64; Counter::COUNT];
+/// Words of the page by which the main process gets a [`Report`].
+pub const REPORT_WORDS: usize = Counter::COUNT + 1;
+
+/// What the main process gets of this one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Report {
+    /// What was counted since the start.
+    pub counts: Counts,
+    /// Until when the certificate is valid, seconds since 1970.
+    pub certificate_end: i64,
+}
+
+impl Report {
+    /// As the page has it.
+    #[must_use]
+    pub fn to_words(self) -> [u64; REPORT_WORDS] {
+        let mut words = [self.certificate_end.cast_unsigned(); REPORT_WORDS];
+        words[..Counter::COUNT].copy_from_slice(&self.counts);
+        words
+    }
+
+    /// The same from the page.
+    #[must_use]
+    pub fn of_words(words: &[u64; REPORT_WORDS]) -> Self {
+        let certificate_end = words[Counter::COUNT].cast_signed();
+        Self { counts: std::array::from_fn(|i| words[i]), certificate_end }
+    }
+}
 
 /// What is made as root, and goes to the process.
 #[derive(Debug)]
@@ -110,7 +138,7 @@ impl Exchange {
         self,
         mut log: Log,
         keys: ReadPage<MASTER_WORDS>,
-        counts: &Page<{ Counter::COUNT }>,
+        reports: &Page<REPORT_WORDS>,
         restrict: &[Restrict],
         mut reload: impl FnMut() -> Option<Vec<Restrict>>,
     ) -> io::Result<()> {
@@ -118,11 +146,12 @@ impl Exchange {
         let mut this = Running::new(self, keys, restrict)?;
         this.poll.registry().register(&mut SourceFd(&signals.raw_fd()), SIGNAL, Interest::READABLE)?;
         let mut events = Events::with_capacity(64);
-        let mut written = this.counts;
+        let mut written = None;
         loop {
-            if this.counts != written {
-                written = this.counts;
-                counts.write(&written);
+            let report = this.report();
+            if written != Some(report) {
+                written = Some(report);
+                reports.write(&report.to_words());
             }
             let patience = this.patience(clock::mono());
             match this.poll.poll(&mut events, patience) {
@@ -212,6 +241,10 @@ impl Running {
         Ok(this)
     }
 
+    const fn report(&self) -> Report {
+        Report { counts: self.counts, certificate_end: self.exchange.identity.valid_until() }
+    }
+
     /// How long there is nothing to do.
     fn patience(&self, now: MonoTime) -> Option<Duration> {
         let oldest = self.open.values().next().map(|connection| connection.began + PATIENCE);
@@ -261,6 +294,7 @@ impl Running {
         let denied = flags.contains(AccessFlags::IGNORE) || flags.contains(AccessFlags::NOSERVE);
         if denied || !self.limiter.admits(from.ip(), now) {
             self.counts[Counter::KeNoTls as usize] += 1;
+            self.counts[Counter::KeRefused as usize] += 1;
             return;
         }
         if self.open.len() >= self.exchange.connections

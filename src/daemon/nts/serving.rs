@@ -1,7 +1,7 @@
 //! Our server of NTS, as the main process sees it: the keys of its cookies, and the process that exchanges keys.
 
 use super::keys::{self, KeyKeeper};
-use super::server::{Counts, Exchange};
+use super::server::{Counts, Exchange, REPORT_WORDS, Report};
 use crate::config::model::{Config, Nts, Restrict};
 use crate::daemon::log::Log;
 use crate::daemon::perform::now;
@@ -35,7 +35,7 @@ pub struct NtsServer {
 #[derive(Debug)]
 struct Process {
     child: Child,
-    counts: Page<{ Counter::COUNT }>,
+    reports: Page<REPORT_WORDS>,
     seen: Counts,
     version: u64,
 }
@@ -46,7 +46,7 @@ pub struct Exchanger {
     exchange: Exchange,
     /// `None`: the page cannot be had for reading only.
     keys: Option<ReadPage<MASTER_WORDS>>,
-    counts: Page<{ Counter::COUNT }>,
+    reports: Page<REPORT_WORDS>,
     parent: u32,
 }
 
@@ -65,7 +65,7 @@ impl Exchanger {
         process::end_with_parent(self.parent)?;
         let keys = self.keys.ok_or_else(|| io::Error::other("the keys of the cookies cannot be read"))?;
         self.exchange.move_to(nts);
-        self.exchange.run(log, keys, &self.counts, restrict, reload)
+        self.exchange.run(log, keys, &self.reports, restrict, reload)
     }
 }
 
@@ -104,17 +104,17 @@ impl NtsServer {
     pub fn fork(&mut self, log: &mut Log) -> Option<Exchanger> {
         let exchange = self.exchange.take()?;
         let parent = std::process::id();
-        let forked = Page::new().and_then(|counts| Ok((counts, process::fork()?)));
+        let forked = Page::new().and_then(|reports| Ok((reports, process::fork()?)));
         let why = match forked {
-            Ok((counts, Forked::Parent(child))) => {
+            Ok((reports, Forked::Parent(child))) => {
                 let id = child.id();
                 log.write(Level::Info, &format!("NTS key exchange on TCP port {KE_PORT}: process {id}"));
-                self.process = Some(Process { child, counts, seen: [0; Counter::COUNT], version: 0 });
+                self.process = Some(Process { child, reports, seen: [0; Counter::COUNT], version: 0 });
                 return None;
             }
-            Ok((counts, Forked::Child)) => {
+            Ok((reports, Forked::Child)) => {
                 let keys = self.take_page().and_then(|page| page.read_only().ok());
-                return Some(Exchanger { exchange, keys, counts, parent });
+                return Some(Exchanger { exchange, keys, reports, parent });
             }
             Err(why) => why,
         };
@@ -174,22 +174,24 @@ impl NtsServer {
         }
     }
 
-    /// What the other process has counted goes to the engine.
+    /// What the other process has counted goes to the engine, and until when its certificate is valid.
     pub fn collect(&mut self, engine: &mut Engine) {
         let Some(process) = &mut self.process else { return };
-        if process.version == process.counts.version() {
+        if process.version == process.reports.version() {
             return;
         }
-        process.version = process.counts.version();
-        if let Some(counts) = process.counts.read() {
+        process.version = process.reports.version();
+        if let Some(words) = process.reports.read() {
+            let Report { counts, certificate_end } = Report::of_words(&words);
             let more: Counts = std::array::from_fn(|i| counts[i].wrapping_sub(process.seen[i]));
             process.seen = counts;
             engine.count_elsewhere(&more);
+            engine.handle(now(), Input::KeyExchange(Some(certificate_end)));
         }
     }
 
     /// SIGCHLD came.
-    pub fn exited(&mut self, log: &mut Log) {
+    pub fn exited(&mut self, engine: &mut Engine, log: &mut Log) {
         if let Some(process) = &self.process
             && let Some(how) = process.child.ended()
         {
@@ -199,6 +201,7 @@ impl NtsServer {
                 &format!("NTS key exchange (process {}) {how}: {what}", process.child.id()),
             );
             self.process = None;
+            engine.handle(now(), Input::KeyExchange(None));
         }
     }
 }

@@ -191,6 +191,7 @@ macro_rules! counted {
                 let all = [CookieCurrent, CookieOld, CookieOld2, CookieOlder, CookieTooOld, CookieError];
                 Some(all.map(|counter| s.view.server.counters().get(counter)).iter().sum::<u64>().to_string())
             }),
+            Row::new("nts_cert_notafter", |s| Some(s.view.server.nts_certificate_end()?.to_string())),
             $(Row::new(Counter::$counter.name(), |s| $value(s, Counter::$counter))),+
         ]
     };
@@ -201,8 +202,9 @@ fn seconds(s: &Scene<'_>, counter: Counter) -> Option<String> {
     Some(format!("{:.3}", s.view.server.counters().get(counter) as f64 * 1e-6))
 }
 
-/// Network Time Security, our server's and our clients' (`ntsinfo`, which only NTPsec's ntpq knows).
-pub(super) const SECURITY: [SystemRow; 27] = counted![
+/// Network Time Security, our server's and our clients' (`ntsinfo`); until when the certificate is valid, and failures by their class,
+/// NTPsec does not have.
+pub(super) const SECURITY: [SystemRow; 33] = counted![
     NtsServerSent count,
     NtsServerGood count,
     NtsServerBad count,
@@ -218,6 +220,7 @@ pub(super) const SECURITY: [SystemRow; 27] = counted![
     KeGoodWall seconds,
     KeGoodCpu seconds,
     KeNoTls count,
+    KeRefused count,
     KeNoTlsWall seconds,
     KeNoTlsCpu seconds,
     KeBad count,
@@ -228,4 +231,8 @@ pub(super) const SECURITY: [SystemRow; 27] = counted![
     NtsClientBad count,
     KeProbesGood count,
     KeProbesBad count,
+    KeProbesName count,
+    KeProbesConnection count,
+    KeProbesTls count,
+    KeProbesProtocol count,
 ];

@@ -116,7 +116,7 @@ const IDENTITY: [PeerRow; 20] = [
     Row::new("xleave", |s| Some(s.a.tally().output_delay).filter(|d| *d > Seconds::ZERO).map(text::millis)),
 ];
 
-const MEASURED: [PeerRow; 34] = [
+const MEASURED: [PeerRow; 37] = [
     Row::new("reach", |s| Some(text::hex(u64::from(s.a.reach().register())))),
     Row::new("unreach", |s| Some(s.a.reach().unreach().to_string())),
     Row::new("timer", |s| {
@@ -170,6 +170,9 @@ const MEASURED: [PeerRow; 34] = [
     Row::new("ntsaead", |s| s.a.nts()?.aead().map(|aead| text::quoted(aead.name()))),
     Row::new("ntske_age", |s| s.a.nts()?.age(s.now.mono).map(|age| format!("{:.0}", age.get()))),
     Row::new("ntske_error", |s| s.a.nts()?.failure().map(text::quoted)),
+    Row::new("ntske_attempts", |s| Some(s.a.nts()?.attempts().to_string())),
+    Row::new("ntsnak", |s| Some(u8::from(s.a.nts()?.is_refused()).to_string())),
+    Row::new("ntscookielen", |s| s.a.nts()?.cookie_length().map(|bytes| bytes.to_string())),
     Row::new("candidate", |s| Some((s.a.selection() as u16).to_string())),
 ];
 

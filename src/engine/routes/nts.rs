@@ -103,7 +103,7 @@ impl Engine {
         if !self.sources.get(id).and_then(Source::nts).is_some_and(NtsState::is_running) {
             return;
         }
-        match result {
+        match result.and_then(with_a_server) {
             Ok(given) => {
                 // Those from the disk are the earlier process's.
                 if given.origin == CookieOrigin::Server {
@@ -112,10 +112,21 @@ impl Engine {
                 self.keys_given(now, id, *given);
             }
             Err(failure) => {
-                self.server.counters_mut().count(Counter::KeProbesBad);
+                self.count_failure(failure.class);
                 self.keys_failed(now, id, failure);
             }
         }
+    }
+
+    fn count_failure(&mut self, class: FailureClass) {
+        let counters = self.server.counters_mut();
+        counters.count(Counter::KeProbesBad);
+        counters.count(match class {
+            FailureClass::Name => Counter::KeProbesName,
+            FailureClass::Connection => Counter::KeProbesConnection,
+            FailureClass::Tls => Counter::KeProbesTls,
+            FailureClass::Protocol => Counter::KeProbesProtocol,
+        });
     }
 
     fn keys_failed(&mut self, now: Now, id: AssocId, failure: KeyFailure) {
@@ -135,13 +146,6 @@ impl Engine {
         let Some(source) = self.sources.get(id) else { return };
         let (line, old) = (source.config().clone(), source.address());
         let host = given.host;
-        if host.is_no_server() {
-            let failure = KeyFailure {
-                class: FailureClass::Protocol,
-                text: format!("it names {host} as its NTP server, which is no server's address"),
-            };
-            return self.keys_failed(now, id, failure);
-        }
         if line.solicits() {
             return self.member_given(now, id, &line, given, check);
         }
@@ -298,6 +302,16 @@ impl Engine {
             }
         }
     }
+}
+
+/// What an exchange gave, if the NTP server that it names can be one.
+fn with_a_server(given: Box<Established>) -> Result<Box<Established>, KeyFailure> {
+    let host = given.host;
+    if !host.is_no_server() {
+        return Ok(given);
+    }
+    let text = format!("it names {host} as its NTP server, which is no server's address");
+    Err(KeyFailure { class: FailureClass::Protocol, text })
 }
 
 /// When a packet left by its transmit timestamp, seconds since 1970.

@@ -152,6 +152,17 @@ impl Server {
         self.nts.take_keys(keys);
     }
 
+    /// Until when the certificate of our key exchange is valid, seconds since 1970.
+    pub const fn take_certificate_end(&mut self, until: Option<i64>) {
+        self.nts.certificate_end = until;
+    }
+
+    /// The same; `None` while no keys are exchanged.
+    #[must_use]
+    pub const fn nts_certificate_end(&self) -> Option<i64> {
+        self.nts.certificate_end
+    }
+
     /// Leap seconds are smeared from now on as the configuration and the leap second file have it.
     pub fn watch_smear(&mut self, now: Now, setup: &Setup) {
         self.smear = Smear::watch(self.smear, now, setup);

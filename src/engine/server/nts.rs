@@ -45,6 +45,8 @@ pub(super) struct Shape {
 pub(super) struct Nts {
     /// `None`: it is not served.
     cookies: Option<Cookies>,
+    /// Until when the certificate of the key exchange is valid, seconds since 1970; `None`: no keys are exchanged.
+    pub(super) certificate_end: Option<i64>,
 }
 
 impl Nts {

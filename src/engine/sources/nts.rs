@@ -318,6 +318,24 @@ impl NtsState {
         self.session.as_ref().map_or(0, |s| s.given.cookies.len())
     }
 
+    /// Length of the next cookie, bytes.
+    #[must_use]
+    pub fn cookie_length(&self) -> Option<usize> {
+        self.session.as_ref()?.given.cookies.first().map(Vec::len)
+    }
+
+    /// Exchanges since the last genuine response.
+    #[must_use]
+    pub const fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    /// Whether the server has refused our cookie, and sent no genuine response since.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.session.as_ref().is_some_and(|s| s.refused)
+    }
+
     /// The algorithm in use.
     #[must_use]
     pub fn aead(&self) -> Option<Aead> {

@@ -6,6 +6,7 @@ mod clocks;
 mod desk;
 mod keys;
 mod replay;
+mod security;
 mod variables;
 
 use crate::bench::from;

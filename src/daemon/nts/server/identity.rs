@@ -20,8 +20,16 @@ use std::time::SystemTime;
 pub struct Identity {
     chain: PathBuf,
     key: PathBuf,
-    config: Arc<ServerConfig>,
+    shown: Shown,
     written: [Option<Written>; 2],
+}
+
+/// What clients are shown.
+#[derive(Debug)]
+struct Shown {
+    config: Arc<ServerConfig>,
+    /// Until when it is valid, seconds since 1970.
+    until: i64,
 }
 
 /// What TLS needs to show this certificate.
@@ -38,7 +46,7 @@ fn configure(certified: CertifiedKey) -> Result<ServerConfig, rustls::Error> {
 }
 
 /// Reads a certificate with its key, for TLS; logs with `log` what clients and other users will make of them.
-fn load(chain: &Path, key: &Path, log: Option<&mut Log>) -> Result<ServerConfig, BadCredentials> {
+fn load(chain: &Path, key: &Path, log: Option<&mut Log>) -> Result<Shown, BadCredentials> {
     let certified = credentials::read(chain, key)?;
     if let Some(log) = log {
         let dates = credentials::dates_of(chain, &certified, clock::unix().0);
@@ -46,11 +54,13 @@ fn load(chain: &Path, key: &Path, log: Option<&mut Log>) -> Result<ServerConfig,
             log.write(Level::Warning, &format!("NTS: {message}; {effect}"));
         }
     }
-    configure(certified).map_err(|why| BadCredentials::Tls {
+    let until = credentials::end_of(&certified);
+    let config = configure(certified).map_err(|why| BadCredentials::Tls {
         chain: chain.to_owned(),
         key: key.to_owned(),
         why,
-    })
+    })?;
+    Ok(Shown { config: Arc::new(config), until })
 }
 
 /// Reads the files: see [`Identity::read`].
@@ -58,8 +68,8 @@ fn load(chain: &Path, key: &Path, log: Option<&mut Log>) -> Result<ServerConfig,
 /// # Errors
 /// [`BadCredentials`].
 #[cfg(test)]
-pub fn configured(chain: &Path, key: &Path) -> Result<ServerConfig, BadCredentials> {
-    load(chain, key, None)
+pub fn configured(chain: &Path, key: &Path) -> Result<Arc<ServerConfig>, BadCredentials> {
+    load(chain, key, None).map(|shown| shown.config)
 }
 
 impl Identity {
@@ -69,8 +79,8 @@ impl Identity {
     /// [`BadCredentials`].
     pub fn read(chain: PathBuf, key: PathBuf) -> Result<Self, BadCredentials> {
         let written = [&chain, &key].map(|path| written(path));
-        let config = Arc::new(load(&chain, &key, None)?);
-        Ok(Self { chain, key, config, written })
+        let shown = load(&chain, &key, None)?;
+        Ok(Self { chain, key, shown, written })
     }
 
     /// Where the files are, from now on.
@@ -81,7 +91,13 @@ impl Identity {
     /// For a new connection.
     #[must_use]
     pub fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config)
+        Arc::clone(&self.shown.config)
+    }
+
+    /// Until when the certificate and those above it are valid, seconds since 1970.
+    #[must_use]
+    pub const fn valid_until(&self) -> i64 {
+        self.shown.until
     }
 
     /// Reads the files again if others have their names or they were written since. What cannot be used changes nothing. Files that
@@ -93,8 +109,8 @@ impl Identity {
         }
         self.written = written;
         match load(&self.chain, &self.key, Some(log)) {
-            Ok(config) => {
-                self.config = Arc::new(config);
+            Ok(shown) => {
+                self.shown = shown;
                 log.write(Level::Info, "NTS certificate read again");
             }
             Err(why) => {
@@ -138,6 +154,16 @@ mod tests {
     }
 
     #[test]
+    fn the_first_of_a_chain_to_expire_counts() {
+        let dir = scratch("nts-chain");
+        let chain = dir.path().join("chain");
+        let text = ["rsa.pem", "expired.pem", "server.pem"].map(|name| fs::read(fixture(name)).unwrap());
+        fs::write(&chain, text.concat()).unwrap();
+        let identity = Identity::read(chain, fixture("rsa-key.pem")).unwrap();
+        assert_eq!(identity.valid_until(), 1_609_459_200);
+    }
+
+    #[test]
     fn a_new_certificate_is_taken_and_a_bad_one_is_not() {
         let dir = scratch("nts-identity");
         let (chain, key) = (dir.path().join("chain"), dir.path().join("key"));
@@ -150,6 +176,7 @@ mod tests {
         let mut log = Log::start(&crate::daemon::start::cli::Options::default());
         let mut identity = Identity::read(chain.clone(), key.clone()).unwrap();
         let first = identity.config();
+        assert_eq!(identity.valid_until(), 4_102_358_400);
         identity.reread(&mut log);
         assert!(Arc::ptr_eq(&first, &identity.config()));
         put(["server.pem", "stolen-key.pem"]);
@@ -157,9 +184,11 @@ mod tests {
         identity.written = [None; 2];
         identity.reread(&mut log);
         assert!(Arc::ptr_eq(&first, &identity.config()));
+        assert_eq!(identity.valid_until(), 4_102_358_400);
         put(["rsa.pem", "rsa-key.pem"]);
         identity.written = [None; 2];
         identity.reread(&mut log);
         assert!(!Arc::ptr_eq(&first, &identity.config()));
+        assert_eq!(identity.valid_until(), 3_471_292_800);
     }
 }

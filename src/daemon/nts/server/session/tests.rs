@@ -62,7 +62,7 @@ fn server() -> Session<Pipe> {
     let config =
         crate::daemon::nts::server::identity::configured(&fixture("server.pem"), &fixture("key.pem"))
             .unwrap();
-    Session::new(Pipe::default(), Arc::new(config)).unwrap()
+    Session::new(Pipe::default(), config).unwrap()
 }
 
 fn client(alpn: &[&[u8]]) -> ClientConnection {
