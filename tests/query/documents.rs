@@ -97,13 +97,13 @@ fn faults(root: &Value, rule: &Value, value: &Value, place: &str) -> Vec<String>
     found
 }
 
-fn judge(line: &str) -> Vec<String> {
+pub(crate) fn judge(line: &str) -> Vec<String> {
     let value: Value = serde_json::from_str(line).unwrap();
     let schema = schema();
     faults(&schema, &schema, &value, "answer")
 }
 
-fn asked(server: &str, command: &str) -> String {
+pub(crate) fn asked(server: &str, command: &str) -> String {
     let mut console = Console::new(Settings { numeric: true, json: true, ..Settings::default() });
     console.timeout = std::time::Duration::from_millis(300);
     console.open(server).unwrap();

@@ -8,6 +8,7 @@ mod capture;
 mod companions;
 mod documents;
 mod replay;
+mod security;
 
 use capture::{Capture, Screen, captures};
 use replay::Replay;

@@ -1,7 +1,7 @@
 //! The commands of ntpq: names, arguments, what they are for, and which function does it.
 
 use super::console::{Console, Output};
-use super::{associations, change, local, mru, ordered, peers, summaries, variables};
+use super::{associations, change, local, mru, nts, ordered, peers, summaries, variables};
 use crate::tools::link::Trouble;
 use std::fmt;
 
@@ -41,6 +41,7 @@ pub const COMMANDS: &[Command] = &[
     other("addvars", "name[=value],…", "Add variables to the variable list", local::addvars),
     read("apeers", "", "Same as peers, with association IDs", peers::apeers),
     read("associations", "", "List configured and reachable associations", associations::associations),
+    read("authdata", "", "Show how each source is authenticated: keys, cookies, failures", nts::authdata),
     other("authenticate", "[yes|no]", "Show whether requests are signed", local::authenticate),
     read("authinfo", "", "Show authentication counters", summaries::authinfo),
     read("cl", "[assoc]", "Same as clocklist", variables::clocklist),
@@ -91,6 +92,7 @@ pub const COMMANDS: &[Command] = &[
     ),
     read("mrv", "first last [name,…]", "Same as mreadvar", variables::mreadvar),
     other("ntpversion", "[1|2|3|4]", "Set the NTP version of requests", local::ntpversion),
+    read("ntsinfo", "", "Show the counters of Network Time Security", nts::ntsinfo),
     read("opeers", "", "Same as peers, with the local address instead of the reference ID", peers::opeers),
     read("passociations", "", "Print the last list of associations again", associations::passociations),
     other("passwd", "[password]", "Set the password of the key", local::passwd),

@@ -131,7 +131,7 @@ impl Source {
             local: address("dstadr"),
             refid: list.get("refid").unwrap_or_default().to_owned(),
             stratum: list.integer("stratum").unwrap_or(0),
-            kind: kind(list.integer("hmode").unwrap_or(0), source),
+            kind: kind(list.integer("hmode").unwrap_or(0), source, list.get("refid").unwrap_or_default()),
             heard: stamp("rec").or_else(|| stamp("reftime")).unwrap_or(NtpTimestamp::ZERO),
             poll: 1 << poll,
             reach: list.integer("reach").unwrap_or(0) as u8,
@@ -157,13 +157,17 @@ pub fn is_clock(address: IpAddr) -> bool {
     matches!(address, IpAddr::V4(v4) if v4.octets()[..2] == [127, 127])
 }
 
+/// The reference identifier of a source before its keys are exchanged.
+const NTS: &str = "NTS";
+
 /// The letter of column `t`, by the mode of the association (ntpq's manual page).
-fn kind(mode: i64, source: Option<IpAddr>) -> char {
+fn kind(mode: i64, source: Option<IpAddr>, refid: &str) -> char {
     match (mode, source) {
         (1, _) => 's',
         (2, _) => 'S',
         (3, Some(address)) if is_clock(address) => 'l',
-        (3, Some(address)) if address.is_unspecified() => 'p',
+        // A server of NTS has no address before its keys are exchanged.
+        (3, Some(address)) if address.is_unspecified() && refid != NTS => 'p',
         (3, Some(address)) if address.is_multicast() => 'a',
         (3, _) => 'u',
         (5, Some(address)) if address.is_multicast() => 'M',
@@ -248,11 +252,12 @@ mod tests {
 
     #[test]
     fn letters_by_mode() {
-        let of = |mode, address: &str| kind(mode, address.parse().ok());
+        let of = |mode, address: &str| kind(mode, address.parse().ok(), "INIT");
         assert_eq!([of(1, "192.0.2.1"), of(3, "192.0.2.1"), of(3, "224.0.1.1")], ['s', 'u', 'a']);
         assert_eq!(
             [of(5, "224.0.1.1"), of(5, "192.0.2.255"), of(3, "0.0.0.0"), of(0, "")],
             ['M', 'B', 'p', '-']
         );
+        assert_eq!(kind(3, "0.0.0.0".parse().ok(), NTS), 'u');
     }
 }

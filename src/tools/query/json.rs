@@ -3,6 +3,7 @@
 
 use super::cooked::iso;
 use crate::wire::varlist::{self, Item, VarList, unquoted};
+use chrono::DateTime;
 use serde_json::{Map, Value, json};
 
 /// What a value is.
@@ -14,6 +15,8 @@ enum Kind {
     Numbers(&'static str),
     /// A timestamp.
     Time,
+    /// Seconds since 1970.
+    Unix,
 }
 
 /// Variables with a unit, or a form of their own. The others are numbers or texts as they look.
@@ -60,6 +63,14 @@ const KINDS: &[(&str, Kind)] = &[
     ("filtdelay", Kind::Numbers("_ms")),
     ("filtoffset", Kind::Numbers("_ms")),
     ("filtdisp", Kind::Numbers("_ms")),
+    ("ntske_age", Kind::Number("_s")),
+    ("nts_ke_serves_good_wall", Kind::Number("_s")),
+    ("nts_ke_serves_good_cpu", Kind::Number("_s")),
+    ("nts_ke_serves_nossl_wall", Kind::Number("_s")),
+    ("nts_ke_serves_nossl_cpu", Kind::Number("_s")),
+    ("nts_ke_serves_bad_wall", Kind::Number("_s")),
+    ("nts_ke_serves_bad_cpu", Kind::Number("_s")),
+    ("nts_cert_notafter", Kind::Unix),
     ("reftime", Kind::Time),
     ("clock", Kind::Time),
     ("org", Kind::Time),
@@ -78,6 +89,10 @@ fn entry(item: &Item) -> (String, Value) {
     match KINDS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind) {
         Some(Kind::Number(unit)) => (format!("{name}{unit}"), plain(text)),
         Some(Kind::Numbers(unit)) => (format!("{name}{unit}"), text.split_whitespace().map(plain).collect()),
+        Some(Kind::Unix) => {
+            let date = varlist::integer(text).and_then(|seconds| DateTime::from_timestamp(seconds, 0));
+            (format!("{name}_utc"), json!(date.map(|date| date.format("%Y-%m-%dT%H:%M:%SZ").to_string())))
+        }
         Some(Kind::Time) => (format!("{name}_utc"), json!(varlist::timestamp(text).and_then(iso))),
         None => (name.to_owned(), plain(text)),
     }
@@ -105,13 +120,14 @@ mod tests {
     fn units_are_in_the_names() {
         let list = VarList::parse(
             b"version=\"ntpd 4\", leap=3, offset=-0.5, frequency=7, reach=0xff, refid=192.0.2.1,\r\n\
-              reftime=0x00000000.00000000, filtdelay= 1.00 2.00, odd",
+              reftime=0x00000000.00000000, filtdelay= 1.00 2.00, nts_cert_notafter=1795943705, ntske_age=9, odd",
         );
         assert_eq!(
             variables(&list),
             json!({
                 "version": "ntpd 4", "leap": 3, "offset_ms": -0.5, "frequency_ppm": 7, "reach": 255,
                 "refid": "192.0.2.1", "reftime_utc": null, "filtdelay_ms": [1.0, 2.0], "odd": null,
+                "nts_cert_notafter_utc": "2026-11-29T09:15:05Z", "ntske_age_s": 9,
             })
         );
     }

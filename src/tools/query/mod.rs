@@ -6,6 +6,7 @@
 //! | which commands there are | `commands.rs`, `console.rs` |
 //! | what is read from the server | `fetch.rs`, `mru.rs`, `ordered.rs` |
 //! | how it looks | `peers.rs`, `associations.rs`, `variables.rs`, `summaries.rs`, `cooked.rs`, `names.rs`, `json.rs` |
+//! | Network Time Security | `nts.rs` |
 //! | changing something | `change.rs`, `local.rs` |
 //! | monitoring | `check.rs`, `metrics.rs`, `watch/` |
 //! | pages of charts | `report/` |
@@ -22,6 +23,7 @@ mod local;
 pub mod metrics;
 pub mod mru;
 pub mod names;
+pub mod nts;
 mod ordered;
 mod peers;
 pub mod report;

@@ -81,7 +81,7 @@ check "no answer (noquery) is told within 5 s" silent out 10.199.255.1
 check "no such host is told within 5 s" silent host 10.199.255.88
 several() { on lan "$work/bin/rsntpq" -pn 10.199.255.1 fd77::1 | grep -c '^fd77::1 .*LOCL' | grep -qx 1; }
 check "several hosts have a column" several
-json() { for c in peers as rv 'rv &1' 'cv &5' mrulist sysinfo sysstats monstats iostats kerninfo authinfo timerstats 'pstats &1'; do
+json() { for c in peers as rv 'rv &1' 'cv &5' mrulist sysinfo sysstats monstats iostats kerninfo authinfo authdata ntsinfo timerstats 'pstats &1'; do
     tool rsntpq --json -n -c "$c" | python3 -c 'import json, sys
 d = json.loads(sys.stdin.read()); assert d["command"] and d["host"] and len(d) > 2, d' || { echo "$c"; return 1; }; done; }
 check "every answer is JSON with --json" json
