@@ -1,7 +1,10 @@
 //! `rsntpq metrics`: the daemon's state as Prometheus text, for node_exporter's textfile collector.
 //! docs/metrics.md explains every metric; a test holds the two together.
 
+mod security;
+
 use super::fetch::{self, Source, Which};
+use super::nts;
 use super::peers::refid;
 use crate::config::model::Family;
 use crate::sys::clock;
@@ -88,7 +91,7 @@ pub fn all() -> Vec<Metric> {
     let rest = [UP, INFO, SYNCHRONISED, REFERENCE_AGE, POLL, UPTIME, PACKETS_TOTAL, CLIENTS];
     let sources = [SOURCE_STATE, SOURCE_REACH, SOURCE_HEARD];
     let tables = SYSTEM.iter().chain(SOURCE).map(|(metric, ..)| *metric);
-    rest.into_iter().chain(sources).chain(tables).collect()
+    rest.into_iter().chain(sources).chain(tables).chain(security::ALL).collect()
 }
 
 /// The command line.
@@ -156,6 +159,8 @@ pub struct State {
     pub system: VarList,
     /// Counters; empty where the server has none.
     pub counters: VarList,
+    /// Those of NTS, likewise.
+    pub nts: VarList,
     /// The sources.
     pub sources: Vec<Source>,
 }
@@ -165,14 +170,20 @@ fn read(host: &str) -> Result<State, Trouble> {
     let system = fetch::variables(&mut link, 0, "")?;
     let packets = PACKETS.iter().map(|(_, counter)| counter.name());
     let names: Vec<&str> = packets.chain(["ss_uptime", "mru_depth"]).collect();
-    // Daemons before 4.2.7 have no counters to read.
-    let counters = match fetch::named_variables(&mut link, 0, &names) {
-        Ok(found) => found.list,
-        Err(Trouble::Server(_)) => VarList::default(),
-        Err(other) => return Err(other),
-    };
-    let sources = fetch::sources(&mut link, Which::InUse)?;
-    Ok(State { status: SystemStatus(system.status), system: system.list, counters, sources })
+    // Daemons before 4.2.7 have no counters to read, and most have none of NTS.
+    let counters = if_there(fetch::named_variables(&mut link, 0, &names).map(|found| found.list))?;
+    let nts = if_there(nts::counters(&mut link))?;
+    let mut sources = fetch::sources(&mut link, Which::InUse)?;
+    nts::add_details(&mut link, &mut sources)?;
+    Ok(State { status: SystemStatus(system.status), system: system.list, counters, nts, sources })
+}
+
+/// Nothing where the server does not have it.
+fn if_there(found: Result<VarList, Trouble>) -> Result<VarList, Trouble> {
+    match found {
+        Err(Trouble::Server(_)) => Ok(VarList::default()),
+        other => other,
+    }
 }
 
 /// The text.
@@ -206,6 +217,7 @@ pub fn render(state: &State, now: NtpTimestamp) -> String {
     if let Some(clients) = state.counters.number("mru_depth") {
         out.metric(CLIENTS, &one(clients));
     }
+    security::counted(&mut out, &state.nts);
     sources(&mut out, &state.sources, now);
     out.0
 }
@@ -220,10 +232,15 @@ fn sources(out: &mut Text, sources: &[Source], now: NtpTimestamp) {
     for (metric, name, factor) in SOURCE {
         out.metric(*metric, &rows(&|s| s.list.number(name).map(|value| value * factor)));
     }
+    security::sources(out, sources);
 }
 
+/// A source without an address yet goes by its name, if the server reports it.
 fn labels(source: &Source) -> String {
-    let address = source.address.map(|a| a.to_string()).unwrap_or_default();
+    let address = match (source.address, &source.host) {
+        (Some(address), Some(host)) if address.is_unspecified() => host.clone(),
+        (address, _) => address.map(|a| a.to_string()).unwrap_or_default(),
+    };
     let id = source.listed.id.to_string();
     format!(
         "{{{},{},{}}}",
@@ -271,6 +288,7 @@ mod tests {
                 b"version=\"a\\b\", stratum=2, offset=-0.25, tc=6, reftime=0xeead8c50.00000000",
             ),
             counters: VarList::parse(b"ss_received=12"),
+            nts: VarList::default(),
             sources: vec![source],
         };
         let text = render(&state, NtpTimestamp::from_bits(0xeead_8c60_0000_0000));
@@ -289,6 +307,23 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
         assert!(!text.contains("rsntp_frequency_ppm"), "a variable without a value is left out");
+    }
+
+    #[test]
+    fn a_source_without_an_address_goes_by_its_name() {
+        let of = |list: &str| {
+            let listed = Listed { id: 7, status: PeerStatus(0x963a) };
+            labels(&Source::new(listed, VarList::parse(list.as_bytes())))
+        };
+        let name = "srchost=\"ke.test\", refid=INIT";
+        assert_eq!(
+            of(&format!("srcadr=0.0.0.0, {name}")),
+            "{source=\"ke.test\",associd=\"7\",refid=\".INIT.\"}"
+        );
+        assert_eq!(
+            of(&format!("srcadr=192.0.2.1, {name}")),
+            "{source=\"192.0.2.1\",associd=\"7\",refid=\".INIT.\"}"
+        );
     }
 
     #[test]

@@ -132,6 +132,40 @@ if [ -e "$work/51.conf" ]; then
 fi
 [ ! -e "$work/54.toml" ] || check "ntpd-rs is a source, by AEAD 15" within 20 agreed $line 10.199.255.54 AES_SIV_CMAC_256
 
+# NAME MODE KEYID TYPE KLEN LAST ATMP NAK COOK CLEN, as chronyc has them.
+authdata() { on host "$rsntpq" -n -c authdata | tee /dev/stderr | grep -E -A1 -- "^$1"; }
+of_chronyd() { authdata "${address[s1]} +NTS +- +15 +256 +[0-9]+ +0 +0 +[78] +[0-9]+$"; }
+check "rsntpq authdata: chronyd's keys and cookies" of_chronyd
+of_ntpsec() { authdata "${address[s2]} +NTS +- +15 +256 +[0-9]+ +0 +0 +[78] +104$"; }
+check "NTPsec's" of_ntpsec
+of_expired() { authdata 'ke.test +NTS +(- +){4}[1-9] +0 +0 +-$' | grep -q '^    key exchange failed: certificate of ke.test has expired'; }
+check "and why a source has none" of_expired
+documents() {
+    on host "$rsntpq" --json -n -c authdata > "$work/authdata" && on host "$rsntpq" metrics > "$work/metrics" || return 1
+    grep nts "$work/authdata" "$work/metrics"
+    python3 - "${address[s1]}" "$work/authdata" "$work/metrics" <<'PY'
+import json, sys
+rows = {row["remote"]: row for row in json.load(open(sys.argv[2]))["sources"]}
+good, bad = rows[sys.argv[1]], rows["ke.test"]
+assert good["mode"] == "nts" and good["aead"] == "AES_SIV_CMAC_256" and good["ke_error"] is None and good["nak"] is False, good
+assert good["authentication"] == "ok" and good["ke_age_s"] < 600 and good["ke_attempts"] == 0 and good["cookies"] >= 7, good
+assert bad["aead"] is None and "has expired" in bad["ke_error"] and bad["ke_attempts"] >= 1 and bad["cookies"] == 0, bad
+found = {}
+for line in open(sys.argv[3]):
+    name = line.split("{")[0]
+    if not line.startswith("#") and "nts" in name:
+        label = line.split('"')[1] if "{" in line else ""
+        found[name, label] = float(line.split()[-1])
+for source, ok in ((sys.argv[1], 1), ("ke.test", 0)):
+    assert found["rsntp_source_nts_ok", source] == ok and found["rsntp_source_nts_ke_failed", source] == 1 - ok, found
+client = {label: count for (name, label), count in found.items() if name == "rsntp_nts_ke_client_total"}
+assert set(client) == {"good", "name", "connection", "tls", "protocol"}, client
+assert client["good"] == sum(row["aead"] is not None for row in rows.values()), client
+assert client["tls"] >= 1 and client["connection"] >= 1 and client["name"] == client["protocol"] == 0, client
+assert ("rsntp_nts_certificate_not_after_timestamp_seconds", "") not in found, found
+PY
+}
+check "JSON and metrics have it: what is good, and what failed by its class" documents
 check "SIGTERM ends it with status 0" daemon_down
 kept=$work/varlib/ntp/nts-${address[s1]}.4460
 only_ours() { stat -c '%a %u' "$kept" | tee /dev/stderr | grep -qx '600 38'; }

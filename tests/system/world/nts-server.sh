@@ -11,7 +11,8 @@ mkdir "$work/tls"
 (cd "$work/tls" && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=Test root" -keyout ca.key -out ca.pem &&
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=ke.test" -keyout key.pem -out csr &&
     printf 'subjectAltName=DNS:ke.test,IP:10.199.255.1\n' > san &&
-    openssl x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile san -out cert.pem) > "$work/log/openssl" 2>&1
+    for days in 30 40; do openssl x509 -req -in csr -CA ca.pem -CAkey ca.key -CAcreateserial -days $days -extfile san -out cert-$days.pem; done &&
+    mv cert-30.pem cert.pem) > "$work/log/openssl" 2>&1
 chmod 600 "$work/tls/key.pem"
 printf '127.0.0.1 localhost\n10.199.255.1 ke.test\n' > "$work/hosts"
 conf=$work/ntp.conf
@@ -57,6 +58,7 @@ disable ntp
 statsdir $work/log/
 filegen peerstats file ntpsec-peers type none enable
 restrict default
+restrict 127.0.0.1
 CONF
 with_hosts out "$peers/ntpd-ntpsec" -n -l "$work/log/ntpsec" -p "$work/ntpsec.pid" -c "$work/ntpsec.conf" > "$work/log/ntpsec.err" 2>&1 & pids+=($!)
 authdata() { on lan "$peers/chronyc" -h "$work/chrony/chronyd.sock" -n authdata | tail -1; }
@@ -72,6 +74,26 @@ check "both are counted: the key exchanges" at_least nts_ke_serves_good 2
 check "and the requests" at_least nts_server_recv_good 4
 info() { on host "$peers/ntpq" -c ntsinfo | tee /dev/stderr | grep -qE 'NTS server sends: +[1-9]'; }
 check "NTPsec's ntpq shows them" info
+# What is counted goes on between the two.
+alike() {
+    local ours theirs
+    theirs=$(on host "$peers/ntpq" -c ntsinfo); ours=$(on host "$rsntpq" -c ntsinfo)
+    [ "$(wc -l <<< "$theirs")" = 17 ] && diff <(head -17 <<< "$ours") <(cat <<< "$theirs")
+}
+check "rsntpq shows the same, to the letter" within 10 alike
+more() { on host "$rsntpq" -c ntsinfo | tail -n +18 | tee /dev/stderr | grep -cE '^NTS KE (serves (no TLS|refused)|client bad (name|connect|TLS|answer)): +0$' | grep -qx 6; }
+check "and, of a server that has had good clients only, six zeros" more
+# The certificate that clients are shown, as openssl reads it.
+end_of() { date -ud "$(openssl x509 -enddate -noout -in "$work/tls/cert.pem" | cut -d= -f2)" "$@"; }
+valid_to() { on host "$rsntpq" -c ntsinfo | tee /dev/stderr | grep -qx "NTS certificate valid to: * $(end_of '+%F %T UTC')"; }
+check "rsntpq shows until when the certificate is valid" valid_to
+metric() { on host "$rsntpq" metrics | grep nts | tee /dev/stderr | grep -qxF -- "$1"; }
+expires() { metric "rsntp_nts_certificate_not_after_timestamp_seconds $(end_of +%s)"; }
+check "and a metric does" expires
+head_of() { diff <(on lan "$peers/chronyc" -h "$work/chrony/chronyd.sock" -n authdata | head -2) <(on host "$rsntpq" -c authdata | head -2); }
+check "the head of authdata is chronyc's" head_of
+other() { on out "$rsntpq" -n -c authdata 127.0.0.1 | tee /dev/stderr | grep -qE '^10\.199\.255\.1 +NTS +(- +){6}[1-8] +-$'; }
+check "and what NTPsec reports is in it: its cookies" other
 
 # Debian 13's, for as long as these rows take: chronyd as it is, and as before 4.6.1 without its record 1024; ntpd-rs.
 new=${peers%/*}/debian13/bin newer=()
@@ -142,6 +164,8 @@ check "and gets them while another holds 300 connections" whole s1
 wait $stalled
 limited() { local i; for i in 1 2 3 4 5 6 7 8 9; do exchange s3; done | tee /dev/stderr | tail -1 | grep -qx 0; }
 check "an address that wants the ninth in a minute gets none" limited
+refused() { local n; n=$(counter nts_ke_serves_refused); echo "$n refused"; [ "$n" -ge 1 ] && metric "rsntp_nts_ke_server_total{result=\"refused\"} $n"; }
+check "it is counted as refused" refused
 bad() { printf 'GET / HTTP/1.0\r\n\r\n' | on out timeout 3 bash -c 'exec 3<>/dev/tcp/10.199.255.1/4460; cat >&3; cat <&3' > /dev/null; at_least nts_ke_serves_nossl 10; }
 check "who speaks no TLS is counted" within 5 bad
 
@@ -195,11 +219,15 @@ rotated() { grep -c '^I:' "$keys"; kill -HUP "$daemon"; sleep 1; at_least nts_se
 check "a SIGHUP changes nothing" rotated
 silent() { ! grep 'NTS certificate' "$work/log/rsntpd"; }
 check "and the certificate is not read without need" silent
-cp "$work/tls/cert.pem" "$work/tls/new" && chmod 644 "$work/tls/key.pem" && mv "$work/tls/new" "$work/tls/cert.pem"
+cp "$work/tls/cert-40.pem" "$work/tls/new" && chmod 644 "$work/tls/key.pem" && mv "$work/tls/new" "$work/tls/cert.pem"
 reread() { kill -HUP "$daemon"; sleep 1; grep 'NTS certificate read again' "$work/log/rsntpd"; }
 check "a new certificate is read when the signal comes" within 5 reread
 # With the record of the second port.
 check "and shown" whole s2 886
+check "and the metric is that of the new one" within 5 expires
 check "no client was sent away" fields '$8 == 0 && $9 == 8'
+without() { ! on host "$rsntpq" -c ntsinfo | tee /dev/stderr | grep -q '^NTS certificate'; }
+kill -KILL "$(ke)"
+check "without the process that exchanges keys there is no certificate" within 5 without
 check "the daemon ends, and all its processes" end
 verdict
