@@ -5,7 +5,7 @@ use super::state::{Answers, Client, Clients, News, Row, State};
 use crate::tools::link::{Ask, Link, Sign, Trouble};
 use crate::tools::query::console::Console;
 use crate::tools::query::fetch::{self, Source, Which};
-use crate::tools::query::{mru, ordered, peers};
+use crate::tools::query::{mru, nts, ordered};
 use crate::wire::status::SystemStatus;
 use crate::wire::varlist::VarList;
 use std::sync::Arc;
@@ -77,9 +77,11 @@ impl Asker {
         let uptime = fetch::variables(self.console.link()?, 0, "ss_uptime");
         let uptime = uptime.ok().and_then(|found| found.list.number("ss_uptime"));
         let mut rows = Vec::new();
-        for source in fetch::sources(self.console.link()?, Which::InUse)? {
+        let mut sources = fetch::sources(self.console.link()?, Which::InUse)?;
+        nts::add_details(self.console.link()?, &mut sources)?;
+        for source in sources {
             let next = self.next_poll(&source)?;
-            let name = peers::remote(&mut self.console, &source);
+            let name = nts::name(&mut self.console, &source);
             rows.push(Row { when: source.when(now), name, next, source });
         }
         Ok(Answers { status: SystemStatus(system.status), system: system.list, uptime, rows })

@@ -7,11 +7,13 @@
 //! | what is queried, and how often | `asker.rs` |
 //! | what is remembered: histories, selection | `state.rs` |
 //! | how it looks | `screen.rs`, `clients.rs` |
+//! | how a source is authenticated | `authentication.rs` |
 //! | what restrictions mean | `explain.rs` |
 //!
 //! One thread queries, one reads keys, and the first draws: a silent server never makes a key wait.
 
 mod asker;
+mod authentication;
 mod clients;
 mod explain;
 mod screen;

@@ -2,6 +2,7 @@
 //! no Unicode, bars are made of ASCII; where there are no colours, nothing is shown by colour alone
 //! anyway: tallies, bits and the mark of the selected row are characters.
 
+use super::authentication::{self, Authentication};
 use super::clients;
 use super::state::{Page, Row, State};
 use crate::tools::query::cooked::{cut, interval, millis};
@@ -19,6 +20,8 @@ use ratatui::widgets::{Paragraph, Sparkline};
 
 /// The heads of the columns of sources: what stands in [`cells`].
 const HEAD: &str = "   remote          st poll next reach      offset   delay  jitter ";
+/// That of one more, where a source is to be authenticated.
+const HEAD_AUTHENTICATION: &str = "auth ";
 /// Bars of ASCII, from none to full.
 const ASCII: bar::Set<'static> = bar::Set {
     full: "#",
@@ -33,6 +36,9 @@ const ASCII: bar::Set<'static> = bar::Set {
 };
 /// Heights of a sparkline's bars: the lowest is still seen.
 const BAR: (f64, f64) = (1.0, 7.0);
+
+/// Least lines of what is shown of the selected source.
+const DETAIL: usize = 6;
 
 /// What the terminal can do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -171,7 +177,7 @@ fn heading(state: &State, style: Style, width: u16) -> Vec<Line<'static>> {
 }
 
 /// 1 d 02:03:04.
-fn long(seconds: f64) -> String {
+pub(super) fn long(seconds: f64) -> String {
     let all = seconds.max(0.0) as u64;
     let days = all / DAY as u64;
     let days = if days > 0 { format!("{days} d ") } else { String::new() };
@@ -185,23 +191,39 @@ pub(super) fn window(length: usize, selected: usize, height: usize) -> std::ops:
 }
 
 fn sources(frame: &mut Frame<'_>, area: Rect, state: &State, style: Style) {
-    let [list, detail] = Layout::vertical([Constraint::Min(2), Constraint::Length(6)]).areas(area);
     let Some(answers) = &state.answers else { return };
-    let chart = "history";
-    frame.render_widget(Paragraph::new(bold(format!("{HEAD}{chart}"))), Rect { height: 1, ..list });
+    let selected = answers.rows.get(state.selected[0]);
+    let described = selected.map(|row| described(row, state.age().unwrap_or(0), area.width.into()));
+    let height = described.as_ref().map_or(0, Vec::len).max(DETAIL) as u16;
+    let [list, detail] = Layout::vertical([Constraint::Min(2), Constraint::Length(height)]).areas(area);
+    let authenticated =
+        answers.rows.iter().any(|row| Authentication::of(&row.source) != Authentication::None);
+    let head = if authenticated { format!("{HEAD}{HEAD_AUTHENTICATION}") } else { HEAD.to_owned() };
+    frame.render_widget(Paragraph::new(bold(format!("{head}history"))), Rect { height: 1, ..list });
     let seen = window(answers.rows.len(), state.selected[0], usize::from(list.height.saturating_sub(1)));
     let (first, age) = (seen.start, state.age().unwrap_or(0));
     for (index, row) in answers.rows.iter().enumerate().take(seen.end).skip(first) {
         let line = Rect { y: list.y + 1 + (index - first) as u16, height: 1, ..list };
         let mark = Mark::of(index, state.selected[0]);
-        frame.render_widget(Paragraph::new(cells(row, mark, age, style)), line);
-        let used = (HEAD.len() as u16).min(line.width);
+        let mut cells = cells(row, mark, age, style);
+        if authenticated {
+            cells.push_span(authentication_cell(row, mark, style));
+        }
+        frame.render_widget(Paragraph::new(cells), line);
+        let used = (head.len() as u16).min(line.width);
         let chart = Rect { x: line.x + used, width: line.width - used, ..line };
         sparkline(frame, chart, state, row, style);
     }
-    if let Some(row) = answers.rows.get(state.selected[0]) {
-        frame.render_widget(Paragraph::new(described(row, age)), detail);
+    if let Some(lines) = described {
+        frame.render_widget(Paragraph::new(lines), detail);
     }
+}
+
+/// What stands below [`HEAD_AUTHENTICATION`].
+fn authentication_cell(row: &Row, mark: Mark, style: Style) -> Span<'static> {
+    let found = Authentication::of(&row.source);
+    let colour = found.colour().map_or_else(Attributes::default, |colour| style.colour(colour));
+    Span::styled(format!("{:<4} ", found.mark()), mark.attributes(colour))
 }
 
 fn cells(row: &Row, mark: Mark, age: u64, style: Style) -> Line<'static> {
@@ -286,7 +308,7 @@ fn kind(letter: char, status: PeerStatus) -> String {
     }
 }
 
-fn described(row: &Row, age: u64) -> Vec<Line<'static>> {
+fn described(row: &Row, age: u64, width: usize) -> Vec<Line<'static>> {
     let source = &row.source;
     let status = source.listed.status;
     let address = source.address.map_or_else(|| "?".to_owned(), |address| address.to_string());
@@ -297,7 +319,7 @@ fn described(row: &Row, age: u64) -> Vec<Line<'static>> {
     let heard = row
         .when
         .map_or_else(|| "no response yet".to_owned(), |when| format!("last response {} s ago", when + age));
-    vec![
+    let mut lines = vec![
         Line::raw(""),
         bold(format!(" {}  {address}  {heard}", row.name)),
         Line::raw(format!(" {}", kind(source.kind, status))),
@@ -312,7 +334,9 @@ fn described(row: &Row, age: u64) -> Vec<Line<'static>> {
             status.event_name(),
             status.event_count()
         )),
-    ]
+    ];
+    lines.extend(authentication::described(source, width).into_iter().map(Line::raw));
+    lines
 }
 
 const HELP: &str = "
@@ -323,6 +347,8 @@ const HELP: &str = "
  reach          the last eight polls, newest at the right: # response received
  offset delay   offset of the source, and round-trip delay, in milliseconds
  jitter         variation of the offset, in milliseconds
+ auth           NTS, key: how it is authenticated; NTS? no response yet,
+                NTS! trouble with the keys, see below the list
  history        the last offsets, scaled from minimum to maximum
 
  Clients        clients of this server, most recent first; below the list,
@@ -389,6 +415,31 @@ mod tests {
         assert_eq!(lines[18], " ntp7.example.net  192.0.2.1  last response 3 s ago");
         assert_eq!(lines[19], " sys.peer: system peer, the clock is synchronized to it");
         assert_eq!(lines[23], " Tab page   Up Down select   ? help   q quit");
+    }
+
+    #[test]
+    fn sources_with_nts_have_a_mark_and_their_trouble() {
+        let mut state = State::new("192.0.2.9");
+        let good = "srcadr=192.0.2.1, hmode=3, reach=0x7, ntscookies=8, ntsaead=\"AES_128_GCM_SIV\", ntske_age=60, \
+                    ntske_attempts=0, ntsnak=0";
+        let bad = "srcadr=0.0.0.0, hmode=3, refid=NTS, reach=0, ntscookies=0, ntske_attempts=3, ntsnak=0, \
+                   ntske_error=\"certificate of ke.test has expired, it was valid until 2021-01-01 00:00:00 UTC\"";
+        let rows = vec![row(7, 0xf63a, good), row(8, 0xc01a, bad), row(9, 0x941a, "reach=1")];
+        state.take(news(rows));
+        let lines = picture(&state, PLAIN, 80, 24);
+        let expected = [
+            "   remote          st poll next reach      offset   delay  jitter auth history",
+            ">* ntp7.example.ne  0  36h    5 .....###    0.000   0.000   0.000 NTS  +",
+            "   ntp8.example.ne  0  36h    5 ........    0.000   0.000   0.000 NTS!",
+            " + ntp9.example.ne  0  36h    5 .......#    0.000   0.000   0.000 -    +",
+        ];
+        assert_eq!(lines[4..8], expected);
+        assert_eq!(lines[22], " NTS: 8 cookies, AES_128_GCM_SIV, keys exchanged 00:01:00 ago");
+        state.key(ratatui::termion::event::Key::Down);
+        let lines = picture(&state, PLAIN, 80, 24);
+        assert_eq!(lines[18], " reject: not used, see the flags");
+        assert_eq!(lines[21], " NTS: key exchange failed: certificate of ke.test has expired, it was valid");
+        assert_eq!(lines[22], "      until 2021-01-01 00:00:00 UTC");
     }
 
     #[test]
