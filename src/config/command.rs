@@ -34,6 +34,11 @@ impl Command<'_, '_, '_> {
                     apply(&mut self.draft.config, found.value.number());
                 }
             }
+            Effect::SetValue(apply) => {
+                if let Some(found) = one(self.line, row, self.first)? {
+                    apply(&mut self.draft.config, &found.value);
+                }
+            }
             Effect::Path(field) => {
                 if let Some(found) = one(self.line, row, self.first)? {
                     *field(&mut self.draft.config) = Some(to_path(found.value.text().to_vec()));

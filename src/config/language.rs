@@ -539,8 +539,8 @@ mod tests {
         assert_eq!(of(|row| row.marked), "controlkey driftfile filegen keys leapfile logfile statsdir");
         assert_eq!(
             of(|row| row.at_start_only),
-            "crypto driftfile filegen includefile keys keysdir leapfile logfile ntpsigndsocket nts pidfile \
-             saveconfigdir simulate statsdir"
+            "crypto driftfile filegen includefile keys keysdir landlock leapfile logfile ntpsigndsocket nts pidfile \
+             saveconfigdir seccomp simulate statsdir"
         );
     }
 

@@ -5,6 +5,7 @@ mod interfaces;
 mod keys;
 mod leap;
 mod nts;
+mod sandbox;
 mod servers;
 mod settings;
 mod statistics;
@@ -14,6 +15,7 @@ pub use interfaces::{InterfaceAction, InterfaceMatch, InterfaceRule};
 pub use keys::{Digest, Key, in_prefix};
 pub use leap::{LeapTable, SmearLaw, SmearSettings};
 pub use nts::{AuthSelection, Nts, NtsLine, OFFERED};
+pub use sandbox::{Landlock, Seccomp};
 pub use servers::{ClockAddress, Device, Family, Fudge, Kind, Server, Target};
 pub use settings::{Discard, Enable, Mru, Tinker, Tos};
 pub use statistics::{Filegen, FilegenType, StatKind, Statistics};
@@ -69,6 +71,10 @@ pub struct Config {
     pub ttl: Vec<u8>,
     /// `dscp` (4.2.8): differentiated services code point of what we send, 0..=63; the default is 46.
     pub dscp: Option<u8>,
+    /// `seccomp`.
+    pub seccomp: Seccomp,
+    /// `landlock` (on).
+    pub landlock: Landlock,
     /// `setvar NAME = VALUE [default]`.
     pub setvar: Vec<Variable>,
     /// `broadcastclient`, `multicastclient`, `broadcastdelay`.

@@ -3,8 +3,8 @@
 
 use super::language::{self, Context, Effect, Since, name_of};
 use super::model::{
-    Config, Enable, Family, Filegen, Fudge, InterfaceMatch, Kind, Mru, Restrict, RestrictTarget, Server,
-    SmearSettings, Target, Tinker, Tos, Variable,
+    Config, Enable, Family, Filegen, Fudge, InterfaceMatch, Kind, Landlock, Mru, Restrict, RestrictTarget,
+    Seccomp, Server, SmearSettings, Target, Tinker, Tos, Variable,
 };
 use super::{clocks, lexer, servers};
 use crate::units::{Driver, KeyId, PollExponent, Ppm};
@@ -209,12 +209,22 @@ impl Page {
         if let Some(code) = config.dscp {
             self.say(&format!("dscp {code}"));
         }
+        self.sandbox(config);
         for ((name, now), (_, default)) in
             switches(&config.enable).into_iter().zip(switches(&Enable::default()))
         {
             if now != default {
                 self.say(&format!("{} {name}", if now { "enable" } else { "disable" }));
             }
+        }
+    }
+
+    fn sandbox(&mut self, config: &Config) {
+        if config.seccomp != Seccomp::default() {
+            self.say(&format!("seccomp {}", config.seccomp.name()));
+        }
+        if config.landlock != Landlock::default() {
+            self.say(&format!("landlock {}", config.landlock.name()));
         }
     }
 

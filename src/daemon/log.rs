@@ -13,6 +13,7 @@ use super::start::cli::Options;
 use crate::engine::report::event::Level;
 use crate::sys::clock;
 use crate::sys::privileges::Account;
+use crate::sys::seccomp::{self, LastWords};
 use chrono::{DateTime, Local};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -85,6 +86,7 @@ impl Log {
                 self.flush();
                 self.file = Some(file);
                 self.stderr = false;
+                self.lead_there();
                 true
             }
             Err(why) => {
@@ -104,7 +106,10 @@ impl Log {
     /// that is open stays in use, and the reason is written there and to syslog, and returned.
     pub fn reopen(&mut self) -> Option<String> {
         let file = self.file.as_mut()?;
-        let why = file.reopen().err()?;
+        let Some(why) = file.reopen().err() else {
+            self.lead_there();
+            return None;
+        };
         let path = file.path().display();
         let failure = format!("cannot open log file {path} anew: {}; the old file stays in use", words(&why));
         self.syslog.send(Level::Error, &failure);
@@ -121,6 +126,14 @@ impl Log {
             let failure = format!("log file {path}: {}; it cannot be opened anew for rotation", words(&why));
             self.write(Level::Warning, &failure);
         }
+    }
+
+    /// What ends the process in the midst of a system call is logged, too.
+    fn lead_there(&self) {
+        seccomp::log_to(match &self.file {
+            Some(file) => file.raw_fd().map(LastWords::File),
+            None => self.syslog.raw_fd().map(LastWords::Syslog),
+        });
     }
 
     /// Whether who looks at standard error sees the lines anyway.
@@ -162,6 +175,7 @@ impl Log {
         }
         let Some(file) = &mut self.file else {
             self.syslog.send(level, line);
+            self.lead_there();
             return;
         };
         match file.append(line, |text| stamped(&self.ident, text)) {
@@ -174,6 +188,7 @@ impl Log {
             }
             file::Appended::StillFailing => self.syslog.send(level, line),
         }
+        self.lead_there();
     }
 }
 

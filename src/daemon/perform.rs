@@ -11,6 +11,7 @@ use super::nts::client::KeyClient;
 use super::nts::serving::NtsServer;
 use super::refclocks::RefClocks;
 use super::reload::ReloadSocket;
+use super::sandbox::Sandbox;
 use super::start::supervisor::Supervisor;
 use super::statistics::StatFiles;
 use crate::config::model::Config;
@@ -63,6 +64,8 @@ pub struct Shell {
     pub key_client: KeyClient,
     /// Our server of NTS.
     pub nts_server: NtsServer,
+    /// What the kernel keeps this process from.
+    pub sandbox: Sandbox,
 }
 
 /// Both clocks now.
@@ -74,6 +77,7 @@ pub fn now() -> Now {
 impl Shell {
     /// A new configuration is in force: files and the log follow it.
     pub fn take_over(&mut self, config: &Config) {
+        self.sandbox.take_over(config, &mut self.log);
         self.driftfile.clone_from(&config.driftfile);
         self.sockets.set_rules(&config.interfaces, Hears::of(config));
         self.log_filter = LogFilter::new(&config.logconfig);

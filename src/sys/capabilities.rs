@@ -34,22 +34,51 @@ struct Sets {
     inheritable: u32,
 }
 
-/// Gives up all capabilities but those of `keep` that this thread has.
+/// Whether this thread may use any of these.
 ///
 /// # Errors
 /// What the kernel says.
+pub fn has_any(of: &[Capability]) -> nix::Result<bool> {
+    let wanted = of.iter().fold(0, |bits, capability| bits | 1_u32 << capability.0);
+    Ok(own()?[0].effective & wanted != 0)
+}
+
+/// No program that this process might execute gets any capability: without `no_new_privs`, which kernels before 3.5 do not have, one of
+/// root's would. Without CAP_SETPCAP the set stays as it is.
 #[allow(unsafe_code)]
-pub fn keep_only(keep: &[Capability]) -> nix::Result<()> {
+pub fn empty_bounding_set() {
+    /// The sets have two words.
+    const CAPABILITIES: libc::c_ulong = 64;
+    let none: libc::c_ulong = 0;
+    for capability in 0..CAPABILITIES {
+        // SAFETY: numbers only.
+        let _refused = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, none, none, none) };
+    }
+}
+
+#[allow(unsafe_code)]
+fn own() -> nix::Result<[Sets; 2]> {
     let mut header = Header { version: VERSION, pid: 0 };
     let mut sets = [Sets::default(); 2];
     // SAFETY: both pointers are to live values of the layout of this version, which the kernel
     // fills; pid 0 is this thread.
     let read = unsafe { libc::syscall(libc::SYS_capget, &raw mut header, sets.as_mut_ptr()) };
     Errno::result(read)?;
+    Ok(sets)
+}
+
+/// Gives up all capabilities but those of `keep` that this thread has.
+///
+/// # Errors
+/// What the kernel says.
+#[allow(unsafe_code)]
+pub fn keep_only(keep: &[Capability]) -> nix::Result<()> {
+    let header = Header { version: VERSION, pid: 0 };
+    let sets = own()?;
     let wanted = keep.iter().fold(0, |bits, capability| bits | 1_u32 << capability.0);
     let kept = sets[0].permitted & wanted;
     let sets = [Sets { effective: kept, permitted: kept, inheritable: 0 }, Sets::default()];
-    // SAFETY: as above; the kernel only reads.
+    // SAFETY: both pointers are to live values of the layout of this version, which the kernel only reads.
     let written = unsafe { libc::syscall(libc::SYS_capset, &raw const header, sets.as_ptr()) };
     Errno::result(written).map(drop)
 }

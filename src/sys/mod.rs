@@ -16,6 +16,8 @@ pub mod device;
 #[allow(unsafe_code)] // nix has no programs for groups of sockets
 pub mod group;
 pub mod interfaces;
+#[allow(unsafe_code)] // system calls that no crate here has
+pub mod landlock;
 #[allow(unsafe_code)] // memory of several processes
 pub mod page;
 #[allow(unsafe_code)] // nix has no ioctls of PPS
@@ -27,6 +29,8 @@ pub mod ptp;
 pub mod random;
 #[allow(unsafe_code)] // advice about memory
 pub mod resident;
+#[allow(unsafe_code)] // a filter is a program, and its signal has a handler
+pub mod seccomp;
 #[allow(unsafe_code)] // nix has no shared memory of System V
 pub mod shm;
 pub mod signals;

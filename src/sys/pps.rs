@@ -56,10 +56,10 @@ struct Info {
 }
 
 // The numbers hold the size of a pointer, whatever they point to.
-const GETPARAMS: libc::Ioctl = libc::_IOR::<*mut Params>(b'p' as u32, 0xa1);
-const SETPARAMS: libc::Ioctl = libc::_IOW::<*mut Params>(b'p' as u32, 0xa2);
-const GETCAP: libc::Ioctl = libc::_IOR::<*mut c_int>(b'p' as u32, 0xa3);
-const FETCH: libc::Ioctl = libc::_IOWR::<*mut Fetch>(b'p' as u32, 0xa4);
+pub(super) const GETPARAMS: libc::Ioctl = libc::_IOR::<*mut Params>(b'p' as u32, 0xa1);
+pub(super) const SETPARAMS: libc::Ioctl = libc::_IOW::<*mut Params>(b'p' as u32, 0xa2);
+pub(super) const GETCAP: libc::Ioctl = libc::_IOR::<*mut c_int>(b'p' as u32, 0xa3);
+pub(super) const FETCH: libc::Ioctl = libc::_IOWR::<*mut Fetch>(b'p' as u32, 0xa4);
 
 /// Which edge of a pulse begins the second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

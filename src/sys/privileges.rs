@@ -144,6 +144,12 @@ pub fn effective_uid() -> u32 {
     Uid::effective().as_raw()
 }
 
+/// Whether this process, which is not root's, has what makes it of use as a daemon: the right to set the clock or to bind port 123.
+#[must_use]
+pub fn may_do_its_duty() -> bool {
+    capabilities::has_any(&KEPT).unwrap_or(false)
+}
+
 /// What a process is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Duty {
@@ -219,6 +225,7 @@ pub fn drop_root(duty: Duty, account: Option<&Account>, root: Option<&Path>) -> 
         chroot(root).map_err(|why| DropError::Chroot(root.to_owned(), why))?;
         chdir("/").map_err(failed(Step::EnterRoot))?;
     }
+    capabilities::empty_bounding_set();
     if let Some(account) = account {
         prctl::set_keepcaps(true).map_err(failed(Step::KeepCapabilities))?;
         setgroups(&account.groups).map_err(failed(Step::SetGroups))?;
@@ -231,6 +238,26 @@ pub fn drop_root(duty: Duty, account: Option<&Account>, root: Option<&Path>) -> 
     // Kernels before 3.5 have no such switch; there the limited capabilities must do.
     let _unsupported = prctl::set_no_new_privs();
     Ok(())
+}
+
+/// Keeps what is in memory, keys among it, from core files and from other processes of the same user. Call it after the last
+/// change of user.
+///
+/// # Errors
+/// What the kernel says.
+pub fn keep_memory_private() -> io::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    Ok(prctl::set_dumpable(false)?)
+}
+
+/// No memory becomes code from now on, where the kernel can see to that (6.3).
+#[allow(unsafe_code)]
+pub fn refuse_new_code() {
+    const SET_MDWE: libc::c_int = 65;
+    const REFUSE_EXEC_GAIN: libc::c_ulong = 1;
+    let none: libc::c_ulong = 0;
+    // SAFETY: numbers only.
+    let _unsupported = unsafe { libc::prctl(SET_MDWE, REFUSE_EXEC_GAIN, none, none, none) };
 }
 
 /// Runs the process under SCHED_FIFO at `priority`, limited to the kernel's range; `None`: the

@@ -1,5 +1,6 @@
 //! Signals as something an event loop can wait for: a pipe that becomes readable.
 
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::{flag, low_level::pipe};
 use std::io::{self, Read};
@@ -32,6 +33,15 @@ pub struct Signals {
     terminate: Arc<AtomicUsize>,
     reload: Arc<AtomicBool>,
     child: Arc<AtomicBool>,
+}
+
+/// Signals belong to the loop's thread, and not to the one that calls this; but for the one by which the kernel stops a system
+/// call of this thread.
+pub fn leave_to_the_loop() {
+    let mut blocked = SigSet::all();
+    blocked.remove(Signal::SIGSYS);
+    // If they cannot be blocked the handler still only sets a flag.
+    let _as_before = blocked.thread_block();
 }
 
 impl Signals {

@@ -14,6 +14,7 @@ mod nothing_opens;
 mod nts;
 mod oracle;
 mod replay;
+mod sandbox;
 mod snapshots;
 #[allow(dead_code)] // only the corpus test asks for the entries one a line
 mod strict;

@@ -5,7 +5,7 @@
 use super::nts::AUTOKEY;
 use super::{Context, Row, Since, Takes, row};
 use crate::config::idle;
-use crate::config::model::Kind;
+use crate::config::model::{Kind, Landlock, Seccomp};
 use crate::config::settings::Turn;
 use crate::units::{KeyId, Ppm};
 
@@ -194,6 +194,26 @@ pub(super) const COMMANDS: &[Row] = &[
         .default("46")
         .since(Since::V428)
         .sets(|config, code| config.dscp = Some(code as u8)),
+    row(
+        "seccomp",
+        Takes::Choice("trap | log | off"),
+        "what happens at a system call that the daemon never makes",
+    )
+    .default("trap: the daemon writes its number and aborts")
+    .since(Since::Ours)
+    .at_start_only()
+    .sets_value(|config, value| config.seccomp = Seccomp::of_name(value.text()).unwrap_or_default()),
+    row(
+        "landlock",
+        Takes::Choice("on | off"),
+        "file-system rules from the files that the configuration names",
+    )
+    .default("on, where the kernel has them")
+    .since(Since::Ours)
+    .at_start_only()
+    .sets_value(|config, value| {
+        config.landlock = if value.text() == b"off" { Landlock::Off } else { Landlock::On };
+    }),
     row("includefile", Takes::Text("FILE [COMMAND]"), "read FILE here, at most 5 deep")
         .at_start_only()
         .includes(),

@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -70,6 +71,11 @@ impl LogFile {
         let open = self.file.as_ref().and_then(|file| file.metadata().ok());
         let named = fs::metadata(&self.path).ok();
         open.zip(named).is_some_and(|(open, named)| identity(&open) == identity(&named))
+    }
+
+    /// The descriptor of the open file.
+    pub(super) fn raw_fd(&self) -> Option<RawFd> {
+        self.file.as_ref().map(AsRawFd::as_raw_fd)
     }
 
     /// Makes the file the user's that the daemon is about to become, who could not open it anew otherwise. Only a file

@@ -4,6 +4,7 @@ use crate::engine::report::event::Level;
 use nix::errno::Errno;
 use std::fmt::{self, Display};
 use std::io::{self, Write};
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use syslog::{Error, Facility, LogFormat, Logger, LoggerBackend, Severity};
@@ -48,6 +49,15 @@ impl Syslog {
     /// Whether there is a syslog daemon.
     pub(super) const fn is_connected(&self) -> bool {
         self.logger.is_some()
+    }
+
+    /// The descriptor of the connection.
+    pub(super) fn raw_fd(&self) -> Option<RawFd> {
+        match &self.logger.as_ref()?.backend {
+            LoggerBackend::Unix(socket) => Some(socket.as_raw_fd()),
+            LoggerBackend::UnixStream(stream) => Some(stream.get_ref().as_raw_fd()),
+            LoggerBackend::Udp(..) | LoggerBackend::Tcp(_) => None,
+        }
     }
 
     /// Sends a line; if that fails, connects anew and tries once more. What cannot be sent is

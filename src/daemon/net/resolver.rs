@@ -6,8 +6,8 @@
 
 use crate::config::model::Family;
 use crate::engine::contract::{LookupError, LookupId};
+use crate::sys::signals;
 use crate::units::{Host, NTP_PORT};
-use nix::sys::signal::SigSet;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -125,8 +125,7 @@ fn refuse(state: &mut State, id: LookupId, why: &str) {
 }
 
 fn work(shared: &Shared) {
-    // Signals belong to the loop's thread. If they cannot be blocked the handler still only sets a flag.
-    let _ = SigSet::all().thread_block();
+    signals::leave_to_the_loop();
     loop {
         let mut state = shared.lock();
         state.idle += 1;

@@ -51,10 +51,18 @@ pub struct Exchanger {
 }
 
 impl Exchanger {
+    /// Takes its place, after root was given up.
+    ///
+    /// # Errors
+    /// Where the main process has ended already.
+    pub fn take_up(&self) -> io::Result<()> {
+        process::end_with_parent(self.parent)
+    }
+
     /// Exchanges keys until the main process ends. `reload` gives the restrict lines that are in force after a SIGHUP.
     ///
     /// # Errors
-    /// Where the main process has ended already; of epoll and the signal handlers.
+    /// Where there are no keys; of epoll and the signal handlers.
     pub fn run(
         mut self,
         nts: &Nts,
@@ -62,7 +70,6 @@ impl Exchanger {
         restrict: &[Restrict],
         reload: impl FnMut() -> Option<Vec<Restrict>>,
     ) -> io::Result<()> {
-        process::end_with_parent(self.parent)?;
         let keys = self.keys.ok_or_else(|| io::Error::other("the keys of the cookies cannot be read"))?;
         self.exchange.move_to(nts);
         self.exchange.run(log, keys, &self.reports, restrict, reload)
@@ -120,6 +127,12 @@ impl NtsServer {
         };
         log.write(Level::Error, &format!("NTS: no process for the key exchange: {why}"));
         None
+    }
+
+    /// Whether another process exchanges keys.
+    #[must_use]
+    pub const fn has_process(&self) -> bool {
+        self.process.is_some()
     }
 
     /// The page of the keys, in a process that does not keep them.

@@ -9,12 +9,12 @@ use crate::engine::contract::{ClockDevice, DeviceReport, Reading, Reads, Trouble
 use crate::engine::report::event::Level;
 use crate::sys::device::errno_of;
 use crate::sys::ptp::{self, Method, PtpClock};
+use crate::sys::signals;
 use crate::units::Bracket;
 use crate::wire::refclock::phc;
 use mio::Interest;
 use mio::unix::pipe;
 use nix::errno::Errno;
-use nix::sys::signal::SigSet;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::path::PathBuf;
@@ -126,8 +126,7 @@ fn read_for(
     readings: &Sender<Result<Vec<Bracket>, Errno>>,
     mut waker: &pipe::Sender,
 ) {
-    // Signals belong to the loop's thread. If they cannot be blocked the handler still only sets a flag.
-    let _ = SigSet::all().thread_block();
+    signals::leave_to_the_loop();
     // It ends when the clock is closed.
     while wanted.recv().is_ok() {
         if readings.send(clock.read()).is_err() {

@@ -3,7 +3,7 @@
 
 use super::cli::Options;
 use super::failure::{FAILED, Failure};
-use super::setup::{self, Loaded};
+use super::setup::{self, Loaded, Memory};
 use super::supervisor::Supervisor;
 use crate::daemon::event_loop::EventLoop;
 use crate::daemon::files;
@@ -18,6 +18,7 @@ use crate::daemon::nts::tls;
 use crate::daemon::perform::{Shell, now};
 use crate::daemon::refclocks::RefClocks;
 use crate::daemon::reload::ReloadSocket;
+use crate::daemon::sandbox::Sandbox;
 use crate::daemon::statistics::StatFiles;
 use crate::daemon::workers::{self, Role};
 use crate::engine::Engine;
@@ -28,8 +29,10 @@ use crate::sys::batch::Calls;
 use crate::sys::clock_watch::ClockWatch;
 use crate::sys::group;
 use crate::sys::interfaces::LocalAddress;
+use crate::sys::landlock::Alone;
 use crate::sys::privileges::{self, Account, Duty};
 use crate::sys::process::Side;
+use crate::sys::seccomp::{Libc, Process};
 use crate::sys::signals::Signals;
 use crate::sys::{clock, interfaces, process, random, resident};
 use crate::units::eras_off;
@@ -99,7 +102,7 @@ struct Prepared {
 
 fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
     let uid = privileges::effective_uid();
-    if uid != 0 {
+    if uid != 0 && !privileges::may_do_its_duty() {
         return Err(Failed::logged(log, Failure::NotRoot { uid }));
     }
     log.write(Level::Notice, &format!("rsntpd {} starting", env!("CARGO_PKG_VERSION")));
@@ -111,7 +114,8 @@ fn prepare(options: &Options, log: &mut Log) -> Result<Prepared, Failed> {
         log.use_file(path);
     }
     let account = match options.user.as_deref().map(Account::find).transpose() {
-        Ok(account) => account,
+        // Who is that user already need not become it, and without root could not.
+        Ok(account) => account.filter(|account| uid == 0 || account.uid() != uid),
         Err(why) => return Err(Failed::logged(log, Failure::Account(why))),
     };
     let files = privileges::raise_open_files().unwrap_or(u64::MAX);
@@ -357,7 +361,9 @@ fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Accoun
         if let Some(account) = account {
             log.hand_to(account);
         }
-        return privileges::drop_root(Duty::Clock, account, root).map_err(Failure::Privileges);
+        privileges::drop_root(Duty::Clock, account, root).map_err(Failure::Privileges)?;
+        close_memory(options, log);
+        return Ok(());
     };
     log.keep_errors();
     if options.lock_memory {
@@ -365,7 +371,18 @@ fn settle(options: &Options, log: &mut Log, role: &Role, account: Option<&Accoun
         let _unlocked = privileges::lock_memory();
     }
     privileges::drop_root(Duty::Answers, account, root).map_err(Failure::Privileges)?;
+    close_memory(options, log);
     slot.take_up().map_err(Failure::Worker)
+}
+
+/// Keys are in memory: it is in no core file, unless the daemon is being debugged, and no other process reads it.
+fn close_memory(options: &Options, log: &mut Log) {
+    privileges::refuse_new_code();
+    if options.debug == 0
+        && let Err(why) = privileges::keep_memory_private()
+    {
+        log.write(Level::Warning, &format!("keys in memory could get into a core file: {why}"));
+    }
 }
 
 /// The process that exchanges keys of NTS with clients.
@@ -385,9 +402,13 @@ fn exchange_keys(
     let config = &mut loaded.setup.config;
     let dropped = privileges::drop_root(Duty::Answers, account, root.as_deref());
     dropped.map_err(|why| Failed::logged(&mut log, Failure::Privileges(why)))?;
+    close_memory(&options, &mut log);
     if let Some(jail) = root {
         setup::enter_jail(&mut options, config, &jail);
     }
+    exchanger.take_up().map_err(|e| Failed::unlogged(Failure::Stopped(e)))?;
+    let read = loaded.memory.files();
+    let _in_force = Sandbox::enter(Process::KeyExchange, Alone::Yes, &options, config, &read, &mut log);
     let restrict = std::mem::take(&mut config.restrict);
     let mut memory = loaded.memory;
     let reload = || {
@@ -412,7 +433,7 @@ struct Opened {
 
 fn build(
     options: Options,
-    log: Log,
+    mut log: Log,
     mut loaded: Loaded,
     opened: Opened,
     role: Role,
@@ -456,6 +477,7 @@ fn build(
     let traffic = Traffic::new(Calls::probe());
     let Opened { sockets, refclocks, nts_server } = opened;
     nts_server.begin(&mut engine);
+    let sandbox = confine(&role, &nts_server, &options, &engine, &loaded.memory, &mut log);
     let shell = Shell {
         sockets,
         log,
@@ -474,8 +496,28 @@ fn build(
         refclocks,
         key_client,
         nts_server,
+        sandbox,
     };
     EventLoop::new(poll, engine, shell, signals, options, loaded.memory, role)
+}
+
+/// Before the first packet is read, and before there are other threads.
+fn confine(
+    role: &Role,
+    nts_server: &NtsServer,
+    options: &Options,
+    engine: &Engine,
+    memory: &Memory,
+    log: &mut Log,
+) -> Sandbox {
+    let process = if role.is_worker() { Process::Worker } else { Process::Main };
+    // Other processes of ours get signals, and the service manager may listen at a name that no file system has.
+    let alone = match role {
+        Role::Worker(_) => Alone::Yes,
+        Role::Alone if !nts_server.has_process() && Libc::OF_PROGRAM == Libc::Own => Alone::Yes,
+        Role::Alone | Role::Main(_) => Alone::No,
+    };
+    Sandbox::enter(process, alone, options, engine.config(), &memory.files(), log)
 }
 
 /// `Linux/2.6.32` and `x86_64`.

@@ -79,6 +79,12 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// The files that were read: the configuration, what it includes, keys.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.sources.files().cloned().collect()
+    }
+
     /// The configuration in force as a file, as --print-config prints it; before it, as comments, what was
     /// added at run time.
     #[must_use]

@@ -31,6 +31,7 @@ static const struct rule rules[] = {
     { 298, SYS_linkat, 4, SET, 0x1000, EINVAL, ANY, 0 },
     { 298, SYS_prctl, 0, GT, 34, EINVAL, ANY, 0 },                /* after PR_MCE_KILL_GET */
     { 313, SYS_prctl, 0, GT, 40, EINVAL, ANY, 0 },                /* after PR_GET_TID_ADDRESS */
+    { 298, SYS_prctl, 1, EQ, 2, EINVAL, 0, 22 },                  /* PR_SET_SECCOMP: filters are of 3.5 */
     { 298, SYS_fcntl, 1, GT, 1030, EINVAL, ANY, 0 },              /* F_SETPIPE_SZ 2.6.35, seals 3.17 */
     { 313, SYS_fcntl, 1, GT, 1032, EINVAL, ANY, 0 },
     { 313, SYS_fcntl, 1, EQ, 36, EINVAL, ANY, 0 },                /* locks of open files: 3.15 */

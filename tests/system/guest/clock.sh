@@ -1,6 +1,6 @@
 #!/bin/bash
 # The daemon on a real kernel clock, in QEMU guests whose clock is wrong by years.
-# usage: clock.sh [CASE ...]    step panic quit slew glide alone abandoned set smear kill; needs .guest and .peers
+# usage: clock.sh [CASE ...]    step novdso panic quit slew glide alone abandoned set smear kill; needs .guest and .peers
 set -u
 . "$(dirname "$0")/../world/lib.sh"
 guest=$top/tests/system/guest/run.sh
@@ -62,11 +62,22 @@ set_by_daemon() { # CASE: it may set another one between telling and its end
 none() { ! offsets "$@"; }
 near() { echo "$1 and $2, at most $3 apart"; awk -v a="$1" -v b="$2" -v d="$3" 'BEGIN {exit !(a != "" && b != "" && a - b <= d && b - a <= d)}'; }
 
+# Where the vDSO is no use, the clock is read by system calls, too.
+case_novdso() {
+    APPEND=vdso=0 boot novdso
+    check "without a vDSO: there is none" says novdso 'VDSO 0'
+    check "without a vDSO: a clock wrong by years is stepped once" count novdso 'time reset \+' 1
+    check "without a vDSO: then it is right" right novdso
+    check "without a vDSO: the filter of system calls is on, and never met" says novdso 'SECCOMP 2'
+    check "without a vDSO: no call was trapped" never novdso 'is not one of ours'
+}
 case_step() {
     boot step
     check "-g: the parent says 0 once it serves" says step 'START-STATUS 0'
     check "-g: a clock wrong by years is stepped once" count step 'time reset \+' 1
     check "-g: then it is right" right step
+    check "-g: the filter of system calls is on" says step 'SECCOMP 2'
+    check "-g: no call was trapped" never step 'is not one of ours'
     check "-g: adjtimex shows the status synchronised, without the kernel's loop" synchronised step running
     check "-g: adjtimex shows a frequency" says step 'freq.adjust: +-?[1-9]'
     check "-u ntp:ntp: user 38 with CAP_NET_BIND_SERVICE and CAP_SYS_TIME only" says step 'CapEff:[[:space:]]+0000000002000400'

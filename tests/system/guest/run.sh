@@ -3,7 +3,7 @@
 # given and a script, so that the daemon can set and steer a REAL kernel clock: the guest's.
 # usage: run.sh --setup                          fetches the kernel into .guest/ (package registry)
 #        run.sh SCRIPT [FILE:PATH-IN-GUEST ...]  prints the guest's console; ends when the script ends
-#   RTC=2020-01-01T00:00:00  the guest's wrong clock      SECONDS_MAX=200
+#   RTC=2020-01-01T00:00:00  the guest's wrong clock      SECONDS_MAX=200   APPEND=vdso=0  words for the kernel
 #   KERNEL=full  for --setup, too: not the cloud kernel but the one with drivers of hardware. Its machine has a parallel port and a
 #                network card with a PTP clock, and time passes in it by the instructions that it executes: no load disturbs it, and
 #                while it waits for time to pass none does outside.
@@ -63,4 +63,4 @@ chmod +x "$i/init"; (cd "$i" && find . | cpio -o -H newc 2>/dev/null | gzip -1 >
 # A loaded machine emulates so slowly that the kernel's check of its timer fails and it stops.
 timeout "${SECONDS_MAX:-200}" qemu-system-x86_64 -m 256 -nographic -no-reboot -kernel "$k"/boot/vmlinuz-* \
     -initrd "$w/initrd.gz" -rtc "base=${RTC:-utc}" -netdev user,id=n "${machine[@]}" \
-    -append "console=ttyS0 panic=-1 quiet no_timer_check" < /dev/null 2>&1 | sed -u -e 's/\x1b\[[0-9;?=]*[a-zA-Z]//g' -e 's/\r$//'
+    -append "console=ttyS0 panic=-1 quiet no_timer_check ${APPEND:-}" < /dev/null 2>&1 | sed -u -e 's/\x1b\[[0-9;?=]*[a-zA-Z]//g' -e 's/\r$//'

@@ -36,8 +36,10 @@ gliding() { adjtimex | grep -qE 'offset: +-?[1-9]'; }
 measure() { for n in $(seq 1 "$2"); do echo "OFFSET $1 $(uptime) $(rsntpdate -q -p 2 10.0.2.2 2>&1 | tail -1)"; show "$1"; done; }
 echo "DATE-BEFORE $(date +%s)"
 case $CASE in
-step)
+step | novdso)
+    echo "VDSO $(grep -c vdso /proc/self/maps)"
     start -g
+    echo "SECCOMP $(sed -n 's/^Seccomp:[^0-9]*//p' "/proc/$pid/status")"
     sleep 40; show running
     echo "DATE $(date +%s)"
     grep -E 'Cap(Eff|Prm)|^[UG]id' "/proc/$pid/status"

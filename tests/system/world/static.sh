@@ -33,6 +33,20 @@ core2() {
         { (qemu-x86_64 -cpu core2duo "$work/aes"); [ $? = 132 ]; }
 }
 
+# What an old kernel cannot hold back is no reason to stop: a line each with -d, and none without.
+unheld() { # LINES OPTION…
+    local lines=$1; shift
+    echo 'disable ntp' > "$work/unheld.conf"
+    timeout 3 unshare -n setpriv --bounding-set -sys_time --inh-caps -sys_time -- bash -c '
+        ip link set lo up; exec "$@"' bash "$work/oldkernel" 298 "$program" -n -c "$work/unheld.conf" "$@" > "$work/unheld" 2>&1
+    [ $? = 124 ] || { cat "$work/unheld"; return 1; }
+    grep -E 'seccomp|Landlock' "$work/unheld"; [ "$(grep -cE 'not filtered \(seccomp\)|no file-system rules \(Landlock\)' "$work/unheld")" = "$lines" ]
+}
+if [ -n "$caged" ]; then
+    check "as on 2.6.32: without a filter and rules it serves, and -d says so once each" unheld 2 -d
+    check "and nothing does without -d" unheld 0
+fi
+
 # The other scripts, each in a world of its own, side by side: they mostly wait.
 pids_of=() names_of=()
 script() { # NAME PROGRAM SCRIPT…

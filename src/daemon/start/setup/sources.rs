@@ -87,6 +87,11 @@ impl Sources {
         }
     }
 
+    /// All that were read.
+    pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.read.keys()
+    }
+
     /// Which files could be read once and now cannot, and why, since this was last asked.
     pub(super) fn take_lost(&mut self) -> Vec<String> {
         std::mem::take(&mut self.lost)
