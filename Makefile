@@ -115,8 +115,8 @@ install: ## install what `make build' built; DESTDIR= PREFIX=/usr BUILT=target/r
 	install -m 644 conf/ntp.conf conf/etc-ntp/keys conf/etc-ntp/step-tickers conf/etc-ntp/crypto-pw $(SHARE)
 	install -m 644 conf/selinux/README.md conf/selinux/rsntpd.te $(SHARE)/selinux
 	install -m 755 conf/selinux/label.sh $(SHARE)/selinux
-	install -m 644 conf/systemd/rsntpd.service conf/systemd/rsntp-wait.service $(UNITS)
-	sed -i -e 's#/usr/sbin/#$(PREFIX)/sbin/#' -e '/init.d/d' $(UNITS)/rsntpd.service $(UNITS)/rsntp-wait.service
+	install -m 644 conf/systemd/rsntpd.service conf/systemd/rsntpd-restricted.service conf/systemd/rsntp-wait.service $(UNITS)
+	sed -i -e 's#/usr/sbin/#$(PREFIX)/sbin/#' -e '/init.d/d' $(UNITS)/rsntpd.service $(UNITS)/rsntpd-restricted.service $(UNITS)/rsntp-wait.service
 	install -d $(DESTDIR)/etc $(DESTDIR)/var/lib/ntp
 	@if [ -e $(DESTDIR)/etc/ntp.conf ]; then echo "$(DESTDIR)/etc/ntp.conf is there already and stays as it is"; \
 	else echo "install -m 644 conf/ntp.conf $(DESTDIR)/etc/ntp.conf"; \

@@ -117,17 +117,18 @@ if command -v systemd-analyze > /dev/null; then
     waits() { # D7: neither wait unit draws in a daemon that excludes the one that runs
         local name
         for name in rsntp-wait ntp-wait; do
-            line $name 'After=rsntpd.service ntpd.service' && has_not $name '^(Requires|Wants|BindsTo)=.*ntpd\.service' || return
+            line $name 'After=rsntpd.service ntpd.service rsntpd-restricted.service' && has_not $name '^(Requires|Wants|BindsTo)=.*ntpd\.service' || return
         done
         line rsntpd 'WantedBy=multi-user.target rsntp-wait.service' && line ntpd 'WantedBy=multi-user.target rsntp-wait.service ntp-wait.service'
     }
     check "D7 the wait units wait for whichever daemon is enabled or runs" waits
-    exposure() {
+    exposure() { # UNIT MOST
         local level
-        level=$(systemd-analyze security --offline=true "$work/units/rsntpd.service" 2>&1 | sed -n 's/.*exposure level for rsntpd.service: \([0-9.]*\).*/\1/p')
-        echo "exposure $level"; [ -n "$level" ] && awk -v l="$level" 'BEGIN { exit !(l <= 3.5) }'
+        level=$(systemd-analyze security --offline=true "$work/units/$1.service" 2>&1 | sed -n "s/.*exposure level for $1.service: \\([0-9.]*\\).*/\\1/p")
+        echo "exposure $level"; [ -n "$level" ] && awk -v l="$level" -v most="$2" 'BEGIN { exit !(l <= most) }'
     }
-    check "systemd-analyze security: at most 3.5 of 10" exposure
+    check "systemd-analyze security: at most 3.3 of 10" exposure rsntpd 3.3
+    check "and of the unit that is never root 2.4" exposure rsntpd-restricted 2.4
     generated() { # what systemd makes of the init script where there is no unit
         local d=$work/sysv; mkdir -p "$d"/{init.d,rc/rc3.d,out}; cp init.d/rsntpd "$d/init.d"
         SYSTEMD_SYSVINIT_PATH=$d/init.d SYSTEMD_SYSVRCND_PATH=$d/rc /usr/lib/systemd/system-generators/systemd-sysv-generator "$d/out" "$d/out" "$d/out" 2> /dev/null
