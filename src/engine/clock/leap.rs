@@ -27,7 +27,12 @@ pub struct LeapWatch {
     armed: Option<(Leap, i64)>,
     /// After a leap second its announcement is ignored until the next day.
     deaf_until: i64,
+    /// Of another announcement than the present one: what it is, and how often in a row it was the majority's.
+    wanted: Option<(Option<Leap>, u32)>,
 }
+
+/// So often in a row a majority must announce something else before it counts: one that flips with each poll does not.
+const IN_A_ROW: u32 = 3;
 
 impl LeapWatch {
     /// The leap bits to serve.
@@ -74,12 +79,15 @@ impl LeapWatch {
         let majority =
             |leap: Leap| votes.iter().filter(|v| **v == leap).count() * 2 > votes.len() && !votes.is_empty();
         let wanted = [Leap::Insert, Leap::Delete].into_iter().find(|l| majority(*l));
+        if votes.is_empty() || !self.lasts(wanted) {
+            return None;
+        }
         match (self.armed, wanted) {
             (None, Some(leap)) if seconds >= self.deaf_until => {
                 self.armed = Some((leap, end_of_month(seconds)));
                 Some(Change::Armed(leap))
             }
-            (Some(_), None) if !votes.is_empty() => {
+            (Some(_), None) => {
                 self.armed = None;
                 Some(Change::Disarmed)
             }
@@ -89,6 +97,17 @@ impl LeapWatch {
 }
 
 impl LeapWatch {
+    /// Whether what the majority announces is not what is armed, and has been so for long enough.
+    fn lasts(&mut self, wanted: Option<Leap>) -> bool {
+        if wanted == self.armed.map(|(leap, _)| leap) {
+            self.wanted = None;
+            return false;
+        }
+        let before = self.wanted.filter(|(last, _)| *last == wanted).map_or(0, |(_, times)| times);
+        self.wanted = Some((wanted, before.saturating_add(1)));
+        before + 1 >= IN_A_ROW
+    }
+
     fn follow_table(&mut self, seconds: i64, table: &LeapTable) -> Option<Change> {
         let this_month = table.next(seconds).filter(|(end, _)| *end == end_of_month(seconds));
         let wanted =
@@ -118,8 +137,8 @@ mod tests {
         let days_before = JUNE_30_2015 - 5 * DAY;
         let two_of_three = [Leap::Insert, Leap::Insert, Leap::None];
         assert_eq!(watch.update(stamp(days_before), days_before, None, &[Leap::Insert, Leap::None]), None);
-        let armed = watch.update(stamp(days_before), days_before, None, &two_of_three);
-        assert_eq!(armed, Some(Change::Armed(Leap::Insert)));
+        let armed = [(); 3].map(|()| watch.update(stamp(days_before), days_before, None, &two_of_three));
+        assert_eq!(armed, [None, None, Some(Change::Armed(Leap::Insert))]);
         assert_eq!(watch.announced(), Leap::Insert);
         assert_eq!(watch.for_kernel(stamp(days_before), days_before), Leap::None);
         assert_eq!(watch.for_kernel(stamp(JUNE_30_2015), days_before), Leap::Insert);
@@ -138,9 +157,26 @@ mod tests {
     fn a_withdrawn_announcement_disarms() {
         let mut watch = LeapWatch::default();
         let now = JUNE_30_2015 - DAY;
-        watch.update(stamp(now), now, None, &[Leap::Insert]);
-        assert_eq!(watch.update(stamp(now), now, None, &[]), None, "silence is no withdrawal");
-        assert_eq!(watch.update(stamp(now), now, None, &[Leap::None]), Some(Change::Disarmed));
+        let mut at = |votes: &[Leap]| watch.update(stamp(now), now, None, votes);
+        assert_eq!([(); 3].map(|()| at(&[Leap::Insert]))[2], Some(Change::Armed(Leap::Insert)));
+        assert_eq!([(); 3].map(|()| at(&[])), [None; 3], "silence is no withdrawal");
+        assert_eq!([(); 3].map(|()| at(&[Leap::None])), [None, None, Some(Change::Disarmed)]);
+    }
+
+    #[test]
+    fn e23_an_announcement_that_flips_with_each_poll_does_not_count() {
+        let mut watch = LeapWatch::default();
+        let now = JUNE_30_2015 - DAY;
+        for armed in [false, true] {
+            for n in 0..152 {
+                let vote = if n % 2 == 0 { Leap::Insert } else { Leap::None };
+                assert_eq!(watch.update(stamp(now), now, None, &[vote]), None, "{armed} {n}");
+            }
+            for _ in 0..3 {
+                watch.update(stamp(now), now, None, &[Leap::Insert]);
+            }
+            assert_eq!(watch.announced(), Leap::Insert);
+        }
     }
 
     fn table(expires: i64) -> LeapTable {
@@ -166,7 +202,8 @@ mod tests {
         let mut watch = LeapWatch::default();
         let now = JUNE_30_2015 - DAY;
         let mut at = |table: &LeapTable, votes: &[Leap]| watch.update(stamp(now), now, Some(table), votes);
-        assert_eq!(at(&table(now), &[Leap::Insert]), Some(Change::Armed(Leap::Insert)), "expired");
+        let expired = [(); 3].map(|()| at(&table(now), &[Leap::Insert]));
+        assert_eq!(expired[2], Some(Change::Armed(Leap::Insert)), "expired");
         let silent = LeapTable { entries: vec![(0, 35)], expires: None };
         assert_eq!(at(&silent, &[Leap::Insert]), Some(Change::Disarmed));
         let backwards = LeapTable { entries: vec![(0, 35), (JUNE_30_2015 + DAY, 34)], expires: None };
