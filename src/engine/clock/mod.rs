@@ -54,6 +54,8 @@ pub struct Clock {
     drift: DriftFile,
     /// How often it was stepped.
     steps: u32,
+    /// How many steps in a row went forward, or, below zero, back.
+    row: i32,
     /// By how many eras the wall clock is behind.
     eras_off: i64,
     logged: Logged,
@@ -111,6 +113,7 @@ impl Clock {
             resolution: Resolution::new(),
             drift: DriftFile { saved: drift.map(|drift| drift.frequency), unjudged: drift },
             steps: 0,
+            row: 0,
             eras_off: 0,
             logged: Logged::default(),
         }
@@ -174,12 +177,21 @@ impl Clock {
         outbox.command(ClockCommand::Step(by));
         self.discipline.stepped(now, by, combined);
         self.steps = self.steps.wrapping_add(1);
+        let direction = if by.get() < 0.0 { -1 } else { 1 };
+        self.row =
+            if self.row.signum() == direction { self.row.saturating_add(direction) } else { direction };
         let shown = now.wall.to_unix(PIVOT).0 - self.eras_off * ERA;
         let moved = now.wall.offset(by).to_unix(PIVOT).0 - shown;
         // The step ends in the right era: where that is further than 68 years, the difference of timestamps did not show it.
         let eras = ((moved as f64 - by.get()) / ERA as f64).round();
         self.eras_off = 0;
         (Now { wall: now.wall.offset(by), ..now }, Seconds::new(by.get() + eras * ERA as f64))
+    }
+
+    /// How many steps in a row went forward, or, below zero, back.
+    #[must_use]
+    pub const fn steps_in_a_row(&self) -> i32 {
+        self.row
     }
 
     /// A step that was ordered could not be done after all.

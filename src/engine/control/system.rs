@@ -93,7 +93,7 @@ const PEER: [SystemRow; 5] = [
 ];
 
 /// What 4.2.8 added at the end of its table.
-const LATER: [SystemRow; 5] = [
+const LATER: [SystemRow; 6] = [
     Row::new("fuzz", |s| Some(text::millis(s.view.system.floor()))),
     Row::new("clk_wander_threshold", |s| {
         let threshold = s.view.setup.config.drift_threshold.map_or(WANDER_THRESHOLD, Ppm::get);
@@ -104,6 +104,8 @@ const LATER: [SystemRow; 5] = [
         Some(s.view.setup.config.smear.interval).filter(|interval| *interval > 0).map(|i| i.to_string())
     }),
     Row::new("leapsmearoffset", |s| s.view.server.smear()?.offset(s.view.now).map(text::millis)),
+    // Ours: how many steps in a row went forward, or back.
+    Row::new("steps", |s| Some(s.view.clock.steps_in_a_row().to_string())),
     Row::new("savedconfig", |s| s.control.saved.as_deref().map(text::given)),
 ];
 

@@ -44,6 +44,13 @@ pub enum Event {
     },
     /// The clock was stepped; the log's `time reset`.
     TimeReset(Seconds),
+    /// So many steps in a row went the same way.
+    StepsInARow {
+        /// How many.
+        count: u32,
+        /// Which way.
+        forward: bool,
+    },
     /// Another process set the clock by this much, or the machine was suspended.
     ClockSetOutside(Seconds),
     /// The clock needs a frequency correction that the kernel does not grant (ntpd's wording).

@@ -102,6 +102,10 @@ rows! {
         "", format!("synchronized to {}, stratum {stratum}", source_name(*address));
     Self::TimeReset(by) => Code::System(Sys::ClockStep), SYNC_EVENTS, Notice,
         format!(" {by}"), format!("time reset {by}");
+    Self::StepsInARow { count, forward } => Code::LogOnly, ALWAYS, Warning, "", format!(
+        "{count} steps in a row, all {}: the sources or this clock are broken",
+        if *forward { "forward" } else { "back" }
+    );
     Self::ClockSetOutside(by) => Code::LogOnly, ALWAYS, Warning, "", format!(
         "clock was set {by} by another process (date, hwclock, ntpdate or another time daemon) or while the machine \
          was suspended: polling all servers"

@@ -12,6 +12,8 @@ use crate::engine::timers::Timer;
 use crate::units::{AssocId, ClockStatus, Leap, MonoTime, PIVOT, PollExponent, Ppm, Seconds};
 use crate::wire::event::PeerEvent;
 
+/// So many steps in a row that go the same way are worth a warning.
+const STEPS: u32 = 3;
 /// How long after the start the servers' first bursts are waited for: two responses, with several packets lost.
 const START_PATIENCE: Seconds = Seconds::new(20.0);
 /// How long a majority of the sources is waited for after another process set the clock, seconds.
@@ -132,6 +134,7 @@ impl Engine {
                 self.sources.iter_mut().for_each(|source| source.clock_stepped(by));
                 self.server.forget_smear();
                 self.event(Event::TimeReset(by_in_all));
+                self.warn_of_steps();
                 if quits {
                     self.exit(ExitReason::ClockSet);
                 }
@@ -150,6 +153,16 @@ impl Engine {
                 self.exit(ExitReason::Panic);
                 None
             }
+        }
+    }
+
+    /// Steps that all go one way show that a source or this clock is broken: with one source it cannot be known which. The line comes at the
+    /// third of them, and whenever their number has doubled.
+    fn warn_of_steps(&mut self) {
+        let row = self.clock.steps_in_a_row();
+        let count = row.unsigned_abs();
+        if count.is_multiple_of(STEPS) && (count / STEPS).is_power_of_two() {
+            self.event(Event::StepsInARow { count, forward: row > 0 });
         }
     }
 
