@@ -28,18 +28,31 @@ pub(super) struct Text {
     pub(super) stack: Vec<(PathBuf, u32)>,
 }
 
-/// What was found, in order; the first [`KEPT`] of them whole, of the others how many there are.
-#[derive(Default, Debug)]
+/// What was found, in order; the first ones whole, of the others how many there are.
+#[derive(Debug)]
 pub(super) struct Findings {
+    /// How many are kept whole.
+    most: usize,
     kept: Vec<Diagnostic>,
     more: usize,
     worst: Option<Severity>,
     last: Option<Diagnostic>,
 }
 
+impl Default for Findings {
+    fn default() -> Self {
+        Self::keeping(KEPT)
+    }
+}
+
 impl Findings {
+    /// None yet; so many will be kept whole.
+    pub(super) const fn keeping(most: usize) -> Self {
+        Self { most, kept: Vec::new(), more: 0, worst: None, last: None }
+    }
+
     pub(super) fn push(&mut self, severity: Severity, make: impl FnOnce() -> Diagnostic) {
-        if self.kept.len() < KEPT {
+        if self.kept.len() < self.most {
             self.kept.push(make());
             return;
         }
@@ -47,7 +60,7 @@ impl Findings {
             self.last = Some(make());
         }
         self.more += 1;
-        debug_assert_eq!(self.kept.len(), KEPT, "findings are only counted once enough are kept");
+        debug_assert_eq!(self.kept.len(), self.most, "findings are only counted once enough are kept");
         // `Severity` begins with the worst.
         self.worst = Some(self.worst.map_or(severity, |worst| worst.min(severity)));
     }

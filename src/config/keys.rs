@@ -2,8 +2,10 @@
 
 use super::diagnostic::{Diagnostic, Severity, quote};
 use super::encoding;
+use super::findings::Findings;
 use super::model::{Digest, Key};
 use crate::units::{KeyId, Ppm};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
@@ -12,6 +14,10 @@ use std::path::Path;
 const ASCII_MAX: usize = 20;
 /// Most bytes of a hexadecimal secret (4.2.8).
 const HEX_MAX: usize = 32;
+/// So many findings are listed of a file, the others counted: what is no keys file has one a line.
+const FINDINGS: usize = 20;
+/// Of a long line this much is shown, bytes.
+const SHOWN: usize = 240;
 /// Largest believable frequency, ppm.
 const DRIFT_MAX: f64 = 500.0;
 
@@ -48,35 +54,35 @@ impl Place<'_> {
 
 /// Reads a keys file: `ID TYPE KEY [ADDRESS[/LENGTH],...]` a line, `#` begins a comment. A bad line
 /// is reported and skipped, the others count, as in 4.2.6 (4.2.8 drops the whole file). More tokens are reported and
-/// ignored, unless the fourth is meant to be addresses. A key given twice counts as given last. The secret is
+/// ignored, unless the fourth is meant to be addresses. A key given twice counts as given last. The keys are in the order of their numbers. The secret is
 /// shown in no message.
 #[must_use]
 pub fn parse_keys(file: &Path, text: &[u8]) -> (Vec<Key>, Vec<Diagnostic>) {
-    let (mut keys, mut findings): (Vec<Key>, Vec<Diagnostic>) = (Vec::new(), Vec::new());
+    let (mut keys, mut findings) = (BTreeMap::new(), Findings::keeping(FINDINGS));
     if let Some(foreign) = encoding::foreign(text) {
         let place = Place { file, line: 1, source: b"" };
         let finding = place.finding(0..0, foreign.what.to_owned(), foreign.remedy, "there are no keys");
-        return (keys, vec![finding]);
+        return (Vec::new(), vec![finding]);
     }
     for (source, line) in text.split(|b| *b == b'\n').zip(1u32..) {
         let place = Place { file, line, source };
         let mut more = None;
         let found = match key_line(&place, &mut more) {
             Ok(Some(key)) => {
-                keys.retain(|k| k.id != key.id);
-                keys.push(key);
+                keys.insert(key.id, key);
                 more
             }
             Ok(None) => None,
             Err(finding) => Some(finding),
         };
-        findings.extend(found.map(|mut finding| {
+        if let Some(mut found) = found {
             // Neither log nor screen may show a secret.
-            finding.source = vec![b'.'; finding.source.len()];
-            *finding
-        }));
+            let length = found.source.len().min(found.span.end.max(SHOWN));
+            found.source = vec![b'.'; length];
+            findings.push(found.severity, || *found);
+        }
     }
-    (keys, findings)
+    (keys.into_values().collect(), findings.into_list())
 }
 
 /// The token of a type and what it stands for, in the spellings of ntpd, NTPsec, OpenSSL and chrony.
@@ -301,7 +307,7 @@ mod tests {
                      x M a\n70000 M a\n3 DES a\n4 M\n5 M 0123456789abcdefghij0\n1 MD5 newer";
         let (keys, findings) = parse_keys(Path::new("/etc/ntp/keys"), text);
         let seen: Vec<_> = keys.iter().map(|k| (k.id.0, k.digest, k.secret.len())).collect();
-        assert_eq!(seen, vec![(2, Digest::Sha1, 20), (1, Digest::Md5, 5)]);
+        assert_eq!(seen, vec![(1, Digest::Md5, 5), (2, Digest::Sha1, 20)]);
         let lines: Vec<u32> = findings.iter().map(|f| f.line).collect();
         assert_eq!(lines, vec![5, 6, 7, 8, 9]);
         assert!(findings.iter().all(|f| !f.render(Style::Plain).contains("ghij")));
