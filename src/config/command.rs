@@ -5,7 +5,7 @@ use super::draft::Draft;
 use super::language::{Context, Effect, Row};
 use super::lexer::Token;
 use super::line::{Advice, Dropped, Line, to_path};
-use super::model::{HOP_LIMITS, Kind};
+use super::model::{ASSOCIATIONS_MAX, HOP_LIMITS, Kind};
 use super::settings::{self, Switched, Turn, one};
 use super::{clocks, idle, nts, reader, restrict, servers, statistics};
 use crate::units::Seconds;
@@ -60,11 +60,22 @@ impl Command<'_, '_, '_> {
 
     pub(super) fn server(&mut self, kind: Kind) -> Result<(), Dropped> {
         let span = self.line.whole(self.first);
+        self.refuse_many(span.clone())?;
         let found = servers::association(self.line, self.row.name, kind)?;
         let ca = found.as_ref().and_then(|placed| placed.server.nts.as_ref()?.ca.as_ref());
         self.refuse_path(ca.is_some().then_some("the path of a ca"), span)?;
         self.draft.add_server(self.line, found);
         Ok(())
+    }
+
+    /// Each association costs time at each poll, and there are 65,535 numbers for them.
+    fn refuse_many(&mut self, span: Range<usize>) -> Result<(), Dropped> {
+        if self.draft.config.servers.len() < ASSOCIATIONS_MAX {
+            return Ok(());
+        }
+        let message = format!("there are {ASSOCIATIONS_MAX} associations already");
+        self.line.say(Severity::Error, span, message, Advice::default(), "the whole line is ignored");
+        Err(Dropped)
     }
 
     pub(super) fn nts(&mut self) -> Result<(), Dropped> {

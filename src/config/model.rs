@@ -84,6 +84,8 @@ pub struct Config {
     pub idle: Vec<Idle>,
 }
 
+/// Most associations that lines of ntp.conf make, and that there are in all where names have many addresses.
+pub const ASSOCIATIONS_MAX: usize = 1_000;
 /// The table of hop limits without a `ttl` line: ntpd's, whose 0 stands for a socket's own, 1.
 pub const HOP_LIMITS: [u8; 8] = [1, 32, 64, 96, 128, 160, 192, 224];
 

@@ -4,7 +4,7 @@
 //! line asks for. Nor does `enable auth`, as in ntpd. A response must give back the random number that was sent to its address. Who
 //! answers a beacon is a stranger: both count there, so it needs a key.
 
-use crate::config::model::{AccessFlags, Kind, Server, Target};
+use crate::config::model::{ASSOCIATIONS_MAX, AccessFlags, Kind, Server, Target};
 use crate::engine::Engine;
 use crate::engine::contract::{Now, Rx};
 use crate::engine::reject::Reject;
@@ -42,7 +42,8 @@ impl Engine {
 
     /// How many associations there may be beside those that there are.
     fn room(&self) -> usize {
-        (2 * self.setup.config.tos.maxclock as usize).saturating_sub(self.sources.len())
+        let most = (2 * self.setup.config.tos.maxclock as usize).min(ASSOCIATIONS_MAX);
+        most.saturating_sub(self.sources.len())
     }
 
     /// The name of a pool has these addresses.
