@@ -148,7 +148,14 @@ impl Draft<'_> {
             filegen.apply(&mut self.config.statistics);
         }
         if let Some(trusted) = self.trusted.take() {
-            self.config.auth.trusted = settings::keys_of(trusted);
+            let mut keys = settings::keys_of(trusted);
+            if self.running.is_some() {
+                // As with ntpd: whoever configures it must not lock out the control key by the way.
+                keys.extend(&self.config.auth.trusted);
+                keys.sort_unstable();
+                keys.dedup();
+            }
+            self.config.auth.trusted = keys;
         }
         self.unpeer();
         self.fudge();

@@ -187,7 +187,7 @@ pub struct Idle {
 pub struct Auth {
     /// `keys`.
     pub keys: Option<PathBuf>,
-    /// `trustedkey`, the last such line.
+    /// `trustedkey`, the last such line, and those that were added at run time.
     pub trusted: Vec<KeyId>,
     /// `requestkey`.
     pub request: Option<KeyId>,
