@@ -159,7 +159,9 @@ impl Shell {
 
     fn send(&mut self, engine: &mut Engine, mut tx: Tx) {
         let Some(open) = self.sockets.to_send(&tx) else { return };
-        let source = tx.from.filter(|_| open.ip.is_unspecified());
+        let own = open.leaves_from(&tx);
+        // A link-local address is no source for the kernel without its interface.
+        let source = own.filter(|own| open.ip.is_unspecified() && (tx.from.is_some() || !is_link_local(own)));
         if tx.to.ip().is_multicast() {
             // The socket is shared: what another packet had must not stick.
             let _as_before = open.socket.set_multicast_hops(tx.to.ip(), tx.hops.unwrap_or(1));
@@ -182,7 +184,10 @@ impl Shell {
             if open.socket.can_stamp() {
                 self.traffic.departures.expect(clock::mono(), Left::Request(token), &tx.data);
             }
-            engine.handle(now(), Input::Sent { token, at: Stamp::clock(at) });
+            engine.handle(
+                now(),
+                Input::Sent { token, at: Stamp::clock(at), from: own.filter(|_| !tx.to.ip().is_multicast()) },
+            );
         }
     }
 
@@ -192,6 +197,10 @@ impl Shell {
             self.log.write(Level::Error, &why.to_string());
         }
     }
+}
+
+const fn is_link_local(address: &IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
 /// Steps the clock, to a possible time: differences of NTP timestamps do not contain the era.

@@ -157,6 +157,8 @@ pub enum Input<'a> {
         token: SendToken,
         /// When it left.
         at: Stamp,
+        /// The address of ours that it left from, where that is known: a response must come to it.
+        from: Option<IpAddr>,
     },
     /// A deadline passed (or not: an early or repeated timer is harmless).
     Timer,

@@ -44,7 +44,7 @@ use crate::engine::report::event::Event;
 use crate::engine::server::smear::SMEAR_WORDS;
 use crate::engine::server::{ReplyBuffer, Server, Serving};
 use crate::engine::sources::names::Names;
-use crate::engine::sources::{Source, Sources};
+use crate::engine::sources::{Departed, Source, Sources};
 use crate::engine::system::System;
 use crate::engine::system::published::SYSTEM_WORDS;
 use crate::engine::timers::Timers;
@@ -156,9 +156,10 @@ impl Engine {
         self.moment = now;
         match input {
             Input::Datagram(rx) => self.datagram(now, &rx),
-            Input::Sent { token, at } => {
+            Input::Sent { token, at, from } => {
                 // One source at most sent it.
-                self.sources.iter_mut().find_map(|source| source.sent(token.0, at).then_some(()));
+                let departed = Departed { token: token.0, at, from };
+                self.sources.iter_mut().find_map(|source| source.sent(departed).then_some(()));
             }
             Input::Timer => {}
             Input::Resolved { id, result } => self.lookup_ended(now, id, result),

@@ -26,6 +26,13 @@ impl Header {
     }
 }
 
+/// How much earlier than its receive timestamp a server's transmit timestamp may be: servers fill the bits below
+/// their precision at random, or cut them off. A precision better than 1 µs counts as 1 µs here.
+#[must_use]
+pub fn stamp_error(theirs: i8, ours: i8) -> f64 {
+    [theirs, ours].into_iter().map(|precision| 2f64.powi(i32::from(precision.clamp(-32, 0))).max(1e-6)).sum()
+}
+
 /// The four timestamps of an exchange (RFC 5905 figure 15).
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Exchange {

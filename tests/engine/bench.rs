@@ -125,8 +125,9 @@ impl Bench {
                     let leaves = self.now().wall;
                     self.engine.complete(&mut tx, leaves);
                     if let Some(token) = tx.token {
+                        let from = Some(ip("10.0.0.99")).filter(|own| own.is_ipv4() == tx.to.is_ipv4());
                         self.engine
-                            .handle(self.now(), Input::Sent { token, at: Stamp::clock(self.now().wall) });
+                            .handle(self.now(), Input::Sent { token, at: Stamp::clock(leaves), from });
                     }
                     self.sent.push(tx);
                 }

@@ -79,7 +79,7 @@ fn apply(bench: &mut Bench, what: Happens) {
         }
         Happens::Sent(token) => {
             let at = Stamp::clock(bench.now().wall);
-            bench.input(Input::Sent { token: SendToken(token), at });
+            bench.input(Input::Sent { token: SendToken(token), at, from: None });
         }
         Happens::Resolved(id, hosts) => {
             let hosts: Vec<Host> = hosts.iter().map(|n| ip(&format!("192.0.2.{n}")).into()).collect();

@@ -239,10 +239,11 @@ impl World {
                     if let Some(token) = tx.token {
                         host.sent += 1;
                         let at = Stamp::clock(host.clock.wall());
-                        host.engine.handle(host.clock.now(), Input::Sent { token, at });
+                        let from = Some(host.address).filter(|_| !is_for_many(tx.to.ip()));
+                        host.engine.handle(host.clock.now(), Input::Sent { token, at, from });
                         if let Some(late) = late {
                             let at = Stamp::kernel(at.at.offset(Seconds::new(late)));
-                            host.engine.handle(host.clock.now(), Input::Sent { token, at });
+                            host.engine.handle(host.clock.now(), Input::Sent { token, at, from });
                         }
                     }
                     self.send(index, &tx, late.unwrap_or(0.0));

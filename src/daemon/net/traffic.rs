@@ -175,7 +175,9 @@ impl Traffic {
             let (bytes, stamp) = self.inbox.sent();
             let (Some(left), Some(at)) = (self.departures.find(bytes), stamp) else { continue };
             match left {
-                Left::Request(token) => engine.handle(now(), Input::Sent { token, at: Stamp::kernel(at) }),
+                Left::Request(token) => {
+                    engine.handle(now(), Input::Sent { token, at: Stamp::kernel(at), from: None });
+                }
                 Left::Answer(reply) => engine.left(&reply, at),
             }
         }

@@ -5,10 +5,10 @@
 //! than `tos minclock`: in ntpd also while there are fewer associations than `tos maxclock`, which is for ever in most networks.
 
 use super::common::Common;
-use super::exchange::Requests;
+use super::exchange::{Departed, Requests};
 use super::kind::{Begun, Behaviour, Making, Polled, Turn};
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{Host, MonoTime, NTP_PORT, RefId, Seconds, Stamp};
+use crate::units::{Host, MonoTime, NTP_PORT, RefId, Seconds};
 use crate::wire::Header;
 use std::net::SocketAddr;
 
@@ -70,8 +70,8 @@ impl Behaviour for Beacon {
         Some(self.entry)
     }
 
-    fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {
-        self.requests.sent(token, at)
+    fn sent(&mut self, departed: Departed) -> Option<Seconds> {
+        self.requests.sent(departed)
     }
 
     fn has_solicited(&self, _from: Host, header: &Header) -> bool {

@@ -1,7 +1,7 @@
 //! A client association: a server or a pool member that is polled, and whose responses are measured.
 
 use super::common::{Common, Selection};
-use super::exchange::{Answer, Arrival, Requests};
+use super::exchange::{Answer, Arrival, Departed, Requests};
 use super::kind::{Begun, Behaviour, Making, Polled, Turn};
 use super::poll::PollState;
 use super::source::Source;
@@ -9,7 +9,7 @@ use crate::config::model::{Server, Target};
 use crate::engine::estimator::Estimator;
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
+use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds};
 use crate::wire::Header;
 use crate::wire::event::flash;
 use crate::wire::kiss::Kiss;
@@ -155,8 +155,8 @@ impl Behaviour for Client {
         Some(self.requests.make(common, making, self.poll.exponent()))
     }
 
-    fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {
-        self.requests.sent(token, at)
+    fn sent(&mut self, departed: Departed) -> Option<Seconds> {
+        self.requests.sent(departed)
     }
 
     fn receive(

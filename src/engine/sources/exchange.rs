@@ -11,9 +11,11 @@ use crate::units::{
 };
 use crate::wire::event::flash;
 pub use crate::wire::exchange::Exchange;
+use crate::wire::exchange::stamp_error;
 use crate::wire::kiss::Kiss;
 use crate::wire::trailer::DigestLength;
 use crate::wire::{Header, Mode, Version};
+use std::net::IpAddr;
 
 /// Requests that may be open beside the last one: a burst less one.
 const EARLIER: usize = 7;
@@ -73,6 +75,17 @@ pub enum Answer {
     Kissed(Kiss),
 }
 
+/// A request left.
+#[derive(Clone, Copy, Debug)]
+pub struct Departed {
+    /// Its name.
+    pub token: u64,
+    /// When.
+    pub at: Stamp,
+    /// From which address of ours, where that is known.
+    pub from: Option<IpAddr>,
+}
+
 /// A request that has no response yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
@@ -84,9 +97,16 @@ pub(super) struct Pending {
     token: u64,
     /// How often the clock had been stepped when it left.
     steps: u32,
+    /// The address of ours that it left from, where that is known.
+    from: Option<IpAddr>,
 }
 
 impl Pending {
+    /// Whether what came to this address of ours may be the response.
+    fn may_come_to(&self, to: IpAddr) -> bool {
+        self.from.is_none_or(|from| from == to)
+    }
+
     /// What the response to this request measures: nothing, where the clock was stepped in between.
     pub(super) fn measure(&self, arrival: &Arrival<'_>) -> Result<(Measurement, Exchange), Reject> {
         if self.steps == arrival.clock.steps { Ok(measure(arrival, self.sent)) } else { Err(Reject::Bogus) }
@@ -148,7 +168,9 @@ impl Requests {
     /// seen it, and it says nothing of our clock.
     fn open(&mut self, sent: NtpTimestamp, random: u64, token: u64, steps: u32) -> NtpTimestamp {
         let cookie = NtpTimestamp::from_bits(random.max(1));
-        if let Some(earlier) = self.last.replace(Pending { cookie, sent: Stamp::clock(sent), token, steps }) {
+        if let Some(earlier) =
+            self.last.replace(Pending { cookie, sent: Stamp::clock(sent), token, steps, from: None })
+        {
             self.earlier.push(earlier);
             self.earlier.drain(..self.earlier.len().saturating_sub(EARLIER));
         }
@@ -158,24 +180,32 @@ impl Requests {
 
     /// The last request, if that is its name, left at `at`: gives how long it took to the wire.
     /// A worse stamp does not take the place of a better one.
-    pub(super) fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {
+    pub(super) fn sent(&mut self, departed: Departed) -> Option<Seconds> {
+        let Departed { token, at, from } = departed;
         let pending = self.last.as_mut().filter(|p| p.token == token && at.taken >= p.sent.taken)?;
         let delay = (at.at - pending.sent.at).to_seconds();
         pending.sent = at;
+        pending.from = from.or(pending.from);
         Some(delay)
     }
 
-    /// TEST1 to TEST3: a response gives back our cookie, once.
-    fn test_origin(&self, header: &Header) -> Result<(), Reject> {
+    /// TEST1 to TEST3: a response gives back our cookie, once, to the address that the request left from.
+    fn test_origin(&self, header: &Header, to: IpAddr) -> Result<(), Reject> {
         if !header.transmit.is_zero() && header.transmit == self.last_transmit {
             return Err(Reject::Duplicate);
         }
-        if self.awaits(header.origin) { Ok(()) } else { Err(Reject::Bogus) }
+        let asked = self.with_cookie(header.origin);
+        if asked.is_some_and(|pending| pending.may_come_to(to)) { Ok(()) } else { Err(Reject::Bogus) }
     }
 
     /// Whether a request with this transmit timestamp is open.
     pub(super) fn awaits(&self, origin: NtpTimestamp) -> bool {
-        !origin.is_zero() && self.earlier.iter().chain(&self.last).any(|p| p.cookie == origin)
+        self.with_cookie(origin).is_some()
+    }
+
+    /// The open request with this transmit timestamp.
+    fn with_cookie(&self, origin: NtpTimestamp) -> Option<&Pending> {
+        self.earlier.iter().chain(&self.last).find(|p| !origin.is_zero() && p.cookie == origin)
     }
 
     /// Takes a response to one of the requests, which is closed by it: duplicate, origin and MAC are right.
@@ -184,8 +214,8 @@ impl Requests {
         common: &mut Common,
         arrival: &Arrival<'_>,
     ) -> Result<Pending, Reject> {
-        let Arrival { header, mac, .. } = *arrival;
-        self.test_origin(header).inspect_err(|reason| {
+        let Arrival { rx, header, mac, .. } = *arrival;
+        self.test_origin(header, rx.to).inspect_err(|reason| {
             common.flash |= if *reason == Reject::Duplicate { flash::DUPLICATE } else { flash::BOGUS };
         })?;
         if mac == Mac::Wrong {
@@ -267,12 +297,6 @@ impl Common {
             poll: header.poll,
         };
     }
-}
-
-/// How much earlier than its receive timestamp a server's transmit timestamp may be: servers fill the bits below
-/// their precision at random, or cut them off. A precision better than 1 µs counts as 1 µs here.
-fn stamp_error(theirs: i8, ours: i8) -> f64 {
-    [theirs, ours].into_iter().map(|precision| 2f64.powi(i32::from(precision.clamp(-32, 0))).max(1e-6)).sum()
 }
 
 /// Offset and delay from the four timestamps (RFC 5905 figure 15); the request left at `sent`.

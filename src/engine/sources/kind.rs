@@ -6,7 +6,7 @@ use super::announcer::Announcer;
 use super::beacon::Beacon;
 use super::client::Client;
 use super::common::Common;
-use super::exchange::{Arrival, OwnClock, Requests};
+use super::exchange::{Arrival, Departed, OwnClock, Requests};
 use super::listener::Listener;
 use super::local::Local;
 use super::prototype::Prototype;
@@ -16,7 +16,7 @@ use crate::engine::contract::Now;
 use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
 use crate::engine::timers::Timers;
-use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds, Stamp};
+use crate::units::{Host, MonoTime, NTP_PORT, NtpTimestamp, PollExponent, Seconds};
 use crate::wire::event::ClockEvent;
 use crate::wire::{Header, Mode};
 use enum_dispatch::enum_dispatch;
@@ -175,7 +175,7 @@ pub(super) trait Behaviour {
     }
 
     /// The packet of this name left at `at`; gives how long it took to the wire, if it is one of ours.
-    fn sent(&mut self, _token: u64, _at: Stamp) -> Option<Seconds> {
+    fn sent(&mut self, _departed: Departed) -> Option<Seconds> {
         None
     }
 

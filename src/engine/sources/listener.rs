@@ -8,13 +8,13 @@
 //! timestamps and the time at which it comes do.
 
 use super::common::{Common, flash_of};
-use super::exchange::{Answer, Arrival, Requests};
+use super::exchange::{Answer, Arrival, Departed, Requests};
 use super::kind::{Behaviour, Making, Polled, Turn};
 use super::{Mac, Received};
 use crate::engine::estimator::Measurement;
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
+use crate::units::{Host, MonoTime, NtpTimestamp, PollExponent, Seconds};
 use crate::wire::event::flash;
 use crate::wire::exchange::Exchange;
 use crate::wire::kiss::Kiss;
@@ -330,8 +330,8 @@ impl Behaviour for Listener {
         Some(self.requests.make(common, making, self.exponent))
     }
 
-    fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {
-        self.requests.sent(token, at)
+    fn sent(&mut self, departed: Departed) -> Option<Seconds> {
+        self.requests.sent(departed)
     }
 
     fn receive(

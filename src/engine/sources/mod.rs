@@ -46,7 +46,7 @@ pub use announcer::Announcer;
 pub use beacon::Beacon;
 pub use client::{Client, Mac, Received};
 pub use common::{Header, Origin, Peer, Reachability, Selection, Tally};
-pub use exchange::{Answer, Arrival, Exchange, OwnClock};
+pub use exchange::{Answer, Arrival, Departed, Exchange, OwnClock};
 pub use kind::{Demand, Kind, Making, Polled, Turn};
 pub use listener::Listener;
 pub use local::Local;

@@ -6,11 +6,11 @@
 //! address was tried first. As with the burst of a `server` line, a lost packet is sent again.
 
 use super::common::Common;
-use super::exchange::Requests;
+use super::exchange::{Departed, Requests};
 use super::kind::{Begun, Behaviour, Demand, Kind, Making, Polled, Turn};
 use super::source::Source;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{Host, MonoTime, NTP_PORT, RefId, Seconds, Stamp};
+use crate::units::{Host, MonoTime, NTP_PORT, RefId, Seconds};
 use crate::wire::Header;
 use crate::wire::kiss::Kiss;
 use std::collections::VecDeque;
@@ -184,8 +184,8 @@ impl Behaviour for Prototype {
         self.next.map(|host| host.at_port(NTP_PORT))
     }
 
-    fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {
-        self.open.iter_mut().find_map(|s| s.requests.sent(token, at))
+    fn sent(&mut self, departed: Departed) -> Option<Seconds> {
+        self.open.iter_mut().find_map(|s| s.requests.sent(departed))
     }
 
     fn has_solicited(&self, from: Host, header: &Header) -> bool {

@@ -3,7 +3,7 @@
 use super::Received;
 use super::client::Client;
 use super::common::{Common, Header, Origin, Peer, Reachability, Selection, Tally};
-use super::exchange::Arrival;
+use super::exchange::{Arrival, Departed};
 use super::filter::Filter;
 use super::kind::{Begun, Behaviour, Kind, Making, Polled, Turn};
 use super::nts::NtsState;
@@ -12,7 +12,7 @@ use crate::engine::contract::{SendToken, Tx};
 use crate::engine::estimator::{Estimator, Measurement};
 use crate::engine::reject::Reject;
 use crate::engine::timers::{Timer, Timers};
-use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PollExponent, Seconds, Stamp};
+use crate::units::{AssocId, Host, MonoTime, NtpTimestamp, PollExponent, Seconds};
 use crate::wire::event::PeerEvent;
 use crate::wire::{Header as Packet, Mode};
 use std::net::{IpAddr, SocketAddr};
@@ -333,8 +333,8 @@ impl Source {
     }
 
     /// The packet named `token` left at `at`; false if this is not its source.
-    pub fn sent(&mut self, token: u64, at: Stamp) -> bool {
-        let Some(delay) = self.kind.sent(token, at) else { return false };
+    pub fn sent(&mut self, departed: Departed) -> bool {
+        let Some(delay) = self.kind.sent(departed) else { return false };
         self.common.tally.output_delay = delay;
         true
     }

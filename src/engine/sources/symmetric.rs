@@ -10,7 +10,7 @@
 
 use super::burst::{Burst, SPACING, START_BURST};
 use super::common::{Common, flash_of};
-use super::exchange::{self, Answer, Arrival};
+use super::exchange::{self, Answer, Arrival, Departed};
 use super::kind::{Behaviour, Making, Polled, Turn};
 use super::{Mac, Received};
 use crate::config::model::Server;
@@ -324,7 +324,8 @@ impl Behaviour for Symmetric {
         sent.transmit
     }
 
-    fn sent(&mut self, token: u64, at: Stamp) -> Option<Seconds> {
+    fn sent(&mut self, departed: Departed) -> Option<Seconds> {
+        let Departed { token, at, .. } = departed;
         let sent = self.sent.as_mut().filter(|s| s.token == token && at.taken >= s.left.taken)?;
         let delay = (at.at - sent.left.at).to_seconds();
         sent.left = at;

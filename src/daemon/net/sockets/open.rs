@@ -1,7 +1,8 @@
 //! An open socket: what arrives there, and whether epoll reports it.
 
 use super::counts::Counts;
-use crate::engine::contract::SocketId;
+use super::source_towards;
+use crate::engine::contract::{SocketId, Tx};
 use crate::sys::socket::UdpSocket;
 use crate::wire::Mode;
 use mio::unix::SourceFd;
@@ -73,6 +74,21 @@ impl Open {
     /// Whether it is bound to an address of this machine.
     pub(super) fn is_own(&self) -> bool {
         self.role == Role::Unicast && !self.ip.is_unspecified()
+    }
+
+    /// The address of ours that a datagram is to leave from. Of our own requests it is found now, and named when they are sent, so that
+    /// a response to another address is known as untrue; `None`: the kernel chooses.
+    #[must_use]
+    pub fn leaves_from(&self, tx: &Tx) -> Option<IpAddr> {
+        if tx.from.is_some() {
+            tx.from
+        } else if !self.ip.is_unspecified() {
+            Some(self.ip)
+        } else if tx.token.is_some() && !tx.to.ip().is_multicast() {
+            source_towards(tx.to).ok()
+        } else {
+            None
+        }
     }
 
     const fn token(&self) -> Token {
