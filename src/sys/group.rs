@@ -6,15 +6,15 @@
 
 use super::socket::{Sharing, UdpSocket};
 use nix::errno::Errno;
-use nix::libc::{self, c_uint, sock_filter, sock_fprog};
+use nix::libc::{self, c_int, c_uint, sock_filter, sock_fprog};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 /// Loads at offsets from here on are from the IP header, not from the datagram's own bytes.
-const IP_HEADER: u32 = 0xfff0_0000; // SKF_NET_OFF
+pub(super) const IP_HEADER: u32 = 0xfff0_0000; // SKF_NET_OFF
 /// Where the source address is in it.
-const SOURCE_V4: u32 = 12;
-const SOURCE_V6: u32 = 8;
+pub(super) const SOURCE_V4: u32 = 12;
+pub(super) const SOURCE_V6: u32 = 8;
 /// Spreads addresses: the golden ratio of 2³², made odd. What is chosen by is the high half.
 const SPREAD: u32 = 0x9e37_79b1;
 
@@ -30,7 +30,7 @@ pub fn bind(address: SocketAddr, workers: u32) -> io::Result<Vec<UdpSocket>> {
     let sockets: Vec<UdpSocket> =
         (0..=workers).map(|_| UdpSocket::bind_in_group(address)).collect::<io::Result<_>>()?;
     if let Some(first) = sockets.first() {
-        share_out(first, &program(address.ip(), workers))?;
+        attach(first, libc::SO_ATTACH_REUSEPORT_CBPF, &program(address.ip(), workers))?;
     }
     Ok(sockets)
 }
@@ -40,16 +40,16 @@ pub fn bind(address: SocketAddr, workers: u32) -> io::Result<Vec<UdpSocket>> {
 pub fn is_supported() -> bool {
     let try_out = || {
         let socket = UdpSocket::bind_in_group((Ipv4Addr::LOCALHOST, 0).into())?;
-        share_out(&socket, &program(Ipv4Addr::LOCALHOST.into(), 1))
+        attach(&socket, libc::SO_ATTACH_REUSEPORT_CBPF, &program(Ipv4Addr::LOCALHOST.into(), 1))
     };
     try_out().is_ok()
 }
 
-const fn step(code: u32, k: u32) -> sock_filter {
+pub(super) const fn step(code: u32, k: u32) -> sock_filter {
     sock_filter { code: code as u16, jt: 0, jf: 0, k }
 }
 
-const fn jump(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
+pub(super) const fn jump(code: u32, k: u32, jt: u8, jf: u8) -> sock_filter {
     sock_filter { code: (libc::BPF_JMP | code | libc::BPF_K) as u16, jt, jf, k }
 }
 
@@ -94,14 +94,15 @@ fn program(ip: IpAddr, workers: u32) -> Vec<sock_filter> {
     all
 }
 
-fn share_out(socket: &UdpSocket, program: &[sock_filter]) -> io::Result<()> {
+/// Hands a program to the kernel by this option of a socket.
+pub(super) fn attach(socket: &UdpSocket, option: c_int, program: &[sock_filter]) -> io::Result<()> {
     let value = sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
     // SAFETY: the kernel copies the program, of which pointer and length are right, during the call.
     let result = unsafe {
         libc::setsockopt(
             socket.raw_fd(),
             libc::SOL_SOCKET,
-            libc::SO_ATTACH_REUSEPORT_CBPF,
+            option,
             (&raw const value).cast(),
             size_of::<sock_fprog>() as c_uint,
         )

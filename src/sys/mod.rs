@@ -18,6 +18,7 @@ pub mod group;
 pub mod interfaces;
 #[allow(unsafe_code)] // system calls that no crate here has
 pub mod landlock;
+pub mod outside;
 #[allow(unsafe_code)] // memory of several processes
 pub mod page;
 #[allow(unsafe_code)] // nix has no ioctls of PPS

@@ -23,9 +23,9 @@ pub use self::wanted::Wanted;
 use crate::config::model::InterfaceRule;
 use crate::engine::contract::{Interface, SocketId, Tx};
 use crate::engine::report::event::Level;
-use crate::sys::group;
 use crate::sys::interfaces::{self, LocalAddress};
 use crate::sys::socket::{Sharing, UdpSocket};
+use crate::sys::{group, outside};
 use crate::units::NTP_PORT;
 use crate::wire::Mode;
 use mio::{Registry, Token};
@@ -51,6 +51,8 @@ pub struct Sockets {
     failed: BTreeSet<SocketAddr>,
     /// Of the sockets for broadcasts and groups.
     reception: Reception,
+    /// All addresses of the machine, served or not: nothing comes from them by an interface.
+    own: Vec<IpAddr>,
     /// Lines for the log.
     notices: Vec<(Level, String)>,
     warned_crowded: bool,
@@ -67,6 +69,7 @@ impl Sockets {
             crowded: BTreeMap::new(),
             failed: BTreeSet::new(),
             reception: Reception::default(),
+            own: Vec::new(),
             notices: Vec::new(),
             warned_crowded: false,
         }
@@ -95,6 +98,7 @@ impl Sockets {
         }
         sockets.follow(locals, None)?;
         sockets.open_second_port();
+        sockets.refuse_own(own_addresses(locals));
         if sockets.open.is_empty() && !sockets.failed.is_empty() {
             return Err(io::ErrorKind::AddrInUse.into());
         }
@@ -125,6 +129,7 @@ impl Sockets {
             }
         }
         Self::open_second_groups(&mut sets);
+        sets.iter_mut().for_each(|set| set.refuse_own(own_addresses(locals)));
         Ok(sets)
     }
 
@@ -147,6 +152,26 @@ impl Sockets {
     /// # Errors
     /// When a new socket cannot be watched.
     pub fn follow(&mut self, locals: &[LocalAddress], registry: Option<&Registry>) -> io::Result<bool> {
+        let changed = self.follow_addresses(locals, registry)?;
+        let own = own_addresses(locals);
+        if changed || own != self.own {
+            self.refuse_own(own);
+        }
+        Ok(changed)
+    }
+
+    /// Has the kernel drop what claims to come from this machine, whose addresses these are, and comes from outside.
+    fn refuse_own(&mut self, own: Vec<IpAddr>) {
+        self.own = own;
+        for open in &self.open {
+            let others = self.own.iter().filter(|address| **address != open.ip);
+            let own: Vec<IpAddr> = std::iter::once(&open.ip).chain(others).copied().collect();
+            // Without the filter there are the kernel's own tests, and the access list.
+            let _unfiltered = outside::refuse_own(&open.socket, open.ip, &own);
+        }
+    }
+
+    fn follow_addresses(&mut self, locals: &[LocalAddress], registry: Option<&Registry>) -> io::Result<bool> {
         if let Some(served) = &mut self.served {
             let now = self.wanted.interfaces(locals);
             let changed = *served != now;
@@ -402,6 +427,14 @@ impl Sockets {
     pub fn describe(&self) -> impl Iterator<Item = String> {
         self.open.iter().map(|o| format!("Listen on {} {} UDP {}", o.name, o.ip, o.bound.port()))
     }
+}
+
+/// The addresses of the machine, each once.
+fn own_addresses(locals: &[LocalAddress]) -> Vec<IpAddr> {
+    let mut own: Vec<IpAddr> = locals.iter().map(|local| local.address.ip()).collect();
+    own.sort_unstable();
+    own.dedup();
+    own
 }
 
 /// The address that the kernel sends from to `to`. Nothing is sent.
