@@ -38,3 +38,4 @@ pub mod signals;
 pub mod socket;
 pub mod tcp;
 pub mod tty;
+pub mod zone;

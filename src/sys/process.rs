@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -58,6 +59,20 @@ pub fn set_name(name: &str) -> io::Result<()> {
 /// `ESRCH` where there is no such process, `EPERM` where it is another user's.
 pub fn hang_up(pid: i32) -> io::Result<()> {
     Ok(kill(Pid::from_raw(pid), Signal::SIGHUP)?)
+}
+
+/// The stack that the daemon needs, with room, bytes.
+pub const STACK: u64 = 512 << 10;
+
+/// Makes sure of [`STACK`]: raises a limit (RLIMIT_STACK) that is less. The kernel lets the stack grow up to the
+/// limit that is in force at that moment.
+///
+/// # Errors
+/// The limit, bytes, that may not be raised so far.
+pub fn ensure_stack() -> Result<(), u64> {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_STACK) else { return Ok(()) };
+    let raised = || hard >= STACK && setrlimit(Resource::RLIMIT_STACK, STACK, hard).is_ok();
+    if soft >= STACK || raised() { Ok(()) } else { Err(soft) }
 }
 
 /// Files that this process makes may be read by every user, and changed by this one only.

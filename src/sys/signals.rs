@@ -1,5 +1,6 @@
 //! Signals as something an event loop can wait for: a pipe that becomes readable.
 
+use nix::libc;
 use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::{flag, low_level::pipe};
@@ -13,6 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 const ENDING: [i32; 3] = [SIGTERM, SIGINT, SIGQUIT];
 /// Signals that changed ntpd's debug level; without a handler they would kill.
 const WITHOUT_EFFECT: [i32; 2] = [SIGUSR1, SIGUSR2];
+
+/// A file that may not grow any more (RLIMIT_FSIZE) is an error of whoever writes it, and does not end the process.
+///
+/// # Errors
+/// When no handler can be installed.
+pub fn survive_file_size_limit() -> io::Result<()> {
+    flag::register(libc::SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
+}
 
 /// What the signals since the last look ask for.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]

@@ -14,7 +14,7 @@ pub mod time;
 pub mod trace;
 pub mod wait;
 
-use crate::sys::clock;
+use crate::sys::{clock, zone};
 use crate::units::Companion;
 use chrono::{DateTime, Local};
 use std::ffi::{OsStr, OsString};
@@ -24,6 +24,9 @@ use std::path::Path;
 /// Runs a companion; `args` begin with the program's name. Gives what to exit with.
 #[must_use]
 pub fn run(companion: Companion, args: &[OsString]) -> u8 {
+    if let Some(zone) = zone::forget_unreadable() {
+        eprintln!("TZ={zone} names no file of a time zone: it is ignored");
+    }
     match companion {
         Companion::Query => query::main(args),
         Companion::Stat => stat::main(args),

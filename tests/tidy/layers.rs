@@ -39,6 +39,7 @@ pub const LAYERS: &[Layer] = &[
             "sys::random",
             "sys::signals",
             "sys::privileges",
+            "sys::zone",
             "engine::auth",
         ],
         crates: None,

@@ -2,6 +2,7 @@
 
 use crate::daemon::workers::MainEnded;
 use crate::sys::privileges::{AccountError, DropError};
+use crate::sys::process::STACK;
 use crate::units::NTP_PORT;
 use std::fmt;
 use std::io;
@@ -20,6 +21,10 @@ pub(super) enum Failure {
     Account(AccountError),
     /// Port 123 cannot be had.
     Port(io::Error),
+    /// The limit of the stack, bytes, that may not be raised.
+    Stack {
+        limit: u64,
+    },
     Pipe(io::Error),
     Fork(io::Error),
     Workers(io::Error),
@@ -40,6 +45,7 @@ impl Failure {
         match self {
             Self::NotRoot { .. } | Self::Port(_) | Self::Child(_) | Self::ChildDied => 1,
             Self::Account(_)
+            | Self::Stack { .. }
             | Self::Pipe(_)
             | Self::Fork(_)
             | Self::Workers(_)
@@ -56,6 +62,10 @@ impl fmt::Display for Failure {
         match self {
             Self::NotRoot { uid } => write!(f, "must be run as root, not uid {uid}"),
             Self::Account(why) => write!(f, "{why}"),
+            Self::Stack { limit } => {
+                let (limit, needed) = (limit >> 10, STACK >> 10);
+                write!(f, "the stack is limited to {limit} kB, expected {needed} kB at least (ulimit -s)")
+            }
             Self::Privileges(why) => write!(f, "{why}"),
             Self::Worker(why) => write!(f, "{why}"),
             Self::Child(why) => f.write_str(why),

@@ -33,8 +33,8 @@ use crate::sys::landlock::Alone;
 use crate::sys::privileges::{self, Account, Duty};
 use crate::sys::process::Side;
 use crate::sys::seccomp::{Libc, Process};
-use crate::sys::signals::Signals;
-use crate::sys::{clock, interfaces, process, random, resident};
+use crate::sys::signals::{self, Signals};
+use crate::sys::{clock, interfaces, process, random, resident, zone};
 use crate::units::eras_off;
 use daemonize::{Daemonize, Outcome};
 use mio::{Poll, Waker};
@@ -56,9 +56,17 @@ pub fn run(mut options: Options) -> u8 {
     // A wrapper or a copy of another name has been executed: the name is cosmetic.
     let _as_executed = process::set_name(&options.name);
     process::make_readable_files();
+    // Without the handler the limit would end the daemon, as it does any program.
+    let _as_before = signals::survive_file_size_limit();
+    let odd_zone = zone::forget_unreadable();
     let name = options.name.clone();
     let mut log = Log::start(&options);
-    match prepare(&options, &mut log).and_then(|prepared| start(options, log, prepared)) {
+    if let Some(zone) = odd_zone {
+        log.write(Level::Warning, &format!("TZ={zone} names no file of a time zone: it is ignored"));
+    }
+    let enough = process::ensure_stack().map_err(|limit| Failed::logged(&mut log, Failure::Stack { limit }));
+    match enough.and_then(|()| prepare(&options, &mut log)).and_then(|prepared| start(options, log, prepared))
+    {
         Ok(status) => status,
         Err(Failed { why, seen }) => {
             if !seen {
