@@ -19,6 +19,19 @@ impl Capability {
     pub const SYS_TIME: Self = Self(25);
 }
 
+/// Capabilities have lower numbers than this.
+const NUMBERS: libc::c_ulong = 64;
+
+/// Empties the bounding set of this thread: no program that it may ever run can have capabilities, whatever file they are on. Where that is
+/// not allowed (CAP_SETPCAP is missing), the set stays as it is.
+#[allow(unsafe_code)]
+pub fn empty_bounding_set() {
+    for number in 0..NUMBERS {
+        // SAFETY: the call takes numbers, and changes only this thread's set. Numbers that the kernel does not know are refused.
+        let _unknown_or_forbidden = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) };
+    }
+}
+
 #[repr(C)]
 struct Header {
     version: u32,
@@ -41,19 +54,6 @@ struct Sets {
 pub fn has_any(of: &[Capability]) -> nix::Result<bool> {
     let wanted = of.iter().fold(0, |bits, capability| bits | 1_u32 << capability.0);
     Ok(own()?[0].effective & wanted != 0)
-}
-
-/// No program that this process might execute gets any capability: without `no_new_privs`, which kernels before 3.5 do not have, one of
-/// root's would. Without CAP_SETPCAP the set stays as it is.
-#[allow(unsafe_code)]
-pub fn empty_bounding_set() {
-    /// The sets have two words.
-    const CAPABILITIES: libc::c_ulong = 64;
-    let none: libc::c_ulong = 0;
-    for capability in 0..CAPABILITIES {
-        // SAFETY: numbers only.
-        let _refused = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, none, none, none) };
-    }
 }
 
 #[allow(unsafe_code)]

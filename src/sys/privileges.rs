@@ -225,6 +225,7 @@ pub fn drop_root(duty: Duty, account: Option<&Account>, root: Option<&Path>) -> 
         chroot(root).map_err(|why| DropError::Chroot(root.to_owned(), why))?;
         chdir("/").map_err(failed(Step::EnterRoot))?;
     }
+    // For kernels before 3.5, which have no other way to rule out that a program gains capabilities.
     capabilities::empty_bounding_set();
     if let Some(account) = account {
         prctl::set_keepcaps(true).map_err(failed(Step::KeepCapabilities))?;
