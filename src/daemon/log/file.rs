@@ -134,16 +134,24 @@ impl LogFile {
     }
 }
 
-/// The directory is root's, and no other user may write to it.
+/// The directory is root's, and no other user may write to it; nor may one rename a directory above it.
 fn only_root_may_change(path: &Path) -> bool {
     const WRITABLE_BY_OTHERS: u32 = 0o022;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::metadata(directory).is_ok_and(|found| found.uid() == 0 && found.mode() & WRITABLE_BY_OTHERS == 0)
+    const STICKY: u32 = 0o1000;
+    let kept = |directory: &Path, allowed: u32| {
+        let found = fs::metadata(if directory.as_os_str().is_empty() { Path::new(".") } else { directory });
+        found.is_ok_and(|found| {
+            let mode = found.mode();
+            found.uid() == 0 && (mode & WRITABLE_BY_OTHERS == 0 || mode & allowed != 0)
+        })
+    };
+    let mut above = path.ancestors().skip(1);
+    above.next().is_some_and(|directory| kept(directory, 0)) && above.all(|directory| kept(directory, STICKY))
 }
 
-/// The file is opened as root in a directory that may belong to the daemon's user. A symbolic link there is
-/// followed only if root or we made it (`/dev/stdout` is one). Never waits, whatever is at `path`. Gives also whether
-/// the file was made.
+/// The file may be opened as root in a directory that belongs to the daemon's user. There no symbolic link is followed, which could be
+/// changed between a look at it and its use, and no file is opened that has other names. Elsewhere a link is followed if root or we made it
+/// (`/dev/stdout` is one). Never waits, whatever is at `path`. Gives also whether the file was made.
 fn open(path: &Path) -> io::Result<(File, bool)> {
     let with = |flags: OFlag, new: bool| {
         let flags = flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
@@ -155,7 +163,16 @@ fn open(path: &Path) -> io::Result<(File, bool)> {
         Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
         made => return made,
     }
+    let ours_alone = !nix::unistd::geteuid().is_root() || only_root_may_change(path);
     match with(OFlag::O_NOFOLLOW, false) {
+        Ok((file, _))
+            if !ours_alone && file.metadata().is_ok_and(|found| found.is_file() && found.nlink() > 1) =>
+        {
+            Err(io::Error::other("it has other names, and other users may change its directory"))
+        }
+        Err(why) if why.raw_os_error() == Some(Errno::ELOOP as i32) && !ours_alone => {
+            Err(io::Error::other("it is a symbolic link, and other users may change its directory"))
+        }
         Err(why) if why.raw_os_error() == Some(Errno::ELOOP as i32) => {
             let owner = path.symlink_metadata()?.uid();
             if owner == 0 || owner == nix::unistd::geteuid().as_raw() {
