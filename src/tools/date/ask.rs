@@ -4,7 +4,7 @@ use crate::engine::auth::{Authenticity, Keys};
 use crate::sys::{clock, random};
 use crate::tools::link::is_wait;
 use crate::units::{KeyId, NtpShort, NtpTimestamp, Seconds};
-use crate::wire::exchange::Exchange;
+use crate::wire::exchange::{Exchange, stamp_error};
 use crate::wire::header::{Header, Mode, Version};
 use crate::wire::kiss::Kiss;
 use crate::wire::trailer::DigestLength;
@@ -211,6 +211,9 @@ fn take(server: &mut Server, packet: &[u8], arrived: NtpTimestamp, how: &mut Ask
         return;
     }
     let exchange = Exchange::new(pending.sent, &header, arrived);
+    if exchange.held().get() < -stamp_error(header.precision, header.precision) {
+        return;
+    }
     let delay = (exchange.elapsed() - exchange.held()).get().max(0.0);
     server.trusted = true;
     server.samples.push(Sample { offset: exchange.offset().get(), delay });
