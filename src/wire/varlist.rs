@@ -62,6 +62,13 @@ impl VarList {
         self.0.iter()
     }
 
+    /// About how much memory it takes, bytes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let text = |item: &Item| item.name.len() + item.value.as_ref().map_or(0, String::len);
+        self.0.iter().map(|item| size_of::<Item>() + text(item)).sum()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -193,19 +193,35 @@ impl Which {
     }
 }
 
+/// Most sources that are read of a server.
+const SOURCES_MAX: usize = 2_048;
+/// Most memory that their variables take, bytes.
+const MEMORY_MAX: usize = 16 << 20;
+
 /// The sources of a server. An association that is gone when it is asked for is left out.
 ///
 /// # Errors
-/// [`Trouble`].
+/// [`Trouble`], also where the server has more to say than a server has.
 pub fn sources(link: &mut Link, which: Which) -> Result<Vec<Source>, Trouble> {
     let mut found = Vec::new();
-    for listed in associations(link)? {
-        if !which.has(listed.status) {
-            continue;
-        }
+    let mut memory = 0;
+    let listed: Vec<Listed> =
+        associations(link)?.into_iter().filter(|listed| which.has(listed.status)).collect();
+    if listed.len() > SOURCES_MAX {
+        let many = listed.len();
+        return Err(Trouble::Cannot(format!(
+            "The server lists {many} associations, more than {SOURCES_MAX}"
+        )));
+    }
+    for listed in listed {
         match variables(link, listed.id, "") {
             Ok(Variables { status, list }) => {
                 let listed = Listed { id: listed.id, status: PeerStatus(status) };
+                memory += list.memory();
+                if memory > MEMORY_MAX {
+                    let what = "The server has more variables of its associations than a server has";
+                    return Err(Trouble::Cannot(what.to_owned()));
+                }
                 found.push(Source::new(listed, list));
             }
             Err(Trouble::Server(_)) => {}

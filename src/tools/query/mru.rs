@@ -10,14 +10,22 @@ use crate::units::NtpTimestamp;
 use crate::wire::control::{DATA_MAX, opcode};
 use crate::wire::varlist::{self, VarList};
 use serde_json::json;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
 
 /// Fragments asked for at first; ntpd gives 32 at most.
 const FRAGMENTS: u32 = 32;
-/// Entries kept: two million fit ntpd's largest table.
-const ENTRIES_MAX: usize = 2_000_000;
+/// Entries kept. A server may have more of them, and one that invents addresses has no end of them.
+const ENTRIES_MAX: usize = 1_000_000;
+/// How long the list is read at most.
+const TIME_MAX: Duration = Duration::from_secs(300);
+/// Longest text of an address and its port.
+const ADDRESS_MAX: usize = 64;
+/// Entries that a request names as the latest that we have.
+const PRIORS: usize = 16;
 /// How often in a row nothing new may come, or the walk may begin anew.
 const PATIENCE: u32 = 8;
 /// Bits of `rs`: a limited client, and one that got a kiss of death for it.
@@ -51,7 +59,7 @@ impl Entry {
 
     /// Seconds between two packets on average.
     pub(super) fn average(&self) -> f64 {
-        let gaps = (self.count - 1).max(1) as f64;
+        let gaps = self.count.saturating_sub(1).max(1) as f64;
         (self.last - self.first).to_seconds().get() / gaps
     }
 
@@ -131,6 +139,13 @@ pub struct Table {
     /// When the list was complete.
     pub now: Option<NtpTimestamp>,
     updates: usize,
+    /// The latest entries, the latest first.
+    latest: Vec<Entry>,
+}
+
+/// The later first, then by address: wherever the era ends.
+fn later_first(a: &Entry, b: &Entry) -> Ordering {
+    (b.last - a.last).to_bits().cmp(&0).then_with(|| a.address.cmp(&b.address))
 }
 
 impl Table {
@@ -138,7 +153,7 @@ impl Table {
     #[must_use]
     pub fn latest_first(&self) -> Vec<&Entry> {
         let mut all: Vec<&Entry> = self.entries.values().collect();
-        all.sort_by(|a, b| (b.last - a.last).to_bits().cmp(&0).then_with(|| a.address.cmp(&b.address)));
+        all.sort_by(|a, b| later_first(a, b));
         all
     }
 
@@ -168,11 +183,9 @@ impl Table {
             }
         }
         let mut fresh = 0;
-        for row in rows.into_values().filter(|row| !row.address.is_empty()) {
-            if self.entries.len() >= ENTRIES_MAX {
-                break;
-            }
+        for row in rows.into_values().filter(|row| (1..=ADDRESS_MAX).contains(&row.address.len())) {
             let last = row.last;
+            self.note_latest(&row);
             match self.entries.insert(row.address.clone(), row) {
                 None => fresh += 1,
                 Some(old) if old.last != last => {
@@ -185,10 +198,27 @@ impl Table {
         (fresh, nonce)
     }
 
+    /// Only the place of a new entry among the latest is looked for, so that a list takes no longer an entry than a short one.
+    fn note_latest(&mut self, entry: &Entry) {
+        self.latest.retain(|known| known.address != entry.address);
+        let earlier = |known: &Entry| later_first(known, entry) == Ordering::Greater;
+        let place = self.latest.iter().position(earlier).unwrap_or(self.latest.len());
+        if place < PRIORS {
+            self.latest.insert(place, entry.clone());
+            self.latest.truncate(PRIORS);
+        }
+    }
+
+    /// Whether there are as many entries as are kept.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.entries.len() >= ENTRIES_MAX
+    }
+
     /// The latest entries, by which the server finds where to go on; as many as fit.
     fn recent(&self, room: usize, most: usize) -> String {
         let mut text = String::new();
-        for (entry, index) in self.latest_first().into_iter().take(most).zip(0..) {
+        for (entry, index) in self.latest.iter().take(most).zip(0..) {
             let piece = format!(", addr.{index}={}, last.{index}={}", entry.address, entry.last);
             if text.len() + piece.len() > room {
                 break;
@@ -208,7 +238,7 @@ fn nonce(link: &mut Link) -> std::result::Result<String, Trouble> {
     found.ok_or_else(|| Trouble::Cannot("No usable nonce in the response".to_owned()))
 }
 
-/// Reads the table to its end, or until `stop`.
+/// Reads the table to its end, until `stop`, or as far as one list may go.
 ///
 /// # Errors
 /// [`Trouble`], unless a part of the table is there already and `stop` says so.
@@ -218,8 +248,9 @@ pub fn read(link: &mut Link, filters: &str, stop: &dyn Fn() -> bool) -> std::res
         Trouble::Server(_) => Trouble::Cannot(format!("{}\nnonce request failed", without_stars(&trouble))),
         other => other,
     })?;
-    let (mut fragments, mut idle, mut restarts, mut known) = (FRAGMENTS, 0, 0, 16);
-    while table.now.is_none() && !stop() {
+    let (mut fragments, mut idle, mut restarts, mut known) = (FRAGMENTS, 0, 0, PRIORS);
+    let begun = Instant::now();
+    while table.now.is_none() && !stop() && !table.is_full() && begun.elapsed() < TIME_MAX {
         let head = format!("nonce={token}, frags={fragments}{filters}");
         let request = format!("{head}{}", table.recent(DATA_MAX.saturating_sub(head.len()), known));
         match link.ask(&Ask::new(opcode::READ_MRU, 0, request.as_bytes())) {
@@ -238,7 +269,7 @@ pub fn read(link: &mut Link, filters: &str, stop: &dyn Fn() -> bool) -> std::res
             // All that we know the server has moved or dropped meanwhile: again, from its oldest.
             Err(trouble) if trouble.is_unknown_variable() && known > 0 && restarts < PATIENCE => {
                 restarts += 1;
-                known = if restarts % 2 == 0 { 16 } else { 0 };
+                known = if restarts % 2 == 0 { PRIORS } else { 0 };
                 token = nonce(link)?;
             }
             // Where a fragment was lost, fewer of them may come through.
@@ -249,7 +280,7 @@ pub fn read(link: &mut Link, filters: &str, stop: &dyn Fn() -> bool) -> std::res
             Err(other) => return Err(other),
         }
         if known == 0 && !table.entries.is_empty() {
-            known = 16;
+            known = PRIORS;
         }
     }
     Ok(table)
@@ -265,6 +296,13 @@ pub(super) fn mrulist(console: &mut Console, words: &[&str], _: &str) -> Result 
     console.notes.push_str("Ctrl-C will stop MRU retrieval and display partial results.\n");
     let interrupt = Interrupt::watch().map_err(Trouble::Socket)?;
     let table = read(console.link()?, &wish.filters, &|| interrupt.came())?;
+    if table.now.is_none() && !interrupt.came() {
+        let seconds = TIME_MAX.as_secs();
+        let _ = writeln!(
+            console.notes,
+            "\rThe list is not complete: no more than {ENTRIES_MAX} entries are read, for no more than {seconds} s."
+        );
+    }
     drop(interrupt);
     let _ = writeln!(
         console.notes,
@@ -362,5 +400,34 @@ mod tests {
         for wrong in ["nonsense", "sort=size", "mincount=1,nonce=2", "mincount="] {
             assert!(wish(&[wrong]).is_err(), "{wrong}");
         }
+    }
+
+    /// Seconds that so many entries take, read in batches as a server gives them.
+    fn reading(entries: u32) -> f64 {
+        let (mut table, mut next, begun) = (Table::default(), 0, Instant::now());
+        while next < entries {
+            let items = (next..next + 100).map(|n| {
+                format!(
+                    "addr.{n}=10.{}.{}.{}:123, last.{n}=0x{:08x}.00000000, ",
+                    n >> 16,
+                    n >> 8 & 255,
+                    n & 255,
+                    n + 1
+                )
+            });
+            let (fresh, _) = table.take(&VarList::parse(items.collect::<String>().as_bytes()));
+            assert_eq!(fresh, 100);
+            next += 100;
+            let newest = NtpTimestamp::from_bits(u64::from(next) << 32);
+            assert!(table.recent(DATA_MAX, PRIORS).contains(&format!("last.0={newest}, addr.1=")));
+        }
+        begun.elapsed().as_secs_f64()
+    }
+
+    #[test]
+    fn e27_a_long_list_takes_no_longer_an_entry() {
+        let best = |entries| (0..3).map(|_| reading(entries)).fold(f64::INFINITY, f64::min);
+        let (short, long) = (best(10_000), best(80_000));
+        assert!(long < 24.0 * short, "8 times as many entries: {short} s and {long} s");
     }
 }
