@@ -17,8 +17,7 @@ use sim::world::{TrueServer, World};
 
 pub(crate) use crate::plan::Plan;
 use crate::plan::line;
-
-const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
+use sim::limits::{SEEDS, rms, within};
 
 /// Runs until `until`, and gives the clock's error at each second of it; host `index`.
 pub(crate) fn watch(world: &mut World, index: usize, until: f64) -> Vec<f64> {
@@ -28,10 +27,6 @@ pub(crate) fn watch(world: &mut World, index: usize, until: f64) -> Vec<f64> {
         errors.push(world.hosts[index].clock.offset);
     }
     errors
-}
-
-pub(crate) fn rms(errors: &[f64]) -> f64 {
-    (errors.iter().map(|e| e * e).sum::<f64>() / errors.len() as f64).sqrt()
 }
 
 fn worst(errors: &[f64]) -> f64 {
@@ -72,37 +67,6 @@ fn served(world: &mut World, index: usize) -> (Leap, f64) {
     let header = Header::parse(&reply[..len]).unwrap();
     let distance = header.root_delay.to_seconds().get() / 2.0 + header.root_dispersion.to_seconds().get();
     (header.leap, distance)
-}
-
-/// Judges each of the named worlds under each seed; prints all, and fails if one is past the limit.
-pub(crate) fn within<T: Sync>(
-    unit: &str,
-    limit: f64,
-    worlds: &[(&str, T)],
-    judge: impl Fn(&T, u64) -> f64 + Sync,
-) {
-    within_each(unit, &worlds.iter().map(|w| (w.0, limit, &w.1)).collect::<Vec<_>>(), |w, seed| {
-        judge(w, seed)
-    });
-}
-
-pub(crate) fn within_each<T: Sync>(
-    unit: &str,
-    worlds: &[(&str, f64, T)],
-    judge: impl Fn(&T, u64) -> f64 + Sync,
-) {
-    let runs: Vec<_> = worlds.iter().flat_map(|w| SEEDS.map(|seed| (w, seed))).collect();
-    let figures = in_parallel(&runs, |((_, _, world), seed)| judge(world, *seed));
-    let mut past = Vec::new();
-    for (index, (name, limit, _)) in worlds.iter().enumerate() {
-        let own = &figures[index * SEEDS.len()..(index + 1) * SEEDS.len()];
-        let text = own.iter().map(|f| format!("{f:.4}")).collect::<Vec<_>>().join(" ");
-        println!("{name}: {text} {unit}, limit {limit}");
-        if own.iter().any(|f| f.is_nan() || f > limit) {
-            past.push(format!("{name}: {text}"));
-        }
-    }
-    assert!(past.is_empty(), "past the limit: {past:#?}");
 }
 
 /// Machines that start together: each follows the one before, the first of them a true server.

@@ -1,13 +1,13 @@
 //! Bursts of a `peer` line: towards a host that only answers, between two that begin together, and never from a passive side.
 
-use crate::among::within;
 use crate::bench::{Bench, setup};
-use crate::partners::{A, B, Pair, keyed, line, server};
 use rsntpd::config::model::{Kind, Server};
 use rsntpd::engine::contract::{ExitReason, Setup};
 use rsntpd::engine::report::event::Event;
 use rsntpd::units::{KeyId, Leap, PollExponent, RefId};
 use rsntpd::wire::{Header, Mode};
+use sim::limits::within;
+use sim::pair::{A, B, Pair, keyed, line, server};
 
 /// A line whose partner is the second host.
 fn peer(change: impl Fn(&mut Server)) -> Server {
@@ -119,10 +119,10 @@ fn with_iburst_a_partner_has_the_time_within_seconds() {
 fn a_passive_side_sends_no_bursts() {
     let sent = |iburst: bool| {
         let (mut a, mut b) = (keyed(), keyed());
-        let line = Server { key: Some(KeyId(7)), iburst, burst: iburst, ..line(Kind::Peer, B) };
+        let with_key = Server { key: Some(KeyId(7)), iburst, burst: iburst, ..line(Kind::Peer, B) };
         a.config.servers =
-            vec![Server { minpoll: PollExponent::new(4), maxpoll: PollExponent::new(4), ..line }];
-        b.config.servers = vec![crate::partners::line(Kind::Server, &server(1))];
+            vec![Server { minpoll: PollExponent::new(4), maxpoll: PollExponent::new(4), ..with_key }];
+        b.config.servers = vec![line(Kind::Server, &server(1))];
         let mut pair = Pair::new(1, a, b);
         pair.run(50.0);
         let (active, passive) = (pair.world.hosts[0].sent, pair.world.hosts[1].sent);

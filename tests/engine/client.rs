@@ -117,24 +117,6 @@ fn a_later_large_offset_must_last_for_the_stepout_time() {
 }
 
 #[test]
-fn an_offset_past_the_panic_limit_stops_the_daemon_unless_g_allows_it_once() {
-    let mut strict = Bench::new(setup(vec![server("192.0.2.1")]));
-    strict.behind = 1e6;
-    strict.run_served(20.0);
-    assert!(strict.others.contains(&Output::Exit(ExitReason::Panic)));
-    assert!(strict.commands.iter().all(|c| !matches!(c, ClockCommand::Step(_))));
-
-    let lenient = Setup { allow_panic_once: true, ..setup(vec![server("192.0.2.1")]) };
-    let mut bench = Bench::new(lenient);
-    bench.behind = 1e6;
-    bench.run_served(2000.0);
-    assert!(bench.behind.abs() < 1e-3);
-    bench.behind = 5000.0;
-    bench.run_served(5000.0);
-    assert!(bench.others.contains(&Output::Exit(ExitReason::Panic)), "-g is spent");
-}
-
-#[test]
 fn q_sets_the_clock_once_and_leaves() {
     for (behind, step) in [(0.05, false), (5.0, true)] {
         let quit = Setup { quit_after_set: true, ..setup(vec![plain("192.0.2.1"), local_clock()]) };

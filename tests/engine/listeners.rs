@@ -1,110 +1,12 @@
 //! Broadcast clients: hosts that take the time from what a server sends to a network or a group. Each limit is a number; every world
 //! is its seed.
 
-use crate::among::{rms, within};
-use rsntpd::config::model::{Digest, Key, Kind, Server, Target};
-use rsntpd::engine::contract::{ExitReason, Setup};
+use rsntpd::engine::contract::ExitReason;
 use rsntpd::engine::report::event::Event;
-use rsntpd::engine::sources::Source;
-use rsntpd::units::{KeyId, Leap, NtpShort, NtpTimestamp, PollExponent, RefId, Seconds};
-use rsntpd::wire::{Header, Mode, Version};
-use sim::chance::Dice;
-use sim::clock::Clock;
-use sim::link::{Direction, Link, Queue};
-use sim::scenario::EPOCH;
-use sim::world::{TrueServer, World};
-
-const SERVER: &str = "10.0.0.1";
-const UTC: &str = "192.0.2.1";
-/// The interval of broadcasts, seconds.
-const INTERVAL: f64 = 16.0;
-
-fn key() -> Key {
-    Key::new(KeyId(7), Digest::Sha1, b"network".to_vec())
-}
-
-/// A setup that trusts key 7.
-fn keyed() -> Setup {
-    let mut setup = Setup { keys: vec![key()], ..Setup::default() };
-    setup.config.auth.trusted = vec![KeyId(7)];
-    setup
-}
-
-fn client(n: usize) -> String {
-    format!("10.0.0.{}", n + 2)
-}
-
-/// A way of so many seconds from the server and back.
-fn way(seed: u64, n: usize, up: f64, down: f64) -> Link {
-    let one = |base| Direction::new(base, Queue::Exponential(20e-6));
-    Link::new(one(up), one(down), Dice::new(seed, 100 + n as u64))
-}
-
-/// A server that sends the time to its network, and hosts that hear it.
-struct Network {
-    world: World,
-}
-
-impl Network {
-    /// `to` is where it sends. `set_up` says more of the listeners.
-    fn new(seed: u64, hosts: usize, to: &str, set_up: impl Fn(&mut Setup)) -> Self {
-        let mut world = World::new(EPOCH);
-        world.servers.push(TrueServer::new(UTC));
-        world.connect(SERVER, UTC, way(seed, 50, 100e-6, 100e-6));
-        for n in 0..hosts {
-            let mut link = way(seed, n, 1e-3, 1e-3);
-            link.loss = 0.05;
-            world.connect(SERVER, &client(n), link);
-        }
-        let mut announces = keyed();
-        let utc = Server::new(Kind::Server, Target::Address(UTC.parse().unwrap()));
-        let network = Server {
-            key: Some(KeyId(7)),
-            minpoll: PollExponent::new(4),
-            ..Server::new(Kind::Broadcast, Target::Address(to.parse().unwrap()))
-        };
-        announces.config.servers = vec![Server { iburst: true, ..utc }, network];
-        let clock = Clock::new(EPOCH, 0.0, 0.0, 1e-10, Dice::new(seed, 40));
-        world.add_host(SERVER, clock, announces, None, &mut Dice::new(seed, 41));
-        for n in 0..hosts {
-            let mut hears = keyed();
-            hears.config.reception.broadcastclient = true;
-            set_up(&mut hears);
-            let clock = Clock::new(EPOCH, 0.02, 20e-6 * (n as f64 - 1.0), 1e-9, Dice::new(seed, n as u64));
-            world.add_host(&client(n), clock, hears, None, &mut Dice::new(seed, 60 + n as u64));
-        }
-        Self { world }
-    }
-
-    /// The offsets of the hosts' clocks to the server's, each second until then.
-    fn run(&mut self, until: f64) -> Vec<Vec<f64>> {
-        let mut errors = vec![Vec::new(); self.world.hosts.len() - 1];
-        while self.world.time < until {
-            self.world.run(self.world.time.floor() + 1.0);
-            let server = self.world.hosts[0].clock.offset;
-            for (host, errors) in self.world.hosts[1..].iter().zip(&mut errors) {
-                errors.push(host.clock.offset - server);
-            }
-        }
-        errors
-    }
-
-    fn source(&self, host: usize) -> Option<&Source> {
-        let engine = &self.world.hosts[host + 1].engine;
-        let id = engine.associations().next()?.id;
-        engine.source(id)
-    }
-
-    fn texts(&self, host: usize) -> Vec<String> {
-        let events = &self.world.hosts[host + 1].events;
-        events.iter().map(|(at, e)| format!("{at:.0} {}", e.row().text)).collect()
-    }
-
-    fn times(&self, host: usize, wanted: impl Fn(&Event) -> bool) -> Vec<f64> {
-        let events = &self.world.hosts[host + 1].events;
-        events.iter().filter(|(_, e)| wanted(e)).map(|(at, _)| *at).collect()
-    }
-}
+use rsntpd::units::Seconds;
+use rsntpd::wire::Mode;
+use sim::limits::{rms, within};
+use sim::network::{INTERVAL, Network, SERVER, broken, client, way};
 
 fn worst(errors: &[Vec<f64>], from: usize) -> f64 {
     errors.iter().map(|host| rms(&host[from..])).fold(0.0, f64::max)
@@ -178,12 +80,6 @@ fn one_that_is_silent_ends_after_16_intervals_and_begins_anew_with_its_return() 
     });
 }
 
-fn broken() -> Link {
-    let mut link = way(0, 0, 1e-3, 1e-3);
-    link.loss = 1.0;
-    link
-}
-
 #[test]
 fn a_way_that_changes_is_measured_again() {
     // Milliseconds of a broadcast, and of the way back, from each hour on.
@@ -249,71 +145,6 @@ fn broadcastdelay_is_used_and_nothing_is_sent() {
     });
 }
 
-/// A broadcast at true time `at`, signed by our key or not.
-fn forged(at: f64, n: u64) -> Vec<u8> {
-    use rsntpd::engine::auth::Keys;
-    let truth = NtpTimestamp::from_unix(EPOCH, 0).offset(Seconds::new(at));
-    let header = Header {
-        leap: Leap::None,
-        stratum: 1,
-        poll: if n.is_multiple_of(3) { 5 } else { 4 },
-        root_delay: NtpShort::default(),
-        reference_id: RefId::from_bytes(*b"GPS\0"),
-        // Long ago, soon, right, or never.
-        ..Header::request(
-            Mode::Broadcast,
-            Version::V4,
-            match n % 4 {
-                0 => truth.offset(Seconds::new(-100.0)),
-                1 => truth.offset(Seconds::new(10.0)),
-                2 => truth,
-                _ => NtpTimestamp::ZERO,
-            },
-        )
-    };
-    let mut data = header.to_bytes().to_vec();
-    match n % 5 {
-        0 => assert!(Keys::new(&[key()], &[KeyId(7)]).sign(KeyId(7), &mut data)),
-        1 => data.extend([0; 4]),
-        2 => data.extend([0, 0, 0, 7].into_iter().chain([0x5a; 20])),
-        _ => {}
-    }
-    data
-}
-
-#[test]
-fn cve_2015_7973_2016_7427_2016_7428_forged_replayed_and_untimely_broadcasts_change_nothing() {
-    let run = |seed: u64, flood: bool| {
-        let mut network = Network::new(seed, 1, "10.0.0.255", |_| {});
-        network.run(1000.0);
-        if flood {
-            let (from, to) = ("10.0.0.1:123".parse().unwrap(), format!("{}:123", client(0)).parse().unwrap());
-            let stranger = |n: u64| format!("172.16.{}.{}:123", n / 250 % 250, n % 250 + 1).parse().unwrap();
-            for n in 0..10_000u64 {
-                let at = 1000.0 + n as f64 * 0.3;
-                // Our own key may only have been heard, which makes a replay: no new time is signed by it.
-                let data = if n.is_multiple_of(5) { forged(900.0, n) } else { forged(at, n) };
-                network.world.put(at, data, if n.is_multiple_of(2) { from } else { stranger(n) }, to);
-            }
-        }
-        let errors = network.run(4500.0);
-        let server: std::net::IpAddr = SERVER.parse().unwrap();
-        let ended = network.times(0, |e| match e {
-            Event::Demobilized(peer) | Event::Unreachable(peer) => peer.address.ip == server,
-            _ => false,
-        });
-        assert!(ended.is_empty(), "{:?}", network.texts(0));
-        let source = network.source(0).unwrap();
-        (rms(&errors[0][500..]), source.reach().register())
-    };
-    within("times the rms without", 1.1, &[("10,000 packets", ())], |(), seed| {
-        let (quiet, reach) = run(seed, false);
-        let (flooded, under_attack) = run(seed, true);
-        assert_eq!(reach, under_attack, "no sample is lost");
-        flooded / quiet
-    });
-}
-
 #[test]
 fn without_a_key_and_with_auth_enabled_nothing_is_made() {
     let mut network = Network::new(1, 1, "10.0.0.255", |hears| hears.keys.clear());
@@ -323,34 +154,6 @@ fn without_a_key_and_with_auth_enabled_nothing_is_made() {
         Network::new(1, 1, "10.0.0.255", |hears| hears.config.reception.broadcastclient = false);
     network.run(500.0);
     assert!(network.source(0).is_none());
-}
-
-#[test]
-fn cve_2016_1549_the_holder_of_a_key_makes_three_associations_at_most() {
-    let mut network = Network::new(1, 1, "10.0.0.255", |_| {});
-    network.run(300.0);
-    let to = format!("{}:123", client(0)).parse().unwrap();
-    for n in 0..1000u64 {
-        let from = format!("172.16.{}.{}:123", n / 250, n % 250 + 1).parse().unwrap();
-        let at = 300.0 + n as f64 * 0.25;
-        network.world.put(at, forged(at, 5 * (4 * n + 2)), from, to);
-    }
-    network.run(700.0);
-    let (made, ended) = (
-        network.times(0, |e| matches!(e, Event::Mobilized(_))).len(),
-        network.times(0, |e| matches!(e, Event::Demobilized(_))).len(),
-    );
-    assert!(made - ended <= 3, "{:?}", network.texts(0));
-    // Those that do not respond to the volley are no sources.
-    assert_eq!(
-        network.world.hosts[1]
-            .engine
-            .associations()
-            .filter(|a| a.address == Some("10.0.0.1".parse().unwrap()))
-            .count(),
-        1
-    );
-    network.world.hosts[0].exit = Some(ExitReason::Shutdown);
 }
 
 #[test]

@@ -6,7 +6,6 @@
 
 mod among;
 mod associations;
-mod bench;
 mod broadcast;
 mod bursts;
 mod client;
@@ -16,7 +15,6 @@ mod effects;
 mod floods;
 mod headers;
 mod honesty;
-mod hostile;
 mod interleaved;
 mod jumps;
 mod kisses;
@@ -40,3 +38,6 @@ mod smear;
 mod statistics;
 mod vectors;
 mod worlds;
+
+// Workbench, partners and networks are shared with tests/holes.
+use sim::bench;

@@ -1,6 +1,5 @@
 //! Manycast: beacons look for servers in a group, servers answer them, and who answers without right becomes no source.
 
-use crate::among::within;
 use crate::bench::{Bench, from, ip, local_clock, request, setup};
 use rsntpd::config::model::{
     AccessFlags, Config, Digest, Family, Key, Kind, Origin, Restrict, RestrictTarget, Server, Target,
@@ -11,6 +10,7 @@ use rsntpd::units::{KeyId, Leap, NtpTimestamp, PollExponent, RefId, Stamp};
 use rsntpd::wire::{Header, Mode};
 use sim::chance::Dice;
 use sim::clock::Clock;
+use sim::limits::within;
 use sim::link::{Link, Queue};
 use sim::scenario::{CLIENT, EPOCH};
 use sim::world::World;

@@ -1,7 +1,6 @@
 //! Orphan mode: hosts that lose all sources, or never had one, agree on a parent among them. Each limit is a number; every world is
 //! its seed.
 
-use crate::among::within;
 use rsntpd::config::model::{Kind, Server, Target};
 use rsntpd::engine::Served;
 use rsntpd::engine::contract::{ExitReason, Input, Rx, Setup, SocketId};
@@ -10,6 +9,7 @@ use rsntpd::units::{Leap, NtpTimestamp, PollExponent, RefId, Seconds, Stamp};
 use rsntpd::wire::{Header, Mode, Version};
 use sim::chance::Dice;
 use sim::clock::Clock;
+use sim::limits::within;
 use sim::link::{Link, Queue};
 use sim::scenario::EPOCH;
 use sim::world::{TrueServer, World};

@@ -1,9 +1,10 @@
 //! Paths that are unlike the usual ones: requests of which most are late, packets that hardly queue, very long poll intervals; and
 //! clocks that seem to be read coarsely. Each limit is a number; every world is its seed.
 
-use crate::among::{Make, Plan, lost_sync, rms, steady, synchronized, watch, within, within_each};
+use crate::among::{Make, Plan, lost_sync, steady, synchronized, watch};
 use rsntpd::units::PollExponent;
 use sim::chance::Dice;
+use sim::limits::{rms, within, within_each};
 use sim::link::{Direction, Queue};
 
 /// A path of `base` each way with queues of `queue`, on which a request is `extra` late with a probability of 70 %, seconds.

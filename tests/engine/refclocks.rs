@@ -1,6 +1,6 @@
 //! Reference clocks: what receivers, pulses and hardware clocks make of a host's clock. Each limit is a number; every world is its seed.
 
-use crate::among::{Plan, lost_sync, rms, synchronized, watch, within, within_each};
+use crate::among::{Plan, lost_sync, synchronized, watch};
 use rsntpd::config::model::{Kind, Server, Target};
 use rsntpd::engine::contract::{Input, Trouble};
 use rsntpd::engine::report::event::Event;
@@ -8,6 +8,7 @@ use rsntpd::engine::sources::{Selection, Source};
 use rsntpd::units::{Driver, Leap, PollExponent, Seconds, Stratum};
 use sim::chance::Dice;
 use sim::device::{Device, Says};
+use sim::limits::{rms, within, within_each};
 use sim::world::World;
 
 /// How long a world goes on, seconds; it is judged from `SETTLED` on.

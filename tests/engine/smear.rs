@@ -1,11 +1,11 @@
 //! Leap smear: what replies say in the hours before a leap second, what they do not, and that a client follows.
 
-use crate::among::within_each;
 use crate::bench::{Bench, START, from, ip, local_clock, request, setup};
 use rsntpd::config::model::{Kind, LeapTable, Server, SmearLaw, SmearSettings, Target};
 use rsntpd::engine::contract::{Input, Setup};
 use rsntpd::units::{Leap, NtpTimestamp, Seconds};
 use rsntpd::wire::{Header, Mode};
+use sim::limits::within_each;
 
 /// The end of the leap second's day, seconds after the bench begins.
 const END: f64 = 30.0 * 86_400.0;

@@ -1,16 +1,12 @@
 //! A server that plays back the answers of a capture.
 
 use super::capture::Capture;
-use std::net::UdpSocket;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use sim::loopback::Loopback;
 
 /// Answers by operation, association and data, with the sequence number and version of the request.
 /// What was not captured is answered with "unknown variable".
 pub(crate) struct Replay {
-    address: String,
-    stop: Arc<AtomicBool>,
+    server: Loopback,
 }
 
 impl Replay {
@@ -21,32 +17,12 @@ impl Replay {
 
     /// Plays these answers.
     pub(crate) fn of(answers: Vec<(Vec<u8>, Vec<Vec<u8>>)>) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        socket.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let address = socket.local_addr().unwrap().to_string();
-        let stop = Arc::new(AtomicBool::new(false));
-        let ended = Arc::clone(&stop);
-        std::thread::spawn(move || {
-            let mut buffer = [0; 2048];
-            while !ended.load(Ordering::Relaxed) {
-                let Ok((length, from)) = socket.recv_from(&mut buffer) else { continue };
-                for answer in answer(&answers, &buffer[..length]) {
-                    socket.send_to(&answer, from).unwrap();
-                }
-            }
-        });
-        Self { address, stop }
+        Self { server: Loopback::new(move |packet| answer(&answers, packet)) }
     }
 
     /// Where it listens, `127.0.0.1:PORT`.
     pub(crate) fn address(&self) -> String {
-        self.address.clone()
-    }
-}
-
-impl Drop for Replay {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
+        self.server.address.clone()
     }
 }
 

@@ -5,13 +5,20 @@
 // A world that cannot go on fails the test it is in. Its readers are tests: names say enough of a field.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod bench;
 pub mod chance;
 pub mod clock;
+pub mod desk;
 pub mod device;
 pub mod least_squares;
+pub mod limits;
 pub mod link;
+pub mod loopback;
+pub mod network;
 pub mod ntpd_like;
 pub mod nts;
+pub mod nts_client;
+pub mod pair;
 pub mod scenario;
 pub mod sweep;
 pub mod world;

@@ -1,42 +1,11 @@
 //! The client list, and how much is sent to whom.
 
-use super::desk::{Answer, CONTROL_KEY, Desk, ask, sign};
-use crate::bench::{Bench, from, ip, request};
-use rsntpd::config::model::{AccessFlags, Mru, Origin, Restrict, RestrictTarget};
-use rsntpd::engine::control::{BURST, RATE};
-use rsntpd::units::KeyId;
+use crate::bench::{Bench, from, request};
+use rsntpd::config::model::Mru;
 use rsntpd::wire::Mode;
+use sim::desk::{Answer, Desk, ask};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
-
-#[test]
-fn control_mode_amplification_2016_9310() {
-    let mut desk = Desk::new(|config| {
-        let target = RestrictTarget::Net { address: ip("192.0.2.0"), mask: ip("255.255.255.0") };
-        let (flags, origin) = (AccessFlags::NOQUERY, Origin::default());
-        config.restrict = vec![Restrict { target, flags, ntpport: false, origin }];
-    });
-    // Ten seconds of forged requests, a thousand a second, each from another address.
-    let begin = desk.bench.time;
-    let (mut datagrams, mut octets) = (0, 0);
-    for i in 0..10_000u32 {
-        desk.bench.time = begin + f64::from(i) * 1e-3;
-        let client = SocketAddr::from((Ipv4Addr::from_bits(0xc633_6400 + i), 123));
-        let sent = desk.raw(&ask(2, 0, ""), client);
-        datagrams += sent.len();
-        octets += sent.iter().map(Vec::len).sum::<usize>();
-    }
-    let most = BURST + RATE * 10.0 + 4.0;
-    assert!(datagrams as f64 <= most && datagrams as f64 > most * 0.9, "{datagrams}");
-    println!("10,000 forged requests of 12 octets: {datagrams} datagrams, {octets} octets");
-    // Neither the machine itself nor who has a key waits for the forger to stop.
-    assert_eq!(desk.raw(&ask(2, 0, ""), from("198.51.100.1:123")).len(), 0);
-    assert!(!desk.raw(&ask(2, 0, ""), from("127.0.0.1:5000")).is_empty());
-    assert!(!desk.raw(&sign(ask(2, 0, ""), KeyId(8)), from("198.51.100.1:123")).is_empty());
-    desk.bench.time += 5.0;
-    assert!(!desk.raw(&ask(2, 0, ""), from("198.51.100.1:123")).is_empty());
-    assert!(desk.raw(&sign(ask(2, 0, ""), CONTROL_KEY), from("192.0.2.9:123")).is_empty(), "noquery");
-}
 
 /// Lets `count` clients ask for the time.
 pub fn arrive(bench: &mut Bench, first: u32, count: u32) {

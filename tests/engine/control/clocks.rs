@@ -1,9 +1,9 @@
 //! The variables and statistics of reference clocks, beside what real daemons said of theirs.
 
-use super::desk::{Answer, Desk, ask};
 use rsntpd::config::model::{Filegen, FilegenType, Kind, Server, StatKind, Target};
 use rsntpd::engine::contract::{DeviceReport, Input, Output, Reading, Reads, Trouble};
 use rsntpd::units::{AssocId, Leap, PollExponent, RefId, Seconds};
+use sim::desk::{Answer, Desk, ask};
 
 /// A clock of this type and unit, polled each 16 s.
 fn line(kind: u8, unit: u8) -> Server {
@@ -34,12 +34,19 @@ fn desk() -> Desk {
     })
 }
 
-impl Desk {
+/// What the devices of clocks do.
+trait Devices {
+    fn report(&mut self, id: u16, report: DeviceReport);
+    /// Goes on second by second: the first clock is 13 ms ahead, the second is not written, the third sends its sentence.
+    fn seconds(&mut self, until: u32);
+    fn lines(&self, kind: StatKind) -> Vec<String>;
+}
+
+impl Devices for Desk {
     fn report(&mut self, id: u16, report: DeviceReport) {
         self.bench.input(Input::Clock { id: AssocId(id), report });
     }
 
-    /// Goes on second by second: the first clock is 13 ms ahead, the second is not written, the third sends its sentence.
     fn seconds(&mut self, until: u32) {
         let ids = self.associations();
         for second in self.bench.time as u32 + 1..=until {

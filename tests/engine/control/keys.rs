@@ -1,11 +1,11 @@
 //! What changes something: who may, with which key, and what becomes of it.
 
-use super::desk::{Answer, CONTROL_KEY, Desk, ask, keys, sign};
 use crate::bench::{from, ip};
 use rsntpd::config::model::{AccessFlags, Origin, Restrict, RestrictTarget};
 use rsntpd::engine::auth::Keys;
 use rsntpd::engine::report::event::Event;
 use rsntpd::units::KeyId;
+use sim::desk::{Answer, CONTROL_KEY, Desk, ask, keys, sign};
 
 #[test]
 fn errors_have_the_numbers_of_the_rfc() {

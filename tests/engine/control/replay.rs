@@ -1,8 +1,8 @@
 //! The conversations of ntpq 4.2.6p5, 4.3.91 and NTPsec and of ntpstat with two real daemons, where the
 //! reference folder `../shared` is there: every request gets an answer of the same shape.
 
-use super::desk::{Answer, Desk, ask};
 use crate::bench::from;
+use sim::desk::{Answer, Desk, ask};
 
 /// What a value looks like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,12 +1,12 @@
 //! Network Time Security as mode 6 shows it: the state of a source, key exchanges by what failed in them, our certificate.
 
-use super::desk::{Desk, ask};
 use rsntpd::config::model::{Kind, NtsLine, Server, Target};
 use rsntpd::engine::contract::{
     CookieOrigin, Established, FailureClass, Input, KeyFailure, Keys, Output, Validity,
 };
 use rsntpd::units::{Aead, AssocId};
 use rsntpd::wire::nts::Secret;
+use sim::desk::{Desk, ask};
 
 const FAILURES: [(FailureClass, &str); 4] = [
     (FailureClass::Name, "name"),

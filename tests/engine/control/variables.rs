@@ -1,8 +1,8 @@
 //! Variables: every name of ntpd, its order, its status words.
 
-use super::desk::{Desk, ask, sign};
 use crate::bench::from;
 use rsntpd::units::KeyId;
+use sim::desk::{Desk, ask, sign};
 use std::collections::BTreeSet;
 
 #[test]

@@ -1,13 +1,14 @@
 //! Pools in the simulator: the limits hold for the worst of five seeds.
 
 use super::{few, pool};
-use crate::among::{rms, watch, within};
+use crate::among::watch;
 use crate::bench::{ip, server, setup};
 use rsntpd::config::model::Server;
 use rsntpd::engine::contract::Setup;
 use rsntpd::engine::report::event::Event;
 use sim::chance::Dice;
 use sim::clock::Clock;
+use sim::limits::{rms, within};
 use sim::link::{Link, Queue};
 use sim::scenario::{CLIENT, EPOCH};
 use sim::world::{TrueServer, World};

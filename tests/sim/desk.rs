@@ -1,6 +1,6 @@
 //! An engine that is asked, with a key ring and a shell.
 
-use crate::bench::{Bench, from, ip, local_clock, server};
+use super::bench::{Bench, from, ip, local_clock, server};
 use rsntpd::config;
 use rsntpd::config::model::{Config, Digest, Key, Variable};
 use rsntpd::engine::auth::Keys;

@@ -13,6 +13,9 @@ use std::net::{IpAddr, SocketAddr};
 /// Unix time at which the bench begins: 2026-06-01 00:00:00.
 pub const START: i64 = 1_780_272_000;
 
+/// The address of the engine's machine.
+const HOST: &str = "10.0.0.99";
+
 pub struct Bench {
     pub engine: Engine,
     /// Seconds since the start by both clocks, which run true.
@@ -96,7 +99,7 @@ impl Bench {
             permits: true,
         };
         bench.drain();
-        let interface = Interface { name: "eth0".to_owned(), address: ip("10.0.0.99") };
+        let interface = Interface { name: "eth0".to_owned(), address: ip(HOST) };
         bench.input(Input::Interfaces(vec![interface]));
         bench
     }
@@ -125,9 +128,8 @@ impl Bench {
                     let leaves = self.now().wall;
                     self.engine.complete(&mut tx, leaves);
                     if let Some(token) = tx.token {
-                        let from = Some(ip("10.0.0.99")).filter(|own| own.is_ipv4() == tx.to.is_ipv4());
-                        self.engine
-                            .handle(self.now(), Input::Sent { token, at: Stamp::clock(leaves), from });
+                        let from = Some(ip(HOST)).filter(|own| own.is_ipv4() == tx.to.is_ipv4());
+                        self.engine.handle(self.now(), Input::Sent { token, at: Stamp::clock(leaves), from });
                     }
                     self.sent.push(tx);
                 }
@@ -203,11 +205,16 @@ impl Bench {
     }
 
     pub fn deliver(&mut self, data: &[u8], from: SocketAddr) {
+        self.deliver_to(data, from, ip(HOST));
+    }
+
+    /// A datagram that comes to this address.
+    pub fn deliver_to(&mut self, data: &[u8], from: SocketAddr, to: IpAddr) {
         let received = self.now().wall;
         self.input(Input::Datagram(Rx {
             data,
             from,
-            to: ip("10.0.0.99"),
+            to,
             socket: SocketId(1),
             received: Stamp::kernel(received),
         }));
@@ -216,8 +223,7 @@ impl Bench {
     /// Asks the engine for the time; the answer, if there is one.
     pub fn ask(&mut self, data: &[u8], from: SocketAddr) -> Option<Vec<u8>> {
         let now = self.now();
-        let rx =
-            Rx { data, from, to: ip("10.0.0.99"), socket: SocketId(1), received: Stamp::clock(now.wall) };
+        let rx = Rx { data, from, to: ip(HOST), socket: SocketId(1), received: Stamp::clock(now.wall) };
         let mut buffer = [0; Engine::REPLY_MAX];
         match self.engine.serve(now, &rx, &mut || now.wall, &mut buffer) {
             Served::Reply(len) => Some(buffer[..len].to_vec()),
