@@ -80,7 +80,7 @@ fmt: ## format the source
 accuracy: ## print the accuracy table (simulator); ARGS="--plot DIR", "--worlds", "--modes" or "lan bad --seeds 3"
 	$(if $(filter --modes,$(ARGS)),$(call modes),$(CARGO) bench --locked --bench accuracy -- $(ARGS))
 
-bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (5 minutes; root); ARGS="--rounds 1" for less
+bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (root); ARGS="--rounds 1" for less
 	tests/system/peers.sh
 	$(CARGO) bench --locked --bench parts
 	$(CARGO) bench --locked --bench serve -- $(ARGS)

@@ -1,7 +1,7 @@
 //! The lists: what a process of ours calls, and what no process of an NTP daemon ever does.
 //!
-//! Who adds a call to a list says in the commit what makes it. tests/system/world/sandbox.sh compares the lists with what
-//! the programs do.
+//! Who adds a call to a list says in the commit what makes it. A call that lacks aborts the daemon in the test that makes it
+//! (tests/system/world, `verdict` of `lib.sh`).
 
 use super::{Libc, Process};
 use crate::sys::pps;
