@@ -165,7 +165,8 @@ fn program(rules: impl Iterator<Item = Rule>, others: Verdict, forbidden: u32) -
                 }
             }
         }
-        body.push(verdict(rule.otherwise, forbidden));
+        // The rules behind compare the number again.
+        body.push(rule.otherwise.map_or(load(offset_of!(Data, number)), |end| verdict(end, forbidden)));
         debug_assert!(u8::try_from(body.len()).is_ok(), "a rule can be jumped over: {rule:?}");
         all.push(jump(libc::BPF_JEQ, rule.call as u32, 0, body.len() as u8));
         all.extend(body);

@@ -42,11 +42,17 @@ use Step::{High, If, Low};
 pub(super) struct Rule {
     pub(super) call: c_long,
     pub(super) steps: &'static [Step],
-    pub(super) otherwise: Verdict,
+    /// `None`: the next rule of the call decides.
+    pub(super) otherwise: Option<Verdict>,
 }
 
 const fn rule(call: c_long, steps: &'static [Step], otherwise: Verdict) -> Rule {
-    Rule { call, steps, otherwise }
+    Rule { call, steps, otherwise: Some(otherwise) }
+}
+
+/// Cases of a call beside those that a rule for all processes has.
+const fn also(call: c_long, steps: &'static [Step]) -> Rule {
+    Rule { call, steps, otherwise: None }
 }
 
 /// Calls that every process of ours makes, with any arguments. The first ones are those that packets make.
@@ -180,13 +186,17 @@ const MAIN: &[c_long] = &[
 /// Calls of the process that exchanges keys.
 const KEY_EXCHANGE: &[c_long] = &[libc::SYS_accept, libc::SYS_accept4];
 
-const FAMILIES: &[Step] = &[
-    Low(0),
-    If(Is, libc::AF_INET as u32, Allow),
-    If(Is, libc::AF_INET6 as u32, Allow),
-    If(Is, libc::AF_UNIX as u32, Allow),
-    If(Is, libc::AF_NETLINK as u32, Allow),
-];
+const SOCKETS: Rule = rule(
+    libc::SYS_socket,
+    &[
+        Low(0),
+        If(Is, libc::AF_INET as u32, Allow),
+        If(Is, libc::AF_INET6 as u32, Allow),
+        If(Is, libc::AF_UNIX as u32, Allow),
+        If(Is, libc::AF_NETLINK as u32, Allow),
+    ],
+    Refuse(libc::EAFNOSUPPORT),
+);
 
 /// Calls that every process of ours makes in some ways and not in others.
 const EVERYWHERE_SO: &[Rule] = &[
@@ -224,21 +234,22 @@ const EVERYWHERE_SO: &[Rule] = &[
     // Only asked.
     rule(libc::SYS_prlimit64, &[Low(2), If(IsNot, 0, Forbid), High(2), If(IsNot, 0, Forbid)], Allow),
     rule(libc::SYS_prctl, &[Low(0), If(Is, libc::PR_SET_NAME as u32, Allow)], Forbid),
-    // The C library then makes the thread by clone, whose flags can be looked at.
-    rule(libc::SYS_clone3, &[], Refuse(libc::ENOSYS)),
+    CLONE3,
 ];
 
 const SIOCGIFNAME: u32 = 0x8910;
 const SIOCGIFFLAGS: u32 = 0x8913;
 const SIOCGIFINDEX: u32 = 0x8933;
 
+/// The C library then makes the thread by clone, whose flags can be looked at.
+const CLONE3: Rule = rule(libc::SYS_clone3, &[], Refuse(libc::ENOSYS));
 const THREADS: Rule = rule(libc::SYS_clone, &[Low(0), If(HasAny, libc::CLONE_THREAD as u32, Allow)], Forbid);
 
 /// The same of the process that keeps time. It comes before the others.
 const MAIN_SO: &[Rule] = &[
     rule(libc::SYS_open, &[], Allow),
     rule(libc::SYS_openat, &[], Allow),
-    rule(libc::SYS_socket, FAMILIES, Refuse(libc::EAFNOSUPPORT)),
+    SOCKETS,
     rule(libc::SYS_clock_adjtime, &[Low(0), If(Is, libc::CLOCK_REALTIME as u32, Allow)], Forbid),
     rule(libc::SYS_clock_settime, &[Low(0), If(Is, libc::CLOCK_REALTIME as u32, Allow)], Forbid),
     THREADS,
@@ -248,19 +259,11 @@ const MAIN_SO: &[Rule] = &[
         &[Low(1), If(Is, libc::SIGTERM as u32, Allow), If(Is, libc::SIGHUP as u32, Allow)],
         Forbid,
     ),
-    // Reference clocks: serial lines, pulses, hardware clocks; the rest is as everywhere.
-    rule(
+    // Reference clocks: serial lines, pulses, hardware clocks.
+    also(
         libc::SYS_ioctl,
         &[
             Low(1),
-            If(Is, libc::FIONBIO as u32, Allow),
-            If(Is, libc::FIONREAD as u32, Allow),
-            If(Is, libc::FIOCLEX as u32, Allow),
-            If(Is, libc::TCGETS as u32, Allow),
-            If(Is, libc::TIOCGWINSZ as u32, Allow),
-            If(Is, SIOCGIFNAME, Allow),
-            If(Is, SIOCGIFINDEX, Allow),
-            If(Is, SIOCGIFFLAGS, Allow),
             If(Is, libc::TCSETS as u32, Allow),
             If(Is, libc::TCFLSH as u32, Allow),
             If(Is, libc::TIOCSETD as u32, Allow),
@@ -274,7 +277,6 @@ const MAIN_SO: &[Rule] = &[
             If(Is, libc::PTP_SYS_OFFSET_PRECISE as u32, Allow),
             If(Is, libc::PTP_SYS_OFFSET_EXTENDED as u32, Allow),
         ],
-        Forbid,
     ),
 ];
 
@@ -299,7 +301,7 @@ const NOT_MAIN_SO: &[Rule] = &[
     rule(libc::SYS_settimeofday, &[], Refuse(libc::EPERM)),
 ];
 
-const WORKER_SO: &[Rule] = &[rule(libc::SYS_socket, FAMILIES, Refuse(libc::EAFNOSUPPORT))];
+const WORKER_SO: &[Rule] = &[SOCKETS];
 
 /// It calls no other machine.
 const KEY_EXCHANGE_SO: &[Rule] =
@@ -375,11 +377,7 @@ const NEVER: &[c_long] = &[
 ];
 
 /// The same, as far as arguments are looked at.
-const NEVER_SO: &[Rule] = &[
-    rule(libc::SYS_socket, FAMILIES, Refuse(libc::EAFNOSUPPORT)),
-    rule(libc::SYS_clone, &[Low(0), If(HasAny, libc::CLONE_THREAD as u32, Allow)], Forbid),
-    rule(libc::SYS_clone3, &[], Refuse(libc::ENOSYS)),
-];
+const NEVER_SO: &[Rule] = &[SOCKETS, THREADS, CLONE3];
 
 /// The rules of a process; the first of a call counts.
 pub(super) fn rules(process: Process, whose: Libc) -> impl Iterator<Item = Rule> {
