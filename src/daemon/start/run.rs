@@ -1,6 +1,7 @@
 //! Start-up, in the order that matters: read, bind, fork, drop root, serve. The parent's exit
 //! status reports whether the child serves.
 
+use super::background::{self, Parent};
 use super::cli::Options;
 use super::failure::{FAILED, Failure};
 use super::setup::{self, Loaded, Memory};
@@ -36,13 +37,9 @@ use crate::sys::seccomp::{Libc, Process};
 use crate::sys::signals::{self, Signals};
 use crate::sys::{clock, interfaces, process, random, resident, zone};
 use crate::units::eras_off;
-use daemonize::{Daemonize, Outcome};
 use mio::{Poll, Waker};
-use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// What the child writes to its parent once it serves, and its process id behind it.
-const SERVING: u8 = b'+';
 /// Files that are open beside the sockets: log, statistics, lookups, epoll, and room for more.
 const OTHER_FILES: u64 = 64;
 
@@ -195,58 +192,17 @@ fn start(options: Options, mut log: Log, prepared: Prepared) -> Result<u8, Faile
     }
     let (reader, writer) = std::io::pipe().map_err(|e| Failed::logged(&mut log, Failure::Pipe(e)))?;
     log.flush();
-    match go_background() {
+    match background::enter() {
         Err(e) => Err(Failed::logged(&mut log, Failure::Fork(e))),
         Ok(Side::Parent) => {
             drop(writer);
-            let child = wait_for_child(reader)?;
+            let child = background::wait_for_child(reader).map_err(Failed::unlogged)?;
             supervisor.handed_over(child);
             Ok(0)
         }
         Ok(Side::Child) => {
             drop(reader);
             serve(options, log, prepared, Parent { pipe: Some(writer), supervisor })
-        }
-    }
-}
-
-fn go_background() -> io::Result<Side> {
-    // The crate cannot do without /dev/null, a root directory that holds nothing but us has none.
-    if !Path::new("/dev/null").exists() {
-        return process::detach();
-    }
-    match Daemonize::new().umask(0o022).execute() {
-        Outcome::Parent(Ok(_)) => Ok(Side::Parent),
-        Outcome::Child(Ok(_)) => Ok(Side::Child),
-        Outcome::Parent(Err(e)) | Outcome::Child(Err(e)) => Err(io::Error::other(e)),
-    }
-}
-
-/// The parent: the child's process id once it serves, else what it reports.
-fn wait_for_child(mut reader: PipeReader) -> Result<u32, Failed> {
-    let mut report = Vec::new();
-    // The end comes when the child has closed its side, or has died.
-    let _what_came_counts = reader.read_to_end(&mut report);
-    let report = String::from_utf8_lossy(&report).into_owned();
-    if let Some(id) = report.strip_prefix(char::from(SERVING)).and_then(|id| id.parse().ok()) {
-        return Ok(id);
-    }
-    let why = if report.is_empty() { Failure::ChildDied } else { Failure::Child(report) };
-    Err(Failed::unlogged(why))
-}
-
-/// What waits for this process to serve.
-#[derive(Debug, Default)]
-struct Parent {
-    /// The process that was started, if this is its child.
-    pipe: Option<PipeWriter>,
-    supervisor: Supervisor,
-}
-
-impl Parent {
-    fn failed(&self, why: &Failure) {
-        if let Some(mut pipe) = self.pipe.as_ref() {
-            let _parent_gone = pipe.write_all(why.to_string().as_bytes());
         }
     }
 }
@@ -345,9 +301,7 @@ fn serve_until_end(
     let serving = move |shell: &mut Shell| {
         match pipe {
             // The parent reports to the service manager.
-            Some(mut pipe) => {
-                let _parent_gone = write!(pipe, "{}{}", char::from(SERVING), std::process::id());
-            }
+            Some(pipe) => background::report_serving(pipe),
             None if main_process => shell.supervisor.ready(),
             None => {}
         }
