@@ -1,7 +1,7 @@
 //! Signals as something an event loop can wait for: a pipe that becomes readable.
 
 use nix::libc;
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::{flag, low_level::pipe};
 use std::io::{self, Read};
@@ -61,6 +61,14 @@ impl Signals {
     pub fn install() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         reader.set_nonblocking(true)?;
+        // One that came between its two handlers would set the flag, and nothing would look at it.
+        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let installed = Self::with(reader, &writer);
+        before.thread_set_mask()?;
+        installed
+    }
+
+    fn with(reader: UnixStream, writer: &UnixStream) -> io::Result<Self> {
         let terminate = Arc::new(AtomicUsize::new(0));
         let reload = Arc::new(AtomicBool::new(false));
         // The flag is set before the pipe is written: whoever wakes finds the flag.

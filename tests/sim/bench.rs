@@ -6,7 +6,7 @@ use rsntpd::engine::contract::{
 };
 use rsntpd::engine::report::event::Event;
 use rsntpd::engine::{Engine, Served};
-use rsntpd::units::{Leap, MonoTime, NtpShort, NtpTimestamp, RefId, Seconds, Stamp};
+use rsntpd::units::{Leap, MonoTime, NtpTimestamp, RefId, Seconds, Stamp};
 use rsntpd::wire::{Header, Mode, Version};
 use std::net::{IpAddr, SocketAddr};
 
@@ -56,21 +56,8 @@ pub fn setup(servers: Vec<Server>) -> Setup {
 
 /// A request of a client.
 pub fn request(version: u8, mode: Mode) -> Header {
-    Header {
-        leap: Leap::None,
-        version: Version::new(version).unwrap(),
-        mode,
-        stratum: 0,
-        poll: 6,
-        precision: 0,
-        root_delay: NtpShort::default(),
-        root_dispersion: NtpShort::default(),
-        reference_id: RefId::default(),
-        reference: NtpTimestamp::ZERO,
-        origin: NtpTimestamp::ZERO,
-        receive: NtpTimestamp::ZERO,
-        transmit: NtpTimestamp::from_bits(0x0123_4567_89ab_cdef),
-    }
+    let transmit = NtpTimestamp::from_bits(0x0123_4567_89ab_cdef);
+    Header { poll: 6, precision: 0, ..Header::request(mode, Version::new(version).unwrap(), transmit) }
 }
 
 impl Bench {
