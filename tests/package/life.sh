@@ -193,6 +193,6 @@ check "D14 an upgrade takes a daemon that runs outside of the unit back into it"
 inside env SYSTEMCTL_SKIP_REDIRECT=1 /etc/init.d/ntpd start > "$work/log" 2>&1; pid=$(runs ntpd)
 removed() { ps -p "$pid" && dnf_in remove rsntpd rsntpd-compat && ! kill -0 "$pid" 2> /dev/null; }
 check "D14 the removal ends it by its pid file" removed
-every_unit() { local u; cat "$box/root/asked"; for u in rsntpd rsntpdate rsntp-wait ntpd ntpdate ntp-wait; do grep -q "disable $u.service" "$box/root/asked" && grep -q "stop $u.service" "$box/root/asked" || { echo "not $u"; return 1; }; done; }
+every_unit() { local u; cat "$box/root/asked"; for u in rsntpd rsntpd-restricted rsntpdate rsntp-wait ntpd ntpdate ntp-wait; do grep -q "disable $u.service" "$box/root/asked" && grep -q "stop $u.service" "$box/root/asked" || { echo "not $u"; return 1; }; done; }
 check "D17 and disables and stops every unit" every_unit
 verdict
