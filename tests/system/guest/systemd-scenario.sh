@@ -87,6 +87,21 @@ rm /etc/sysconfig/rsntpd
 
 show 'systemctl enable rsntp-wait; systemctl start rsntp-wait; systemctl is-active rsntp-wait'
 check "D7 rsntp-wait" is $status 0
+show 'systemctl disable --now rsntpd; systemctl start rsntpd-restricted; systemctl is-active rsntpd-restricted; systemctl status rsntpd-restricted --no-pager | head -20'
+check "the restricted unit starts, by its own word" active rsntpd-restricted
+restricted=$(pid rsntpd-restricted)
+show "grep -E '^(Uid|Gid|Groups|Cap(Eff|Prm|Bnd|Amb)|NoNewPrivs|Seccomp):' /proc/$restricted/status"
+check "it has no user but ntp" seen "^Uid:.$(id -u ntp).$(id -u ntp).$(id -u ntp).$(id -u ntp)\$"
+check "and CAP_NET_BIND_SERVICE and CAP_SYS_TIME alone" is "$(sed -n 's/^Cap\(Eff\|Prm\|Bnd\):.//p' /root/shown | sort -u)" 0000000002000400
+conf 'server 192.0.2.77'
+show 'systemctl reload rsntpd-restricted'
+check "its reload: exit status 0" is $status 0
+check "its reload: the new server is there" soon asked 192.0.2.77
+show 'systemctl restart rsntpd-restricted; systemctl is-active rsntpd-restricted; ls -l /var/lib/ntp /run/rsntpd; journalctl -o cat -u rsntpd-restricted -n 25'
+check "restart of the restricted unit" active rsntpd-restricted
+check "nothing of it was refused" bash -c '! grep -iE "denied|not permitted|not one of ours|failed" /root/shown'
+show 'systemctl start rsntpd; systemctl is-active rsntpd-restricted'
+check "rsntpd and the restricted unit make room for each other" seen '^inactive'
 show 'systemctl disable rsntpd; systemctl enable --now ntpd; systemctl is-active ntpd; systemctl is-active rsntpd; ps -C ntpd -o user,comm,args'
 check "D2 the service ntpd is a process ntpd" is "$(comm ntpd)" ntpd
 check "D7 rsntpd made room for it" [ "$(systemctl is-active rsntpd)" = inactive ]
