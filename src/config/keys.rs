@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
+use zeroize::Zeroizing;
 
 /// Longest secret that is taken as it stands; a longer one is hexadecimal.
 const ASCII_MAX: usize = 20;
@@ -151,6 +152,7 @@ fn key_line(place: &Place<'_>, more: &mut Option<Box<Diagnostic>>) -> Result<Opt
     };
     let written = &code[key_span.clone()];
     let secret = if written.len() <= ASCII_MAX { Some(written.to_vec()) } else { hex(written) };
+    let secret = secret.map(Zeroizing::new);
     let Some(secret) = secret else {
         let message = format!("the secret of key {id} is longer than 20 characters and not hexadecimal");
         return bad(key_span, message, "only the digits 0-9 and a-f");

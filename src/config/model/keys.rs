@@ -2,6 +2,7 @@
 
 use crate::units::KeyId;
 use std::net::IpAddr;
+use zeroize::Zeroizing;
 
 /// A symmetric key, as read from the keys file.
 #[derive(Clone, PartialEq, Eq)]
@@ -10,8 +11,8 @@ pub struct Key {
     pub id: KeyId,
     /// The digest it is used with.
     pub digest: Digest,
-    /// The secret.
-    pub secret: Vec<u8>,
+    /// The secret; its memory is overwritten when it is given back.
+    pub secret: Zeroizing<Vec<u8>>,
     /// Who may use it, as address and prefix length (4.2.8's fourth field); empty: every address.
     pub hosts: Vec<(IpAddr, u8)>,
 }
@@ -19,8 +20,8 @@ pub struct Key {
 impl Key {
     /// A key that every client that knows it may use.
     #[must_use]
-    pub const fn new(id: KeyId, digest: Digest, secret: Vec<u8>) -> Self {
-        Self { id, digest, secret, hosts: Vec::new() }
+    pub fn new(id: KeyId, digest: Digest, secret: Vec<u8>) -> Self {
+        Self { id, digest, secret: Zeroizing::new(secret), hosts: Vec::new() }
     }
 
     /// Whether packets of `address` may carry this key.

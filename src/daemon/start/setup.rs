@@ -24,6 +24,7 @@ use crate::sys::clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// What was read.
 #[derive(Debug)]
@@ -296,7 +297,7 @@ fn read_keys(
     notices: &mut Vec<Notice>,
 ) -> Vec<Key> {
     let Some(path) = &config.auth.keys else { return Vec::new() };
-    match sources.read(path) {
+    match sources.read(path).map(Zeroizing::new) {
         Ok(text) => {
             let (keys, found) = config::parse_keys(path, &text);
             diagnostics.extend(found);

@@ -291,6 +291,20 @@ mod tests {
         KeyId(index as u32 + 1)
     }
 
+    /// A feature of each crate, which a change of `Cargo.toml` could lose.
+    #[test]
+    fn states_are_overwritten_when_dropped() {
+        fn overwritten<T: zeroize::ZeroizeOnDrop>() {}
+        overwritten::<Md5>();
+        overwritten::<Sha1>();
+        overwritten::<Ripemd160>();
+        overwritten::<Sha256>();
+        overwritten::<Sha384>();
+        overwritten::<Sha512>();
+        overwritten::<Aes128>();
+        overwritten::<zeroize::Zeroizing<Vec<u8>>>();
+    }
+
     /// Key 1 to 7 of each kind, trusted; key 8 is not.
     fn keys() -> Keys {
         let secret = b"sixteen bytes...".to_vec();
