@@ -229,3 +229,29 @@ fn another_deny_toml_is_told() {
     assert_eq!(changed("multiple-versions = \"deny\"", "multiple-versions = \"warn\""), 1);
     assert_eq!(changed("aarch64", "armv7"), 1);
 }
+
+/// Crates that only the companions use, as Cargo.toml groups them.
+const COMPANIONS: [&str; 4] = ["dns-lookup", "rustyline", "ratatui", "plotters"];
+
+/// The crates that are linked into the daemon on x86-64: macros, which run while it is built, are not.
+fn in_the_daemon() -> BTreeSet<String> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(top()).args(["tree", "--locked", "-e", "normal,no-proc-macro", "--prefix", "none"]);
+    command.args(["--target", TARGETS[0], "-f", "{p}"]);
+    let output = command.args(COMPANIONS.iter().flat_map(|name| ["--prune", name])).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    names.filter(|name| !name.is_empty() && *name != "rsntpd").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_crates_in_the_daemon_are_listed_with_who_keeps_them() {
+    let text = std::fs::read_to_string(top().join("docs/dependencies.md")).unwrap();
+    let rows = text.lines().filter_map(|l| l.strip_prefix("| ")?.split(" | ").next());
+    let listed: BTreeSet<String> = rows.filter(|name| *name != "crate").map(str::to_owned).collect();
+    let linked = in_the_daemon();
+    let lacking = linked.difference(&listed).map(|n| format!("docs/dependencies.md has no row for {n}"));
+    let idle = listed.difference(&linked).map(|n| format!("docs/dependencies.md: {n} is not in the daemon"));
+    judge(lacking.chain(idle));
+}

@@ -19,6 +19,7 @@ const TOP: &[&str] = &[
     "README.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "LICENSE*",
     "docs",
     "benches",

@@ -70,8 +70,8 @@ pub const LAYERS: &[Layer] = &[
     Layer {
         name: "config",
         knows: &["units"],
-        // Parsing, drawing diagnostics, finding the word that was meant, the hash of a leap second file.
-        crates: Some(&["nom", "annotate_snippets", "sha1", "strsim"]),
+        // Parsing, drawing diagnostics, finding the word that was meant, the hash of a leap second file, secrets that go when they are dropped.
+        crates: Some(&["nom", "annotate_snippets", "sha1", "strsim", "zeroize"]),
     },
     Layer { name: "sys", knows: &["units"], crates: None },
     // gpsd speaks JSON; the daemon has that crate for --check --json anyway. Keys are overwritten when they are let go.
