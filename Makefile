@@ -65,8 +65,8 @@ check: ## run every test: formatting, lints, documentation, cargo tests, world a
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
 	$(call cargo_test)
-	$(CARGO) build --release --locked
-	tests/package/run.sh
+	# Side by side: the end of each build keeps one processor busy, and the package's tests wait.
+	$(CARGO) build --release --locked & build=$$!; tests/package/run.sh; package=$$?; wait $$build && exit $$package
 	tests/system/world/run
 
 check-fast: ## what changes while one works, in three minutes: format, lints, tests; no long simulations, worlds, guests, packages
