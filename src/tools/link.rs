@@ -225,11 +225,18 @@ impl<'a> Ask<'a> {
     }
 }
 
+/// What is asked instead of a host, so that no socket is needed.
+pub trait Remote: fmt::Debug + Send {
+    /// The datagrams that come back in time.
+    fn respond(&mut self, request: &[u8]) -> Vec<Vec<u8>>;
+}
+
 /// A conversation with one host.
 #[derive(Debug)]
 pub struct Link {
     host: Host,
     socket: Option<UdpSocket>,
+    remote: Option<Box<dyn Remote>>,
     sequence: u16,
     /// How long to wait for the whole response, retries included.
     pub timeout: Duration,
@@ -247,10 +254,18 @@ impl Link {
         Self {
             host,
             socket: None,
+            remote: None,
             sequence: u16::from_be_bytes([high, low]),
             timeout: Duration::from_secs(5),
             version: 2,
         }
+    }
+
+    /// To what stands for a host.
+    #[must_use]
+    pub fn to(remote: Box<dyn Remote>) -> Self {
+        let host = Host { name: "remote".to_owned(), addresses: Vec::new() };
+        Self { remote: Some(remote), ..Self::new(host) }
     }
 
     /// The host's name, as it was written.
@@ -293,11 +308,16 @@ impl Link {
         }
         let host = self.host.name.clone();
         let timeout = self.timeout;
-        let socket = self.socket()?;
-        let end = Instant::now() + timeout;
-        // One repetition, for the packet that got lost.
-        let repeat = ask.sign.is_none().then(|| Instant::now() + timeout * 2 / 5);
-        exchange(socket, &query, &packet, end, repeat)?.map_or_else(
+        let came = if let Some(remote) = &mut self.remote {
+            assembled(&query, &remote.respond(&packet))
+        } else {
+            let socket = self.socket()?;
+            let end = Instant::now() + timeout;
+            // One repetition, for the packet that got lost.
+            let repeat = ask.sign.is_none().then(|| Instant::now() + timeout * 2 / 5);
+            exchange(socket, &query, &packet, end, repeat)?
+        };
+        came.map_or_else(
             |partial| Err(Trouble::Silent { host, partial }),
             |answer| answer.map_err(|Refusal(code)| Trouble::Server(code)),
         )
@@ -324,14 +344,24 @@ pub fn unspecified(to: SocketAddr) -> SocketAddr {
     SocketAddr::new(any, 0)
 }
 
-/// Sends and takes in fragments until the answer is whole. `Err(partial)` inside: the time is over.
+/// What an exchange gave: `Err(partial)` where the time was over.
+type Came = Result<Result<Reply, Refusal>, bool>;
+
+/// Puts together what came.
+fn assembled(query: &Query<'_>, datagrams: &[Vec<u8>]) -> Came {
+    let mut assembly = Assembly::new(query);
+    let found = datagrams.iter().find_map(|datagram| assembly.accept(datagram).transpose());
+    found.ok_or_else(|| assembly.is_partial())
+}
+
+/// Sends and takes in fragments until the answer is whole.
 fn exchange(
     socket: &UdpSocket,
     query: &Query<'_>,
     packet: &[u8],
     end: Instant,
     mut repeat: Option<Instant>,
-) -> io::Result<Result<Result<Reply, Refusal>, bool>> {
+) -> io::Result<Came> {
     let mut assembly = Assembly::new(query);
     let mut buffer = vec![0; DATAGRAM_MAX];
     socket.send(packet)?;

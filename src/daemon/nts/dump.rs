@@ -77,7 +77,7 @@ pub fn take(folder: &Path, server: &str, port: u16) -> Result<Option<Established
             remove(&path).and(text)
         }
     };
-    match text.map(|text| std::str::from_utf8(&text).ok().and_then(established)) {
+    match text.map(|text| std::str::from_utf8(&text).ok().and_then(read)) {
         Ok(Some(found)) => Ok(Some(found)),
         Ok(None) => Err(DumpError::Content(path)),
         Err(why) => Err(DumpError::Read(path, why)),
@@ -145,8 +145,9 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     pairs.iter().map(|[high, low]| u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()).collect()
 }
 
-/// What a file says; `None` unless it is whole.
-fn established(text: &str) -> Option<Established> {
+/// What the text of a file says; `None` unless it is whole.
+#[must_use]
+pub fn read(text: &str) -> Option<Established> {
     let mut lines = text.strip_suffix('\n')?.split('\n');
     if lines.next()? != HEAD || lines.next_back()? != END {
         return None;
@@ -264,7 +265,7 @@ mod tests {
         let dir = scratch("nts-dump-bad");
         let file = dir.path().join("nts-ke.test.4460");
         let whole = text_of(&sample(Aead::Aes128GcmSiv)).clone();
-        assert!(established(&whole).is_some());
+        assert!(read(&whole).is_some());
         let mut bad = vec![
             whole.replace("cookies 1", "cookies 2"),
             whole.replace("aead 30", "aead 15"),

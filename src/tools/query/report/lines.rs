@@ -106,6 +106,11 @@ impl Statistics {
         }
     }
 
+    /// Whether no line was one of either.
+    pub(super) fn is_empty(&self) -> bool {
+        self.updates.is_empty() && self.sources.is_empty()
+    }
+
     /// The first and the last second.
     pub(super) fn span(&self) -> Span {
         let times = self.updates.iter().map(|update| update.at);

@@ -17,13 +17,13 @@ mod page;
 use super::metrics::replace;
 use crate::sys::clock;
 use crate::tools::options;
-use crate::units::PIVOT;
+use crate::units::{NtpTimestamp, PIVOT};
 use clap::{Arg, Command, value_parser};
 use lines::Statistics;
 use page::Host;
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 /// Nothing to report, a file that cannot be read or written, or a mistake on the command line.
@@ -142,17 +142,43 @@ fn read(folder: &Path) -> Result<Statistics, Unread> {
             continue;
         }
         let file = std::fs::File::open(&path).map_err(|error| failed(&path, error))?;
-        for line in BufReader::new(file).split(b'\n') {
-            let line = line.map_err(|error| failed(&path, error))?;
-            match std::str::from_utf8(&line) {
-                Ok(text) if text.len() <= LINE_MAX => take(&mut statistics, text),
-                _ => statistics.skipped += 1,
-            }
-        }
+        take_lines(&mut statistics, take, BufReader::new(file)).map_err(|error| failed(&path, error))?;
     }
     statistics.finish();
-    if statistics.updates.is_empty() && statistics.sources.is_empty() {
+    if statistics.is_empty() {
         return Err(Unread::NoLine { folder: folder.to_owned(), compressed: statistics.compressed > 0 });
     }
     Ok(statistics)
+}
+
+fn take_lines(
+    statistics: &mut Statistics,
+    take: fn(&mut Statistics, &str),
+    lines: impl io::BufRead,
+) -> io::Result<()> {
+    for line in lines.split(b'\n') {
+        let line = line?;
+        match std::str::from_utf8(&line) {
+            Ok(text) if text.len() <= LINE_MAX => take(statistics, text),
+            _ => statistics.skipped += 1,
+        }
+    }
+    Ok(())
+}
+
+/// The page of one host with these files of loopstats and peerstats.
+///
+/// # Errors
+/// That there is no line in them, or why a chart could not be drawn.
+pub fn page_of(name: &str, loops: &[u8], peers: &[u8], now: NtpTimestamp) -> Result<String, String> {
+    let mut statistics = Statistics::default();
+    let taken = take_lines(&mut statistics, Statistics::take_loop, loops)
+        .and_then(|()| take_lines(&mut statistics, Statistics::take_peer, peers));
+    taken.map_err(|why| why.to_string())?;
+    statistics.finish();
+    if statistics.is_empty() {
+        return Err(Unread::NoLine { folder: PathBuf::from(name), compressed: false }.to_string());
+    }
+    let host = Host { name: name.to_owned(), statistics: Ok(statistics) };
+    page::page(&[host], now.to_unix(PIVOT).0 as f64).map_err(|why| why.to_string())
 }
