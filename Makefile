@@ -3,7 +3,10 @@
 PREFIX  = /usr
 DESTDIR =
 ARGS    =
-FUZZ    = config
+# What is fuzzed, and for how many seconds each.
+TARGETS = $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+FUZZ    = $(TARGETS)
+TIME    = 600
 
 # The scripts look for the programs here, whatever the environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
@@ -21,8 +24,8 @@ UNITS   = $(DESTDIR)$(PREFIX)/lib/systemd/system
 MAN     = $(DESTDIR)$(PREFIX)/share/man
 DOC     = $(DESTDIR)$(PREFIX)/share/doc/rsntpd
 
-# Simulated worlds that take minutes: modules of tests/engine.
-LONG    = jumps worlds honesty
+# Simulated worlds that take minutes, modules of tests/engine; and a fuzzer's work for two minutes, of tests/fuzz.
+LONG    = jumps worlds honesty likes
 
 # Runs the tests but those that its argument skips, and shows once more what was skipped because this machine lacks it.
 define cargo_test
@@ -85,9 +88,13 @@ bench: build ## how fast we serve, beside chronyd, NTPsec and OpenNTPD (root); A
 	$(CARGO) bench --locked --bench parts
 	$(CARGO) bench --locked --bench serve -- $(ARGS)
 
-fuzz: ## fuzz the parser for ten minutes (cargo-fuzz and nightly Rust); FUZZ=control for mode 6, nts, nmea, gpsd, shm, sock
-	@mkdir -p fuzz/corpus/$(FUZZ)
-	$(CARGO) +nightly fuzz run $(FUZZ) fuzz/corpus/$(FUZZ) $(wildcard fuzz/seeds/$(FUZZ)) -- -max_total_time=600
+fuzz: ## fuzz all targets, ten minutes each (cargo-fuzz, nightly Rust); FUZZ=engine for one of them, TIME=60 for a minute
+	@$(CARGO) +nightly fuzz --version > /dev/null 2>&1 || { echo "make fuzz needs nightly Rust and cargo-fuzz:"; \
+	echo "  rustup toolchain install nightly --profile minimal && cargo install cargo-fuzz --locked"; exit 1; }
+	@for each in $(FUZZ); do \
+	test -f fuzz/fuzz_targets/$$each.rs || { echo "make fuzz: there is no $$each; FUZZ= takes $(TARGETS)"; exit 1; }; \
+	mkdir -p fuzz/corpus/$$each; echo "cargo +nightly fuzz run $$each, $(TIME) s"; \
+	$(CARGO) +nightly fuzz run -s none $$each fuzz/corpus/$$each fuzz/seeds/$$each -- -max_total_time=$(TIME) || exit 1; done
 
 static: ## build static programs for all Linux since 2.6.32: target/static (Debian 12; root for apt-get)
 	rpm/static.sh

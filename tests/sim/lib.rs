@@ -21,5 +21,6 @@ pub mod nts_client;
 pub mod pair;
 pub mod scenario;
 pub mod sweep;
+pub mod tape;
 pub mod world;
 pub mod yardstick;
