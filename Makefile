@@ -140,6 +140,8 @@ install-redhat: # what Red Hat's systems have beside that, for the package: init
 	install -m 644 conf/logrotate $(DESTDIR)/etc/logrotate.d/rsntpd
 	install -m 644 conf/systemd/*.service $(UNITS)
 	install -m 644 conf/systemd/*.list $(UNITS)/../ntp-units.d
+	install -D -m 644 conf/sysusers/rsntpd.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/rsntpd.conf
+	install -D -m 644 conf/tmpfiles/rsntpd.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/rsntpd.conf
 	install -m 755 rpm/names rpm/services $(SHARE)
 	ln -sf rsntpd $(SBIN)/ntpd
 	touch $(DESTDIR)/etc/ntp.conf $(DESTDIR)/etc/ntp/keys $(DESTDIR)/etc/ntp/step-tickers $(DESTDIR)/etc/ntp/crypto/pw

@@ -71,6 +71,15 @@ if [ -x target/static/rsntpd ] && [ -x target/static/rsntpq ] && command -v rpmb
         done
     }
     check "D17 the removal names every unit of the package" every
+    # The user by its number, and the folders of an image whose /var is empty.
+    image() {
+        local root=$work/image
+        mkdir -p "$root"/{etc,var/lib,var/log,usr/lib} && rpm2cpio "$(main)" | (cd "$root" && cpio -idm --quiet './usr/lib/sysusers.d/*' './usr/lib/tmpfiles.d/*') &&
+            systemd-sysusers --root="$root" && grep '^ntp:x:38:38:' "$root/etc/passwd" &&
+            systemd-tmpfiles --root="$root" --create rsntpd.conf && stat -c '%u:%g %a %n' "$root/var/lib/ntp" "$root/var/log/ntpstats" | tee "$work/folders" &&
+            [ "$(grep -c '^38:38 755 ' "$work/folders")" = 2 ]
+    }
+    if command -v systemd-sysusers > /dev/null; then check "sysusers.d and tmpfiles.d make user and folders of an image" image; else skip "sysusers.d: no systemd-sysusers"; fi
     version() { [ "$(rpm -qp --qf '%{VERSION}' "$(main)")" = "$(target/static/rsntpd --version | grep -o '[0-9][0-9.]*' | head -1)" ] && rpm -qp --changelog "$(main)" | grep '^- Added: '; }
     check "version and changelog are those of the project" version
     repo() { rpm/build.sh repo && ls target/rpm/repo/repodata && ! ls target/rpm/repo/repodata | grep -E 'zck|zst|xz|sqlite'; }
