@@ -179,6 +179,7 @@ impl Page {
                 ("orphan", unless(d.orphan.into(), t.orphan.into())),
                 ("orphanwait", unless(d.orphanwait.get(), t.orphanwait.get())),
                 ("beacon", unless(d.beacon.into(), t.beacon.into())),
+                ("showversion", unless(0.0, u8::from(t.showversion).into())),
             ],
         );
         let (t, d) = (&config.discard, super::model::Discard::default());
@@ -421,7 +422,7 @@ fn prefix_of(mask: IpAddr) -> (u32, Option<u32>) {
     (width, (hosts.count_ones() == ones).then_some(ones))
 }
 
-const fn switches(enable: &Enable) -> [(&'static str, bool); 7] {
+const fn switches(enable: &Enable) -> [(&'static str, bool); 8] {
     [
         ("auth", enable.auth),
         ("bclient", enable.bclient),
@@ -430,6 +431,7 @@ const fn switches(enable: &Enable) -> [(&'static str, bool); 7] {
         ("monitor", enable.monitor),
         ("ntp", enable.ntp),
         ("stats", enable.stats),
+        ("fips-legacy", enable.fips_legacy),
     ]
 }
 

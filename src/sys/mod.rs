@@ -13,6 +13,7 @@ pub mod clock;
 pub mod clock_watch;
 #[allow(unsafe_code)] // ioctl takes any pointer
 pub mod device;
+pub mod fips;
 #[allow(unsafe_code)] // nix has no programs for groups of sockets
 pub mod group;
 pub mod interfaces;

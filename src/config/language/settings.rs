@@ -143,6 +143,10 @@ pub(super) const TOS: &[Row] = &[
     .default("mixed where a line has nts, else ignore")
     .since(Since::Ours)
     .sets_value(|config, value| config.tos.auth = AuthSelection::of_name(value.text())),
+    row("showversion", Takes::Boolean, "whether every client is shown version, processor and system")
+        .default("0")
+        .since(Since::Ours)
+        .sets(|config, value| config.tos.showversion = value != 0.0),
     row("bcpollbstep", Takes::Integer, "how early broadcasts may come")
         .held(0.0, 4.0)
         .default("0")
@@ -218,6 +222,10 @@ pub(super) const SWITCHES: &[Row] = &[
         .switch(|enable| &mut enable.monitor),
     row("ntp", Takes::Nothing, "discipline the clock").default("on").switch(|enable| &mut enable.ntp),
     row("stats", Takes::Nothing, "write statistics").default("on").switch(|enable| &mut enable.stats),
+    row("fips-legacy", Takes::Nothing, "use MD5 and RIPEMD160 keys on a machine in FIPS mode, too")
+        .default("off")
+        .since(Since::Ours)
+        .switch(|enable| &mut enable.fips_legacy),
     row("mode7", Takes::Nothing, "respond to ntpdc")
         .default("off")
         .since(Since::V428)

@@ -20,6 +20,8 @@ pub struct Enable {
     pub ntp: bool,
     /// `stats` (on).
     pub stats: bool,
+    /// `fips-legacy` (off): all keys are used, also on a machine in FIPS mode.
+    pub fips_legacy: bool,
 }
 
 impl Default for Enable {
@@ -32,6 +34,7 @@ impl Default for Enable {
             monitor: true,
             ntp: true,
             stats: true,
+            fips_legacy: false,
         }
     }
 }
@@ -96,6 +99,8 @@ pub struct Tos {
     pub beacon: u32,
     /// What sources without authentication are good for (`auth`); `None`: as `mixed` where a line asks for NTS, else as `ignore`.
     pub auth: Option<AuthSelection>,
+    /// Whether every client is shown what the daemon and the machine are (`showversion`).
+    pub showversion: bool,
 }
 
 impl Tos {
@@ -127,6 +132,7 @@ impl Default for Tos {
             orphanwait: Seconds::new(300.0),
             beacon: 7200,
             auth: None,
+            showversion: false,
         }
     }
 }

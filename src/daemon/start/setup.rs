@@ -5,6 +5,7 @@
 mod anchor;
 mod certified;
 mod doubts;
+mod fips;
 mod keyed;
 mod merge;
 mod runtime;
@@ -20,7 +21,7 @@ use crate::daemon::{files, leapfile};
 use crate::engine::clock::{Drift, Record};
 use crate::engine::contract::Setup;
 use crate::engine::report::event::Level;
-use crate::sys::clock;
+use crate::sys::{self, clock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -172,6 +173,12 @@ fn read(options: &Options, memory: Option<Memory>) -> Loaded {
     let mut unread = texts(&notices[before_keys..]);
     let mut useless = parsed.outlook.useless.clone();
     lints.extend(keyed::look(&parsed, &keys, &diagnostics, &mut useless));
+    let keys = match &parsed.config.auth.keys {
+        Some(path) if sys::fips::is_on() && !parsed.config.enable.fips_legacy => {
+            fips::fit(keys, path, &mut notices)
+        }
+        _ => keys,
+    };
     lints.extend(certified::look(&parsed, pass, clock::unix().0, &mut useless));
     let usable = usable(options, &parsed.config, &mut useless);
     if usable == 0 && unreadable.is_none() {

@@ -281,6 +281,17 @@ impl Control {
     }
 }
 
+impl View<'_> {
+    /// Whether this asker is shown what the daemon and the machine are: this machine, who may change the configuration, and with
+    /// `tos showversion 1` every client. Scanners take them for findings.
+    fn discloses_to(&self, asker: &Asker) -> bool {
+        let local = || asker.from.ip().is_loopback();
+        let may_modify =
+            || !asker.flags.contains(AccessFlags::NOMODIFY) && require_control_key(self, asker).is_ok();
+        self.setup.config.tos.showversion || local() || may_modify()
+    }
+}
+
 /// Only the control key opens this; without `controlkey` nothing does.
 fn require_control_key(view: &View<'_>, asker: &Asker) -> Result<(), ControlError> {
     let wanted = view.setup.config.auth.control;

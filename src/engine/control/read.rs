@@ -38,7 +38,7 @@ impl Control {
         } else if request.opcode == opcode::READ_STATUS {
             Answer::Reply(Reply::new(status, status_pairs(view)))
         } else {
-            self.system_text(view, status, request.data, survey)?
+            self.system_text(view, status, request, asker, survey)?
         };
         // As with ntpd, a read request with a key acknowledges the events.
         let change = match id {
@@ -54,15 +54,17 @@ impl Control {
         &self,
         view: &View<'_>,
         status: u16,
-        data: &[u8],
+        request: &Request<'_>,
+        asker: &Asker,
         survey: Option<&Survey>,
     ) -> Result<Answer, ControlError> {
         let extras = system::extras(&view.setup.config.setvar);
-        let chosen = choose(&system::TABLES, &system::SHOWN, extras, data)?;
+        let chosen = choose(&system::TABLES, &system::SHOWN, extras, request.data)?;
         if survey.is_none() && chosen.rows.iter().any(|row| row.survey) {
             return Ok(Answer::ShellRequest(ShellRequest::Survey));
         }
-        let scene = Scene { view, control: self, survey };
+        let discloses = view.discloses_to(asker);
+        let scene = Scene { view, control: self, survey, discloses };
         let items =
             chosen.rows.iter().filter_map(|row| Some(format!("{}={}", row.name, (row.value)(&scene)?)));
         let added = chosen.extras.iter().map(|e| format!("{}={}", e.name, e.value));

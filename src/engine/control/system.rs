@@ -71,9 +71,9 @@ const SYSTEM: [SystemRow; 23] = [
     Row::new("sys_jitter", |s| Some(text::millis(s.view.system.jitter()))),
     Row::new("clk_jitter", |s| Some(text::millis(s.view.clock.discipline().jitter()))),
     Row::new("clock", |s| Some(text::stamp(s.view.now.wall))),
-    Row::new("processor", |s| Some(text::quoted(&s.control.processor))),
-    Row::new("system", |s| Some(text::quoted(&s.control.machine_system))),
-    Row::new("version", |_| Some(text::quoted(concat!("rsntpd ", env!("CARGO_PKG_VERSION"))))),
+    Row::new("processor", |s| s.discloses.then(|| text::quoted(&s.control.processor))),
+    Row::new("system", |s| s.discloses.then(|| text::quoted(&s.control.machine_system))),
+    Row::new("version", |s| s.discloses.then(|| text::quoted(concat!("rsntpd ", env!("CARGO_PKG_VERSION"))))),
     Row::new("clk_wander", |s| Some(text::ppm(s.view.clock.discipline().wander()))),
     Row::new("sys_var_list", |_| {
         Some(table::names(TABLES.iter().flat_map(|table| table.iter()).map(|row| row.name)))

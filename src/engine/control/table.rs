@@ -13,6 +13,8 @@ pub(super) struct Scene<'a> {
     pub(super) control: &'a Control,
     /// Read when a requested variable needs it.
     pub(super) survey: Option<&'a Survey>,
+    /// Whether the asker is shown what the daemon and the machine are.
+    pub(super) discloses: bool,
 }
 
 /// A variable. Its value is `None` where there is nothing to show now.

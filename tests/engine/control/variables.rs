@@ -1,8 +1,9 @@
 //! Variables: every name of ntpd, its order, its status words.
 
 use crate::bench::from;
+use rsntpd::config::model::{AccessFlags, Config, Family, Origin, Restrict, RestrictTarget};
 use rsntpd::units::KeyId;
-use sim::desk::{Desk, ask, sign};
+use sim::desk::{Answer, CONTROL_KEY, Desk, ask, sign};
 use std::collections::BTreeSet;
 
 #[test]
@@ -86,4 +87,29 @@ fn events_are_counted_until_somebody_with_a_key_has_looked() {
     assert!(system & 0xf0 != 0);
     desk.asked(&sign(ask(2, 0, ""), KeyId(8)));
     assert_eq!(desk.asked(&ask(2, 0, "")).status & 0xf0, 0);
+}
+
+/// Scanners take them for findings; this machine and who may modify see them.
+#[test]
+fn strangers_are_not_shown_version_processor_and_system() {
+    const HIDDEN: [&str; 3] = ["version", "processor", "system"];
+    let shown = |change: fn(&mut Config), packet: &[u8], source: &str| {
+        let datagrams = Desk::new(change).raw(packet, from(source));
+        let answer = Answer::join(&datagrams).unwrap();
+        assert!(!answer.value("stratum").is_empty(), "{answer:?}");
+        HIDDEN.iter().filter(|name| answer.items().iter().any(|(other, _)| other == *name)).count()
+    };
+    let (plain, signed) = (ask(2, 0, ""), sign(ask(2, 0, ""), CONTROL_KEY));
+    assert_eq!(shown(|_| {}, &plain, "127.0.0.1:4000"), 3);
+    assert_eq!(shown(|_| {}, &plain, "[::1]:4000"), 3);
+    assert_eq!(shown(|_| {}, &plain, "192.0.2.9:4000"), 0);
+    assert_eq!(shown(|_| {}, &ask(2, 0, "version,stratum,system"), "192.0.2.9:4000"), 0);
+    assert_eq!(shown(|config| config.tos.showversion = true, &plain, "192.0.2.9:4000"), 3);
+    assert_eq!(shown(|_| {}, &signed, "192.0.2.9:4000"), 3);
+    let unmodifiable = |config: &mut Config| {
+        let (target, flags) = (RestrictTarget::Default(Family::Any), AccessFlags::NOMODIFY);
+        config.restrict = vec![Restrict { target, flags, ntpport: false, origin: Origin::default() }];
+    };
+    assert_eq!(shown(unmodifiable, &signed, "192.0.2.9:4000"), 0);
+    assert_eq!(shown(unmodifiable, &plain, "127.0.0.1:4000"), 3);
 }

@@ -93,7 +93,7 @@ check "nor is 0.0.0.0" refused 0.0.0.0
 mapped() { [ "$("$rsntpd" --explain ::ffff:10.199.255.50 "$work/ntp.conf")" = "$("$rsntpd" --explain 10.199.255.50 "$work/ntp.conf")" ]; }
 check "an address in the form ::ffff:a.b.c.d is explained as the IPv4 address it is" mapped
 asks() { # HOST CLIENT: whether the original ntpq gets its variables
-    timeout 10 ip netns exec "$(world_ns "$1")" "$peers/ntpq" -n -c "rv 0 version" 10.199.255.1 2>&1 | grep -q 'version='
+    timeout 10 ip netns exec "$(world_ns "$1")" "$peers/ntpq" -n -c "rv 0 stratum" 10.199.255.1 2>&1 | grep -q 'stratum='
 }
 printf 'server 127.127.1.0\nrestrict default noquery\nrestrict 10.199.255.0 mask 255.255.255.0\n' > "$work/ntp.conf"
 daemon_up -c "$work/ntp.conf"
