@@ -4,7 +4,7 @@
 use super::files;
 use nix::fcntl::OFlag;
 use std::fmt::{self, Write as _};
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -63,21 +63,49 @@ fn try_save(directory: Option<&Path>, name: &[u8], text: &[u8]) -> Result<String
     let name = expand(name)?;
     let path = directory.join(&name);
     let unwritten = |why| SaveError::Unwritten { name: name.clone(), why };
-    // create_new is O_EXCL: what is there already stays as it is, links are not followed.
+    // No name that can be asked for begins with a dot.
+    let temporary = directory.join(format!(".{name}.TEMP"));
+    let written = fill(&temporary, text).and_then(|()| give_name(&temporary, &path));
+    // Half a configuration is worse than none; if it cannot be removed, the next one of that name does it.
+    let _ = fs::remove_file(&temporary);
+    written.map_err(unwritten)?;
+    Ok(name)
+}
+
+/// Writes a new file; what a process that was killed left in its place goes.
+fn fill(temporary: &Path, text: &[u8]) -> io::Result<()> {
+    match fs::remove_file(temporary) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+        _ => {}
+    }
+    // create_new is O_EXCL: links are not followed.
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(&path)
-        .map_err(unwritten)?;
-    let written = file.write_all(text).and_then(|()| file.sync_all());
-    written.map_err(|why| {
-        // Half a configuration is worse than none; if it cannot be removed, nothing more can be done.
-        let _ = std::fs::remove_file(&path);
-        unwritten(why)
-    })?;
-    Ok(name)
+        .open(temporary)?;
+    file.write_all(text)?;
+    file.sync_all()
+}
+
+/// Gives a whole file its name, unless something has that: at no moment is there half a file of that name.
+fn give_name(temporary: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(temporary, path) {
+        // The file system has no second names.
+        Err(why)
+            if matches!(
+                why.raw_os_error(),
+                Some(nix::libc::EPERM | nix::libc::EOPNOTSUPP | nix::libc::ENOSYS)
+            ) =>
+        {
+            if path.symlink_metadata().is_ok() {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            fs::rename(temporary, path)
+        }
+        result => result,
+    }
 }
 
 /// The name with its conversions replaced by the local time.
@@ -125,6 +153,23 @@ mod tests {
         let victim = dir.path().join("victim");
         std::os::unix::fs::symlink(&victim, dir.path().join("link")).unwrap();
         assert!(save("link").file.is_none() && !victim.exists());
+        let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert!(names.iter().all(|name| !name.to_string_lossy().starts_with('.')), "{names:?}");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_no_configuration_and_no_hindrance() {
+        let dir = scratch("saveconfig-killed");
+        fs::write(dir.path().join(".a.conf.TEMP"), b"server 192.0").unwrap();
+        let saved = save(Some(dir.path()), b"a.conf", b"server 192.0.2.1\n");
+        assert_eq!(saved.file.as_deref(), Some("a.conf"));
+        assert_eq!(fs::read(dir.path().join("a.conf")).unwrap(), b"server 192.0.2.1\n");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        // Where the directory is full of something that cannot go, nothing has the name.
+        fs::create_dir_all(dir.path().join(".b.conf.TEMP/x")).unwrap();
+        let refused = save(Some(dir.path()), b"b.conf", b"x");
+        assert!(refused.reply.starts_with("Unable to save"), "{}", refused.reply);
+        assert!(!dir.path().join("b.conf").exists());
     }
 
     #[test]

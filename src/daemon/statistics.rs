@@ -14,13 +14,15 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where CentOS's ntpd puts its statistics without `statsdir`.
 const DEFAULT_DIR: &str = "/var/log/ntpstats/";
 /// Most files of the form `NAME.<pid>C<n>` that a plain file in the way may have become.
 const CONFLICTS: u32 = 1000;
+/// No line is longer, bytes.
+const LONGEST: u64 = 4096;
 
 /// All file sets.
 #[derive(Debug, Default)]
@@ -184,7 +186,28 @@ fn open(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file =
         OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags.bits()).open(path)?;
-    if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
+    let found = file.metadata()?;
+    if found.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if found.is_file()
+        && let Some(whole) = torn_at(path, found.len())
+    {
+        file.set_len(whole)?;
+    }
+    Ok(file)
+}
+
+/// Where a file of this length ends with a whole line, if it ends within one: the process was killed, or the machine
+/// stopped, while the line was written. What has no line end for long is no file of ours, and stays.
+fn torn_at(path: &Path, length: u64) -> Option<u64> {
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).ok()?;
+    let from = length.saturating_sub(LONGEST);
+    let mut end = vec![0; usize::try_from(length - from).ok()?];
+    file.read_exact_at(&mut end, from).ok()?;
+    let whole = end.iter().rposition(|byte| *byte == b'\n').map(|at| from + at as u64 + 1);
+    whole.filter(|whole| *whole < length)
 }
 
 /// Adds a line as a whole or not at all: what a full disk took of it is taken back.

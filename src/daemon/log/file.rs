@@ -6,7 +6,7 @@ use nix::fcntl::OFlag;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A log file, open or failing.
@@ -40,7 +40,8 @@ impl LogFile {
     /// What the system says, or a symbolic link that belongs to neither root nor us.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let (file, made) = open(path)?;
-        Ok(Self { path: path.to_owned(), file: Some(file), made, lost: 0, torn: false })
+        let torn = !made && ends_within_a_line(&file, path);
+        Ok(Self { path: path.to_owned(), file: Some(file), made, lost: 0, torn })
     }
 
     /// Where it is.
@@ -132,6 +133,18 @@ impl LogFile {
         }
         Ok(())
     }
+}
+
+/// Whether the last process was killed while it wrote a line.
+fn ends_within_a_line(file: &File, path: &Path) -> bool {
+    let Some(length) = file.metadata().ok().filter(fs::Metadata::is_file).map(|found| found.len()) else {
+        return false;
+    };
+    let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let mut last = [b'\n'];
+    let reader = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path);
+    let read = reader.and_then(|reader| reader.read_exact_at(&mut last, length.saturating_sub(1)));
+    length > 0 && read.is_ok() && last != *b"\n"
 }
 
 /// The directory is root's, and no other user may write to it; nor may one rename a directory above it.
@@ -235,6 +248,18 @@ mod tests {
         fs::remove_file(dir.path().join("other")).unwrap();
         hand("roots");
         assert_eq!(owner("roots"), 38);
+    }
+
+    #[test]
+    fn a_line_that_a_killed_process_left_unfinished_is_ended() {
+        let dir = crate::daemon::files::scratch("log-torn");
+        for (before, after) in [("one\ntw", "one\ntw\nnext\n"), ("one\n", "one\nnext\n"), ("", "next\n")] {
+            let path = dir.path().join("log");
+            fs::write(&path, before).unwrap();
+            let mut log = LogFile::open(&path).unwrap();
+            assert!(matches!(log.append("next", str::to_owned), Appended::Yes));
+            assert_eq!(fs::read_to_string(&path).unwrap(), after);
+        }
     }
 
     #[test]

@@ -171,3 +171,24 @@ fn a_full_disk_is_one_line_and_leaves_whole_lines() {
     let printed = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&printed));
 }
+
+#[test]
+fn half_a_line_of_a_process_that_was_killed_goes_when_the_next_one_begins() {
+    let dir = scratch("stat-torn");
+    let path = dir.path().join("loopstats");
+    for (before, after) in [
+        ("one\ntwo\nthr", "one\ntwo\nnext\n"),
+        ("one\n", "one\nnext\n"),
+        ("", "next\n"),
+        ("no line at all", "no line at allnext\n"),
+    ] {
+        fs::write(&path, before).unwrap();
+        let mut files = StatFiles::new(&config(dir.path(), FilegenType::None, false));
+        assert_eq!(files.write(&line(LATE, "next"), 0), None);
+        assert_eq!(content(&dir, "loopstats"), after);
+    }
+    let long = format!("{}\n{}", "a".repeat(9000), "b".repeat(100));
+    assert_eq!((fs::write(&path, &long).unwrap(), torn_at(&path, 9101)), ((), Some(9001)));
+    let none = "c".repeat(9000);
+    assert_eq!((fs::write(&path, &none).unwrap(), torn_at(&path, 9000)), ((), None));
+}
