@@ -177,14 +177,17 @@ impl Engine {
         self.exit(ExitReason::ClockSet);
     }
 
-    /// Whether, before the clock was ever set, as many servers are still in the burst they start with
-    /// as agree by now: the first to respond may be the one that is wrong.
+    /// Whether, before the clock was ever set, servers are still in the burst they start with, and may be against those that
+    /// agree by now, with others that are already, as many: the first to respond may be the ones that are wrong.
     fn majority_awaited(&self, now: Now, agreed: &[AssocId]) -> bool {
         let unheard =
             |s: &&Source| s.selection() == Selection::Reject && s.is_starting() && !agreed.contains(&s.id());
+        let awaited = self.sources.iter().filter(unheard).count() + self.awaited();
+        let against = self.sources.iter().filter(|s| s.selection() == Selection::Falsetick).count();
         !self.system.is_synchronized()
             && now.mono.since(self.started) < START_PATIENCE
-            && self.sources.iter().filter(unheard).count() + self.awaited() >= agreed.len()
+            && awaited > 0
+            && awaited + against >= agreed.len()
     }
 
     /// Whether another process set the clock, and no majority of the reachable servers agrees since then.

@@ -154,13 +154,17 @@ fn candidate(source: &mut Source, ours: &OurView<'_>, tos: &Tos) -> Option<Candi
 
 /// Candidates that have jumped away, or run away from our clock's known rate, while the others do not: it is they that
 /// changed. When most of them seem to, it was our clock. One that is still within `tos mindist` of the others has
-/// not jumped away, whatever alarmed it: on a busy machine packets do.
+/// not jumped away, whatever alarmed it: on a busy machine packets do. Before the clock's rate is known, what does not fit may as
+/// well be its doing; and where halves stand against each other, one vote less would make a majority of the other half.
 fn doubted(
     sources: &Sources,
     ours: &OurView<'_>,
     candidates: &[Candidate],
     mindist: Seconds,
 ) -> Vec<AssocId> {
+    if ours.rate.is_none() {
+        return Vec::new();
+    }
     let alarmed = |c: &Candidate| sources.get(c.id).is_some_and(|s| s.estimator().alarmed());
     let calm: Vec<f64> = candidates.iter().filter(|c| !alarmed(c)).map(|c| c.offset).collect();
     let near = mindist.get();
