@@ -21,6 +21,7 @@ use crate::units::{MonoTime, NTP_PORT, Seconds};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use std::io;
+use std::rc::Rc;
 use std::time::Duration;
 
 const SIGNAL: Token = Token(0);
@@ -96,8 +97,9 @@ impl EventLoop {
         if let Some(fd) = shell.clock_watch.raw_fd() {
             registry.register(&mut SourceFd(&fd), CLOCK, Interest::READABLE)?;
         }
-        shell.refclocks.watch(registry.try_clone()?);
-        shell.key_client.watch(registry.try_clone()?);
+        let shared = Rc::new(registry.try_clone()?);
+        shell.refclocks.watch(Rc::clone(&shared));
+        shell.key_client.watch(shared);
         let unread = (0..shell.sockets.len()).collect();
         let mut this = Self {
             poll,

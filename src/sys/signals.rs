@@ -3,12 +3,14 @@
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::{flag, low_level::pipe};
-use std::io::{self, Read};
+use signal_hook::flag;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Signals that end the daemon (ntpd ends on SIGQUIT, too).
 const ENDING: [i32; 3] = [SIGTERM, SIGINT, SIGQUIT];
@@ -34,14 +36,10 @@ pub struct Requests {
     pub child: bool,
 }
 
-/// The handlers, installed for the life of the process.
+/// The handlers, installed for the life of the process. All write to one descriptor: with few left, each counts.
 #[derive(Debug)]
 pub struct Signals {
-    reader: UnixStream,
-    /// Zero, or the number of the signal.
-    terminate: Arc<AtomicUsize>,
-    reload: Arc<AtomicBool>,
-    child: Arc<AtomicBool>,
+    delivery: SignalDelivery<UnixStream, SignalOnly>,
 }
 
 /// Signals belong to the loop's thread, and not to the one that calls this; but for the one by which the kernel stops a system
@@ -63,46 +61,36 @@ impl Signals {
         reader.set_nonblocking(true)?;
         // One that came between its two handlers would set the flag, and nothing would look at it.
         let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-        let installed = Self::with(reader, &writer);
+        let installed = Self::with(reader, writer);
         before.thread_set_mask()?;
         installed
     }
 
-    fn with(reader: UnixStream, writer: &UnixStream) -> io::Result<Self> {
-        let terminate = Arc::new(AtomicUsize::new(0));
-        let reload = Arc::new(AtomicBool::new(false));
-        // The flag is set before the pipe is written: whoever wakes finds the flag.
-        for signal in ENDING {
-            flag::register_usize(signal, Arc::clone(&terminate), signal.unsigned_abs() as usize)?;
-            pipe::register(signal, writer.try_clone()?)?;
-        }
-        let child = Arc::new(AtomicBool::new(false));
-        for (signal, came) in [(SIGHUP, &reload), (SIGCHLD, &child)] {
-            flag::register(signal, Arc::clone(came))?;
-            pipe::register(signal, writer.try_clone()?)?;
-        }
+    fn with(reader: UnixStream, writer: UnixStream) -> io::Result<Self> {
         for signal in WITHOUT_EFFECT {
             flag::register(signal, Arc::new(AtomicBool::new(false)))?;
         }
-        Ok(Self { reader, terminate, reload, child })
+        let watched = ENDING.into_iter().chain([SIGHUP, SIGCHLD]);
+        Ok(Self { delivery: SignalDelivery::with_pipe(reader, writer, SignalOnly, watched)? })
     }
 
     /// The descriptor that becomes readable when a signal came.
     #[must_use]
     pub fn raw_fd(&self) -> RawFd {
-        self.reader.as_raw_fd()
+        self.delivery.get_read().as_raw_fd()
     }
 
     /// Empties the pipe and returns which signals arrived since the last call.
     pub fn take(&mut self) -> Requests {
-        let mut wakes = [0; 64];
-        // Ends at WouldBlock: handlers write one byte each.
-        while matches!(self.reader.read(&mut wakes), Ok(n) if n > 0) {}
-        Requests {
-            terminate: Some(self.terminate.swap(0, Ordering::SeqCst)).filter(|signal| *signal > 0),
-            reload: self.reload.swap(false, Ordering::SeqCst),
-            child: self.child.swap(false, Ordering::SeqCst),
+        let mut requests = Requests::default();
+        for signal in self.delivery.pending() {
+            match signal {
+                SIGHUP => requests.reload = true,
+                SIGCHLD => requests.child = true,
+                ending => requests.terminate = Some(ending.unsigned_abs() as usize),
+            }
         }
+        requests
     }
 }
 

@@ -15,6 +15,7 @@ use crate::units::{AssocId, MonoTime};
 use mio::{Registry, Token};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::UNIX_EPOCH;
 
 /// First token of a connection in the event loop: below are the sockets', and from twice as many on devices'.
@@ -29,7 +30,7 @@ type Outcome = Result<Box<Established>, KeyFailure>;
 #[derive(Debug, Default)]
 pub struct KeyClient {
     /// Where connections are watched; none before the event loop is built.
-    registry: Option<Registry>,
+    registry: Option<Rc<Registry>>,
     /// Where cookies are kept, if anywhere.
     folder: Option<PathBuf>,
     driftfile: Option<PathBuf>,
@@ -52,7 +53,7 @@ impl KeyClient {
     }
 
     /// Watches connections from now on.
-    pub fn watch(&mut self, registry: Registry) {
+    pub fn watch(&mut self, registry: Rc<Registry>) {
         self.registry = Some(registry);
     }
 

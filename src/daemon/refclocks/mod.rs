@@ -25,6 +25,7 @@ use crate::sys::clock;
 use crate::units::{AssocId, MonoTime, Seconds};
 use mio::{Registry, Token};
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
 /// First token of a device in the event loop: those below are the sockets'.
 const FIRST_TOKEN: usize = 1 << (usize::BITS - 1);
@@ -35,7 +36,7 @@ const TICK: Seconds = Seconds::new(0.1);
 #[derive(Debug, Default)]
 pub struct RefClocks {
     /// Where devices are watched; none before the event loop is built, and in workers.
-    registry: Option<Registry>,
+    registry: Option<Rc<Registry>>,
     open: BTreeMap<AssocId, Open>,
     /// Opened, or not, for associations that are still to be made.
     waiting: Vec<(ClockDevice, Result<Device, OpenError>)>,
@@ -75,7 +76,7 @@ impl RefClocks {
     }
 
     /// Watches the devices from now on.
-    pub fn watch(&mut self, registry: Registry) {
+    pub fn watch(&mut self, registry: Rc<Registry>) {
         self.registry = Some(registry);
         self.plan_tick();
     }

@@ -68,7 +68,7 @@ fn a_device_that_is_open_is_taken_over() {
     let config = Config { servers: vec![sock(&path)], ..Config::default() };
     let mut poll = Poll::new().unwrap();
     let mut clocks = RefClocks::open_all(&config, 0);
-    clocks.watch(poll.registry().try_clone().unwrap());
+    clocks.watch(std::rc::Rc::new(poll.registry().try_clone().unwrap()));
     let device = || ClockDevice::of(&sock(&path)).unwrap();
     let file = || File::of(&path);
     let opened = file();
@@ -98,7 +98,7 @@ fn a_device_that_is_not_there_has_a_reason_and_another_try() {
     let path = folder.0.join("later").join("a");
     let config = Config { servers: vec![sock(&path)], ..Config::default() };
     let mut clocks = RefClocks::open_all(&config, 0);
-    clocks.watch(Poll::new().unwrap().registry().try_clone().unwrap());
+    clocks.watch(std::rc::Rc::new(Poll::new().unwrap().registry().try_clone().unwrap()));
     let (id, device) = (AssocId(1), ClockDevice::of(&sock(&path)).unwrap());
     let why = format!("SOCK {}: No such file or directory", path.display());
     for _ in 0..2 {

@@ -36,7 +36,7 @@ impl Rig {
         let mut config = Config::default();
         config.nts.dump = Some(folder.path().to_owned());
         let mut client = KeyClient::new(&config);
-        client.watch(poll.registry().try_clone().unwrap());
+        client.watch(std::rc::Rc::new(poll.registry().try_clone().unwrap()));
         Self { poll, resolver, client, folder }
     }
 
