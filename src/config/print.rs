@@ -149,7 +149,7 @@ impl Page {
         }
     }
 
-    fn settings(&mut self, config: &Config) {
+    fn tinker(&mut self, config: &Config) {
         let (t, d) = (&config.tinker, Tinker::default());
         let unless = |default: f64, value: f64| (value != default).then_some(value);
         self.pairs(
@@ -162,8 +162,14 @@ impl Page {
                 ("allan", unless(d.allan, t.allan)),
                 ("huffpuff", unless(d.huffpuff.get(), t.huffpuff.get())),
                 ("freq", t.freq.map(Ppm::get)),
+                ("resume", unless(d.resume.get(), t.resume.get())),
             ],
         );
+    }
+
+    fn settings(&mut self, config: &Config) {
+        self.tinker(config);
+        let unless = |default: f64, value: f64| (value != default).then_some(value);
         let (t, d) = (&config.tos, Tos::default());
         self.pairs(
             "tos",

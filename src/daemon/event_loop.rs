@@ -3,6 +3,7 @@
 use super::net::gather::Gather;
 use super::perform::{Shell, now};
 use super::reload::{self, Outcome, ReloadSocket};
+use super::rivals;
 use super::shell_requests;
 use super::start::cli::Options;
 use super::start::setup::{self, Memory};
@@ -428,13 +429,18 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Reports to the engine a step of the wall clock that was not ours.
+    /// Reports to the engine a step of the wall clock that was not ours, and a machine that was suspended.
     fn look_at_clock(&mut self) {
         self.next_clock_look = clock::mono() + UNWATCHED_LOOK;
-        if let Some(by) = self.shell.clock_watch.look()
-            && !self.role.is_worker()
-        {
-            self.handle(Input::ClockSet(by));
+        let happened = self.shell.clock_watch.look();
+        if self.role.is_worker() {
+            return;
+        }
+        if let Some(span) = happened.suspended {
+            self.handle(Input::Suspended(span));
+        }
+        if let Some(by) = happened.set {
+            self.handle(Input::ClockSet { by, running: rivals::running() });
         }
     }
 

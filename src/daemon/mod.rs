@@ -9,6 +9,7 @@ pub mod nts;
 pub mod perform;
 pub mod refclocks;
 pub mod reload;
+mod rivals;
 pub mod sandbox;
 pub mod saveconfig;
 mod shell_requests;

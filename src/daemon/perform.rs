@@ -11,6 +11,7 @@ use super::nts::client::KeyClient;
 use super::nts::serving::NtsServer;
 use super::refclocks::RefClocks;
 use super::reload::ReloadSocket;
+use super::rivals;
 use super::sandbox::Sandbox;
 use super::start::supervisor::Supervisor;
 use super::statistics::StatFiles;
@@ -95,13 +96,7 @@ impl Shell {
         while let Some(output) = engine.next_output() {
             match output {
                 Output::Send(tx) => self.send(engine, tx),
-                Output::Clock(command) => {
-                    let result = command_clock(&command);
-                    if matches!(command, ClockCommand::Step(_)) {
-                        self.clock_watch.stepped();
-                    }
-                    engine.handle(now(), Input::ClockDone(ClockReport { command, result }));
-                }
+                Output::Clock(command) => self.command(engine, command),
                 Output::Resolve { id, name, family } => self.resolver.request(id, name, family),
                 Output::SaveDrift(frequency) => self.save_drift(|path| files::save_drift(path, frequency)),
                 Output::SaveDriftRecord(record) => {
@@ -137,6 +132,20 @@ impl Shell {
             }
         }
         exit
+    }
+
+    fn command(&mut self, engine: &mut Engine, command: ClockCommand) {
+        if let Some(found) = self.clock_watch.overwritten() {
+            self.log.write(Level::Warning, &rivals::overwritten(&found, &rivals::running()));
+        }
+        let result = command_clock(&command);
+        if matches!(command, ClockCommand::Step(_)) {
+            self.clock_watch.stepped();
+        }
+        if result.is_ok() {
+            self.clock_watch.adjusted();
+        }
+        engine.handle(now(), Input::ClockDone(ClockReport { command, result }));
     }
 
     /// What the devices of reference clocks say goes to the engine.

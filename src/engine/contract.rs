@@ -174,9 +174,16 @@ pub enum Input<'a> {
     /// The wall clock shows a time that so many eras of 2^32 s would have to be added to, to lie within 68 years of
     /// [`crate::units::PIVOT`]: no NTP timestamp shows that. Steps of the clock see to it by themselves.
     WrongEra(i64),
-    /// The wall clock moved against the monotonic one by this much, and not by a command of ours: another process set
-    /// it, the machine was suspended, or the kernel inserted a leap second.
-    ClockSet(Seconds),
+    /// The wall clock moved against the monotonic one, and not by a command of ours: another process set it, the kernel inserted a
+    /// leap second, or, where the kernel does not report that, the machine was suspended.
+    ClockSet {
+        /// By how much.
+        by: Seconds,
+        /// Programs that set clocks and run here, for the log.
+        running: Vec<String>,
+    },
+    /// The machine was suspended for so long. The wall clock went on by the hardware clock; the monotonic one stood still.
+    Suspended(Seconds),
     /// The machine's addresses are now these.
     Interfaces(Vec<Interface>),
     /// The configuration is now this one.

@@ -165,7 +165,8 @@ impl Engine {
             Input::Resolved { id, result } => self.lookup_ended(now, id, result),
             Input::ClockDone(report) => self.clock_done(now, report),
             Input::WrongEra(eras) => self.clock.wrong_era(eras),
-            Input::ClockSet(by) => self.clock_set(now, by),
+            Input::ClockSet { by, running } => self.clock_set(now, by, running),
+            Input::Suspended(span) => self.suspended(now, span),
             Input::Interfaces(interfaces) => {
                 self.server.set_interfaces(interfaces);
                 self.want_keys_anew(now);

@@ -44,6 +44,17 @@ pub fn mono() -> MonoTime {
     })
 }
 
+/// How long the machine was suspended since its start, nanoseconds: CLOCK_BOOTTIME minus CLOCK_MONOTONIC.
+///
+/// # Errors
+/// `EINVAL` before Linux 2.6.39.
+pub fn suspended() -> io::Result<i128> {
+    let nanos =
+        |t: nix::sys::time::TimeSpec| i128::from(t.tv_sec()) * 1_000_000_000 + i128::from(t.tv_nsec());
+    let mono = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
+    Ok(nanos(clock_gettime(ClockId::CLOCK_BOOTTIME)?) - nanos(mono))
+}
+
 /// CLOCK_REALTIME: the clock that is disciplined.
 #[must_use]
 pub fn wall() -> NtpTimestamp {

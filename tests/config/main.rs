@@ -167,6 +167,11 @@ fn settings_are_read_held_and_kept_in_their_order_of_application() {
     assert!(!config.enable.ntp && !config.enable.monitor && config.enable.calibrate, "disable wins");
     assert_eq!(clean("trustedkey 1 2\ntrustedkey 3 ( 7 ... 9 )").auth.trusted, [3, 7, 8, 9].map(KeyId));
     assert_eq!(clean("tinker panic 0 step 0.5 stepout 300").tinker.step.get(), 0.5);
+    let resumes = |text: &str| read(text).config.tinker.resume.get();
+    let lines =
+        ["tinker resume 60", "tinker resume -1", "tinker resume", "tinker resumes 60", "tinker step 1"];
+    assert_eq!(lines.map(resumes), [60.0, 0.0, 0.0, 0.0, 0.0]);
+    assert!(read("tinker resume -1").diagnostics[0].message.contains("out of range"));
     let config = read("tos minclock 4 bogus").config;
     assert_eq!(config.tos.minclock, 4);
     assert_eq!(read("tos minclock 4 maxclock x").config, Config::default());

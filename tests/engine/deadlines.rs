@@ -97,7 +97,7 @@ fn apply(bench: &mut Bench, what: Happens) {
         }
         Happens::ClockSet(by) => {
             bench.behind -= by;
-            bench.input(Input::ClockSet(Seconds::new(by)));
+            bench.input(Input::ClockSet { by: Seconds::new(by), running: Vec::new() });
         }
         Happens::WrongEra(eras) => bench.input(Input::WrongEra(eras)),
         Happens::Reload(lines) => {

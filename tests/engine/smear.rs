@@ -100,7 +100,7 @@ fn when_the_clock_has_leapt_replies_go_on_without_a_jump() {
         while bench.advance(leaps) {}
         // The kernel inserts the second, or leaves it out.
         bench.behind += f64::from(grows);
-        bench.input(Input::ClockSet(Seconds::new(-f64::from(grows))));
+        bench.input(Input::ClockSet { by: Seconds::new(-f64::from(grows)), running: Vec::new() });
         let mut unsure = 0;
         for _ in 0..40 {
             bench.advance(bench.time + 0.1);

@@ -225,7 +225,16 @@ impl World {
     /// Another process sets a host's clock, and the kernel reports it.
     pub fn set_clock(&mut self, index: usize, by: f64) {
         self.hosts[index].clock.step(by);
-        self.input(index, Input::ClockSet(Seconds::new(by)));
+        self.input(index, Input::ClockSet { by: Seconds::new(by), running: Vec::new() });
+    }
+
+    /// A host is suspended for `span` seconds: only its hardware clock goes on, which is off by `error` then.
+    pub fn suspend(&mut self, index: usize, span: f64, error: f64) {
+        let clock = &mut self.hosts[index].clock;
+        clock.pause(span);
+        clock.step(span + error);
+        self.time += span;
+        self.input(index, Input::Suspended(Seconds::new(span)));
     }
 
     fn drain(&mut self, index: usize) {

@@ -198,6 +198,12 @@ pub(super) const TINKER: &[Row] = &[
         .default("0: off")
         .unit("seconds")
         .idle("long delays are weighed by the estimator, which has no such filter").sets(|config, value| config.tinker.huffpuff = Seconds::new(value)),
+    row("resume", Takes::Number, "suspended for so long, any offset is corrected, once; 0: panic threshold holds")
+        .held(0.0, 1e12)
+        .default("0")
+        .unit("seconds")
+        .since(Since::Ours)
+        .sets(|config, value| config.tinker.resume = Seconds::new(value)),
     row("tick", Takes::Number, "the length of a tick of the clock")
         .unit("seconds")
         .since(Since::V428)

@@ -56,6 +56,8 @@ pub struct Tinker {
     pub huffpuff: Seconds,
     /// Initial frequency, ppm; overrides nothing in 4.2.6.
     pub freq: Option<Ppm>,
+    /// Suspended for so long, the machine may be off by any offset, once, seconds (0: never). Not ntpd's.
+    pub resume: Seconds,
 }
 
 impl Default for Tinker {
@@ -68,6 +70,7 @@ impl Default for Tinker {
             allan: 11.0,
             huffpuff: Seconds::ZERO,
             freq: None,
+            resume: Seconds::ZERO,
         }
     }
 }

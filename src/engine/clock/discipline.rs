@@ -331,6 +331,15 @@ impl Discipline {
         }
     }
 
+    /// The machine was suspended, and its clock may be off by so much now. The frequency stays; `next` says which offset is corrected.
+    pub fn suspended(&mut self, now: Now, error: Seconds, next: FirstOffset) {
+        self.clock_set(now, Seconds::ZERO);
+        if let Some(target) = &mut self.target {
+            target.offset_error = error.get();
+        }
+        self.allow_panic |= next == FirstOffset::Any;
+    }
+
     /// When another process set the clock, if the sources have not been heard since.
     #[must_use]
     pub fn set_outside(&self) -> Option<MonoTime> {

@@ -41,6 +41,8 @@ const LEAST_STEP: f64 = 1e-3;
 const LEAP_SECOND: f64 = 0.1;
 /// Seconds before its expiry from which on a leap second file is reported as old: 28 days.
 const LEAP_FILE_SOON: i64 = 28 * DAY;
+/// What a hardware clock may be off by after a suspension: in any case, and for each second.
+const HARDWARE_CLOCK: (Seconds, f64) = (Seconds::new(1.0), 1e-4);
 
 /// The clock of this machine, as the daemon knows it and adjusts it.
 #[derive(Debug)]
@@ -312,6 +314,20 @@ impl Clock {
         self.steps = self.steps.wrapping_add(1);
         self.discipline.clock_set(now, by);
         true
+    }
+
+    /// The machine was suspended: what slews had left is gone, and the offset is whatever the hardware clock made of it.
+    pub fn suspended(&mut self, now: Now, span: Seconds, next: FirstOffset) {
+        // Requests under way carry timestamps from before.
+        self.steps = self.steps.wrapping_add(1);
+        self.discipline.suspended(now, Self::error_after(span), next);
+    }
+
+    /// By how much the clock may be off after the machine was suspended for `span`: a hardware clock shows whole seconds, and
+    /// nothing corrects its frequency.
+    #[must_use]
+    pub fn error_after(span: Seconds) -> Seconds {
+        HARDWARE_CLOCK.0 + span * HARDWARE_CLOCK.1
     }
 
     /// Sets the frequency in force once more: the process that set the clock may have set its frequency, too.

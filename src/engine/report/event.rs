@@ -51,8 +51,20 @@ pub enum Event {
         /// Which way.
         forward: bool,
     },
-    /// Another process set the clock by this much, or the machine was suspended.
-    ClockSetOutside(Seconds),
+    /// Another process set the clock.
+    ClockSetOutside {
+        /// By how much.
+        by: Seconds,
+        /// Programs that set clocks and run here.
+        running: Vec<String>,
+    },
+    /// The machine was suspended.
+    Suspended {
+        /// For how long.
+        span: Seconds,
+        /// Whether any offset is corrected now, once (`tinker resume`).
+        any_offset: bool,
+    },
     /// The clock needs a frequency correction that the kernel does not grant (ntpd's wording).
     FrequencyExceeds(Ppm),
     /// With `-x` or a small offset under `-q`: the log's `time slew`.

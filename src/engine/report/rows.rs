@@ -106,9 +106,11 @@ rows! {
         "{count} steps in a row, all {}: the sources or this clock are broken",
         if *forward { "forward" } else { "back" }
     );
-    Self::ClockSetOutside(by) => Code::LogOnly, ALWAYS, Warning, "", format!(
-        "clock was set {by} by another process (date, hwclock, ntpdate or another time daemon) or while the machine \
-         was suspended: polling all servers"
+    Self::ClockSetOutside { by, running } => Code::LogOnly, ALWAYS, Warning, "", set_outside(*by, running);
+    Self::Suspended { span, any_offset } => Code::LogOnly, ALWAYS, Notice, "", format!(
+        "machine was suspended for {:.0} s: polling all servers{}",
+        span.get(),
+        if *any_offset { ", correcting any offset once (tinker resume)" } else { "" }
     );
     Self::FrequencyExceeds(ppm) => Code::LogOnly, ALWAYS, Warning, "",
         format!("frequency error {:.0} PPM exceeds tolerance {:.0} PPM", ppm.get(), Ppm::MAX.get());
@@ -217,6 +219,15 @@ fn kiss_words(kiss: Kiss, poll: PollExponent) -> String {
         Kiss::Deny => ": access denied (DENY): the server is no longer polled".to_owned(),
         Kiss::Restricted => ": access restricted (RSTR): the server is no longer polled".to_owned(),
     }
+}
+
+fn set_outside(by: Seconds, running: &[String]) -> String {
+    let who = if running.is_empty() {
+        "date, hwclock, ntpdate or the host of a virtual machine, perhaps".to_owned()
+    } else {
+        format!("running here: {}", running.join(", "))
+    };
+    format!("clock was set {by} by another process ({who}): polling all servers")
 }
 
 fn leap_file(tai: Option<i32>, last: i64, expires: Option<i64>) -> String {

@@ -2,7 +2,7 @@
 //! with a suspended machine: earlier measurements no longer hold, and clients must know before the sources have been polled again.
 
 use crate::engine::Engine;
-use crate::engine::clock::KernelPll;
+use crate::engine::clock::{Clock, FirstOffset, KernelPll};
 use crate::engine::contract::{ClockCommand, ClockFailure, ClockReport, Now};
 use crate::engine::report::event::Event;
 use crate::units::Seconds;
@@ -52,17 +52,30 @@ impl Engine {
     }
 
     /// The wall clock moved by `by`, and not by a command of ours.
-    pub(in crate::engine) fn clock_set(&mut self, now: Now, by: Seconds) {
-        if !self.clock.set_outside(now, by) {
-            return;
+    pub(in crate::engine) fn clock_set(&mut self, now: Now, by: Seconds, running: Vec<String>) {
+        if self.clock.set_outside(now, by) {
+            self.event(Event::ClockSetOutside { by, running });
+            self.measure_anew(now, by.abs());
         }
+    }
+
+    /// The machine was suspended for `span`: the clock is what the hardware clock made of it.
+    pub(in crate::engine) fn suspended(&mut self, now: Now, span: Seconds) {
+        let least = self.setup.config.tinker.resume;
+        let any_offset = least > Seconds::ZERO && span >= least;
+        self.clock.suspended(now, span, if any_offset { FirstOffset::Any } else { FirstOffset::WithinPanic });
+        self.event(Event::Suspended { span, any_offset });
+        self.measure_anew(now, Clock::error_after(span));
+    }
+
+    /// The clock may be off by so much more, and earlier offsets no longer hold: all sources are polled at once.
+    fn measure_anew(&mut self, now: Now, error: Seconds) {
         for source in self.sources.iter_mut() {
             source.clock_set(now.mono, &mut self.timers, || self.clock.new_estimator());
         }
         self.server.forget_smear();
-        self.event(Event::ClockSetOutside(by));
         self.clock.repeat_frequency(&mut self.outbox);
-        self.system.doubt(now.mono, by.abs());
+        self.system.doubt(now.mono, error);
         self.report_status(now);
     }
 }

@@ -228,7 +228,8 @@ fn jump(tape: &mut Tape<'_>, world: &mut World) {
     match tape.below(4) {
         0 => drop(world.input(Input::Timer)),
         1 => drop(world.input(Input::WrongEra(i64::from(tape.byte().cast_signed())))),
-        _ => drop(world.input(Input::ClockSet(by))),
+        2 => drop(world.input(Input::Suspended(by.abs()))),
+        _ => drop(world.input(Input::ClockSet { by, running: Vec::new() })),
     }
 }
 
