@@ -12,6 +12,7 @@ mod client;
 mod control;
 mod deadlines;
 mod effects;
+mod faults;
 mod floods;
 mod headers;
 mod honesty;

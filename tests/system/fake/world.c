@@ -7,7 +7,10 @@
  * than 500 us a second from the next whole second on, ADJ_SETOFFSET, ADJ_TICK, ADJ_STATUS and the errors kept.
  * Its own loop takes a phase by ADJ_OFFSET while STA_PLL is on, and works off the same part of what is left each
  * second, STA_PLL or not. With FAKE_LOOP=0 it has no loop, and counts in microseconds only.
- * CLOCK_MONOTONIC runs with the same corrections, but is never stepped. */
+ * CLOCK_MONOTONIC runs with the same corrections, but is never stepped.
+ *
+ * At FAKE_AT (seconds) another program sets the clock by FAKE_SET seconds, or the machine is suspended for FAKE_ASLEEP seconds, and its
+ * hardware clock is off by FAKE_SET afterwards; the kernel reports either to a timer of the wall clock. From then on another program with FAKE_RIVAL sets the frequency each 100 s. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -25,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/timex.h>
 #include <time.h>
 #include <unistd.h>
@@ -52,8 +56,11 @@ static double phase, phasing, since;          /* the loop's phase: left, ns; wor
 static int looped;                            /* whether there is a loop at all */
 static struct timex kept;
 /* ---- what is measured ---- */
-static double duration, squares, greatest, limit, settled = 0, counted;
+static double duration, squares, greatest, limit, settled = 0, counted, late, lates;
 static long packets, next_second = 1, steps;
+
+static int watch = -1, changed;               /* the timer that reports a clock which was set, and whether it was */
+static long double asleep;                    /* ns that the machine was suspended for, by its hardware clock */
 
 static double rate(void) { return (1 + hardware) * (1 + adjusted + ticked + (shooting + phasing) / 1e9) - 1; }
 
@@ -62,11 +69,23 @@ static void true_second(void) { /* the crystal wanders; the error is noted */
     walk += setting("FAKE_WANDER", 1e-9) * normal();
     hardware = setting("FAKE_FREQUENCY", 10e-6) + walk + (period > 0 ? swing * sin(2 * M_PI * at / period) : 0);
     if (fabs(error) > limit) settled = at + 1;
+    if (at >= duration * 0.9) { late += error * error; lates++; }
     if (at >= duration * 0.2) {
         squares += error * error; counted++;
         if (fabs(error) > greatest) greatest = fabs(error);
     }
     next_second++;
+    double since = at - setting("FAKE_AT", 0);
+    if (!getenv("FAKE_AT") || since < 0) return;
+    if (fmod(since, 100) == 0) adjusted += setting("FAKE_RIVAL", 0);
+    if (since > 0) return;
+    long double span = setting("FAKE_ASLEEP", 0) * NS, set = setting("FAKE_SET", 0) * NS;
+    asleep = span > 0 ? span + set : 0;
+    changed = span != 0 || set != 0;
+    duration += (double)(span / NS);
+    truth += span; wall += span + set;
+    next_second = (long)floorl(truth / NS) + 1;
+    if (set != 0) shot = shooting = phase = phasing = 0;
 }
 static void wall_second(void) { /* the kernel's once a second */
     shooting = fmax(-500e3, fmin(500e3, shot)); shot -= shooting;
@@ -99,7 +118,7 @@ static void loop(unsigned m, const struct timex *t) { /* what the loop makes of 
 }
 /* Lets the world go on to a true time, stopping at every whole second of true and of wall time. */
 static void advance(long double to) {
-    while (truth < to) {
+    while (truth < to && !changed) {
         long double next = fminl(to, next_second * NS);
         long double edge = (floorl(wall / NS) + 1) * NS;
         long double until_edge = (edge - wall) / (1 + rate());
@@ -113,8 +132,8 @@ static void advance(long double to) {
 static void report(void) {
     FILE *f = fopen(getenv("FAKE_OUT"), "w");
     if (!f) return;
-    fprintf(f, "rms_us=%.2f max_us=%.1f packets=%ld settle=%.0f steps=%ld frequency_ppm=%.3f\n", sqrt(squares / fmax(counted, 1)) * 1e6,
-            greatest * 1e6, packets, settled, steps, adjusted * 1e6);
+    fprintf(f, "rms_us=%.2f max_us=%.1f packets=%ld settle=%.0f steps=%ld frequency_ppm=%.3f late_us=%.2f\n", sqrt(squares / fmax(counted, 1)) * 1e6,
+            greatest * 1e6, packets, settled, steps, adjusted * 1e6, sqrt(late / fmax(lates, 1)) * 1e6);
     fclose(f);
 }
 static void begin(void) {
@@ -154,7 +173,7 @@ static void request(int fd, const uint8_t *data, size_t n, const struct sockaddr
     if (uniform() < setting("FAKE_LOSS", 0)) return;
     double up = delay("FAKE_UP", packets % 30 < 6 ? setting("FAKE_BURST", 0) : 0);
     struct packet *p = queue + waiting++;
-    long double there = truth + up * NS, lies = (ntohl(to->sin_addr.s_addr) & 255) == 4 ? setting("FAKE_LIE", 0) * NS : 0;
+    long double there = truth + up * NS, lies = (ntohl(to->sin_addr.s_addr) & 255) >= setting("FAKE_LIAR", 4) ? setting("FAKE_LIE", 0) * NS : 0;
     memset(p, 0, sizeof *p);
     p->fd = fd; p->from = *to; p->at = there + delay("FAKE_DOWN", 0) * NS;
     p->data[0] = 0x24; p->data[1] = 1; p->data[2] = data[2]; p->data[3] = 0xe9; memcpy(p->data + 12, "FAKE", 4);
@@ -173,7 +192,7 @@ static int first(int fd) { /* the packet that arrives next, for fd or (−1) for
 
 int clock_gettime(clockid_t id, struct timespec *t) {
     begin();
-    long double ns = id == CLOCK_REALTIME ? wall + EPOCH * NS : mono + NS;
+    long double ns = id == CLOCK_REALTIME ? wall + EPOCH * NS : mono + NS + (id == CLOCK_BOOTTIME ? asleep : 0);
     t->tv_sec = (time_t)floorl(ns / NS); t->tv_nsec = (long)(ns - floorl(ns / NS) * NS);
     mono += 20; wall += 20; truth += 20; /* reading takes its time: 20 ns */
     return 0;
@@ -216,6 +235,12 @@ int open64(const char *path, int flags, ...) { /* randomness is the seed's too: 
     if (pwrite(fd, words, sizeof words, 0) < 0) return -1;
     return fd;
 }
+int timerfd_create(int id, int flags) {
+    REAL(timerfd_create);
+    int fd = real(id, flags);
+    if (id == CLOCK_REALTIME && fd < FDS) watch = fd;
+    return fd;
+}
 int epoll_ctl(int ep, int op, int fd, struct epoll_event *e) {
     REAL(epoll_ctl);
     if (fd >= 0 && fd < FDS) { fds[fd].watched = op != EPOLL_CTL_DEL; if (e) fds[fd].data = e->data; }
@@ -235,6 +260,8 @@ int epoll_wait(int ep, struct epoll_event *events, int max, int timeout) {
         return real(ep, events, max, 1000);
     }
     advance(wake);
+    if (changed && watch >= 0 && fds[watch].watched) { events[n].events = EPOLLIN; events[n++].data = fds[watch].data; }
+    changed = 0;
     for (next = 0; next < waiting && n < max; next++)
         if (queue[next].at <= truth && fds[queue[next].fd].watched) { events[n].events = EPOLLIN; events[n++].data = fds[queue[next].fd].data; }
     return n;
