@@ -22,7 +22,7 @@ const INCLUDE_DEPTH: usize = 5;
 /// Bytes of all includefiles together. Without a limit, files that include each other several times
 /// would be read for hours.
 const INCLUDED_MAX: usize = 4 << 20;
-/// And how many of them.
+/// And how many of them are opened, or would be if they were there.
 const INCLUDES_MAX: usize = 1000;
 
 /// Gives the bytes of an includefile, or why it cannot be read.
@@ -92,7 +92,10 @@ struct Parser<'r> {
     texts: Vec<Text>,
     read: Read<'r>,
     stack: Rc<Vec<(PathBuf, u32)>>,
+    /// Bytes of includefiles so far.
     included: usize,
+    /// Includefiles so far, also those that could not be read.
+    includes: usize,
 }
 
 /// Reads a configuration. Nothing in it is ever an error to the caller: what is invalid
@@ -129,6 +132,7 @@ impl<'r> Parser<'r> {
             read,
             stack: Rc::default(),
             included: 0,
+            includes: 0,
         }
     }
 
@@ -284,9 +288,10 @@ impl<'r> Parser<'r> {
         if self.stack.len() >= INCLUDE_DEPTH {
             return Err(Skipped::TooDeep);
         }
-        if self.included >= INCLUDED_MAX || self.texts.len() > INCLUDES_MAX {
+        if self.included >= INCLUDED_MAX || self.includes >= INCLUDES_MAX {
             return Err(Skipped::TooMuch);
         }
+        self.includes += 1;
         let text = (self.read)(path).map_err(|why| Skipped::Unreadable(path.to_owned(), why))?;
         self.included += text.len();
         let outer = Rc::clone(&self.stack);

@@ -108,3 +108,16 @@ fn files_that_include_themselves() {
     let parsed = bounded("and ten thousand times", many.as_bytes());
     assert!(parsed.diagnostics.iter().any(|found| found.message.contains("nested")));
 }
+
+#[test]
+fn includefiles_that_are_not_there_count_too() {
+    let text = "includefile absent\n".repeat(3_000);
+    let mut opened = 0;
+    let parsed = parse(Path::new("main"), text.as_bytes(), &mut |_| {
+        opened += 1;
+        Err("No such file".into())
+    });
+    assert_eq!(opened, 1_000);
+    let last = parsed.diagnostics.last().unwrap();
+    assert!(last.message.contains("too much has been included already"), "{}", last.message);
+}
