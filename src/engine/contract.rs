@@ -105,7 +105,8 @@ pub enum ClockCommand {
     Frequency(Ppm),
     /// Move the phase by this much *in addition* to what an earlier slew has left, in whole
     /// microseconds, at no more than 500 µs a second; the kernel ends it by itself
-    /// (adjtimex ADJ_OFFSET_SINGLESHOT). The engine asks at most once a second and for at most 500 µs.
+    /// (adjtimex ADJ_OFFSET_SINGLESHOT). The engine asks at most once a second and for at most 500 µs; with `-q`, right before it exits,
+    /// for all that is less than a step.
     Slew {
         /// Microseconds, positive forward.
         micros: i32,
