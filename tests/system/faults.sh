@@ -45,7 +45,7 @@ done
 # The page has the same rows; its figures are those of the day it was written.
 page=$top/docs/faults.md
 rows() { awk -v head="$head" '$0 == head {on = 1} on && /^\|/ {print} on && !/^\|/ {exit}' "$1"; }
-plain() { sed -E 's/[0-9][0-9.]*/#/g; s/\b(us|ms)\b/s/g'; }
+plain() { sed -E 's/[-+]?[0-9][0-9.]*/#/g; s/\b(us|ms)\b/s/g'; }
 same() { diff <(rows "$page" | plain) <(rows "$table" | plain); }
 if [ $# -eq 0 ] && [ "$failed$skipped" = 00 ]; then
     if [ -n "${UPDATE:-}" ]; then

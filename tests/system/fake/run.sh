@@ -45,12 +45,12 @@ one() { # NAME SEED SERVERS OPTIONS WORLD…: what the world reports
     [ "$options" = - ] && options=
     : > "$work/ntp.conf"
     for ((i = 1; i <= servers; i++)); do echo "server 10.9.0.$i iburst ${options//_/ }" >> "$work/ntp.conf"; done
-    rm -f "$work/result"
+    rm -f "$work/log/result"
     # The namespace has no way out, and the library answers for all servers.
-    env "$@" FAKE_SEED="$seed" FAKE_DURATION="${DURATION:-100000}" FAKE_OUT="$work/result" LOADED="$work/world.so" \
+    env "$@" FAKE_SEED="$seed" FAKE_DURATION="${DURATION:-100000}" FAKE_OUT="$work/log/result" LOADED="$work/world.so" \
         timeout 120 unshare -n setpriv --bounding-set -sys_time --inh-caps -sys_time -- bash -c '
             ip link set lo up; LD_PRELOAD=$LOADED exec "$0" -n -g -l "$1/log/daemon" -c "$1/ntp.conf"' "$rsntpd" "$work" > "$work/log/stderr" 2>&1
-    cat "$work/result" 2>/dev/null || { tail -5 "$work/log/daemon" "$work/log/stderr" >&2; false; }
+    cat "$work/log/result" 2>/dev/null || { tail -qn 5 "$work/log/daemon" "$work/log/stderr" >&2; false; }
 }
 value() { tr ' ' '\n' <<< "$2" | sed -n "s/^$1=//p"; }
 at_most() { awk -v is="$1" -v limit="$2" 'BEGIN {exit !(is != "" && is > 0 && is <= limit)}'; }
