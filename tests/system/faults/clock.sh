@@ -3,7 +3,7 @@
 
 EVENT=10000
 ASLEEP=28800
-# After how many seconds the clock was right again, within 5 ms.
+# After how many seconds the clock was right again, within 60 ms.
 right() { local at=$(($(result settle) - EVENT - ${1:-0})); echo $((at > 0 ? at : 0)); }
 soon() { [ "$(right "$@")" -le 10 ]; }
 set_outside() {

@@ -20,13 +20,13 @@ flaps() {
     must "it serves" serves
     must "it was never unsynchronized" bash -c "! grep 'no servers reachable' '$d/log'"
         same_sockets() { sockets; echo "$before"; [ "$(sockets)" = "$before" ]; }
-    must "sockets are as before" within 20 same_sockets
+    must "sockets are as before" within 60 same_sockets
     must "no descriptor is left open" [ "$(descriptors_open)" -le "$open" ]
     must "it used less than a tenth of a processor ($used ticks)" [ "$used" -lt 600 ]
     must "its log is short" [ "$(wc -l < "$d/log")" -lt 1000 ]
     on "$h" ip addr add 10.198.9.9/32 dev d0
     hears() { sockets | grep 10.198.9.9; }
-    must "an address that stays gets its socket" within 20 hears
+    must "an address that stays gets its socket" within 60 hears
     local off; off=$(errors)
     must "its offset stays small" small
     must "it ends with status 0" stop
@@ -39,8 +39,8 @@ link_down() {
     must "it is synchronized" synchronized
     local i; for ((i = 0; i < 100; i++)); do on "$h" ip link set eth0 down; sleep 0.05; on "$h" ip link set eth0 up; sleep 0.05; done
     routes
-    must "it serves" within 20 serves
-        must "it polls on" within 30 reached
+    must "it serves" within 60 serves
+        must "it polls on" within 60 reached
     must "it is synchronized" synchronized
     local off; off=$(errors)
     must "its offset stays small" small
@@ -57,7 +57,7 @@ loopback() {
     seen() { on lan "$work/bin/ntpq" -pn "$ip" | grep '^\*'; }
     must "it is synchronized, as seen from another host" seen
     on "$h" ip link set lo up
-    must "ntpq reaches it again" within 20 follows
+    must "ntpq reaches it again" within 60 follows
     local off; off=$(errors)
     must "its offset stays small" small
     must "it ends with status 0" stop
@@ -71,7 +71,7 @@ names_silent() {
     must "it serves" serves
     must "that the name is not found is logged" within 60 logged 'cannot resolve silent.example'
     kill -HUP "$daemon"
-    must "it reads its configuration again" within 10 logged 'configuration reloaded'
+    must "it reads its configuration again" within 60 logged 'configuration reloaded'
     local off; off=$(errors)
     must "its offset stays small" small
     must "it ends with status 0" stop

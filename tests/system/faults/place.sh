@@ -57,7 +57,7 @@ logged() { grep -E "$1" "$d/log"; }
 # synchronized until it is stopped, for the row.
 offset() { ask -c 'rv 0 offset' 127.0.0.1 | sed -nE 's/.*offset=[+-]?([0-9.]+).*/\1/p'; }
 synchronized() {
-    within 30 follows || return
+    within 60 follows || return
     [ -n "$sampler" ] || { while sleep 2; do offset; done >> "$d/offsets" 2>/dev/null & sampler=$!; }
 }
 errors() {
