@@ -151,7 +151,6 @@ impl Page {
 
     fn tinker(&mut self, config: &Config) {
         let (t, d) = (&config.tinker, Tinker::default());
-        let unless = |default: f64, value: f64| (value != default).then_some(value);
         self.pairs(
             "tinker",
             &[
@@ -169,7 +168,6 @@ impl Page {
 
     fn settings(&mut self, config: &Config) {
         self.tinker(config);
-        let unless = |default: f64, value: f64| (value != default).then_some(value);
         let (t, d) = (&config.tos, Tos::default());
         self.pairs(
             "tos",
@@ -416,6 +414,11 @@ fn factors(fudge: &Fudge) -> Vec<Vec<u8>> {
     }
     factors.extend(fudge.min_jitter.map(|least| format!("minjitter {}", number(least.get())).into_bytes()));
     factors
+}
+
+/// The value, where it is not the default.
+fn unless(default: f64, value: f64) -> Option<f64> {
+    (value != default).then_some(value)
 }
 
 /// The bits of an address of the mask's family, and how many of them are for hosts, where those are the last ones.

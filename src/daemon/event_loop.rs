@@ -3,7 +3,6 @@
 use super::net::gather::Gather;
 use super::perform::{Shell, now};
 use super::reload::{self, Outcome, ReloadSocket};
-use super::rivals;
 use super::shell_requests;
 use super::start::cli::Options;
 use super::start::setup::{self, Memory};
@@ -433,14 +432,8 @@ impl EventLoop {
     fn look_at_clock(&mut self) {
         self.next_clock_look = clock::mono() + UNWATCHED_LOOK;
         let happened = self.shell.clock_watch.look();
-        if self.role.is_worker() {
-            return;
-        }
-        if let Some(span) = happened.suspended {
-            self.handle(Input::Suspended(span));
-        }
-        if let Some(by) = happened.set {
-            self.handle(Input::ClockSet { by, running: rivals::running() });
+        if !self.role.is_worker() {
+            self.shell.hand_over_happened(&mut self.engine, happened);
         }
     }
 

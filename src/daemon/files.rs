@@ -237,12 +237,7 @@ fn replace_as(path: &Path, content: &[u8], mode: u32, owner: Option<&Account>) -
     }
     let temporary = temporary_of(path);
     let failed = |why| ReplaceError::Temporary(temporary.clone(), why);
-    // What a crash left behind. Making the new one is exclusive, so no other user's link is followed.
-    match fs::remove_file(&temporary) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(failed(why)),
-        _ => {}
-    }
-    let result = fill(&temporary, content, mode, owner).and_then(|()| fs::rename(&temporary, path));
+    let result = make(&temporary, content, mode, owner).and_then(|()| fs::rename(&temporary, path));
     if let Err(why) = result {
         // Nothing more can be done if this fails too; the next save removes it.
         let _ = fs::remove_file(&temporary);
@@ -257,7 +252,15 @@ fn replace_as(path: &Path, content: &[u8], mode: u32, owner: Option<&Account>) -
     Ok(())
 }
 
-fn fill(path: &Path, content: &[u8], mode: u32, owner: Option<&Account>) -> io::Result<()> {
+/// Makes a file with this content on the disk. What a crash left in its place goes; no other user's link is followed.
+///
+/// # Errors
+/// What the system says.
+pub fn make(path: &Path, content: &[u8], mode: u32, owner: Option<&Account>) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
+        _ => {}
+    }
     // create_new is O_EXCL: an existing file or link, even a dangling one, is an error.
     let mut file = OpenOptions::new()
         .write(true)

@@ -22,7 +22,7 @@ use crate::engine::control::shell_request::{ShellRequest, ShellRequestId};
 use crate::engine::report::event::Level;
 use crate::engine::report::logconfig::LogFilter;
 use crate::sys::clock;
-use crate::sys::clock_watch::ClockWatch;
+use crate::sys::clock_watch::{ClockWatch, Happened};
 use crate::sys::socket::Departure;
 use crate::units::{ERA, MonoTime, Seconds, Stamp, eras_off};
 use std::net::IpAddr;
@@ -146,6 +146,16 @@ impl Shell {
             self.clock_watch.adjusted();
         }
         engine.handle(now(), Input::ClockDone(ClockReport { command, result }));
+    }
+
+    /// What happened to the clock, and was not our doing, goes to the engine.
+    pub fn hand_over_happened(&self, engine: &mut Engine, happened: Happened) {
+        if let Some(span) = happened.suspended {
+            engine.handle(now(), Input::Suspended(span));
+        }
+        if let Some(by) = happened.set {
+            engine.handle(now(), Input::ClockSet { by, running: rivals::running() });
+        }
     }
 
     /// What the devices of reference clocks say goes to the engine.

@@ -2,11 +2,9 @@
 //! else. The name may hold conversions of strftime, as with ntpd: `ntp-%Y%m%d-%H%M.conf`.
 
 use super::files;
-use nix::fcntl::OFlag;
 use std::fmt::{self, Write as _};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 
 /// Longest name, bytes, as with ntpd.
@@ -65,28 +63,11 @@ fn try_save(directory: Option<&Path>, name: &[u8], text: &[u8]) -> Result<String
     let unwritten = |why| SaveError::Unwritten { name: name.clone(), why };
     // No name that can be asked for begins with a dot.
     let temporary = directory.join(format!(".{name}.TEMP"));
-    let written = fill(&temporary, text).and_then(|()| give_name(&temporary, &path));
+    let written = files::make(&temporary, text, 0o600, None).and_then(|()| give_name(&temporary, &path));
     // Half a configuration is worse than none; if it cannot be removed, the next one of that name does it.
     let _ = fs::remove_file(&temporary);
     written.map_err(unwritten)?;
     Ok(name)
-}
-
-/// Writes a new file; what a process that was killed left in its place goes.
-fn fill(temporary: &Path, text: &[u8]) -> io::Result<()> {
-    match fs::remove_file(temporary) {
-        Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(why),
-        _ => {}
-    }
-    // create_new is O_EXCL: links are not followed.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(OFlag::O_NOFOLLOW.bits())
-        .open(temporary)?;
-    file.write_all(text)?;
-    file.sync_all()
 }
 
 /// Gives a whole file its name, unless something has that: at no moment is there half a file of that name.

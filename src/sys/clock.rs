@@ -49,10 +49,8 @@ pub fn mono() -> MonoTime {
 /// # Errors
 /// `EINVAL` before Linux 2.6.39.
 pub fn suspended() -> io::Result<i128> {
-    let nanos =
-        |t: nix::sys::time::TimeSpec| i128::from(t.tv_sec()) * 1_000_000_000 + i128::from(t.tv_nsec());
-    let mono = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
-    Ok(nanos(clock_gettime(ClockId::CLOCK_BOOTTIME)?) - nanos(mono))
+    let mono = read_nanos(ClockId::CLOCK_MONOTONIC)?;
+    Ok(read_nanos(ClockId::CLOCK_BOOTTIME)? - mono)
 }
 
 /// CLOCK_REALTIME: the clock that is disciplined.
